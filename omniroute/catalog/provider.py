@@ -1,0 +1,47 @@
+"""What a provider is: facts, with the odd ones named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+type DialectName = Literal["openai", "responses", "claude", "gemini"]
+type Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known about a model; None is unknown."""
+
+    id: str
+    name: str | None = None
+    context: int | None = None
+    """Tokens of context window."""
+    max_output: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What a provider does differently from its dialect. Every default is the dialect's own way."""
+
+    stream_usage: bool = True
+    """Takes OpenAI's `stream_options.include_usage`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who serves models: a row of the catalog, or a node that the user added."""
+
+    id: str
+    prefix: str
+    """What stands before the slash in a model name; the id is accepted there too."""
+    name: str
+    base_url: str
+    paths: Mapping[str, str]
+    """Dialect -> path below `base_url`; in Gemini's `{model}` and `{verb}` are filled in."""
+    auth: Auth = "bearer"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Added where the client sent none of that name."""
+    models: tuple[Model, ...] = ()
+    quirks: Quirks = field(default_factory=Quirks)
+    node: bool = False
+    """Added by the user; needs no account."""

@@ -1,0 +1,1 @@
+"""Deciding: pure functions from what is known to what to do next."""

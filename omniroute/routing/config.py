@@ -1,0 +1,65 @@
+"""What the user has set up, as one value that never changes: requests in flight keep theirs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from omniroute.catalog.provider import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One credential at one provider. The credential itself is not here: a config may be shown to anyone."""
+
+    id: str
+    provider: str
+    """The id of a catalog row, or a node's prefix."""
+    name: str
+    priority: int = 1
+    """The lowest number is asked first; equal numbers by age."""
+    enabled: bool = True
+    base_url: str | None = None
+    """Stands for the provider's own base URL where set."""
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Combo:
+    """A named list of models with a strategy."""
+
+    name: str
+    models: tuple[str, ...]
+    strategy: str = "priority"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a client shows us, without the part that opens anything."""
+
+    id: str
+    name: str
+    digest: bytes = field(repr=False)
+    """HMAC-SHA256 of the whole key under the data directory's own secret."""
+    hint: str = ""
+    """The last four characters, so that a person can tell keys apart."""
+    allow: tuple[str, ...] = ()
+    """Model patterns (`*` is any run); empty allows all."""
+    created_at: float = 0.0
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A snapshot of the store. `accounts` are in the order of priority, then age."""
+
+    accounts: tuple[Account, ...] = ()
+    nodes: tuple[Provider, ...] = ()
+    combos: Mapping[str, Combo] = field(default_factory=lambda: MappingProxyType({}))
+    keys: tuple[Key, ...] = ()
+    revision: int = 0
+
+    @cached_property
+    def keys_by_digest(self) -> Mapping[bytes, Key]:
+        """Looking up a digest leaks nothing about a key: it takes the secret to make one."""
+        return {key.digest: key for key in self.keys}

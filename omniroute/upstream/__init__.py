@@ -1,0 +1,1 @@
+"""Side calls to providers: tests and quota. Never the traffic itself."""
