@@ -36,8 +36,9 @@ class Provider:
     """What stands before the slash in a model name; the id is accepted there too."""
     name: str
     base_url: str
-    paths: Mapping[str, str]
-    """Dialect -> path below `base_url`; in Gemini's `{model}` and `{verb}` are filled in."""
+    paths: Mapping[DialectName, str]
+    """Dialect -> path below `base_url`, the provider's own dialect first; in Gemini's, `{model}` and `{verb}` are
+    filled in. A dialect that is served somewhere else has a whole URL here."""
     auth: Auth = "bearer"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Added where the client sent none of that name."""

@@ -1,0 +1,28 @@
+"""Which names a key may ask for."""
+
+from collections.abc import Sequence
+
+
+def allowed(patterns: Sequence[str], name: str) -> bool:
+    """Tell whether one of `patterns` is the whole name; `*` stands for any run, also an empty one.
+
+    The name is the one that the client asked for, so a combo has to be allowed by its own name.
+    """
+    return any(_matches(pattern, name) for pattern in patterns)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Take the pieces between the stars from left to right: no regular expression, so no slow pattern."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return name == pattern
+    *middle, last = rest
+    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for piece in middle:
+        at = name.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
