@@ -1,0 +1,55 @@
+"""Real processes for the whole tests: `upstream` (also over TLS and HTTP/2) and `gateway`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Gateway, Upstream
+
+type StartGateway = Callable[..., Gateway]
+
+
+@pytest.fixture(scope="session")
+def _upstreams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Upstream]]:
+    """Start each kind of upstream when a test first wants it: most runs need only one."""
+    started: dict[tuple[str, ...], Upstream] = {}
+    with ExitStack() as stack:
+
+        def get(*arguments: str) -> Upstream:
+            if arguments not in started:
+                started[arguments] = stack.enter_context(
+                    Upstream.start(tmp_path_factory.mktemp("upstream"), *arguments)
+                )
+            started[arguments].clear()
+            return started[arguments]
+
+        yield get
+
+
+@pytest.fixture
+def upstream(_upstreams: Callable[..., Upstream]) -> Upstream:
+    return _upstreams()
+
+
+@pytest.fixture
+def upstream_tls(_upstreams: Callable[..., Upstream]) -> Upstream:
+    return _upstreams("--tls")
+
+
+@pytest.fixture
+def upstream_h2(_upstreams: Callable[..., Upstream]) -> Upstream:
+    return _upstreams("--h2")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start a gateway: `gateway(tool=…, options={…}, setup=…)`, as `Gateway.start` has it. The folder is the test's."""
+    with ExitStack() as stack:
+
+        def start(**how: Any) -> Gateway:
+            folder = how.pop("folder", tmp_path)
+            return stack.enter_context(Gateway.start(folder, **how))
+
+        yield start
