@@ -1,0 +1,117 @@
+"""Accounts: one credential at one provider, sealed before it touches the disk."""
+
+from omniroute.catalog.provider import Provider
+from omniroute.catalog.providers import PROVIDERS
+from omniroute.catalog.providers import find as find_provider
+from omniroute.routing.config import Account
+from omniroute.routing.near import near
+from omniroute.store import read
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+from omniroute.store.names import SHORTEST_ID_PREFIX, first_free, label, new_id, offer
+from omniroute.store.names import base_url as checked_url
+from omniroute.store.tables import ProviderConnections
+
+MAX_API_KEY = 10_000
+MAX_PRIORITY = 1_000_000
+
+
+def add(
+    store: Store,
+    provider: str,
+    *,
+    api_key: str | None,
+    name: str | None = None,
+    priority: int = 1,
+    base_url: str | None = None,
+) -> Account:
+    """Add an account at a provider or node, named by id or prefix. Raises StoreError and keeps nothing then."""
+    if not 0 <= priority <= MAX_PRIORITY:
+        raise StoreError(f"the priority {priority!r} is out of range: it is 0 to {MAX_PRIORITY}, the lowest first")
+    with store.change():
+        served_by = _provider(provider, read.nodes(store))
+        key = _checked_key(api_key, served_by, base_url)
+        theirs = [account.name for account in read.accounts(store) if account.provider == served_by.id]
+        account = Account(
+            id=new_id(),
+            provider=served_by.id,
+            name=first_free(served_by.id, theirs) if name is None else label(name, "an account"),
+            priority=priority,
+            base_url=None if base_url is None else checked_url(base_url),
+            created_at=store.clock(),
+        )
+        if account.name in theirs:
+            raise StoreError(f"{served_by.id!r} has an account named {account.name!r} already: give another name")
+        store.run(
+            ProviderConnections.insert(
+                id=account.id,
+                provider=account.provider,
+                name=account.name,
+                secret=None if key is None else store.vault.seal(key, sealed_for(account.id)),
+                priority=account.priority,
+                enabled=account.enabled,
+                base_url=account.base_url,
+                created_at=account.created_at,
+            )
+        )
+    return account
+
+
+def find(store: Store, ref: str) -> Account:
+    """Return the account that a person means: by id, name, provider where that has just one, or start of the id."""
+    with store.view():
+        accounts, nodes = read.accounts(store), read.nodes(store)
+    provider = find_provider(ref, nodes)
+    ways = (
+        [account for account in accounts if account.id == ref],
+        [account for account in accounts if account.name == ref],
+        [account for account in accounts if provider and account.provider == provider.id],
+        [account for account in accounts if len(ref) >= SHORTEST_ID_PREFIX and account.id.startswith(ref)],
+    )
+    meant = next((found for found in ways if found), [])
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        choices = ", ".join(f"{account.id} ({account.provider}, {account.name!r})" for account in meant)
+        raise StoreError(f"{ref!r} means several accounts: say which by its id: {choices}")
+    names = dict.fromkeys(word for account in accounts for word in (account.name, account.provider))
+    raise StoreError(f"there is no account {ref!r}{offer(near(ref, list(names)))}")
+
+
+def set_enabled(store: Store, id: str, enabled: bool) -> None:
+    """Let an account be asked, or keep it and leave it out."""
+    with store.change():
+        if not store.run(ProviderConnections.update(enabled=enabled).where(ProviderConnections.id == id)):
+            raise StoreError(f"there is no account with the id {id!r}")
+
+
+def remove(store: Store, id: str) -> None:
+    with store.change():
+        if not store.run(ProviderConnections.delete().where(ProviderConnections.id == id)):
+            raise StoreError(f"there is no account with the id {id!r}")
+
+
+def sealed_for(id: str) -> str:
+    """Say what an account's credential is bound to."""
+    return f"account {id}"
+
+
+def _provider(ref: str, nodes: tuple[Provider, ...]) -> Provider:
+    if provider := find_provider(ref, nodes):
+        return provider
+    known = dict.fromkeys(name for each in (*nodes, *PROVIDERS) for name in (each.id, each.prefix))
+    raise StoreError(f"there is no provider {ref!r}{offer(near(ref, list(known)))}")
+
+
+def _checked_key(api_key: str | None, provider: Provider, base_url: str | None) -> str | None:
+    # No message repeats the key, not even a bad one.
+    if api_key is None:
+        if provider.auth == "none" or provider.node or base_url is not None:
+            return None  # a mirror may want no key
+        raise StoreError(f"{provider.id!r} needs an API key")
+    key = api_key.strip()
+    if not key:
+        raise StoreError(f"the API key for {provider.id!r} is empty")
+    if len(key) > MAX_API_KEY or not key.isascii() or not key.isprintable() or " " in key:
+        raise StoreError(f"the API key for {provider.id!r} is not one line of printable characters: copy it again")
+    return key

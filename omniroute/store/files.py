@@ -1,0 +1,77 @@
+"""The data directory: made private, written whole or not at all."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """A refusal or a failure of the store: one sentence for the person who has to act on it."""
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the directory, readable by its owner alone, and see that it can be written.
+
+    The mode of a directory that is there already stays as it is: it may be shared on purpose, and every
+    file of ours is private by itself. Raises StoreError.
+    """
+    try:
+        if not data_dir.exists():
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            data_dir.chmod(0o700)  # the umask may have taken bits that the owner needs
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as exc:
+        raise StoreError(
+            f"the data directory {str(data_dir)!r} cannot be written: {exc.strerror}; "
+            "give another one in DATA_DIR or --data-dir"
+        ) from exc
+
+
+def reserve(path: Path) -> None:
+    """Make an empty private file where there is none; what SQLite adds beside it gets the same mode."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        keep_private(path)
+    except OSError as exc:
+        raise StoreError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
+
+
+def keep_private(path: Path) -> None:
+    """Set the mode to 0600 where it is anything else."""
+    if stat.S_IMODE(path.stat().st_mode) != 0o600:
+        path.chmod(0o600)
+
+
+def publish(path: Path, content: bytes) -> bool:
+    """Put a private file in place, complete and on disk; False when another process was first.
+
+    Nobody can ever see half of it: the name appears only when the content is there.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), 0o600)
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    sync(path.parent)
+    return True
+
+
+def sync(directory: Path) -> None:
+    """See that the names in the directory survive a loss of power."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,63 @@
+"""How the database came to be: append only, in order, each in its own transaction.
+
+The number of steps that were taken is the database's `user_version`, which SQLite keeps in the same
+transaction as the step itself. Steps are plain SQL and never today's tables: what was done stays done.
+peewee's own runner is not used: it has no lock against a second process and takes a newer database for its own.
+"""
+
+from collections.abc import Callable
+
+from peewee import SqliteDatabase
+
+APPLICATION_ID = 0x6F6D6E69
+"""Marks the file as ours ("omni"), so that a stranger's database is never migrated."""
+
+type Migration = Callable[[SqliteDatabase], None]
+
+MIGRATIONS: list[Migration] = []
+step = MIGRATIONS.append
+
+
+@step
+def m001_first(db: SqliteDatabase) -> None:
+    for sql in (
+        "create table meta (name text not null primary key, value blob not null)",
+        """create table provider_connections (
+            id text not null primary key, provider text not null, name text not null, secret blob,
+            priority integer not null, enabled integer not null, base_url text, created_at real not null)""",
+        "create unique index provider_connections_name on provider_connections (provider, name)",
+        """create table provider_nodes (
+            prefix text not null primary key, name text not null, dialect text not null, base_url text not null,
+            created_at real not null)""",
+        """create table combos (
+            name text not null primary key, models text not null, strategy text not null, created_at real not null)""",
+        """create table api_keys (
+            id text not null primary key, name text not null, digest blob not null, hint text not null,
+            allow text not null, created_at real not null, revoked_at real)""",
+        "create unique index api_keys_digest on api_keys (digest)",
+        # A name is free again once its key is revoked.
+        "create unique index api_keys_live_name on api_keys (name) where revoked_at is null",
+        "create table config_revision (id integer not null primary key check (id = 1), number integer not null)",
+        "insert into config_revision (id, number) values (1, 1)",
+    ):
+        db.execute_sql(sql)
+    for table in ("provider_connections", "provider_nodes", "combos", "api_keys"):
+        for event in ("insert", "update", "delete"):
+            db.execute_sql(
+                f"create trigger {table}_{event} after {event} on {table} "
+                "begin update config_revision set number = number + 1; end"
+            )
+
+
+@step
+def m002_usage(db: SqliteDatabase) -> None:
+    db.execute_sql(
+        """create table usage_history (
+            id text not null primary key, at real not null, key_id text, key_name text, account_id text,
+            account_name text, provider text, model_asked text not null, model_served text, combo text,
+            client_dialect text not null, upstream_dialect text, path text not null, streamed integer not null,
+            status integer, error text, input integer, output integer, cache_read integer, cache_write integer,
+            reasoning integer, cost real, attempts text not null, latency_ms real not null, ttft_ms real,
+            overhead_ms real, dropped text not null)"""
+    )
+    db.execute_sql("create index usage_history_at on usage_history (at)")

@@ -1,0 +1,104 @@
+"""What names may look like, said the same way wherever one is refused."""
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+
+from omniroute.catalog.provider import Provider
+from omniroute.catalog.providers import PROVIDERS, find
+from omniroute.catalog.urls import check_base_url
+from omniroute.routing.near import near
+from omniroute.store.files import StoreError
+
+MAX_NAME = 100
+MAX_PATTERN = 200
+COMBO = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+PREFIX = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+ID_BYTES = 6
+SHORTEST_ID_PREFIX = 4
+
+
+def new_id() -> str:
+    """Make an id that is short enough to be typed and safe in a URL."""
+    return secrets.token_hex(ID_BYTES)
+
+
+def label(name: str, what: str) -> str:
+    """Return the name of an account or a key, or raise StoreError."""
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
+        raise StoreError(
+            f"{name!r} cannot be the name of {what}: it takes 1 to {MAX_NAME} printable characters "
+            "with no space at either end"
+        )
+    return name
+
+
+def combo_name(name: str) -> str:
+    if not COMBO.fullmatch(name):
+        raise StoreError(
+            f"{name!r} cannot be the name of a combo: it takes 1 to 100 letters, digits, '_', '.', '/', '-'"
+        )
+    return name
+
+
+def node_prefix(prefix: str) -> str:
+    """Return the prefix of a new node, or raise StoreError; whether another node has it is not asked here."""
+    if not PREFIX.fullmatch(prefix):
+        raise StoreError(
+            f"{prefix!r} cannot be the prefix of a node: it takes up to 32 of a-z, 0-9, '_', '.', '-' "
+            "and starts with a letter or a digit"
+        )
+    if taken := find(prefix, ()):
+        raise StoreError(f"{prefix!r} is the prefix of {taken.name}: choose another one for the node")
+    return prefix
+
+
+def base_url(text: str) -> str:
+    """Return a base URL in its usual form or raise StoreError."""
+    try:
+        return check_base_url(text)
+    except ValueError as exc:
+        raise StoreError(str(exc)) from exc
+
+
+def patterns(allow: Iterable[str]) -> tuple[str, ...]:
+    """Return the model patterns of a key, each once, or raise StoreError."""
+    kept = tuple(dict.fromkeys(allow))
+    for pattern in kept:
+        if not 1 <= len(pattern) <= MAX_PATTERN or not pattern.isprintable() or " " in pattern:
+            raise StoreError(
+                f"{pattern!r} is no model pattern: it takes 1 to {MAX_PATTERN} printable characters without spaces, "
+                "such as 'openai/*'"
+            )
+    return kept
+
+
+def model_name(name: str, nodes: Sequence[Provider]) -> str:
+    """Return a model that a combo may list: `prefix/model`, or a bare name that the catalog knows."""
+    prefix, slash, model = name.partition("/")
+    if not name.isprintable() or name != name.strip():
+        raise StoreError(f"{name!r} cannot be a model: it has spaces around it or characters that cannot be printed")
+    if slash and model and find(prefix, nodes):
+        return name
+    bare = {model.id for provider in PROVIDERS for model in provider.models}
+    if name in bare:
+        return name
+    if slash:
+        prefixes = [prefix for provider in (*nodes, *PROVIDERS) for prefix in (provider.prefix, provider.id)]
+        raise StoreError(f"the model {name!r} has no known provider before its slash{offer(near(prefix, prefixes))}")
+    raise StoreError(f"the model {name!r} is unknown: say it as 'provider/model'{offer(near(name, sorted(bare)))}")
+
+
+def offer(candidates: Sequence[str]) -> str:
+    """Say near names at the end of a refusal."""
+    return f"; did you mean {' or '.join(repr(candidate) for candidate in candidates)}?" if candidates else ""
+
+
+def first_free(base: str, taken: Iterable[str]) -> str:
+    """Return `base`, `base-2`, `base-3`: the first that is free."""
+    used = set(taken)
+    name, number = base, 1
+    while name in used:
+        number += 1
+        name = f"{base}-{number}"
+    return name

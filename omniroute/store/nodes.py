@@ -1,0 +1,44 @@
+"""Nodes: providers that the user added."""
+
+from typing import get_args
+
+from omniroute.catalog.provider import DialectName, Provider
+from omniroute.catalog.providers import node
+from omniroute.routing.near import near
+from omniroute.store import read
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+from omniroute.store.names import base_url as checked_url
+from omniroute.store.names import label, node_prefix, offer
+from omniroute.store.tables import ProviderConnections, ProviderNodes
+
+DIALECTS: tuple[str, ...] = get_args(DialectName.__value__)
+
+
+def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
+    """Add a node under a prefix of its own. Raises StoreError and keeps nothing then."""
+    if dialect not in DIALECTS:
+        raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}")
+    added = node(node_prefix(prefix), dialect, checked_url(base_url), prefix if name is None else label(name, "a node"))
+    with store.change():
+        if any(known.prefix == prefix for known in read.nodes(store)):
+            raise StoreError(f"there is a node {prefix!r} already: remove it first or choose another prefix")
+        store.run(
+            ProviderNodes.insert(
+                prefix=prefix, name=added.name, dialect=dialect, base_url=added.base_url, created_at=store.clock()
+            )
+        )
+    return added
+
+
+def remove(store: Store, prefix: str) -> int:
+    """Remove a node with its accounts and return how many those were; refused while a combo names it."""
+    with store.change():
+        known = [each.prefix for each in read.nodes(store)]
+        if prefix not in known:
+            raise StoreError(f"there is no node {prefix!r}{offer(near(prefix, known))}")
+        for combo in read.combos(store):
+            if any(model.startswith(f"{prefix}/") for model in combo.models):
+                raise StoreError(f"the combo {combo.name!r} uses the node {prefix!r}: remove the combo first")
+        store.run(ProviderNodes.delete().where(ProviderNodes.prefix == prefix))
+        return store.run(ProviderConnections.delete().where(ProviderConnections.provider == prefix))

@@ -1,0 +1,36 @@
+"""All that is set up, at one moment."""
+
+from types import MappingProxyType
+
+from omniroute.routing.config import Config
+from omniroute.store import read
+from omniroute.store.accounts import sealed_for
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+from omniroute.store.tables import ProviderConnections
+
+
+def load(store: Store) -> Config:
+    """Read everything as of one revision. Keys that were revoked are not in it: they open nothing."""
+    with store.view():
+        return Config(
+            accounts=read.accounts(store),
+            nodes=read.nodes(store),
+            combos=MappingProxyType({combo.name: combo for combo in read.combos(store)}),
+            keys=tuple(key for key in read.keys(store) if key.revoked_at is None),
+            revision=store.revision(),
+        )
+
+
+def credentials(store: Store) -> dict[str, str]:
+    """Return account id -> API key for the accounts that have one. Only who sends requests may hold these."""
+    opened: dict[str, str] = {}
+    for row in store.rows(ProviderConnections.select().where(ProviderConnections.secret.is_null(False))):
+        try:
+            opened[row["id"]] = store.vault.unseal(bytes(row["secret"]), sealed_for(row["id"]))
+        except StoreError as exc:
+            raise StoreError(
+                f"the API key of the account {row['name']!r} ({row['id']}) cannot be decrypted: "
+                "its row was changed by something else; remove the account and add it again"
+            ) from exc
+    return opened

@@ -1,0 +1,101 @@
+"""The tables as they are now. No table is bound to a database: each query is given the store's own."""
+
+from peewee import BlobField, BooleanField, FloatField, IntegerField, Model, TextField
+
+
+class Table(Model):
+    """Base of all tables; a table is called as its class, in snake case."""
+
+    class Meta:  # noqa: D106
+        legacy_table_names = False
+
+
+class Meta(Table):
+    """Facts about the database itself, such as how its secrets are sealed."""
+
+    name = TextField(primary_key=True)
+    value = BlobField()
+
+
+class ConfigRevision(Table):
+    """One row; triggers count it up with every change of accounts, nodes, combos or keys."""
+
+    id = IntegerField(primary_key=True)
+    number = IntegerField()
+
+
+class ProviderConnections(Table):
+    id = TextField(primary_key=True)
+    provider = TextField()
+    name = TextField()
+    secret = BlobField(null=True)
+    priority = IntegerField()
+    enabled = BooleanField()
+    base_url = TextField(null=True)
+    created_at = FloatField()
+
+
+class ProviderNodes(Table):
+    prefix = TextField(primary_key=True)
+    name = TextField()
+    dialect = TextField()
+    base_url = TextField()
+    created_at = FloatField()
+
+
+class Combos(Table):
+    name = TextField(primary_key=True)
+    models = TextField()
+    strategy = TextField()
+    created_at = FloatField()
+
+
+class ApiKeys(Table):
+    id = TextField(primary_key=True)
+    name = TextField()
+    digest = BlobField()
+    hint = TextField()
+    allow = TextField()
+    created_at = FloatField()
+    revoked_at = FloatField(null=True)
+
+
+class UsageHistory(Table):
+    id = TextField(primary_key=True)
+    at = FloatField()
+    key_id = TextField(null=True)
+    key_name = TextField(null=True)
+    account_id = TextField(null=True)
+    account_name = TextField(null=True)
+    provider = TextField(null=True)
+    model_asked = TextField()
+    model_served = TextField(null=True)
+    combo = TextField(null=True)
+    client_dialect = TextField()
+    upstream_dialect = TextField(null=True)
+    path = TextField()
+    streamed = BooleanField()
+    status = IntegerField(null=True)
+    error = TextField(null=True)
+    input = IntegerField(null=True)
+    output = IntegerField(null=True)
+    cache_read = IntegerField(null=True)
+    cache_write = IntegerField(null=True)
+    reasoning = IntegerField(null=True)
+    cost = FloatField(null=True)
+    attempts = TextField()
+    latency_ms = FloatField()
+    ttft_ms = FloatField(null=True)
+    overhead_ms = FloatField(null=True)
+    dropped = TextField()
+
+
+TABLES: tuple[type[Table], ...] = (
+    Meta,
+    ConfigRevision,
+    ProviderConnections,
+    ProviderNodes,
+    Combos,
+    ApiKeys,
+    UsageHistory,
+)

@@ -1,0 +1,109 @@
+"""Opens a database file only when it is ours and sound, and brings it up to date, with a copy made first."""
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from peewee import OperationalError, SqliteDatabase
+
+from omniroute.store.files import StoreError, sync
+from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS, Migration
+
+WAL_TRIES = 100
+WAL_PAUSE = 0.05
+CONFIG_TABLES = ("meta", "config_revision", "provider_connections", "provider_nodes", "combos", "api_keys")
+
+
+def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False) -> int:
+    """Return the version of the database at `path`, 0 when it is still empty; nothing is written.
+
+    Raises StoreError when it is no database, another program's, newer than we know, or damaged. What the
+    history weighs is looked at only when `thorough` or when a migration is due: it would slow every start.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+            version = int(db.execute("pragma user_version").fetchone()[0])
+            empty = db.execute("select 1 from sqlite_master limit 1").fetchone() is None
+            if empty and version == 0:
+                return 0
+            if db.execute("pragma application_id").fetchone()[0] != APPLICATION_ID:
+                raise StoreError(f"{str(path)!r} is another program's database; choose another data directory")
+            if version > known:
+                raise StoreError(
+                    f"{str(path)!r} has version {version} and this program knows up to {known}: "
+                    "it was written by a newer OmniRoute; upgrade, or choose another data directory"
+                )
+            whole = thorough or version < known
+            checks = ["integrity_check"] if whole else [f"quick_check({table})" for table in CONFIG_TABLES]
+            for check in checks:
+                if (said := db.execute(f"pragma {check}").fetchone()[0]) != "ok":
+                    raise sqlite3.DatabaseError(said)
+    except sqlite3.OperationalError as exc:
+        raise StoreError(f"the database {str(path)!r} cannot be read: {exc}") from exc
+    except sqlite3.DatabaseError as exc:
+        raise StoreError(f"{str(path)!r} is damaged or no database ({exc}); it was left as it is") from exc
+    return version
+
+
+def use_wal(db: SqliteDatabase) -> None:
+    """Switch to write-ahead logging, for good. SQLite does not wait here for another process that does the same."""
+    for left in reversed(range(WAL_TRIES)):
+        try:
+            db.pragma("journal_mode", "wal")
+        except OperationalError:
+            if not left:
+                raise
+            time.sleep(WAL_PAUSE)
+        else:
+            return
+
+
+def migrate(
+    db: SqliteDatabase,
+    path: Path,
+    *,
+    clock: Callable[[], float],
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> None:
+    """Take the steps that are missing. A step that fails leaves the database as it was before it.
+
+    A copy is made before each step, unless the database was empty when the first one was taken here.
+    """
+    fresh = False
+    while True:
+        with db.atomic("IMMEDIATE"):  # of several processes one migrates, the others wait and find it done
+            version = int(db.pragma("user_version"))
+            if version >= len(migrations):
+                return
+            if version and not fresh:
+                back_up(path, version, clock())
+            if not version:
+                fresh = True
+                db.pragma("application_id", APPLICATION_ID)
+            migrations[version](db)
+            db.pragma("user_version", version + 1)
+
+
+def back_up(path: Path, version: int, now: float) -> Path:
+    """Write a private copy of the database as last committed into `backups/` beside it."""
+    directory = path.parent / "backups"
+    target = directory / f"{path.stem}-v{version}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}{path.suffix}"
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=directory)
+        os.close(handle)
+        with (
+            contextlib.closing(sqlite3.connect(path, timeout=5)) as source,
+            contextlib.closing(sqlite3.connect(draft)) as copy,
+        ):
+            source.backup(copy)
+        os.replace(draft, target)
+        sync(directory)
+    except (OSError, sqlite3.Error) as exc:
+        raise StoreError(f"the backup {str(target)!r} before a migration failed ({exc}); nothing was migrated") from exc
+    return target
