@@ -1,0 +1,96 @@
+"""What the environment says about this process: read once, checked, never changed."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_DATA_DIR = Path("~/.omniroute")
+DEFAULT_PORT = 20128
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_WEB_PORT = 8081
+MAX_PORT = 65535
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class SettingsError(Exception):
+    """A variable that cannot be used; the message names it and what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the gateway keeps its data and where it listens."""
+
+    data_dir: Path
+    port: int = DEFAULT_PORT
+    """0 takes any free port."""
+    host: str = DEFAULT_HOST
+    web_port: int = DEFAULT_WEB_PORT
+    require_api_key: bool = False
+
+    @property
+    def requires_key(self) -> bool:
+        """Whether a request without a key is refused: when asked for, and always where others can reach us."""
+        return self.require_api_key or not is_loopback(self.host)
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read DATA_DIR, PORT, HOSTNAME, OMNIROUTE_WEB_PORT and REQUIRE_API_KEY; empty is unset.
+
+    Shells and containers set HOSTNAME to the machine's own name, which nobody meant for us: only an IP
+    address or `localhost` is taken from it, anything else is left alone. Raises SettingsError.
+    """
+    return Settings(
+        data_dir=_directory(environ),
+        port=_port(environ, "PORT", DEFAULT_PORT),
+        host=_host(environ.get("HOSTNAME", "").strip()),
+        web_port=_port(environ, "OMNIROUTE_WEB_PORT", DEFAULT_WEB_PORT),
+        require_api_key=_switch(environ, "REQUIRE_API_KEY"),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`; a name other than localhost might be anywhere."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _directory(environ: Mapping[str, str]) -> Path:
+    text = environ.get("DATA_DIR") or str(DEFAULT_DATA_DIR)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as exc:
+        raise SettingsError(f"DATA_DIR is {text!r}, and that home directory is unknown: give a full path") from exc
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and int(text) <= MAX_PORT):
+        raise SettingsError(f"{name} is {text!r}: it takes a port from 0 to {MAX_PORT}")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    bare = text.removeprefix("[").removesuffix("]")
+    if bare == "localhost":
+        return bare
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        return DEFAULT_HOST
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "").strip().lower()
+    if text in TRUE:
+        return True
+    if text in FALSE or not text:
+        return False
+    raise SettingsError(f"{name} is {environ[name]!r}: it takes true or false")

@@ -1,0 +1,108 @@
+import logging
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniroute.redact import RedactingFilter, redact
+
+LONG = "abcdefghijklmnopqrstuvwxyz0123456789"
+PIECES = st.sampled_from([
+    "sk-", "sk-ant-api03-", "gsk_", "xai-", "AIza", "Bearer ", "bearer", "Basic ", "x-api-key: ", "x-api-key",
+    "authorization: ",    "?key=", "&key=", "key=", "api_key=", "[hidden]", "[hidden:", "]", " ", "\n", '"', "=", ":", "-", "abcdefgh", LONG,
+    "secret-word",
+])  # fmt: skip
+TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)
+SECRETS = st.lists(
+    st.text("abcdefgh0123-_", min_size=8, max_size=40) | st.sampled_from([LONG, "secret-word"]), max_size=3
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"key sk-proj-{LONG} refused", "key [hidden:6789] refused"),
+        ("sk-12345678", "[hidden]"),
+        (f"Authorization: Bearer {LONG}", "Authorization: Bearer [hidden:6789]"),
+        (f"{{'authorization': 'Bearer {LONG}'}}", "{'authorization': 'Bearer [hidden:6789]'}"),
+        ("authorization: opensesame", "authorization: [hidden]"),
+        (f"x-api-key: {LONG}", "x-api-key: [hidden:6789]"),
+        ('"x-goog-api-key": "abcdef"', '"x-goog-api-key": "[hidden]"'),
+        ("GET /v1beta/models?key=abc&alt=sse", "GET /v1beta/models?key=[hidden]&alt=sse"),
+        ("/v1?alt=sse&key=%41bc#top", "/v1?alt=sse&key=[hidden]#top"),
+        (f"AIza{LONG}", "[hidden:6789]"),
+        (f"(gsk_{LONG})", "([hidden:6789])"),
+        (f"xai-{LONG}", "[hidden:6789]"),
+        (f"sk-omni-{LONG}", "[hidden:6789]"),
+    ],
+)
+def test_what_looks_like_a_key_is_masked(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["task-force-elevens", "the bearer of news", "a key=value pair", "sk-short", "max_tokens: 4096", "basic idea", ""],
+)
+def test_ordinary_words_stay(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(TEXTS, SECRETS)
+def test_no_known_secret_is_left(text: str, secrets: list[str]) -> None:
+    shown = redact(text.join(["", *secrets, ""]), secrets)
+    assert not [secret for secret in secrets if secret in shown]
+
+
+@given(TEXTS, SECRETS)
+def test_twice_is_once(text: str, secrets: list[str]) -> None:
+    once = redact(text, secrets)
+    assert redact(once, secrets) == once
+
+
+def test_a_placeholder_is_no_secret() -> None:
+    assert redact("none of the models", ["none", ""]) == "none of the models"
+
+
+@given(st.lists(PIECES, min_size=1, max_size=4).map("".join))
+def test_time_is_linear(piece: str) -> None:
+    text = (piece * (100_000 // len(piece) + 1))[:100_000]
+    began = time.process_time()
+    redact(text, [LONG])
+    assert time.process_time() - began < 1  # a quadratic reading of this takes minutes
+
+
+def record_of(message: str, *args: object, exc_info: object = None) -> logging.LogRecord:
+    return logging.LogRecord("x", logging.ERROR, __file__, 1, message, args, exc_info)  # type: ignore[arg-type]
+
+
+def test_a_record_is_redacted_whole() -> None:
+    secret = "correct horse battery"
+    try:
+        raise ValueError(f"bad {secret}")
+    except ValueError:
+        record = record_of("asked with %s", secret, exc_info=sys.exc_info())
+    record.stack_info = f"stack {secret}"
+    assert RedactingFilter(lambda: [secret]).filter(record)
+    shown = logging.Formatter().format(record)
+    assert secret not in shown
+    assert shown.startswith("asked with [hidden]\nTraceback")
+    assert "ValueError: bad [hidden]" in shown
+    assert record.exc_info is None
+
+
+def test_the_secrets_are_asked_for_anew() -> None:
+    known: list[str] = []
+    redacting = RedactingFilter(lambda: known)
+    known.append("opensesame")
+    record = record_of("say opensesame")
+    redacting.filter(record)
+    assert record.getMessage() == "say [hidden]"
+
+
+def test_arguments_that_do_not_fit_are_not_shown() -> None:
+    record = record_of("no place for it", f"sk-{LONG}")
+    RedactingFilter(lambda: []).filter(record)
+    assert record.getMessage() == "no place for it (the arguments do not fit)"
