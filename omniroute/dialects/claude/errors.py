@@ -1,0 +1,34 @@
+"""Errors as Anthropic Messages clients read them."""
+
+import orjson
+
+from omniroute.dialects.fault import status_of
+from omniroute.dialects.ir import Body, Fault
+from omniroute.errors import GatewayError
+
+WORDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Status -> type."""
+
+
+def write_error(error: GatewayError) -> Body:
+    return _body(error.status, error.message)
+
+
+def write_fault(fault: Fault) -> bytes:
+    return b"event: error\ndata: " + orjson.dumps(_body(status_of(fault), fault.message)) + b"\n\n"
+
+
+def _body(status: int, message: str) -> Body:
+    kind = WORDS.get(status) or (WORDS[500] if status >= 500 else WORDS[400])
+    return {"type": "error", "error": {"type": kind, "message": message}}

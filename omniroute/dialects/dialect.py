@@ -1,0 +1,62 @@
+"""What every dialect offers to someone who lets its bytes pass and only watches them."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from omniroute.dialects.ir import Body, Fault, Usage
+from omniroute.dialects.sse import Frame
+from omniroute.errors import GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What one frame, or one whole reply, means to a watcher."""
+
+    content: bool = False
+    """Text, reasoning, a refusal, a piece of a tool call, audio, an image: what a client shows or acts on."""
+    usage: Usage | None = None
+    """As counted up to here: `usage.merge` puts a later one over an earlier one."""
+    fault: Fault | None = None
+    """An error that came inside a reply with status 200."""
+    done: bool = False
+    """The reply is whole: its finish reason or its end mark was seen."""
+    only_usage: bool = False
+    """OpenAI's extra chunk without choices, which `include_usage` brings."""
+
+
+NOTHING = Sign()
+CONTENT = Sign(content=True)
+DONE = Sign(done=True)
+
+
+def strict[Wire](read: Callable[[Wire], Sign]) -> Callable[[Wire], Sign]:
+    """Make whatever a reader stumbles over in a strange shape one ValueError."""
+
+    @functools.wraps(read)
+    def checked(wire: Wire) -> Sign:
+        try:
+            return read(wire)
+        except (AttributeError, LookupError, TypeError) as exc:
+            raise ValueError(f"a field has another shape than in this dialect: {exc}") from exc
+
+    return checked
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One wire format, seen from outside."""
+
+    name: str
+    watch: Callable[[Frame], Sign]
+    """Read one frame of a stream; ValueError for what is not the dialect."""
+    read_whole: Callable[[Body], Sign]
+    """Read a whole reply; ValueError likewise."""
+    read_error: Callable[[int, bytes], Fault]
+    """Read status and body of a refusal; takes anything, and never raises."""
+    write_error: Callable[[GatewayError], Body]
+    """Write the body of our own refusal."""
+    write_fault: Callable[[Fault], bytes]
+    """Write a fault into a stream that has begun, with what must follow it there."""
+    keepalive: bytes
+    """What may stand between two frames to keep a waiting client; empty where it would break clients."""

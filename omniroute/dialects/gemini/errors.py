@@ -1,0 +1,42 @@
+"""Errors as Gemini clients read them: Google's own status words."""
+
+import orjson
+
+from omniroute.dialects.fault import status_of
+from omniroute.dialects.ir import Body, Fault
+from omniroute.errors import GatewayError
+
+WORDS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+    529: "UNAVAILABLE",
+}
+"""Status -> status word."""
+
+
+def write_error(error: GatewayError) -> Body:
+    return _body(error.status, error.message)
+
+
+def write_fault(fault: Fault) -> bytes:
+    return b"data: " + orjson.dumps(_body(status_of(fault), fault.message)) + b"\n\n"
+
+
+def write_array_fault(fault: Fault, *, first: bool) -> bytes:
+    """Write a fault as the last element of an array stream, or as its only one."""
+    return (b"[" if first else b",\n") + orjson.dumps(_body(status_of(fault), fault.message)) + b"]"
+
+
+def _body(status: int, message: str) -> Body:
+    word = WORDS.get(status) or (WORDS[500] if status >= 500 else WORDS[400])
+    return {"error": {"code": status, "message": message, "status": word}}

@@ -1,0 +1,48 @@
+"""Errors as Chat Completions clients read them."""
+
+import orjson
+
+from omniroute.dialects.fault import status_of
+from omniroute.dialects.ir import Body, Fault
+from omniroute.errors import GatewayError
+
+WORDS = {
+    400: ("invalid_request_error", "bad_request"),
+    401: ("authentication_error", "invalid_api_key"),
+    403: ("permission_error", "insufficient_quota"),
+    404: ("invalid_request_error", "model_not_found"),
+    413: ("invalid_request_error", "request_too_large"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    500: ("server_error", "internal_server_error"),
+    502: ("server_error", "bad_gateway"),
+    503: ("server_error", "service_unavailable"),
+    504: ("server_error", "gateway_timeout"),
+}
+"""Status -> type and code."""
+OWN = {"not_found": "not_found", "forbidden": "forbidden"}
+"""Kinds of ours whose status usually means something else."""
+
+
+def words(status: int) -> tuple[str, str]:
+    """Say type and code for a status; a status without words of its own takes those of its class."""
+    if found := WORDS.get(status):
+        return found
+    return WORDS[500] if status >= 500 else ("invalid_request_error", WORDS[400][1])
+
+
+def write_error(error: GatewayError) -> Body:
+    kind, code = words(error.status)
+    if error.param == "model" and error.status == 400:
+        code = "model_not_found"
+    code = error.code or OWN.get(error.kind, code)
+    return {"error": {"message": error.message, "type": kind, "code": code, "param": error.param}}
+
+
+def write_fault(fault: Fault) -> bytes:
+    """Write the error as a chunk, and the end mark, without which some clients wait on."""
+    return b"data: " + orjson.dumps({"error": fault_body(fault)}) + b"\n\ndata: [DONE]\n\n"
+
+
+def fault_body(fault: Fault) -> Body:
+    kind, code = words(status_of(fault))
+    return {"message": fault.message, "type": kind, "code": fault.code or code, "param": None}

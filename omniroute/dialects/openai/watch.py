@@ -1,0 +1,68 @@
+"""What a Chat Completions reply says to someone who only watches it pass."""
+
+from typing import Any
+
+import orjson
+
+from omniroute.dialects import fault
+from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, Sign, strict
+from omniroute.dialects.ir import Body
+from omniroute.dialects.openai.usage import read_usage
+from omniroute.dialects.sse import Frame
+
+CONTENT_KEYS = (
+    "content",
+    "tool_calls",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "refusal",
+    "audio",
+    "images",
+    "function_call",
+)
+"""Any of these, not empty, is content; the role alone is not."""
+
+
+@strict
+def watch(frame: Frame) -> Sign:
+    """Read one chunk of a stream."""
+    if frame.data == "[DONE]":
+        return DONE
+    chunk = orjson.loads(frame.data)
+    if not isinstance(chunk, dict):
+        raise ValueError("a chunk is no JSON object")
+    choices = chunk.get("choices")
+    if chunk.get("error") or choices is None:
+        found = fault.find(chunk)
+        return Sign(fault=found) if found else _sign(False, False, chunk)
+    content = done = False
+    for choice in choices:
+        content = content or _has_content(choice.get("delta"))
+        done = done or choice.get("finish_reason") is not None
+    return _sign(content, done, chunk)
+
+
+@strict
+def read_whole(body: Body) -> Sign:
+    """Read a whole reply."""
+    choices = body.get("choices")
+    if body.get("error") or not isinstance(choices, list):
+        if found := fault.find(body):
+            return Sign(fault=found)
+        raise ValueError("a reply has no choices")
+    content = any(_has_content(choice.get("message")) for choice in choices)
+    return Sign(content=content, usage=read_usage(body.get("usage")), done=True)
+
+
+def _has_content(said: dict[str, Any] | None) -> bool:
+    return said is not None and any(said.get(key) for key in CONTENT_KEYS)
+
+
+def _sign(content: bool, done: bool, chunk: Body) -> Sign:
+    usage = read_usage(chunk.get("usage"))
+    if usage is None:
+        if not done:
+            return CONTENT if content else NOTHING
+        return Sign(content, done=True) if content else DONE
+    return Sign(content, usage, done=done, only_usage=chunk.get("choices") == [])

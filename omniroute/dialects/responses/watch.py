@@ -1,0 +1,74 @@
+"""What an OpenAI Responses reply says to someone who only watches it pass."""
+
+import orjson
+
+from omniroute.dialects import fault
+from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, Sign, strict
+from omniroute.dialects.ir import Body, Fault
+from omniroute.dialects.responses.usage import read_usage
+from omniroute.dialects.sse import Frame
+
+ENDS = ("response.completed", "response.incomplete")
+FAILURES = ("response.failed", "response.cancelled")
+SAYING_NOTHING = ("message", "reasoning")
+"""Items that open empty; any other item is a call of a tool, or its outcome."""
+
+
+@strict
+def watch(frame: Frame) -> Sign:
+    """Read one event of a stream."""
+    if frame.data == "[DONE]":  # not of this dialect, but harmless, and sent by some
+        return NOTHING
+    event = orjson.loads(frame.data)
+    if not isinstance(event, dict):
+        raise ValueError("an event is no JSON object")
+    kind = event.get("type")
+    if not isinstance(kind, str):
+        found = fault.find(event)
+        return Sign(fault=found) if found else NOTHING
+    if kind.endswith(".delta"):
+        return CONTENT if event.get("delta") else NOTHING
+    if kind == "response.output_item.added":
+        return NOTHING if event["item"].get("type") in SAYING_NOTHING else CONTENT
+    if kind == "response.output_item.done":
+        return CONTENT if _says(event["item"]) else NOTHING
+    if kind in ENDS:
+        return _end(event["response"])
+    if kind in FAILURES:
+        return Sign(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
+    if kind == "error":
+        return Sign(fault=fault.find(event) or Fault("error", "the upstream says that it failed"))
+    return NOTHING
+
+
+@strict
+def read_whole(body: Body) -> Sign:
+    """Read a whole reply."""
+    if body.get("status") in ("failed", "cancelled") or body.get("error"):
+        return Sign(fault=_failure(body), usage=read_usage(body.get("usage")))
+    if isinstance(body.get("output"), list):
+        return _end(body)
+    if found := fault.find(body):
+        return Sign(fault=found)
+    raise ValueError("a reply has no output")
+
+
+def _end(response: Body) -> Sign:
+    content = any(_says(item) for item in response.get("output") or ())
+    usage = read_usage(response.get("usage"))
+    return Sign(content, usage, done=True) if content or usage else DONE
+
+
+def _says(item: Body) -> bool:
+    match item.get("type"):
+        case "message":
+            parts = item.get("content") or ()
+            return any(part.get("text") or part.get("refusal") for part in parts)
+        case "reasoning":
+            return bool(item.get("summary") or item.get("content"))
+        case _:
+            return True
+
+
+def _failure(response: Body) -> Fault:
+    return fault.find(response) or Fault("error", f"the upstream's reply ended as {response.get('status')}")
