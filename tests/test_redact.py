@@ -11,7 +11,8 @@ from omniroute.redact import RedactingFilter, redact
 LONG = "abcdefghijklmnopqrstuvwxyz0123456789"
 PIECES = st.sampled_from([
     "sk-", "sk-ant-api03-", "gsk_", "xai-", "AIza", "Bearer ", "bearer", "Basic ", "x-api-key: ", "x-api-key",
-    "authorization: ",    "?key=", "&key=", "key=", "api_key=", "[hidden]", "[hidden:", "]", " ", "\n", '"', "=", ":", "-", "abcdefgh", LONG,
+    "authorization: ",    "?key=", "&key=", "key=", "api_key=", "[hidden]", "[hidden:", "]",
+    " ", "\n", '"', "=", ":", "-", "abcdefgh", LONG,
     "secret-word",
 ])  # fmt: skip
 TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)

@@ -45,6 +45,11 @@ class Connections(SqliteDatabase):
             self._opened = [entry for entry in self._opened if entry[1] is not conn]
         conn.close()
 
+    def release(self) -> None:
+        """Close this thread's connection, if there is one left to close."""
+        if not self.deferred:
+            self.close()
+
     def shut(self) -> None:
         """Close the connections of all threads; whoever asks after this gets an error."""
         if self.deferred:
