@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*")
 """Variants behind a colon (batch, free) and the library's own shorthands are no models of their own."""
 
+_OTHER = re.compile(r"audio|embed|guard|image|realtime|computer-use|claude-[23]")
+"""What else the price table remembers: models for other work than chat, and families that were shut down."""
+
 _TEXT = {"input_mtok", "output_mtok"}
 
 
@@ -55,8 +58,8 @@ def _is_current(row: Provider, info: ModelInfo) -> bool:
         not info.deprecated
         and info.context_window is not None
         and prices >= _TEXT
-        and not any("audio" in key for key in prices)
         and bool(_PLAIN.fullmatch(info.id))
+        and not _OTHER.search(info.id)
         and (row.id != "openrouter" or "/" in info.id)
     )
 

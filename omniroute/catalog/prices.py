@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omniroute.catalog.library import priced
 from omniroute.catalog.provider import Provider
+from omniroute.catalog.providers import PROVIDERS
 from omniroute.dialects.ir import Usage
 
 if TYPE_CHECKING:
@@ -50,3 +51,9 @@ def _price(known: PricedProvider, found: ModelInfo, usage: Usage, at: datetime) 
         return float(found.calc_price(counted, known, genai_request_timestamp=at).total_price)
     except (ValueError, OverflowError):  # negative counts, or more from the cache than there was input
         return None
+
+
+def load() -> None:
+    """Import the price library and its table, so that the first `cost` takes no longer than the others."""
+    for provider in PROVIDERS:
+        priced(provider)
