@@ -35,9 +35,7 @@ def _price(known: PricedProvider, found: ModelInfo, usage: Usage, at: datetime) 
 
     # The library adds up what has a price: tokens without one would be free instead of unknown.
     prices = vars(found.get_prices(at))
-    if (usage.input and prices.get("input_mtok") is None) or (usage.output and prices.get("output_mtok") is None):
-        return None
-    if not prices:
+    if prices.get("input_mtok") is None or (usage.output and prices.get("output_mtok") is None):
         return None
     try:
         # Its input includes what the cache gave and took, its output includes reasoning, just as ours do.

@@ -1,0 +1,67 @@
+"""Lets in who has a gateway key, and on loopback who has none."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from mitmproxy import http
+
+from omniroute.addons.guard import guard
+from omniroute.errors import Forbidden, NotAllowed
+from omniroute.exchange import Exchange
+from omniroute.runtime import Runtime
+from omniroute.store import keys
+
+
+class Access:
+    name = "omniroute.access"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @guard
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Check the key. A wrong one is refused even where none is needed: its owner should know."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response or (exchange.claimed and exchange.claimed.kind == "hello"):
+            return
+        shown, exchange.shown = exchange.shown, ()
+        if shown:
+            self._check(exchange, shown)
+        elif self.runtime.limits.require_key or not _is_loopback(flow):
+            raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
+        elif _from_elsewhere(flow.request.headers.get("origin", "")):
+            raise Forbidden("a web page of another origin may not use this gateway without a key")
+        exchange.admitted = True
+
+    def _check(self, exchange: Exchange, shown: tuple[str, ...]) -> None:
+        assert self.runtime.store
+        for text in shown:
+            key = exchange.config.keys_by_digest.get(keys.digest(self.runtime.store, text))
+            if key and key.revoked_at is None:
+                exchange.key = key
+                return
+        raise NotAllowed(
+            "this key is not known here: `omniroute-ctl key list` shows the keys that are", code="invalid_api_key"
+        )
+
+
+def _is_loopback(flow: http.HTTPFlow) -> bool:
+    try:
+        address = ip_address(flow.client_conn.peername[0].partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _from_elsewhere(origin: str) -> bool:
+    """Browsers name the page's origin with every POST; a name that is not this machine's is another's."""
+    if not origin:
+        return False
+    host = urlsplit(origin).hostname or ""
+    if host == "localhost":
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True

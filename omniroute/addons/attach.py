@@ -1,0 +1,63 @@
+"""Puts our HTTP layer on the reverse-proxy port; every other mode stays mitmproxy's own."""
+
+from collections.abc import Callable
+
+from mitmproxy import http, tls
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import layer, tunnel
+from mitmproxy.proxy.layers import ClientTLSLayer, modes
+from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+from omniroute.addons.guard import answer
+from omniroute.errors import GatewayError
+from omniroute.proxy.attempt import Attempt
+from omniroute.proxy.layer import RoutedLayer
+from omniroute.runtime import Runtime
+
+
+class Attach:
+    """The `Desk` of the layer, too: what the layer asks is answered from the exchange."""
+
+    name = "omniroute.attach"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.clock: Callable[[], float] = runtime.clock
+
+    @property
+    def max_body(self) -> int:
+        """Bytes of the largest request body."""
+        return self.runtime.limits.max_body
+
+    @max_body.setter
+    def max_body(self, value: int) -> None:
+        raise AttributeError("max_body is an option")
+
+    def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
+        """Give what dispatch has decided."""
+        exchange = self.runtime.exchanges.get(flow)
+        return exchange.last.attempt if exchange and exchange.last else None
+
+    def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
+        """Say an error in the client's dialect."""
+        return answer(self.runtime, flow, error)
+
+    def next_layer(self, data: layer.NextLayer) -> None:
+        """Claim client connections that came in by reverse mode."""
+        context = data.context
+        if data.layer or len(context.layers) != 1 or not isinstance(context.layers[0], modes.ReverseProxy):
+            return
+        mode = context.client.proxy_mode
+        if not isinstance(mode, ReverseMode) or mode.scheme != "http":
+            return
+        stack = tunnel.LayerStack()
+        if starts_like_tls_record(data.data_client()):
+            stack /= ClientTLSLayer(context)
+        stack /= RoutedLayer(context, HTTPMode.transparent, self)
+        data.layer = stack[0]
+
+    def tls_start_server(self, data: tls.TlsData) -> None:
+        """Offer HTTP/2 to upstreams: mitmproxy offers only what the client does, and ours speak plain HTTP/1."""
+        if isinstance(data.context.client.proxy_mode, ReverseMode) and not data.conn.alpn_offers:
+            data.conn.alpn_offers = (b"h2", b"http/1.1") if data.context.options.http2 else (b"http/1.1",)

@@ -1,0 +1,231 @@
+"""Plans, and writes each attempt into the flow: mitmproxy then shows the request that the upstream gets."""
+
+import asyncio
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
+
+import orjson
+from mitmproxy import http
+
+from omniroute.addons.answers import PREFIX
+from omniroute.addons.guard import guard
+from omniroute.catalog.auth import credential_headers
+from omniroute.catalog.provider import Provider
+from omniroute.catalog.urls import endpoint
+from omniroute.dialects import hub
+from omniroute.dialects.registry import DIALECTS
+from omniroute.errors import BadRequest, Exhausted
+from omniroute.exchange import Asked, Exchange
+from omniroute.proxy.attempt import BIG, Attempt
+from omniroute.redact import redact
+from omniroute.routing.failure import Failure
+from omniroute.routing.judge import CLIENTS_OWN, judge
+from omniroute.routing.outcome import outcome
+from omniroute.routing.plan import Plan, Target, plan
+from omniroute.runtime import Runtime
+
+ABOUT_THE_CLIENT = (b"user-agent", b"accept-language")
+"""What is passed on to an upstream of another dialect; to the same dialect everything is."""
+
+NOT_PASSED_BACK = frozenset(
+    b"connection keep-alive proxy-authenticate set-cookie trailer transfer-encoding upgrade content-length "
+    b"content-encoding alt-svc strict-transport-security".split()
+)
+
+
+class Dispatch:
+    name = "omniroute.dispatch"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @guard
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Make the plan and write its first target into the flow."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
+            return
+        exchange.plan = plan(exchange.model, exchange.config, client=exchange.dialect, key=exchange.key)
+        if not exchange.plan.targets:
+            raise _nothing_to_ask(exchange.plan)
+        await self._ask_next(flow, exchange)
+        exchange.overhead = self.runtime.clock() - exchange.received
+
+    @guard
+    async def next_attempt(self, flow: http.HTTPFlow) -> None:
+        """Fired by our layer when an attempt has failed before its first content."""
+        exchange = self.runtime.exchanges[flow]
+        asked = exchange.last
+        assert asked
+        assert asked.attempt.failure
+        failure = asked.attempt.failure = self._understood(asked, asked.attempt.failure)
+        verdict = judge(failure)
+        if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
+            exchange.error = failure.message
+            flow.response = told
+        elif verdict == "stop":
+            raise outcome(exchange.failures()[-1:], targets=1)
+        else:
+            if verdict == "again":
+                exchange.position -= 1
+            await self._ask_next(flow, exchange)
+
+    async def read_reply(self, flow: http.HTTPFlow) -> None:
+        """Fired by our layer for a whole reply that is too big for the event loop."""
+        asked = self.runtime.exchanges[flow].last
+        assert asked
+        asked.attempt.whole = await asyncio.to_thread(asked.attempt.read_whole, bytes(asked.attempt.raw))
+
+    async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        assert exchange.plan
+        targets = exchange.plan.targets
+        for target in targets[exchange.position + 1 :]:
+            exchange.position += 1
+            try:
+                await self._ask(flow, exchange, target)
+            except BadRequest as error:
+                if len(targets) == 1:
+                    raise
+                unable = Attempt({}, self.runtime.limits.deadlines, None, _unread, last=False)
+                unable.failure = Failure("unable", error.message, status=error.status)
+                exchange.asked.append(Asked(target, unable))
+                continue
+            return
+        raise outcome(exchange.failures(), targets=len(targets))
+
+    async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target) -> None:
+        limits = self.runtime.limits
+
+        def say() -> hub.Prepared:
+            return hub.prepare(
+                exchange.dialect,
+                target.dialect,
+                exchange.raw,
+                exchange.body,
+                model=target.model,
+                stream=exchange.stream,
+                stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
+                max_output=None,
+            )
+
+        prepared = await asyncio.to_thread(say) if len(exchange.raw) > BIG else say()
+        api_key = self.runtime.credentials.get(target.account.id)
+        names = (exchange.dialect, target.dialect)
+        stream = hub.Stream(*names, model=exchange.model, hides_usage=prepared.hides_usage) if exchange.stream else None
+        attempt = Attempt(
+            credential=credential_headers(target.provider, api_key),
+            deadlines=limits.deadlines,
+            stream=stream,
+            read_whole=lambda raw: hub.read_whole(*names, raw, model=exchange.model),
+            last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
+        )
+        exchange.asked.append(Asked(target, attempt, prepared.dropped))
+        _write(flow.request, exchange, target, prepared.raw)
+
+    def _understood(self, asked: Asked, failure: Failure) -> Failure:
+        """Read what the upstream said of its error, and take out what nobody may see."""
+        secrets = [s for s in [self.runtime.credentials.get(asked.target.account.id)] if s]
+        if failure.kind == "status" and failure.status is not None:
+            fault = DIALECTS[asked.target.dialect].read_error(failure.status, failure.body)
+            failure = replace(failure, fault=fault, message=f"{failure.status} {fault.message}")
+        return replace(
+            failure,
+            message=redact(failure.message, secrets),
+            body=redact(failure.body.decode("utf-8", "replace"), secrets).encode(),
+        )
+
+    @guard
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Make the upstream's head ours: what ends at each hop goes, what the gateway did comes."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response is None:
+            return
+        headers = flow.response.headers
+        if served := exchange.served:
+            fields = [f for f in headers.fields if f[0].lower() not in NOT_PASSED_BACK]
+            headers = flow.response.headers = http.Headers(fields)
+            flow.response.data.http_version = flow.request.data.http_version
+            headers[PREFIX + "route"] = served.target.name
+            if served.dropped:
+                headers[PREFIX + "dropped"] = ", ".join(served.dropped)
+            if served.attempt.stream is None:
+                headers["content-type"] = "application/json"
+                headers["content-length"] = str(len(flow.response.raw_content or b""))
+            else:
+                headers.setdefault("cache-control", "no-cache")
+                if exchange.dialect != served.target.dialect:
+                    headers["content-type"] = "text/event-stream; charset=utf-8"
+                if flow.request.http_version == "HTTP/1.1":
+                    headers["transfer-encoding"] = "chunked"
+        headers[PREFIX + "request-id"] = exchange.id
+        if exchange.plan:
+            headers[PREFIX + "attempts"] = str(len(exchange.asked))
+        if exchange.overhead is not None:
+            headers[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
+
+
+def _unread(raw: bytes) -> hub.Whole:
+    raise AssertionError("an attempt that was never sent has no reply")
+
+
+def _nothing_to_ask(made: Plan) -> Exhausted:
+    why = "; ".join(f"{left.name}{f' ({left.account})' if left.account else ''}: {left.why}" for left in made.left)
+    return Exhausted(f"no target of {made.asked!r} can be asked: {why}")
+
+
+def _in_its_own_words(exchange: Exchange, asked: Asked, failure: Failure) -> http.Response | None:
+    """Pass a refusal of the client's own making on as it came: clients act on its details."""
+    if failure.kind != "status" or failure.status not in CLIENTS_OWN or asked.target.dialect != exchange.dialect:
+        return None
+    try:
+        body = orjson.loads(failure.body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(body, dict) or "error" not in body:
+        return None
+    route = {"content-type": "application/json", PREFIX + "route": asked.target.name}
+    return http.Response.make(failure.status, failure.body, route)
+
+
+@lru_cache(maxsize=4096)
+def _split(url: str) -> SplitResult:
+    return urlsplit(url)
+
+
+def _write(request: http.Request, exchange: Exchange, target: Target, raw: bytes) -> None:
+    same = exchange.dialect == target.dialect
+    url = _split(
+        endpoint(
+            target.provider,
+            target.dialect,
+            base_url=target.account.base_url,
+            model=target.model,
+            stream=exchange.stream,
+        )
+    )
+    query = exchange.query if same else url.query
+    data = request.data
+    data.host = url.hostname or ""
+    data.port = url.port or (443 if url.scheme == "https" else 80)
+    data.scheme = url.scheme.encode()
+    data.authority = b""
+    data.method = b"POST"
+    data.path = (f"{url.path}?{query}" if query else url.path).encode()
+    data.headers = http.Headers(_headers(exchange, target.provider, same, url.netloc, len(raw)))
+    data.content = raw
+
+
+def _headers(exchange: Exchange, provider: Provider, same: bool, host: str, length: int) -> list[tuple[bytes, bytes]]:
+    fields = [(b"host", host.encode())]
+    if same:
+        fields += exchange.headers
+    else:
+        fields += [f for f in exchange.headers if f[0].lower() in ABOUT_THE_CLIENT]
+    present = {name.lower() for name, _ in fields}
+    ours = ((name.lower().encode(), value.encode()) for name, value in provider.headers.items())
+    fields += [field for field in ours if field[0] not in present]
+    if b"content-type" not in present:
+        fields.append((b"content-type", b"application/json"))
+    fields += [(b"accept-encoding", b"identity"), (b"content-length", str(length).encode())]
+    return fields

@@ -1,0 +1,56 @@
+"""Keeps a failing hook from becoming an open door.
+
+mitmproxy logs an exception in a hook, skips the hooks after it and sends the flow on. For a
+gateway that is the wrong way to fail: here whatever a hook raises becomes the client's answer.
+"""
+
+import functools
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from mitmproxy import http
+
+from omniroute.addons.answers import refusal
+from omniroute.errors import GatewayError
+from omniroute.routing.paths import dialect_of
+from omniroute.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Addon(Protocol):
+    """What the guard needs to know of an addon."""
+
+    runtime: Runtime
+
+
+type Hook = Callable[[Any, http.HTTPFlow], Awaitable[None] | None]
+
+
+def guard(hook: Hook) -> Callable[[Any, http.HTTPFlow], Awaitable[None]]:
+    """Wrap a hook on the way to the upstream: what it raises becomes `flow.response`."""
+
+    @functools.wraps(hook)
+    async def guarded(self: Addon, flow: http.HTTPFlow) -> None:
+        try:
+            done = hook(self, flow)
+            if done is not None and inspect.isawaitable(done):
+                await done
+        except GatewayError as error:
+            flow.response = answer(self.runtime, flow, error)
+        except Exception:
+            log.exception("a hook failed for %s %s", flow.request.method, flow.request.path.partition("?")[0])
+            flow.response = answer(self.runtime, flow, GatewayError("the gateway failed; its log says why"))
+
+    return guarded
+
+
+def answer(runtime: Runtime, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
+    """Say an error in the dialect of the exchange, or in the one that the path suggests."""
+    exchange = runtime.exchanges.get(flow)
+    if exchange:
+        exchange.error = error.message
+    dialect = exchange.dialect if exchange else dialect_of(flow.request.path)
+    return refusal(dialect, error)

@@ -1,0 +1,175 @@
+"""Claims what came in on our port, takes the keys out of it, and reads its body."""
+
+import asyncio
+import secrets
+import zlib
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+from mitmproxy import http
+from mitmproxy.proxy.mode_specs import ReverseMode
+
+from omniroute.addons.guard import guard
+from omniroute.errors import BadRequest, GatewayError, TooLarge, UpgradeRequired
+from omniroute.exchange import Exchange
+from omniroute.proxy.attempt import BIG
+from omniroute.proxy.inflate import inflater
+from omniroute.routing.paths import Claim, claim, dialect_of
+from omniroute.runtime import Runtime
+
+PIECE = 16 * 1024
+KEY_HEADERS = ("x-api-key", "x-goog-api-key")
+CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"proxy-authorization", b"cookie", b"api-key")
+HOP = (
+    b"host",
+    b"connection",
+    b"proxy-connection",
+    b"keep-alive",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"http2-settings",
+    b"content-length",
+    b"content-encoding",
+    b"accept-encoding",
+    b"expect",
+    b"forwarded",
+    b"via",
+    b"origin",
+    b"referer",
+)
+HOP_PREFIXES = (b"x-forwarded-", b"x-omniroute-", b"sec-", b"x-real-ip")
+
+
+class Intake:
+    """From here on a flow is an exchange; what is not ours is answered here."""
+
+    name = "omniroute.intake"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @guard
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Begin an exchange. The client's key leaves the flow before anybody can show or save it."""
+        if flow.is_replay or not isinstance(flow.client_conn.proxy_mode, ReverseMode):
+            return
+        path, _, query = flow.request.path.partition("?")
+        google = "x-goog-api-key" in flow.request.headers
+        shown = _take_keys(flow.request)
+        query, in_query = _without_key(query)
+        if in_query:
+            flow.request.path = f"{path}?{query}" if query else path
+        self.runtime.exchanges[flow] = Exchange(
+            id=secrets.token_hex(8),
+            at=self.runtime.wall(),
+            started=self.runtime.clock(),
+            dialect=dialect_of(path),
+            path=path,
+            query=query,
+            headers=tuple(f for f in flow.request.headers.fields if not _ends_here(f[0].lower())),
+            config=self.runtime.config,
+            shown=(*shown, *in_query),
+            google=google,
+        )
+
+    @guard
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Read what is asked: by the path in which dialect, by the body for which model."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response:
+            return
+        exchange.received = self.runtime.clock()
+        if self.runtime.store is None:
+            raise GatewayError("the gateway is starting", status=503, retry_after=1)
+        if flow.request.path.startswith(("/v1/responses", "/responses")) and _wants_websocket(flow.request):
+            exchange.dialect = "responses"
+            raise UpgradeRequired("no WebSocket here: POST the request to /v1/responses")
+        claimed = claim(flow.request.method, exchange.path)
+        exchange.dialect = claimed.dialect
+        exchange.claimed = claimed
+        if claimed.kind == "chat":
+            await self._read(flow, exchange, claimed)
+
+    async def _read(self, flow: http.HTTPFlow, exchange: Exchange, claimed: Claim) -> None:
+        raw = flow.request.raw_content or b""
+        if encoding := flow.request.headers.get("content-encoding", ""):
+            raw = await asyncio.to_thread(_inflated, raw, encoding, self.runtime.limits.max_body)
+        body = await asyncio.to_thread(_json, raw) if len(raw) > BIG else _json(raw)
+        exchange.raw, exchange.body = raw, body
+        exchange.model = claimed.model if claimed.model is not None else _model(body)
+        exchange.stream = claimed.stream if claimed.stream is not None else _stream(body)
+
+
+def _take_keys(request: http.Request) -> tuple[str, ...]:
+    shown = [request.headers.get(name, "") for name in KEY_HEADERS]
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        shown.insert(0, bearer.strip())
+    elif scheme:
+        shown.insert(0, f"{scheme} {bearer}")
+    for name in CREDENTIALS:
+        request.headers.pop(name.decode(), None)
+    return tuple(key for key in shown if key)
+
+
+def _without_key(query: str) -> tuple[str, tuple[str, ...]]:
+    """Take `key=` out of a query; a query without one stays as it was, to the byte."""
+    if "key=" not in query:
+        return query, ()
+    pairs = parse_qsl(query, keep_blank_values=True)
+    keys = tuple(value for name, value in pairs if name == "key")
+    return (urlencode([pair for pair in pairs if pair[0] != "key"]), keys) if keys else (query, ())
+
+
+def _ends_here(name: bytes) -> bool:
+    return name in CREDENTIALS or name in HOP or name.startswith(HOP_PREFIXES)
+
+
+def _wants_websocket(request: http.Request) -> bool:
+    return request.headers.get("upgrade", "").lower() == "websocket"
+
+
+def _inflated(raw: bytes, encoding: str, limit: int) -> bytes:
+    """Undo the client's compression; a small body that unfolds over the limit is as large as it unfolds."""
+    out = bytearray()
+    try:
+        inflate = inflater(encoding)
+        if inflate is None:
+            return raw
+        for start in range(0, len(raw), PIECE):
+            out += inflate(raw[start : start + PIECE])
+            if len(out) > limit:
+                raise TooLarge(f"the request body unfolds over the limit of {limit} bytes (option omniroute_max_body)")
+    except (ValueError, zlib.error) as error:
+        raise BadRequest(f"the body's content-encoding {encoding!r} cannot be undone: {error}") from None
+    return bytes(out)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(
+            f"the body is not JSON: {error}" if raw else "the body is empty: a JSON object is needed"
+        ) from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body is not a JSON object")
+    return body
+
+
+def _model(body: dict[str, Any]) -> str:
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        said = "model is missing" if model is None else "model is not a text" if model else "model is empty"
+        raise BadRequest(f"{said}: name one, as in `openai/gpt-4o`", param="model")
+    return model
+
+
+def _stream(body: dict[str, Any]) -> bool:
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise BadRequest("stream is neither true nor false", param="stream")
+    return bool(stream)

@@ -1,0 +1,139 @@
+"""Options in; opens and closes what is shared; sets up mitmproxy itself the way a gateway needs it."""
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+
+from mitmproxy import ctx, exceptions
+from mitmproxy.addonmanager import Loader
+
+from omniroute.proxy.attempt import Deadlines
+from omniroute.runtime import Limits, Runtime
+from omniroute.settings import SettingsError, read
+from omniroute.store.files import StoreError
+
+log = logging.getLogger(__name__)
+
+NOWHERE = "http://127.0.0.1:9"
+"""Where reverse mode would send what no hook has decided about: the discard port, where nobody listens."""
+HINT = (
+    "omniroute: mitmproxy starts on port 8080 before the gateway can choose its own; when 8080 is taken, say the "
+    f"gateway's port yourself: --mode reverse:{NOWHERE}@20128"
+)
+
+
+class Lifecycle:
+    name = "omniroute.lifecycle"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._hint = _PortHint()
+
+    def load(self, loader: Loader) -> None:
+        deadlines, limits = Deadlines(), Limits()
+        add = loader.add_option
+        add("omniroute_data_dir", str, "", "Where everything is kept; DATA_DIR, else ~/.omniroute.")
+        add("omniroute_keep_flows", int, 1000, "Flows that mitmweb keeps; older ones go.")
+        add("omniroute_max_body", int, limits.max_body, "Bytes of the largest request body.")
+        add("omniroute_require_api_key", bool, False, "Refuse requests without a key on loopback too.")
+        add("omniroute_stream_usage", bool, True, "Ask OpenAI-shaped upstreams to count tokens in streams.")
+        help = "Seconds until an upstream is given up: "
+        add("omniroute_connect_timeout", str, f"{deadlines.connect:g}", help + "for the connection.")
+        add("omniroute_first_byte_timeout", str, f"{deadlines.first_byte:g}", help + "for the head of a stream.")
+        add("omniroute_first_content_timeout", str, f"{deadlines.first_content:g}", help + "for the first content.")
+        add("omniroute_idle_timeout", str, f"{deadlines.idle:g}", help + "between two pieces of a stream.")
+        logging.getLogger().addHandler(self._hint)
+
+    def configure(self, updated: set[str]) -> None:
+        options = ctx.options
+        if options.omniroute_max_body < 1 or options.omniroute_keep_flows < 1:
+            raise exceptions.OptionsError("omniroute_max_body and omniroute_keep_flows count from 1")
+        try:
+            settings = read(os.environ)
+        except SettingsError as error:
+            raise exceptions.OptionsError(str(error)) from error
+        self.runtime.limits = Limits(
+            deadlines=Deadlines(
+                connect=_seconds("omniroute_connect_timeout"),
+                first_byte=_seconds("omniroute_first_byte_timeout"),
+                first_content=_seconds("omniroute_first_content_timeout"),
+                idle=_seconds("omniroute_idle_timeout"),
+            ),
+            max_body=options.omniroute_max_body,
+            require_key=options.omniroute_require_api_key or settings.require_api_key,
+            stream_usage=options.omniroute_stream_usage,
+        )
+        self._settings = settings
+
+    def running(self) -> None:
+        logging.getLogger().removeHandler(self._hint)
+        data_dir = Path(ctx.options.omniroute_data_dir or self._settings.data_dir).expanduser()
+        changes: dict[str, object] = {"connection_strategy": "lazy"}
+        longest = self.runtime.limits.deadlines
+        changes["tcp_timeout"] = max(ctx.options.tcp_timeout, int(max(longest.first_content, longest.idle)) + 60)
+        try:
+            if list(ctx.options.mode) == ["regular"]:
+                check_port(self._settings.host, self._settings.port)
+                changes["mode"] = [f"reverse:{NOWHERE}@{self._settings.host}:{self._settings.port}"]
+            self.runtime.open(data_dir)
+        except (StoreError, OSError) as error:
+            log.error("%s", error)  # mitmproxy ends a start that has logged an error
+            return
+        ctx.options.update(**changes)
+        self.runtime.task(self._announce(), "announce")
+
+    async def _announce(self) -> None:
+        """Wait for the port, which may still be opening, and say where it is."""
+        servers = ctx.master.addons.get("proxyserver").servers
+        changed = asyncio.Event()
+
+        def notice() -> None:
+            changed.set()
+
+        servers.changed.connect(notice)
+        while not (found := [a for s in servers if s.mode.type_name == "reverse" for a in s.listen_addrs]):
+            await changed.wait()
+            changed.clear()
+        host, port = found[0][0], found[0][1]
+        await asyncio.to_thread(
+            self.runtime.announce, host=host, port=port, web_url=getattr(ctx.master, "web_url", None)
+        )
+        log.info("omniroute serves http://%s:%s", host, port)
+
+    def done(self) -> None:
+        logging.getLogger().removeHandler(self._hint)
+        self.runtime.close()
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise OSError in one sentence when a port cannot be had; mitmproxy would go on without it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise OSError(f"port {port} on {host} cannot be used: {why}. Choose another with PORT or --port") from None
+
+
+def _seconds(option: str) -> float:
+    text = getattr(ctx.options, option)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86400:
+        raise exceptions.OptionsError(f"{option} is {text!r}: it takes seconds, more than 0 and at most 86400")
+    return seconds
+
+
+class _PortHint(logging.Handler):
+    """mitmproxy binds its own default port before a script can say another: explain that one failure."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR and "8080" in (text := record.getMessage()) and "in use" in text:
+            print(HINT, flush=True)

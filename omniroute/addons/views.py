@@ -1,0 +1,149 @@
+"""How mitmproxy shows an exchange: comment, marker, a view of both sides, and only the newest flows."""
+
+import contextlib
+import json
+import textwrap
+from collections import deque
+from itertools import zip_longest
+from weakref import WeakKeyDictionary, ref
+
+from mitmproxy import contentviews, ctx, flow, http
+
+from omniroute.exchange import Exchange
+from omniroute.runtime import Runtime
+
+MARK = ":leftwards_arrow_with_hook:"
+COLUMN = 76
+SHOWN = 200_000
+"""Characters of one side: more than a person reads, less than what would hold up the event loop for long."""
+
+
+class Views:
+    name = "omniroute.views"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._sides = SideBySide(runtime.exchanges)
+        self._flows: deque[ref[http.HTTPFlow]] = deque()
+
+    def running(self) -> None:
+        contentviews.add(self._sides)
+
+    def done(self) -> None:
+        contentviews.registry._by_name.pop(self._sides.name.lower(), None)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Let the oldest flows go, so that a window may stay open for weeks."""
+        view = getattr(ctx.master, "view", None)
+        if view is None:
+            return
+        self._flows.append(ref(flow))
+        while len(self._flows) > ctx.options.omniroute_keep_flows:
+            oldest = self._flows[0]()
+            if oldest is not None and oldest.live:
+                break
+            self._flows.popleft()
+            if oldest is not None:
+                view.remove([oldest])
+
+    def next_attempt(self, flow: http.HTTPFlow) -> None:
+        self._describe(flow)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._describe(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._describe(flow)
+
+    def _describe(self, flow: http.HTTPFlow) -> None:
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or not exchange.claimed or exchange.claimed.kind != "chat":
+            return
+        flow.comment = comment(exchange)
+        if exchange.failures() and not flow.marked:
+            flow.marked = MARK
+        flow.metadata["omniroute"] = {
+            "id": exchange.id,
+            "client": exchange.dialect,
+            "model": exchange.model,
+            "attempts": [
+                {
+                    "target": a.target.name,
+                    "account": a.target.account.name,
+                    "failed": failure.label if failure else None,
+                }
+                for a in exchange.asked
+                for failure in [a.attempt.failure]
+            ],
+        }
+
+
+def comment(exchange: Exchange) -> str:
+    """Say in one line where a request went, what failed on the way, and what it came to."""
+    parts = []
+    steps = [f"{failed.target} ({failed.account}) ✗ {failed.failure.label}" for failed in exchange.failures()]
+    if (served := exchange.served) and not served.attempt.failure:
+        steps.append(f"{served.target.name} ({served.target.account.name})")
+    parts.append(f"{exchange.model} → {' → '.join(steps)}" if steps else exchange.model)
+    counted = exchange.usage
+    if counted.input is not None or counted.output is not None:
+        parts.append(f"{_number(counted.input)} in, {_number(counted.output)} out")
+        parts.append(f"${exchange.cost:.6f}" if exchange.cost is not None else "cost unknown")
+    if served and served.dropped:
+        parts.append(f"dropped {', '.join(served.dropped)}")
+    if exchange.error:
+        parts.append(exchange.error)
+    return " · ".join(parts)
+
+
+def _number(count: int | None) -> str:
+    return "?" if count is None else str(count)
+
+
+class SideBySide(contentviews.Contentview):
+    """Client and upstream beside each other, of the request and of the reply."""
+
+    def __init__(self, exchanges: "WeakKeyDictionary[http.HTTPFlow, Exchange]") -> None:
+        self._exchanges = exchanges
+
+    @property
+    def name(self) -> str:
+        return "omniroute"
+
+    @property
+    def syntax_highlight(self) -> contentviews.SyntaxHighlight:
+        return "none"
+
+    def render_priority(self, data: bytes, metadata: contentviews.Metadata) -> float:
+        """Never chosen by itself: a person who wants both sides says so."""
+        return 0 if self._exchange(metadata.flow) else -1
+
+    def prettify(self, data: bytes, metadata: contentviews.Metadata) -> str:
+        exchange = self._exchange(metadata.flow)
+        if exchange is None:
+            raise ValueError("not an exchange of this run: only the upstream's side was saved")
+        if isinstance(metadata.http_message, http.Request):
+            route = exchange.last.target if exchange.last else None
+            right = f"upstream ({route.dialect}, {route.name})" if route else "upstream (none was asked)"
+            return _beside(f"client ({exchange.dialect})", exchange.raw, right, data if route else b"")
+        raw = bytes(exchange.last.attempt.raw) if exchange.last else b""
+        return _beside(f"client ({exchange.dialect})", data, "upstream", raw)
+
+    def _exchange(self, flow: flow.Flow | None) -> Exchange | None:
+        return self._exchanges.get(flow) if isinstance(flow, http.HTTPFlow) else None
+
+
+def _beside(left_name: str, left: bytes, right_name: str, right: bytes) -> str:
+    rows = zip_longest(_lines(left), _lines(right), fillvalue="")
+    head = f"{left_name:<{COLUMN}} │ {right_name}\n{'─' * COLUMN}─┼─{'─' * COLUMN}"
+    return "\n".join([head, *(f"{a:<{COLUMN}} {'│' if a == b else '┃'} {b}" for a, b in rows)])
+
+
+def _lines(body: bytes) -> list[str]:
+    text = body[:SHOWN].decode("utf-8", "replace")
+    with contextlib.suppress(ValueError):  # a stream, or cut: shown as it is
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    wrapped = [
+        textwrap.wrap(line, COLUMN, drop_whitespace=False, subsequent_indent="  ") or [""] for line in text.splitlines()
+    ]
+    return [line for lines in wrapped for line in lines]

@@ -1,0 +1,92 @@
+"""One client request with everything that belongs to it, from its first byte to its log row."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omniroute.catalog.provider import DialectName
+from omniroute.dialects.ir import Usage
+from omniroute.proxy.attempt import Attempt
+from omniroute.routing.config import Config, Key
+from omniroute.routing.outcome import Failed
+from omniroute.routing.paths import Claim
+from omniroute.routing.plan import Plan, Target
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """An attempt with its target. The target is a decision, the attempt what came of it."""
+
+    target: Target
+    attempt: Attempt
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Exchange:
+    """Live objects only: what a saved flow keeps is JSON in `flow.metadata`."""
+
+    id: str
+    at: float
+    """When it began, as seconds of the epoch."""
+    started: float
+    """The same on the runtime's clock."""
+    dialect: DialectName
+    path: str
+    query: str
+    """Without the key."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """What the client said of itself and its request, without keys and without what ends at each hop."""
+    config: Config
+    """The snapshot that this request keeps."""
+    shown: tuple[str, ...] = field(default=(), repr=False)
+    """The keys that the client showed, until access has looked at them."""
+    google: bool = False
+    """The key came in Google's own header, so Google's own SDK is asking."""
+    key: Key | None = None
+    admitted: bool = False
+    """Access has let it in: from here on it is worth a log row."""
+    claimed: Claim | None = None
+
+    raw: bytes = field(default=b"", repr=False)
+    body: dict[str, Any] = field(default_factory=dict, repr=False)
+    model: str = ""
+    stream: bool = False
+
+    plan: Plan | None = None
+    asked: list[Asked] = field(default_factory=list)
+    position: int = -1
+    """Of the newest attempt's target in the plan."""
+    overhead: float | None = None
+    """Seconds from the request's last byte to the first attempt."""
+    received: float = 0.0
+    """When the request was whole, on the runtime's clock."""
+    cost: float | None = None
+    error: str | None = None
+    """What the client was told where it got no answer."""
+    metered: bool = False
+
+    @property
+    def last(self) -> Asked | None:
+        """The newest attempt."""
+        return self.asked[-1] if self.asked else None
+
+    @property
+    def served(self) -> Asked | None:
+        """The attempt that the client got its answer from."""
+        last = self.last
+        return last if last and last.attempt.content_at is not None else None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens as the upstream counted them."""
+        if not (asked := self.served):
+            return Usage()
+        if asked.attempt.stream:
+            return asked.attempt.stream.usage
+        return asked.attempt.whole.usage if asked.attempt.whole else Usage()
+
+    def failures(self) -> list[Failed]:
+        """The attempts that failed, in order."""
+        return [
+            Failed(a.target.name, a.target.account.name, a.attempt.failure) for a in self.asked if a.attempt.failure
+        ]

@@ -1,0 +1,86 @@
+"""What passes between the addons, which decide, and the layer, which acts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mitmproxy import http
+from mitmproxy.proxy import commands
+
+from omniroute.dialects.hub import Stream, Whole
+from omniroute.errors import GatewayError
+from omniroute.routing.failure import Failure
+
+KEEP = 256 * 1024
+"""Bytes of a streamed reply that stay with the flow for a person to look at."""
+
+MAX_REPLY = 64 * 1024 * 1024
+"""Bytes of a whole reply; a larger one is a failure of the target."""
+
+BIG = 1024 * 1024
+"""Bytes above which a body is read in a thread, off the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds; each counts from the start of its own phase."""
+
+    connect: float = 10.0
+    first_byte: float = 120.0
+    """From the request's last byte to the reply's head, in a stream."""
+    first_content: float = 600.0
+    """From the request's last byte to the first content; a whole reply is all content."""
+    idle: float = 300.0
+    """Between two pieces of a stream."""
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One target, asked. The upper half is written by the addon, the lower half by the layer."""
+
+    credential: Mapping[str, str] = field(repr=False)
+    """Headers that are added to the copy which is sent, and never to the flow."""
+    deadlines: Deadlines
+    stream: Stream | None
+    """Translates the reply on its way; None when the client wants it whole."""
+    read_whole: Callable[[bytes], Whole]
+    last: bool
+    """No target comes after this one: a whole but empty reply is better than none."""
+
+    started: float = 0.0
+    head_at: float | None = None
+    content_at: float | None = None
+    ended: float | None = None
+    whole: Whole | None = None
+    failure: Failure | None = None
+    upstream: http.Response | None = None
+    """The upstream's head as it came."""
+    raw: bytearray = field(default_factory=bytearray, repr=False)
+    """The upstream's reply, up to `KEEP` bytes of a stream."""
+
+
+class Desk(Protocol):
+    """Who the layer asks."""
+
+    max_body: int
+    clock: Callable[[], float]
+
+    def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
+        """Give what is to be tried now; None when nothing was decided, and then nothing is sent."""
+
+    def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
+        """Say an error in the client's dialect."""
+
+
+@dataclass
+class NextAttemptHook(commands.StartHook):
+    """An attempt has failed before its first content: write the next one, or the final answer."""
+
+    flow: http.HTTPFlow
+
+
+@dataclass
+class ReadReplyHook(commands.StartHook):
+    """A whole reply is too big to be read on the event loop: read `attempt.raw` into `attempt.whole`."""
+
+    flow: http.HTTPFlow

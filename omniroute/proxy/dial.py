@@ -1,0 +1,31 @@
+"""What a stream says to its layer, and hears from it, beyond mitmproxy's own words."""
+
+from dataclasses import dataclass
+
+from mitmproxy.connection import Connection
+from mitmproxy.proxy.layers.http import GetHttpConnection
+from mitmproxy.proxy.layers.http._base import HttpEvent
+
+
+@dataclass(eq=False)
+class Dial(GetHttpConnection):
+    """Ask for a connection without standing still: a deadline or the client's leaving can come in between.
+
+    A connection that has failed never matches: mitmproxy keeps it and answers every later dial with its
+    error, so that a client that keeps its own connection open would never reach that host again.
+    """
+
+    blocking = False
+    fresh: bool = False
+    """Do not reuse an open connection."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def connection_spec_matches(self, connection: Connection) -> bool:
+        return connection.error is None and super().connection_spec_matches(connection)
+
+
+@dataclass
+class Late(HttpEvent):
+    """The stream's deadline has passed."""

@@ -1,0 +1,37 @@
+"""What the layer saw, as a `Failure`."""
+
+from mitmproxy.proxy.layers.http._events import ResponseProtocolError
+
+from omniroute.dialects.ir import Fault
+from omniroute.proxy.attempt import Attempt
+from omniroute.routing.failure import Failure, Kind
+
+OURS: dict[str, Kind] = {"empty": "empty", "cut": "cut", "garbage": "garbage"}
+"""Faults that the dialects found themselves, and not an error that the upstream told us."""
+
+
+def of_dial(error: str) -> Failure:
+    """Make a failure of a connection that never came to be; the words are mitmproxy's."""
+    if "TLS" in error or "ertificate" in error:
+        return Failure("tls", f"the TLS handshake failed: {error}")
+    return Failure("connect", f"cannot connect: {error}")
+
+
+def of_fault(fault: Fault) -> Failure:
+    """Make a failure of what a stream or a whole reply turned out to be."""
+    return Failure(OURS.get(fault.kind, "fault"), fault.message, status=fault.status, fault=fault)
+
+
+def fault_of(failure: Failure) -> Fault:
+    """Make of a failure after the first content what the client will read inside its stream."""
+    kind = "timeout_error" if failure.kind == "deadline" else "api_error"
+    return failure.fault or Fault(kind, f"the upstream broke off: {failure.message}")
+
+
+def of_protocol_error(event: ResponseProtocolError, attempt: Attempt, *, stale: bool) -> Failure:
+    """Make a failure of a connection that broke before the reply was whole."""
+    if attempt.upstream is not None:
+        return Failure("cut", "the connection broke in the middle of the reply")
+    if event.message.startswith(("Cannot parse", "unexpected server response", "HTTP/1 protocol error", "Received ")):
+        return Failure("garbage", "what came is not HTTP")
+    return Failure("cut", "the connection closed before a reply came", stale=stale)

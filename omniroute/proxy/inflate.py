@@ -1,0 +1,50 @@
+"""Undo a content encoding piece by piece, for an upstream that compresses although identity was asked for."""
+
+import zlib
+from collections.abc import Callable
+
+import brotli  # type: ignore[import-untyped]
+import zstandard
+
+type Inflate = Callable[[bytes], bytes]
+
+
+def inflater(encoding: str) -> Inflate | None:
+    """Give a function for the pieces of one body; ValueError for an encoding that is not known here."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip":
+            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress
+        case "deflate":
+            return _deflate()
+        case "br":
+            return _guarded(brotli.Decompressor().process, brotli.error)
+        case "zstd":
+            return _guarded(zstandard.ZstdDecompressor().decompressobj().decompress, zstandard.ZstdError)
+        case other:
+            raise ValueError(f"an unknown content encoding {other!r}")
+
+
+def _deflate() -> Inflate:
+    """Take both forms that are called deflate: with the zlib wrapper, and raw as some servers send it."""
+    machine: zlib._Decompress | None = None
+
+    def inflate(piece: bytes) -> bytes:
+        nonlocal machine
+        if machine is None and piece:
+            wrapped = piece[0] & 0x0F == 8
+            machine = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+        return machine.decompress(piece) if machine else b""
+
+    return inflate
+
+
+def _guarded(inflate: Inflate, error: type[Exception]) -> Inflate:
+    def guarded(piece: bytes) -> bytes:
+        try:
+            return inflate(piece)
+        except error as exc:
+            raise zlib.error(str(exc)) from exc
+
+    return guarded

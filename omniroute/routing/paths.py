@@ -1,0 +1,69 @@
+"""Which request is what: the dialect comes from the path alone, never from the body."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+from omniroute.catalog.provider import DialectName
+from omniroute.errors import GatewayError, NotFound
+
+type Kind = Literal["chat", "models", "model", "hello"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request that is ours. `model` and `stream` are set where the path itself says them."""
+
+    kind: Kind
+    dialect: DialectName
+    model: str | None = None
+    stream: bool | None = None
+
+
+CHAT: dict[str, DialectName] = {
+    "/v1/chat/completions": "openai",
+    "/chat/completions": "openai",
+    "/v1/responses": "responses",
+    "/responses": "responses",
+    "/v1/messages": "claude",
+}
+GEMINI = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent)")
+MODELS = re.compile(r"(?:/v1(?P<gemini>beta|alpha)?)?/models(?:/(?P<model>[^:]+))?")
+
+
+def claim(method: str, path: str) -> Claim:
+    """Read method and path (without the query); NotFound or a 405 in words for what is not served."""
+    path = re.sub(r"^/v1(?=/v1(?:/|$))", "", path)
+    if len(path) > 1:
+        path = path.rstrip("/")
+    if path == "/api/hello":
+        return Claim("hello", "claude")
+    if dialect := CHAT.get(path):
+        _only(method, "POST", path)
+        return Claim("chat", dialect)
+    if match := GEMINI.fullmatch(path):
+        _only(method, "POST", path)
+        streams = match["verb"] == "streamGenerateContent"
+        return Claim("chat", "gemini", unquote(match["model"]), streams)
+    if match := MODELS.fullmatch(path):
+        _only(method, "GET", path)
+        dialect = "gemini" if match["gemini"] else "openai"
+        if model := match["model"]:
+            return Claim("model", dialect, unquote(model))
+        return Claim("models", dialect)
+    raise NotFound(f"no such path here: {method} {path[:200]}")
+
+
+def _only(method: str, allowed: str, path: str) -> None:
+    if method != allowed and not (method == "HEAD" and allowed == "GET"):
+        raise GatewayError(f"{path} takes {allowed}, not {method[:20]}", status=405)
+
+
+def dialect_of(path: str) -> DialectName:
+    """Guess in whose words a path that is not served is refused."""
+    if "/messages" in path or path.startswith("/api/hello"):
+        return "claude"
+    if path.startswith(("/v1beta", "/v1alpha")) or ":generateContent" in path or ":streamGenerateContent" in path:
+        return "gemini"
+    return "responses" if "/responses" in path else "openai"

@@ -1,0 +1,162 @@
+"""What lives as long as the gateway runs. One place opens it and closes it."""
+
+import asyncio
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from mitmproxy import http
+
+from omniroute import __version__
+from omniroute.catalog import prices
+from omniroute.exchange import Exchange
+from omniroute.proxy.attempt import Deadlines
+from omniroute.redact import RedactingFilter
+from omniroute.routing.config import Config
+from omniroute.store import snapshot
+from omniroute.store.database import Store
+from omniroute.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+NOTICE = 0.1
+"""Seconds between two looks for changes by another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The options that act on every exchange."""
+
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    max_body: int = 32 * 1024 * 1024
+    require_key: bool = False
+    stream_usage: bool = True
+
+
+class Runtime:
+    """The snapshot, the credentials, the writer, the exchanges. Its clocks are arguments, so that tests move them."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.wall = wall
+        self.limits = Limits()
+        self.config = Config()
+        self.credentials: dict[str, str] = {}
+        """Account id -> API key. Never logged, never in a flow; `redact` knows them all."""
+        self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
+        self.prices_known = asyncio.Event()
+        """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
+        self.store: Store | None = None
+        self.writer: Writer | None = None
+        self._filter = RedactingFilter(lambda: self.credentials.values())
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._note: Path | None = None
+
+    def open(self, data_dir: Path) -> None:
+        """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
+        self.store = Store(data_dir)
+        self._load()
+        self.writer = Writer(self.store)
+        self.writer.start()
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(self._filter)
+        self._closing.clear()
+        loop = asyncio.get_running_loop()
+        self._watcher = threading.Thread(target=self._watch, args=(self.store, loop), name="omniroute-config")
+        self._watcher.start()
+        self.task(self._learn_prices(), "prices")
+
+    async def _learn_prices(self) -> None:
+        try:
+            await asyncio.to_thread(prices.load)
+        finally:
+            self.prices_known.set()
+
+    def _load(self) -> None:
+        assert self.store
+        self.config, self.credentials = snapshot.load(self.store), snapshot.credentials(self.store)
+
+    def _watch(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        """Bring in what `omniroute-ctl` changes. Requests in flight keep the snapshot they began with."""
+        seen = self.config.revision
+        while not self._closing.wait(NOTICE):
+            try:
+                if (revision := store.revision()) == seen:
+                    continue
+                config, credentials = snapshot.load(store), snapshot.credentials(store)
+            except Exception:
+                log.exception("the configuration could not be read; the one in force stays")
+                self._closing.wait(1.0)
+                continue
+            seen = revision
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._swap, config, credentials)
+
+    def _swap(self, config: Config, credentials: dict[str, str]) -> None:
+        self.config, self.credentials = config, credentials
+        log.info("configuration revision %s is in force", config.revision)
+
+    def announce(self, *, host: str, port: int, web_url: str | None) -> None:
+        """Tell other processes of this data directory where the gateway is. Blocking: call it in a thread."""
+        assert self.store
+        path = self.store.data_dir / "runtime.json"
+        text = json.dumps(
+            {
+                "pid": os.getpid(),
+                "host": host,
+                "port": port,
+                "web_url": web_url,
+                "started_at": self.wall(),
+                "version": __version__,
+            }
+        )
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+        self._note = path
+
+    def task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside the traffic; it ends with the gateway at the latest."""
+        task = asyncio.get_running_loop().create_task(work, name=f"omniroute: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+    def close(self) -> None:
+        """Write what is pending, end the threads, close the store."""
+        self._closing.set()
+        for task in self._tasks:
+            task.cancel()
+        if self._watcher:
+            self._watcher.join(5.0)
+        if self.writer:
+            self.writer.close(timeout=10.0)
+        if self._note and _is_ours(self._note):
+            self._note.unlink(missing_ok=True)
+        if self.store:
+            self.store.close()
+        for handler in logging.getLogger().handlers:
+            handler.removeFilter(self._filter)
+        self.store, self.writer, self._watcher, self._note = None, None, None, None
+
+
+def _is_ours(note: Path) -> bool:
+    """Another gateway on the same data directory may have announced itself since."""
+    try:
+        return bool(json.loads(note.read_text(encoding="utf-8"))["pid"] == os.getpid())
+    except (OSError, ValueError, KeyError):
+        return False

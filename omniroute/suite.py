@@ -1,0 +1,26 @@
+"""The addons in the order in which a request meets them."""
+
+from omniroute.addons.access import Access
+from omniroute.addons.attach import Attach
+from omniroute.addons.dispatch import Dispatch
+from omniroute.addons.intake import Intake
+from omniroute.addons.lifecycle import Lifecycle
+from omniroute.addons.listing import Listing
+from omniroute.addons.meter import Meter
+from omniroute.addons.views import Views
+from omniroute.runtime import Runtime
+
+
+def build() -> list[object]:
+    """Make a fresh suite; called anew each time mitmproxy reloads the script."""
+    runtime = Runtime()
+    return [
+        Lifecycle(runtime),  # options in; opens and closes what is shared
+        Attach(runtime),  # puts our HTTP layer on the port
+        Intake(runtime),  # claims flows, takes the client's key out of them, reads the body
+        Access(runtime),  # who is asking
+        Listing(runtime),  # what can be asked for
+        Dispatch(runtime),  # plans; writes each attempt into the flow
+        Meter(runtime),  # what it cost
+        Views(runtime),  # how mitmproxy shows it
+    ]
