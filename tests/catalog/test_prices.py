@@ -68,6 +68,7 @@ def test_unknown_models_have_no_price() -> None:
     assert price("nvidia", "moonshotai/kimi-k2.5", input=5, output=5) is None
     assert price("openrouter", "deepcoder-14b-preview:free", input=5, output=5) is None, "listed, but without prices"
     assert price("openai", "whisper-1", input=5, output=5) is None, "sold by the hour"
+    assert price("openai", "whisper-1", input=0, output=0) is None
 
 
 def test_an_embedding_needs_no_price_for_output() -> None:

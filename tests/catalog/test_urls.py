@@ -69,6 +69,8 @@ def test_what_people_paste(provider, dialect, base_url, wanted) -> None:
         ("claude", "http://h", "http://h/v1/messages"),
         ("claude", "http://h/anthropic", "http://h/anthropic/v1/messages"),
         ("claude", "http://h/v1/messages", "http://h/v1/messages"),
+        ("claude", "http://h/x/messages", "http://h/x/messages"),
+        ("openai", "http://h/chat/completions", "http://h/chat/completions"),
         ("gemini", "http://h", "http://h/v1beta/models/m:generateContent"),
         ("gemini", "http://h/v1", "http://h/v1/models/m:generateContent"),
     ],
