@@ -155,16 +155,3 @@ def node(prefix: str, dialect: DialectName, base_url: str, name: str | None = No
         raise ValueError(f"there is no dialect {dialect!r}; there are {', '.join(_NODES)}")
     paths, auth, headers = _NODES[dialect]
     return Provider(prefix, prefix, name or prefix, check_base_url(base_url), paths, auth, headers, node=True)
-
-
-def check_new_prefix(prefix: str) -> str:
-    """Give the prefix back when a new node may have it; ValueError when the catalog has it.
-
-    A node that hid a row would be sent the keys of that row's accounts.
-    """
-    if taken := _BY_NAME.get(prefix):
-        raise ValueError(
-            f"{prefix!r} is {taken.name}; to reach it at another URL, add an account of it with --base-url,"
-            " or give the node another prefix"
-        )
-    return prefix

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from omniroute.catalog.models import known_models
-from omniroute.catalog.providers import PROVIDERS, check_new_prefix, find, node
+from omniroute.catalog.providers import PROVIDERS, find, node
 from omniroute.catalog.urls import check_base_url, endpoint
 
 ASKED = ["openai", "anthropic", "openrouter", "deepseek", "groq", "xai", "mistral", "perplexity"]
@@ -87,13 +87,6 @@ def test_a_node_of_an_unknown_dialect_or_a_bad_url_is_refused() -> None:
         node("box", "soap", "http://127.0.0.1:1")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="http://"):
         node("box", "openai", "127.0.0.1:1")
-
-
-def test_a_new_node_may_not_take_the_keys_of_a_row() -> None:
-    assert check_new_prefix("ollama") == "ollama"
-    for taken in ("openai", "ds", "deepseek"):
-        with pytest.raises(ValueError, match="--base-url"):
-            check_new_prefix(taken)
 
 
 @pytest.mark.parametrize("row", PROVIDERS, ids=lambda row: row.id)
