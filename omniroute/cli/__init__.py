@@ -1,0 +1,83 @@
+"""`omniroute-ctl`: set up, ask, explain, measure and serve.
+
+A command's module is loaded when the command is asked for, so that `--help` needs nothing but click.
+"""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from omniroute import __version__
+from omniroute.cli.base import Group, State, explain_error, shared_debug
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module, what it does: the first sentence of the command's own help)
+    "ask": ("ask", "Ask MODEL through the running gateway and show the answer as it comes."),
+    "combo": ("combo", "Combos: named lists of models, tried in order."),
+    "doctor": ("status", "Check what the gateway needs, and say what to do where it fails."),
+    "key": ("key", "Keys that clients show to the gateway."),
+    "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
+    "provider": ("provider", "Accounts at providers."),
+    "route": ("route", "Where a request would go, and why."),
+    "status": ("status", "Say whether the gateway runs, where, and what it has."),
+    "usage": ("usage", "Requests, tokens and cost."),
+}
+
+
+class Root(Group):
+    """The program itself: finds commands by name and is the one place where errors are told."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{COMMANDS[name][0]}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS)
+            ctx.fail(f"no command {name!r}" + (f": did you mean {' or '.join(near)}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run one command line and leave the process: 0, or 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+        words = list(sys.argv[1:] if args is None else args)
+        try:
+            done = super().main(words, "omniroute-ctl", complete_var, standalone_mode=False, **extra)
+        except click.Abort:
+            sys.exit(130)
+        except Exception as error:
+            sys.exit(explain_error(error, words))
+        sys.exit(done if isinstance(done, int) else 0)
+
+
+@click.group(cls=Root, params=[shared_debug()], context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="omniroute-ctl", message="%(prog)s %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """One local endpoint in front of every LLM provider.
+
+    Begin with `omniroute-ctl provider add PROVIDER`, then `omniroute-ctl serve`.
+    """
+    ctx.ensure_object(State)

@@ -1,0 +1,101 @@
+"""`omniroute-ctl ask`: a question to the running gateway, the way any client asks."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import httpx
+
+from omniroute.cli.base import Command, State
+from omniroute.cli.output import clean, note, show_json
+from omniroute.cli.running import read_runtime
+from omniroute.dialects.fault import read_error
+from omniroute.dialects.sse import Decoder
+from omniroute.upstream.client import gateway_client
+
+CONNECT, READ = 5.0, 900.0
+"""Seconds; the gateway has deadlines of its own, so the second is only for one that hangs."""
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.argument("prompt")
+@click.option("--key", envvar="OMNIROUTE_API_KEY", help="A key of the gateway's; else $OMNIROUTE_API_KEY.")
+@click.option("--system", help="What the model is told first.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="The longest answer.")
+@click.pass_obj
+def ask(state: State, model: str, prompt: str, key: str | None, system: str | None, max_tokens: int | None) -> None:
+    """Ask MODEL through the running gateway and show the answer as it comes.
+
+    PROMPT `-` is read from standard input.
+    """
+    text = sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise click.UsageError("PROMPT is empty")
+    runtime = read_runtime(state.data_dir)
+    if runtime is None:
+        raise click.ClickException("the gateway is not running: start it with `omniroute-ctl serve`")
+    messages = [{"role": "system", "content": system}] if system else []
+    body: dict[str, Any] = {"model": model, "messages": [*messages, {"role": "user", "content": text}], "stream": True}
+    if max_tokens is not None:
+        body["max_tokens"] = max_tokens
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    said: list[str] = []
+    try:
+        with (
+            gateway_client(runtime.url, connect=CONNECT, read=READ) as client,
+            client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response,
+        ):
+            for piece in read_answer(response):
+                said.append(piece)
+                if not state.as_json:
+                    click.echo(clean(piece) if sys.stdout.isatty() else piece, nl=False)
+    except (httpx.HTTPError, UnicodeEncodeError) as error:
+        raise click.ClickException(_unreachable(error, runtime.url)) from error
+    finally:
+        if said and not state.as_json:
+            click.echo()
+    route, attempts = response.headers.get("x-omniroute-route"), response.headers.get("x-omniroute-attempts")
+    if state.as_json:
+        show_json({"text": "".join(said), "route": route, "attempts": attempts})
+    elif route:
+        note(f"[{route}{f', attempts: {attempts}' if attempts else ''}]")
+
+
+def read_answer(response: httpx.Response) -> Iterator[str]:
+    """Give the pieces of text as they come; an error of the gateway's becomes a ClickException."""
+    if response.status_code != 200:
+        fault = read_error(response.status_code, response.read())
+        raise click.ClickException(f"{fault.message} (status {response.status_code})")
+    decoder, done = Decoder(), False
+    try:
+        for chunk in response.iter_bytes():
+            for frame in decoder.feed(chunk):
+                done = done or frame.data == "[DONE]"
+                if not done and frame.data:
+                    yield _text(frame.data)
+            if decoder.error:
+                raise ValueError(decoder.error)
+    except ValueError as error:
+        raise click.ClickException(f"the answer cannot be read: {error}") from error
+    if not done:
+        raise click.ClickException("the answer ended too early")
+
+
+def _text(data: str) -> str:
+    event = json.loads(data)
+    if error := event.get("error"):
+        raise click.ClickException(str(error.get("message") if isinstance(error, dict) else error))
+    return "".join(choice.get("delta", {}).get("content") or "" for choice in event.get("choices", []))
+
+
+def _unreachable(error: Exception, url: str) -> str:
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout():
+            return f"the gateway does not answer at {url}: `omniroute-ctl status` says what is known of it"
+        case UnicodeEncodeError() | httpx.LocalProtocolError():
+            return "the key holds characters that no header can carry"
+        case _:
+            return f"the gateway broke off: {str(error) or type(error).__name__}"

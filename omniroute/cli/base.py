@@ -1,0 +1,141 @@
+"""What every command shares: `--json` and `--data-dir`, the store, and errors in one line."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from omniroute import settings
+from omniroute.catalog.provider import DialectName
+from omniroute.redact import redact
+
+if TYPE_CHECKING:
+    from omniroute.store.database import Store
+
+
+DIALECTS: dict[str, DialectName] = {
+    "openai": "openai",
+    "responses": "responses",
+    "claude": "claude",
+    "gemini": "gemini",
+    "openai-chat": "openai",
+    "openai-responses": "responses",
+    "anthropic": "claude",
+}
+
+
+def dialect(value: str) -> DialectName:
+    """Read an option: a dialect, by its name or by a name that other tools give it."""
+    if value.lower() not in DIALECTS:
+        raise click.BadParameter(f"there is no dialect {value!r}: say openai, responses, claude or gemini")
+    return DIALECTS[value.lower()]
+
+
+@dataclass(slots=True)
+class State:
+    """What the options that every command takes have said so far; the innermost wins."""
+
+    as_json: bool = False
+    chosen_dir: Path | None = None
+    debug: bool = False
+
+    @property
+    def data_dir(self) -> Path:
+        """Where everything is kept; SettingsError when the environment says nonsense."""
+        said = str(self.chosen_dir or os.environ.get("DATA_DIR", ""))
+        return settings.read({"DATA_DIR": said}).data_dir  # what else the environment says matters to `serve` alone
+
+    @contextmanager
+    def store(self) -> "Iterator[Store]":
+        """Open the data directory's store for one command; StoreError says why it cannot be."""
+        from omniroute.store.database import Store  # not at the top: `--help` needs no database
+
+        store = Store(self.data_dir)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def _set(field: str) -> Any:
+    def remember(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(ctx.ensure_object(State), field, value)
+
+    return remember
+
+
+def _shared() -> list[click.Parameter]:
+    return [
+        click.Option(["--json"], is_flag=True, expose_value=False, callback=_set("as_json"), help="Print JSON."),
+        click.Option(
+            ["--data-dir"],
+            type=click.Path(file_okay=False, path_type=Path),
+            expose_value=False,
+            callback=_set("chosen_dir"),
+            help="Where everything is kept; else $DATA_DIR, else ~/.omniroute.",
+        ),
+    ]
+
+
+def shared_debug() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        callback=_set("debug"),
+        help="Show the traceback of an unexpected error; so does OMNIROUTE_DEBUG=1.",
+    )
+
+
+class Command(click.Command):
+    """A command that takes the shared options after its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += _shared()
+
+
+class Group(click.Group):
+    """A group that takes the shared options, as all its commands do."""
+
+    command_class = Command
+    group_class = type
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += _shared()
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
+    """List the errors whose words are meant for people: late, since only a failure needs their modules."""
+    from omniroute.errors import GatewayError
+    from omniroute.store.files import StoreError
+
+    return GatewayError, settings.SettingsError, StoreError
+
+
+def explain_error(error: Exception, words: Sequence[str]) -> int:
+    """Say `error` in one line on stderr, as JSON when `words` asked for that, and give the exit code."""
+    code = 1
+    if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":  # not in all clicks
+        error.show()  # a group without a command: its help is the answer
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        code, text = error.exit_code, error.format_message()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            text = f"{text.rstrip('.')} (see `{error.ctx.command_path} --help`)"
+    elif "--debug" in words or os.environ.get("OMNIROUTE_DEBUG"):
+        raise error
+    elif isinstance(error, _foreseen()):
+        text = str(error)
+    else:
+        text = f"unexpected {type(error).__name__}: {error} (`omniroute-ctl --debug …` shows where)"
+    line = redact(" ".join(text.split()))
+    click.echo(json.dumps({"error": line}) if "--json" in words else f"Error: {line}", err=True)
+    return code

@@ -1,0 +1,147 @@
+"""What `doctor` looks at: each check gives what it found and, where that is not well, what to do."""
+
+import errno
+import os
+import platform
+import re
+import socket
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from omniroute import settings
+from omniroute.cli.affected import targets_of
+from omniroute.cli.base import State
+from omniroute.cli.running import answers, read_runtime
+from omniroute.routing.config import Config
+from omniroute.settings import SettingsError
+from omniroute.store import snapshot
+from omniroute.store.files import StoreError
+from omniroute.store.secrets import KNOWN_TO_ALL
+
+SECRET_VARIABLES = ("INITIAL_PASSWORD", "JWT_SECRET", "API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    verdict: Literal["ok", "warn", "fail"]
+    name: str
+    found: str
+    advice: str | None = None
+
+
+def check_all(state: State) -> Iterator[Check]:
+    """Run every check; the modes before the store is opened, since opening it mends some."""
+    yield check_python(sys.version_info[:3])
+    yield check_mitmproxy()
+    yield from check_environment(os.environ)
+    yield check_port(state, os.environ)
+    if not state.data_dir.exists():
+        yield Check("ok", "data directory", f"{state.data_dir} is not there yet: it is made at the first start")
+        return
+    yield check_directory(state.data_dir)
+    yield check_files(state.data_dir)
+    try:
+        with state.store() as store:
+            store.verify()
+            config = snapshot.load(store)
+            snapshot.credentials(store)
+    except StoreError as error:
+        yield Check("fail", "database", str(error), "put it back from a copy, or begin with another --data-dir")
+        return
+    yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
+    yield check_accounts(config)
+    yield from check_combos(config)
+
+
+def check_python(found: tuple[int, ...]) -> Check:
+    shown = platform.python_version()
+    if found >= (3, 12):
+        return Check("ok", "Python", shown)
+    return Check("fail", "Python", shown, "install Python 3.12 or newer")
+
+
+def check_mitmproxy() -> Check:
+    try:
+        found = version("mitmproxy")
+    except PackageNotFoundError:
+        return Check("fail", "mitmproxy", "not installed", "pip install 'mitmproxy>=12.2,<13'")
+    parts = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
+    if (12, 2) <= parts < (13,):
+        return Check("ok", "mitmproxy", found)
+    return Check("fail", "mitmproxy", found, "pip install 'mitmproxy>=12.2,<13': the gateway is made for these")
+
+
+def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
+    known = [name for name in SECRET_VARIABLES if environ.get(name) in KNOWN_TO_ALL]
+    for name in known:
+        yield Check(
+            "fail", name, "has a value that stands in public guides", f"choose one of your own, or unset {name}"
+        )
+    if not known:
+        yield Check("ok", "environment", "no secret with a value that everybody knows")
+    with suppress(SettingsError):  # `check_port` tells it
+        if not settings.is_loopback(settings.read(environ).host):
+            yield Check("warn", "environment", "HOSTNAME lets other machines in, so each client needs a key")
+
+
+def check_port(state: State, environ: Mapping[str, str]) -> Check:
+    running = read_runtime(state.data_dir)
+    if running is not None:
+        if answers(running.url):
+            return Check("ok", "port", f"the gateway answers at {running.url}")
+        return Check("fail", "port", f"process {running.pid} runs but does not answer at {running.url}", "restart it")
+    try:
+        said = settings.read(environ)
+    except SettingsError as error:
+        return Check("fail", "port", str(error), "mend the variable or unset it")
+    family = socket.AF_INET6 if ":" in said.host else socket.AF_INET
+    try:
+        with closing(socket.socket(family, socket.SOCK_STREAM)) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((said.host, said.port))
+    except OSError as error:
+        why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        return Check("fail", "port", f"{said.host}:{said.port} {why}", "choose another one with PORT or `serve --port`")
+    return Check("ok", "port", f"{said.host}:{said.port} is free")
+
+
+def check_directory(path: Path) -> Check:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Check("warn", "data directory", f"{path} has mode {mode:04o}", f"chmod 700 {path}")
+    return Check("ok", "data directory", f"{path} is private")
+
+
+def check_files(path: Path) -> Check:
+    """Secrets, database, its copies and what SQLite keeps beside it: all are for the owner alone."""
+    open_to_others = [
+        str(file.relative_to(path))
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077
+    ]
+    if open_to_others:
+        return Check("fail", "files", f"others may read {', '.join(open_to_others)}", f"chmod -R go= {path}")
+    return Check("ok", "files", "private")
+
+
+def check_accounts(config: Config) -> Check:
+    usable = [account for account in config.accounts if account.enabled]
+    if usable or config.nodes:
+        return Check("ok", "accounts", f"{len(usable)} enabled, {len(config.nodes)} nodes")
+    if config.accounts:
+        return Check("warn", "accounts", "all are disabled", "omniroute-ctl provider enable REF")
+    return Check("warn", "accounts", "none yet", "omniroute-ctl provider add PROVIDER")
+
+
+def check_combos(config: Config) -> Iterator[Check]:
+    useless = [name for name in config.combos if not targets_of(name, config)]
+    for name in useless:
+        yield Check("warn", "combo", f"{name!r} has no target that can be asked", f"omniroute-ctl combo show {name}")
+    if config.combos and not useless:
+        yield Check("ok", "combos", f"each of {len(config.combos)} can be served")

@@ -1,0 +1,117 @@
+"""`omniroute-ctl combo …`: named lists of models with a strategy."""
+
+import asyncio
+
+import click
+
+from omniroute.cli.base import Group, State
+from omniroute.cli.output import fields, note, say, show_json, table
+from omniroute.cli.probing import progress, result_json
+from omniroute.errors import Exhausted
+from omniroute.routing.config import Combo
+from omniroute.routing.plan import Target, plan
+from omniroute.routing.strategies import STRATEGIES
+from omniroute.store import combos, snapshot
+from omniroute.upstream.probe import TIMEOUT, Probe, Result
+
+
+@click.group(cls=Group)
+def combo() -> None:
+    """Combos: named lists of models, tried in order."""
+
+
+def as_json(shown: Combo) -> dict[str, object]:
+    return {"name": shown.name, "models": list(shown.models), "strategy": shown.strategy}
+
+
+@combo.command()
+@click.argument("name")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--strategy", type=click.Choice(list(STRATEGIES)), default="priority", show_default=True)
+@click.pass_obj
+def add(state: State, name: str, models: tuple[str, ...], strategy: str) -> None:
+    """Name a list of models: a request for NAME tries each MODEL in turn."""
+    with state.store() as store:
+        added = combos.add(store, name, models, strategy)
+        left = plan(added.name, snapshot.load(store), client=None).left
+    if state.as_json:
+        show_json(as_json(added))
+        return
+    say(f"Added the combo {added.name!r}: {' → '.join(added.models)}")
+    for out in left:
+        note(f"Left out for now: {out.name}: {out.why}")
+
+
+@combo.command("list")
+@click.pass_obj
+def list_(state: State) -> None:
+    """List the combos."""
+    with state.store() as store:
+        found = snapshot.load(store).combos.values()
+    if state.as_json:
+        show_json([as_json(each) for each in found])
+    elif not found:
+        say("No combos yet. Add one: omniroute-ctl combo add NAME PREFIX/MODEL PREFIX/MODEL")
+    else:
+        table(["name", "strategy", "models"], [(c.name, c.strategy, c.models) for c in found])
+
+
+@combo.command()
+@click.argument("name")
+@click.pass_obj
+def show(state: State, name: str) -> None:
+    """Show one combo and who can serve it."""
+    with state.store() as store:
+        found = combos.find(store, name)
+        planned = plan(found.name, snapshot.load(store), client=None)
+    if state.as_json:
+        show_json(as_json(found) | {"targets": [t.name for t in planned.targets]})
+        return
+    fields([("name", found.name), ("strategy", found.strategy), ("models", found.models)])
+    fields([(f"{n}.", f"{t.name} by {t.account.name}") for n, t in enumerate(planned.targets, 1)])
+    fields([("left out", f"{out.name}: {out.why}") for out in planned.left])
+
+
+@combo.command()
+@click.argument("name")
+@click.pass_obj
+def remove(state: State, name: str) -> None:
+    """Remove a combo."""
+    with state.store() as store:
+        combos.remove(store, name)
+    if state.as_json:
+        show_json({"removed": name})
+    else:
+        say(f"Removed the combo {name!r}.")
+
+
+@combo.command()
+@click.argument("name")
+@click.option("--timeout", type=click.FloatRange(0.1, 600), default=TIMEOUT, show_default=True, help="Seconds each.")
+@click.pass_context
+def test(ctx: click.Context, name: str, timeout: float) -> None:
+    """Ask every target of a combo a tiny question, in order; exit 1 when none answers."""
+    state: State = ctx.obj
+    with state.store() as store:
+        planned = plan(combos.find(store, name).name, snapshot.load(store), client=None)
+        credentials = snapshot.credentials(store)
+    if not planned.targets:
+        raise Exhausted(f"the combo {name!r} has no target that can be asked: omniroute-ctl combo show {name} says why")
+    asked = [(target, _ask(target, credentials.get(target.account.id), timeout)) for target in planned.targets]
+    if state.as_json:
+        show_json(
+            [{"target": t.name, "account": t.account.name, "dialect": t.dialect} | result_json(r) for t, r in asked]
+        )
+    else:
+        table(
+            ["", "target", "account", "works", "status", "ms", "detail"],
+            [(n, t.name, t.account.name, r.ok, r.status, r.latency_ms, r.detail) for n, (t, r) in enumerate(asked, 1)],
+        )
+    if not any(result.ok for _, result in asked):
+        ctx.exit(1)
+
+
+def _ask(target: Target, api_key: str | None, timeout: float) -> Result:
+    probe = Probe(target.account, target.provider, api_key, timeout)
+    with progress(f"asking {target.name} …"):
+        return asyncio.run(probe.ask(target.dialect, target.model))

@@ -1,0 +1,100 @@
+"""How commands show what they found: a table or a line for people, JSON for programs."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 4000
+"""Nothing is cut when nobody sets the width: a table takes only what its cells need."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+STYLES = {"ok": "green", "yes": "green", "warn": "yellow", "no": "yellow", "fail": "red", "failed": "red"}
+
+
+def clean(text: str) -> str:
+    """Take out what would steer the terminal: names and answers come from elsewhere."""
+    return CONTROL.sub("", text)
+
+
+def console(*, err: bool = False) -> Console:
+    stream = sys.stderr if err else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, highlight=False, markup=False)
+
+
+def cell(value: object) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:,.0f}"
+        case int():
+            return f"{value:,}"
+        case list() | tuple():
+            return ", ".join(map(cell, value))
+        case _:
+            return " ".join(clean(str(value)).split())
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their headers; numbers to the right, and long cells are folded, never cut."""
+    lines = [list(row) for row in rows]
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for at, header in enumerate(headers):
+        numeric = any(isinstance(line[at], (int, float)) and not isinstance(line[at], bool) for line in lines)
+        shown.add_column(header, overflow="fold", justify="right" if numeric else "left")
+    for line in lines:
+        texts = [cell(value) for value in line]
+        shown.add_row(*(Text(text, STYLES.get(text, "")) for text in texts))
+    console().print(shown)
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print one thing, a line for each of its fields."""
+    if not (pairs := list(pairs)):
+        return
+    shown = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in pairs:
+        shown.add_row(name, Text(cell(value)))
+    console().print(shown)
+
+
+def mask(api_key: str | None) -> str | None:
+    """Show enough of a key to tell it from others, and nothing of a short one."""
+    if api_key is None:
+        return None
+    return f"•••• {api_key[-4:]}" if len(api_key) >= 12 else "••••"
+
+
+def say(text: str) -> None:
+    click.echo(clean(text))
+
+
+def note(text: str) -> None:
+    """Say what is not the answer itself: to stderr, so that a pipe stays clean."""
+    click.echo(clean(text), err=True)
+
+
+def show_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def iso(at: float | None) -> str | None:
+    """Write a time of the store's for programs."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def local(at: float | None) -> str | None:
+    """Write a time of the store's for people, in their own zone."""
+    return None if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,251 @@
+"""`omniroute-ctl provider …`: accounts at providers."""
+
+import asyncio
+import sys
+
+import click
+
+from omniroute.catalog.provider import Provider
+from omniroute.catalog.providers import PROVIDERS, find
+from omniroute.catalog.urls import check_base_url
+from omniroute.cli.affected import combos_using, tell_combos
+from omniroute.cli.base import Group, State
+from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
+from omniroute.cli.probing import progress, result_json
+from omniroute.routing.config import Account, Config
+from omniroute.routing.names import Names
+from omniroute.routing.near import near
+from omniroute.store import accounts, snapshot
+from omniroute.store.database import Store
+from omniroute.upstream.probe import TIMEOUT, Probe
+
+
+@click.group(cls=Group)
+def provider() -> None:
+    """Accounts at providers."""
+
+
+def as_json(account: Account, api_key: str | None) -> dict[str, object]:
+    return {
+        "id": account.id,
+        "provider": account.provider,
+        "name": account.name,
+        "priority": account.priority,
+        "enabled": account.enabled,
+        "base_url": account.base_url,
+        "key": mask(api_key),
+        "created_at": iso(account.created_at),
+    }
+
+
+@provider.command("list")
+@click.option("--all", "everything", is_flag=True, help="Every provider that can be added, too.")
+@click.pass_obj
+def list_(state: State, everything: bool) -> None:
+    """List the accounts, in the order in which they are asked."""
+    with state.store() as store:
+        config, credentials = snapshot.load(store), snapshot.credentials(store)
+    if everything:
+        _list_all(state, config)
+    elif state.as_json:
+        show_json([as_json(account, credentials.get(account.id)) for account in config.accounts])
+    elif not config.accounts:
+        say("No accounts yet. Add one: omniroute-ctl provider add PROVIDER")
+        say("Every provider that can be added: omniroute-ctl provider list --all")
+    else:
+        table(
+            ["id", "provider", "name", "priority", "enabled", "key", "base URL"],
+            [
+                (a.id, a.provider, a.name, a.priority, a.enabled, mask(credentials.get(a.id)), a.base_url)
+                for a in config.accounts
+            ],
+        )
+
+
+def _list_all(state: State, config: Config) -> None:
+    rows: list[dict[str, object]] = [
+        {
+            "id": known.id,
+            "prefix": known.prefix,
+            "name": known.name,
+            "dialects": list(known.paths),
+            "base_url": known.base_url,
+            "node": known.node,
+            "accounts": sum(account.provider == known.id for account in config.accounts),
+        }
+        for known in (*config.nodes, *PROVIDERS)
+    ]
+    if state.as_json:
+        show_json(rows)
+    else:
+        table([header.replace("_url", " URL") for header in rows[0]], [list(row.values()) for row in rows])
+
+
+@provider.command()
+@click.argument("provider")
+@click.option("--api-key", metavar="KEY", help="The provider's key; other programs can see it while this runs.")
+@click.option("--api-key-stdin", is_flag=True, help="Read the key from standard input.")
+@click.option("--name", help="What to call the account.")
+@click.option(
+    "--priority", type=click.IntRange(1, 100), default=1, show_default=True, help="The lowest is asked first."
+)
+@click.option("--base-url", metavar="URL", help="Stands for the provider's own.")
+@click.pass_obj
+def add(
+    state: State,
+    provider: str,
+    api_key: str | None,
+    api_key_stdin: bool,
+    name: str | None,
+    priority: int,
+    base_url: str | None,
+) -> None:
+    """Add an account at PROVIDER, which is a provider's id, its prefix, or a node's prefix."""
+    if base_url is not None:
+        try:
+            base_url = check_base_url(base_url)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--base-url") from error
+    with state.store() as store:
+        known = _known(provider, snapshot.load(store))
+        key = _read_key(known, api_key, api_key_stdin)
+        added = accounts.add(store, known.id, api_key=key, name=name, priority=priority, base_url=base_url)
+    if state.as_json:
+        show_json(as_json(added, key))
+        return
+    say(f"Added the {known.name} account {added.name!r} ({added.id}).")
+    say(f"See whether it works: omniroute-ctl provider test {added.id}")
+
+
+def _known(name: str, config: Config) -> Provider:
+    if found := find(name, config.nodes):
+        return found
+    like = near(name, [word for each in (*config.nodes, *PROVIDERS) for word in (each.id, each.prefix)])
+    hint = f"did you mean {' or '.join(like)}?" if like else "`omniroute-ctl provider list --all` shows them"
+    raise click.ClickException(f"there is no provider {name!r}: {hint}")
+
+
+def on_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _read_key(known: Provider, given: str | None, from_stdin: bool) -> str | None:
+    if given is not None and from_stdin:
+        raise click.UsageError("--api-key and --api-key-stdin exclude each other")
+    if from_stdin:
+        given = sys.stdin.read()
+    elif given is None and known.auth != "none" and on_terminal():
+        given = click.prompt(f"API key of {known.name}", hide_input=True, err=True, default="", show_default=False)
+    elif given is None:
+        if known.node or known.auth == "none":
+            return None
+        raise click.UsageError("no key: give it with --api-key or --api-key-stdin")
+    if not given.strip() and not known.node:
+        raise click.UsageError("the key is empty")
+    return given.strip() or None
+
+
+@provider.command()
+@click.argument("ref")
+@click.pass_obj
+def show(state: State, ref: str) -> None:
+    """Show one account: REF is its id, the beginning of it, its name, or its provider."""
+    with state.store() as store:
+        account = accounts.find(store, ref)
+        config, api_key = snapshot.load(store), snapshot.credentials(store).get(account.id)
+    known = find(account.provider, config.nodes)
+    if state.as_json:
+        show_json(as_json(account, api_key) | {"served_at": account.base_url or (known and known.base_url)})
+        return
+    fields(
+        [
+            ("id", account.id),
+            ("provider", f"{known.name} ({known.prefix})" if known else account.provider),
+            ("name", account.name),
+            ("priority", account.priority),
+            ("enabled", account.enabled),
+            ("key", mask(api_key)),
+            ("base URL", account.base_url or (known and known.base_url)),
+            ("models", [f"{known.prefix}/{model.id}" for model in known.models] if known else None),
+            ("added", local(account.created_at)),
+        ]
+    )
+
+
+@provider.command()
+@click.argument("ref")
+@click.option("--model", help="Ask this model a tiny question, instead of reading the list of models.")
+@click.option("--timeout", type=click.FloatRange(0.1, 600), default=TIMEOUT, show_default=True, help="Seconds.")
+@click.pass_context
+def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> None:
+    """See whether an account works; exit 1 when it does not."""
+    state: State = ctx.obj
+    with state.store() as store:
+        account = _account_or_node(store, ref)
+        config, credentials = snapshot.load(store), snapshot.credentials(store)
+    known = _known(account.provider, config)
+    if model is not None:
+        model = model.removeprefix(f"{known.prefix}/").removeprefix(f"{known.id}/")
+    with progress(f"asking {known.name} …"):
+        result = asyncio.run(Probe(account, known, credentials.get(account.id), timeout).test(model))
+    if state.as_json:
+        show_json({"account": account.id, "provider": account.provider} | result_json(result))
+    else:
+        verdict = "works" if result.ok else "does not work"
+        say(f"{known.name} account {account.name!r} {verdict}: {result.detail} ({result.latency_ms:.0f} ms)")
+    if not result.ok:
+        ctx.exit(1)
+
+
+def _account_or_node(store: Store, ref: str) -> Account:
+    """Find an account; a node without one is asked as it would be served, with no key."""
+    config = snapshot.load(store)
+    at_node = [each for node in config.nodes if node.prefix == ref for each in Names.of(config).accounts(node)]
+    return at_node[0] if len(at_node) == 1 else accounts.find(store, ref)
+
+
+def _switch(state: State, ref: str, enabled: bool) -> None:
+    with state.store() as store:
+        account = accounts.find(store, ref)
+        before = snapshot.load(store)
+        accounts.set_enabled(store, account.id, enabled)
+        after, api_key = snapshot.load(store), snapshot.credentials(store).get(account.id)
+    affected = [] if enabled else combos_using(before, lambda used: used.id == account.id)
+    if state.as_json:
+        show_json(as_json(next(a for a in after.accounts if a.id == account.id), api_key) | {"combos": affected})
+        return
+    say(f"The {account.provider} account {account.name!r} is {'enabled' if enabled else 'disabled'}.")
+    tell_combos(affected, after)
+
+
+@provider.command()
+@click.argument("ref")
+@click.pass_obj
+def enable(state: State, ref: str) -> None:
+    """Let an account be asked again."""
+    _switch(state, ref, True)
+
+
+@provider.command()
+@click.argument("ref")
+@click.pass_obj
+def disable(state: State, ref: str) -> None:
+    """Keep an account, but ask it no more."""
+    _switch(state, ref, False)
+
+
+@provider.command()
+@click.argument("ref")
+@click.pass_obj
+def remove(state: State, ref: str) -> None:
+    """Remove an account and its key for good."""
+    with state.store() as store:
+        account = accounts.find(store, ref)
+        affected = combos_using(snapshot.load(store), lambda used: used.id == account.id)
+        accounts.remove(store, account.id)
+        config = snapshot.load(store)
+    if state.as_json:
+        show_json({"removed": account.id, "combos": affected})
+        return
+    say(f"Removed the {account.provider} account {account.name!r} ({account.id}).")
+    tell_combos(affected, config)

@@ -1,0 +1,71 @@
+"""`omniroute-ctl route …`: what the gateway would do, without doing it."""
+
+import click
+
+from omniroute.catalog.provider import DialectName
+from omniroute.cli.base import Group, State, dialect
+from omniroute.cli.output import say, show_json, table
+from omniroute.routing.config import Config, Key
+from omniroute.routing.near import near
+from omniroute.routing.plan import Plan, plan
+from omniroute.store import snapshot
+
+
+@click.group(cls=Group)
+def route() -> None:
+    """Where a request would go, and why."""
+
+
+@route.command()
+@click.argument("model")
+@click.option("--key", "key_name", metavar="NAME", help="As the client with this key would see it.")
+@click.option("--dialect", type=dialect, help="As a client of this dialect would see it; else of any.")
+@click.pass_obj
+def explain(state: State, model: str, key_name: str | None, dialect: DialectName | None) -> None:
+    """Show who would be asked for MODEL, in which order and why. No request is made."""
+    with state.store() as store:
+        config = snapshot.load(store)
+    key = None if key_name is None else _find_key(key_name, config)
+    made = plan(model, config, client=dialect, key=key)
+    if state.as_json:
+        show_json(as_json(made))
+        return
+    say(f"{made.asked}: a combo" if made.combo else made.asked)
+    if made.targets:
+        table(
+            ["order", "target", "account", "dialect", "why"],
+            [(n, t.name, t.account.name, t.dialect, t.why) for n, t in enumerate(made.targets, 1)],
+        )
+    else:
+        say("Nobody can serve it now.")
+    if made.left:
+        say("\nLeft out:")
+        table(["target", "account", "why"], [(out.name, out.account, out.why) for out in made.left])
+
+
+def as_json(made: Plan) -> dict[str, object]:
+    return {
+        "asked": made.asked,
+        "kind": made.kind,
+        "combo": made.combo,
+        "targets": [
+            {
+                "target": t.name,
+                "account": t.account.name,
+                "account_id": t.account.id,
+                "model": t.model,
+                "dialect": t.dialect,
+                "why": t.why,
+            }
+            for t in made.targets
+        ],
+        "left_out": [{"target": out.name, "account": out.account, "why": out.why} for out in made.left],
+    }
+
+
+def _find_key(name: str, config: Config) -> Key:
+    if found := [key for key in config.keys if name in {key.name, key.id}]:
+        return found[0]
+    like = near(name, [key.name for key in config.keys])
+    hint = f"did you mean {' or '.join(like)}?" if like else "`omniroute-ctl key list` shows them"
+    raise click.ClickException(f"there is no key {name!r}: {hint}")

@@ -1,0 +1,66 @@
+"""What is known of a running gateway: the file that it keeps while it runs."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from omniroute.upstream.client import gateway_client
+
+FILE = "runtime.json"
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    pid: int
+    host: str
+    port: int
+    web_url: str | None
+    started_at: float | None
+    version: str | None
+
+    @property
+    def url(self) -> str:
+        host = WILDCARDS.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def read_runtime(data_dir: Path) -> Running | None:
+    """Read the file of the gateway that runs on `data_dir`; None when none does, or a dead one left it."""
+    try:
+        read = json.loads((data_dir / FILE).read_bytes())
+        running = Running(
+            int(read["pid"]),
+            str(read["host"]),
+            int(read["port"]),
+            read.get("web_url"),
+            read.get("started_at"),
+            read.get("version"),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return running if is_alive(running.pid) else None
+
+
+def is_alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
+
+
+def answers(url: str, timeout: float = 2.0) -> bool:
+    """Ask for the sign of life that clients ask for."""
+    try:
+        with gateway_client(url, connect=timeout, read=timeout) as client:
+            return client.head("/api/hello").status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,85 @@
+"""`omniroute-ctl status` and `omniroute-ctl doctor`: is it running, and could it."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from omniroute.cli.base import Command, State
+from omniroute.cli.checks import Check, check_all
+from omniroute.cli.output import fields, iso, local, say, show_json, table
+from omniroute.cli.running import Running, answers, read_runtime
+from omniroute.store import snapshot
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def status(state: State) -> None:
+    """Say whether the gateway runs, where, and what it has."""
+    running = read_runtime(state.data_dir)
+    answering = running is not None and answers(running.url)
+    counts = _counts(state)
+    if state.as_json:
+        show_json(
+            {
+                "running": running is not None,
+                "answers": answering,
+                "pid": running and running.pid,
+                "version": running and running.version,
+                "started_at": running and iso(running.started_at),
+                "endpoint": running and running.url,
+                "panel": running and running.web_url,
+                "data_dir": str(state.data_dir),
+                **counts,
+            }
+        )
+        return
+    fields([*_life(running, answering), ("data", state.data_dir), *counts.items()])
+    if running is None:
+        say("Start it: omniroute-ctl serve")
+    elif not counts["accounts"] and not counts["nodes"]:
+        say("Nobody can be asked yet: omniroute-ctl provider add PROVIDER")
+
+
+def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
+    if running is None:
+        return [("gateway", "not running")]
+    return [
+        ("gateway", f"{'running' if answering else 'does not answer'}, process {running.pid}, {running.version}"),
+        ("since", local(running.started_at)),
+        ("endpoint", running.url),
+        ("panel", running.web_url or "none"),
+    ]
+
+
+def _counts(state: State) -> dict[str, int]:
+    counts = dict.fromkeys(("accounts", "nodes", "combos", "keys"), 0)
+    if not Path(state.data_dir, "storage.sqlite").exists():
+        return counts  # asking makes nothing
+    with state.store() as store:
+        config = snapshot.load(store)
+    found = (config.accounts, config.nodes, config.combos, config.keys)
+    return {name: len(each) for name, each in zip(counts, found, strict=True)}
+
+
+@click.command(cls=Command)
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Check what the gateway needs, and say what to do where it fails.
+
+    Exit 1 when a check fails.
+    """
+    state: State = ctx.obj
+    checks = list(check_all(state))
+    verdicts = Counter(check.verdict for check in checks)
+    if state.as_json:
+        show_json({"ok": not verdicts["fail"], "checks": [_as_json(check) for check in checks]})
+    else:
+        table(["", "check", "found", "what to do"], [(c.verdict, c.name, c.found, c.advice or "") for c in checks])
+        say(f"{verdicts['ok']} ok, {verdicts['warn']} to look at, {verdicts['fail']} failed")
+    if verdicts["fail"]:
+        ctx.exit(1)
+
+
+def _as_json(check: Check) -> dict[str, object]:
+    return {"verdict": check.verdict, "check": check.name, "found": check.found, "advice": check.advice}

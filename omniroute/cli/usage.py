@@ -1,0 +1,75 @@
+"""`omniroute-ctl usage`: what was asked and what it cost."""
+
+import re
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import cast, get_args
+
+import click
+
+from omniroute.cli.base import Command, State
+from omniroute.cli.output import iso, local, say, show_json, table
+from omniroute.store.usage import By, UsageSum, summary, totals
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+NOBODY = {"key": "no key", "account": "nobody answered", "provider": "nobody answered"}
+HEADERS = ["requests", "failed", "input", "cached", "output", "reasoning", "cost", "ms", "ms to first token"]
+
+
+def moment(value: str) -> float:
+    """Read an option: so long ago (`30m`, `12h`, `7d`, `4w`), or a date."""
+    now = datetime.now().astimezone()
+    try:
+        if found := re.fullmatch(r"([0-9]{1,6})([mhdw])", value):
+            meant = now - timedelta(**{UNITS[found[2]]: int(found[1])})
+        else:
+            meant = datetime.fromisoformat(value).astimezone()
+        since = meant.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{value!r} is neither a time such as 30m, 12h, 7d or 4w nor a date") from error
+    if meant > now:
+        raise click.BadParameter(f"{value!r} lies in the future")
+    return since
+
+
+@click.command(cls=Command)
+@click.option("--by", type=click.Choice(get_args(By.__value__)), default="provider", show_default=True)
+@click.option(
+    "--since", type=moment, metavar="WHEN", default="7d", show_default=True, help="30m, 12h, 7d, 4w, or a date."
+)
+@click.pass_obj
+def usage(state: State, by: str, since: float) -> None:
+    """Requests, tokens and cost."""
+    with state.store() as store:
+        found, whole = summary(store, cast(By, by), since), totals(store, since)
+    if state.as_json:
+        show_json({"by": by, "since": iso(since), "rows": [as_json(row) for row in found], "total": as_json(whole)})
+    elif not found:
+        say(f"Nothing was asked since {local(since)}. Try: omniroute-ctl ask MODEL 'Hello'")
+    else:
+        rows = [(row.name or NOBODY.get(by, "unknown"), *_cells(row)) for row in found]
+        table([by, *HEADERS], [*rows, ("total", *_cells(whole))] if len(rows) > 1 else rows)
+
+
+def as_json(row: UsageSum) -> dict[str, object]:
+    return asdict(row) | {"cost": None if row.unknown_cost and not row.cost else row.cost}
+
+
+def _cells(row: UsageSum) -> tuple[object, ...]:
+    return (
+        row.requests,
+        row.failed,
+        row.input,
+        row.cache_read,
+        row.output,
+        row.reasoning,
+        _money(row),
+        row.latency_ms,
+        row.ttft_ms,
+    )
+
+
+def _money(row: UsageSum) -> str:
+    if not row.unknown_cost:
+        return f"${row.cost:.4f}"
+    return f"${row.cost:.4f} and {row.unknown_cost} unknown" if row.cost else "unknown"

@@ -1,0 +1,87 @@
+"""HTTP for side calls: to providers (never the traffic itself) and to the running gateway."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+
+import httpx
+
+from omniroute import __version__
+
+MAX_BODY = 16 * 1024 * 1024
+HEADERS = {"user-agent": f"omniroute/{__version__}"}
+
+
+def provider_client(timeout: float, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Give a client that reaches providers as the gateway does: directly, whatever proxy the shell has set."""
+    return httpx.AsyncClient(timeout=timeout, transport=transport, headers=HEADERS, trust_env=False)
+
+
+def gateway_client(url: str, *, connect: float, read: float) -> httpx.Client:
+    """Give a client of the running gateway at `url`."""
+    return httpx.Client(base_url=url, timeout=httpx.Timeout(read, connect=connect), headers=HEADERS, trust_env=False)
+
+
+async def fetch(
+    client: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], body: bytes | None = None
+) -> tuple[int, bytes]:
+    """Make one call within the client's timeout and give its status and body, cut at 16 MB.
+
+    Raises OSError with a sentence that names the fault and neither a header nor a key.
+    """
+    limit = client.timeout.read
+    try:
+        async with asyncio.timeout(limit), client.stream(method, url, headers=headers, content=body) as response:
+            got = bytearray()
+            async for chunk in response.aiter_bytes():
+                got += chunk
+                if len(got) > MAX_BODY:
+                    break
+            return response.status_code, bytes(got[:MAX_BODY])
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeEncodeError) as error:
+        raise OSError(describe(error, url, limit)) from error
+
+
+def describe(error: Exception, url: str, limit: float | None) -> str:
+    """Name what went wrong between us and `url`."""
+    where = url.partition("://")[2].partition("/")[0]
+    if named := next(filter(None, (_name(cause, where) for cause in _causes(error))), None):
+        return named
+    match error:
+        case httpx.ConnectTimeout():
+            return f"no connection to {where} within {limit:g} s"
+        case httpx.TimeoutException() | TimeoutError():
+            return f"no whole answer from {where} within {limit:g} s"
+        case httpx.LocalProtocolError() | UnicodeEncodeError():
+            return "the key holds characters that no header can carry"  # their own words would repeat it
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return f"{url!r} is no usable URL"
+        case httpx.DecodingError():
+            return f"{where} sent a body that is not in the encoding it names"
+        case _:
+            return f"{where} broke the connection: {str(error) or type(error).__name__}"
+
+
+def _name(cause: BaseException, where: str) -> str | None:
+    match cause:
+        case socket.gaierror():
+            return f"the host of {where} is not known"
+        case ssl.SSLCertVerificationError():
+            return f"the certificate of {where} is not valid: {cause.verify_message}"
+        case ssl.SSLError():
+            return f"TLS with {where} failed: {cause.reason or cause}"
+        case ConnectionRefusedError():
+            return f"{where} refuses connections: is it running?"
+        case _:
+            return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk down to what the libraries have wrapped."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                yield from _causes(inner)
+        error = error.__cause__ or error.__context__

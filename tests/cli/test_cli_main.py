@@ -1,0 +1,159 @@
+"""The program as a whole: help, version, the shared options, and how errors are told."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from stand_ins import Ctl
+
+import omniroute
+from omniroute.cli import COMMANDS, main
+
+
+def walk(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [path]
+    if isinstance(command, click.Group):
+        ctx = click.Context(command)
+        for name in command.list_commands(ctx):
+            inner = command.get_command(ctx, name)
+            assert inner is not None
+            found += walk(inner, (*path, name))
+    return found
+
+
+EVERY = walk(main)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_has_help_that_makes_nothing(ctl: Ctl, data_dir: Path, path: tuple[str, ...], flag: str) -> None:
+    shown = ctl(*path, flag).stdout
+    assert shown.startswith(f"Usage: {' '.join(('omniroute-ctl', *path))}")
+    assert "--json" in shown
+    assert "--data-dir" in shown
+    assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.help is not None
+    assert COMMANDS[name][1] == command.help.split("\n\n")[0].strip()
+
+
+def test_the_version_is_the_packages(ctl: Ctl) -> None:
+    assert ctl("--version").stdout == f"omniroute-ctl {omniroute.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("provder", "list"), "no command 'provder': did you mean provider?"),
+        (("provider", "lst"), "No such command 'lst'"),
+        (("--nonsense",), "No such option"),
+        (("node", "add", "x"), "Missing option '--dialect'"),
+        (("node", "add"), "Missing argument 'PREFIX'"),
+        (("combo", "add", "x"), "Missing argument 'MODEL...'"),
+        (("usage", "--by", "moon"), "'moon' is not one of"),
+        (("status", "extra"), "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(refused, words, says) -> None:
+    line = refused(*words, code=2)
+    assert says in line
+    assert "--help`)" in line
+
+
+def test_with_json_an_error_is_json_on_stderr(ctl: Ctl) -> None:
+    result = ctl("provider", "show", "nobody", "--json", code=1)
+    assert result.stdout == ""
+    assert "nobody" in json.loads(result.stderr)["error"]
+    result = ctl("provider", "show", "--json", code=2)
+    assert "REF" in json.loads(result.stderr)["error"]
+
+
+def test_a_group_without_a_command_shows_its_help(ctl: Ctl) -> None:
+    result = CliRunner().invoke(main, ["provider"])
+    assert "Usage: omniroute-ctl provider" in result.output
+
+
+def test_an_unexpected_error_is_one_line_with_the_way_to_its_traceback(refused, monkeypatch) -> None:
+    def breaks(*args: object) -> None:
+        raise KeyError("moon")
+
+    monkeypatch.setattr("omniroute.store.snapshot.load", breaks)
+    assert refused("combo", "list") == "Error: unexpected KeyError: 'moon' (`omniroute-ctl --debug …` shows where)\n"
+    assert isinstance(CliRunner().invoke(main, ["--debug", "combo", "list"]).exception, KeyError)
+    monkeypatch.setenv("OMNIROUTE_DEBUG", "1")
+    assert isinstance(CliRunner().invoke(main, ["combo", "list"]).exception, KeyError)
+
+
+def test_ctrl_c_is_quiet(ctl: Ctl, monkeypatch) -> None:
+    def leaves(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("omniroute.store.snapshot.load", leaves)
+    result = ctl("combo", "list", code=130)
+    assert result.output.strip() == ""
+
+
+def test_the_data_directory_is_taken_from_wherever_it_is_said(ctl: Ctl, data_dir: Path, tmp_path: Path) -> None:
+    ctl("key", "create", "from-the-environment")
+    assert (data_dir / "storage.sqlite").exists()
+    for at, words in enumerate(
+        [
+            ("--data-dir", "{}", "key", "create", "k"),
+            ("key", "--data-dir", "{}", "create", "k"),
+            ("key", "create", "k", "--data-dir", "{}"),
+            ("--data-dir", "/nowhere", "key", "create", "k", "--data-dir", "{}"),
+        ]
+    ):
+        path = tmp_path / str(at)
+        ctl(*(word.format(path) for word in words))
+        assert (path / "storage.sqlite").exists()
+
+
+def test_json_may_be_asked_for_at_any_place(ctl: Ctl) -> None:
+    for words in (("--json", "key", "list"), ("key", "--json", "list"), ("key", "list", "--json")):
+        assert json.loads(ctl(*words).stdout) == []
+
+
+@pytest.mark.parametrize("words", [("provider", "list"), ("status",), ("doctor",), ("route", "explain", "x")])
+def test_a_data_directory_that_cannot_be_used_is_one_line(refused, data_dir: Path, words) -> None:
+    data_dir.write_bytes(b"a file")
+    line = refused(*words, "--data-dir", str(data_dir), code=2)
+    assert "is a file" in line
+
+
+def test_a_broken_database_is_one_line(refused, data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / "storage.sqlite").write_bytes(b"this is no database, whatever its name says" * 100)
+    assert "storage.sqlite" in refused("provider", "list")
+
+
+def start(*words: str, **environ: str) -> tuple[float, str]:
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "from omniroute.cli import main; main()", *words],
+        capture_output=True, text=True, check=True, timeout=30, env=os.environ | environ,
+    )  # fmt: skip
+    return time.perf_counter() - began, done.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    _, imported = start("--help")
+    for heavy in ("peewee", "httpx", "mitmproxy", "rich", "genai_prices", "cryptography", "asyncio"):
+        assert f" {heavy}\n" not in imported
+
+
+def test_listing_loads_no_network_and_no_proxy(data_dir: Path) -> None:
+    _, imported = start("key", "list", "--json")
+    for heavy in ("httpx", "mitmproxy", "genai_prices"):
+        assert f" {heavy}\n" not in imported
