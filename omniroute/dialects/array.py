@@ -16,8 +16,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self.error: str | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._held = bytearray()
         self._depth = 0
         self._element: int | None = None
         self._quoted = False
@@ -39,7 +38,7 @@ class Decoder:
                 self._escaped = escaped == len(chunk)
             elif token == b'"':
                 self._quoted = not self._quoted
-            elif not self._quoted and self._turns(token, self._size + at - start):
+            elif not self._quoted and self._turns(token, len(self._held) + at - start):
                 self._hold(chunk[start : at + 1])
                 start = at + 1
                 frames += self._frame()
@@ -48,7 +47,7 @@ class Decoder:
 
     def finish(self) -> list[Frame]:
         """Give what is left; half an element is given as it is, and its reader will find that it is cut."""
-        return self._frame() if self._pieces else []
+        return self._frame() if self._held else []
 
     def _turns(self, token: bytes, at: int) -> bool:
         """Count one bracket; True where it ends an element or the array."""
@@ -62,17 +61,18 @@ class Decoder:
         return self._depth <= 1
 
     def _hold(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self.error is None and self._size > MAX_LINE:
+        if self.error:
+            return
+        self._held += piece
+        if len(self._held) > MAX_LINE:
             self.error = f"an element of the stream is longer than {MAX_LINE} bytes"
-            self._pieces = []
-        elif self.error is None and piece:
-            self._pieces.append(piece)
+            self._held.clear()
 
     def _frame(self) -> list[Frame]:
         if self.error:
             return []
-        raw = b"".join(self._pieces)
+        raw = bytes(self._held)
         data = b"" if self._element is None else raw[self._element :]
-        self._pieces, self._size, self._element = [], 0, None
+        self._held.clear()
+        self._element = None
         return [Frame(None, data.decode("utf-8", "replace"), raw)]

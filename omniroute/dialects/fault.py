@@ -89,9 +89,11 @@ def read_error(status: int, body: bytes) -> Fault:
         if fault := find(value, status):
             return fault
         said = value if isinstance(value, str) else ""
+    if status < 400 and not body.strip():
+        return Fault("empty", "the reply has no body")
     if status < 400:
         seen = one_line(body[:200].decode("utf-8", "replace"))
-        return Fault("garbage", one_line(f"not the reply that was asked for: {said or seen}"), None, None)
+        return Fault("garbage", one_line(f"not the reply that was asked for: {said or seen}"))
     name = _status_name(status)
     return Fault(name.lower().replace(" ", "_"), one_line(said) or f"{status} {name}", None, status)
 

@@ -122,6 +122,7 @@ class Stream:
     def _take(self, frames: Iterable[Frame]) -> bytes:
         out = []
         for frame in frames:
+            self._heard = self._heard or bool(frame.data)
             try:
                 said, sign = self._way.feed(frame)
             except ValueError:
@@ -133,7 +134,6 @@ class Stream:
                 self._note(sign)
             if self.fault is not None:
                 break
-            self._heard = self._heard or bool(frame.data)
             out.append(said)
         joined = b"".join(out)
         self._sent = self._sent or bool(joined)

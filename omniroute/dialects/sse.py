@@ -28,50 +28,45 @@ class Decoder:
 
     def __init__(self) -> None:
         self.error: str | None = None
-        self._rest: list[bytes] = []
-        self._rest_size = 0
+        self._rest = bytearray()  # a line that has not ended
+        self._raw = bytearray()  # the lines of a frame that has not ended
+        self._data: list[bytes] = []
+        self._event: bytes | None = None
         self._first = True
-        self._reset()
 
     def feed(self, chunk: bytes) -> list[Frame]:
         if self.error or not chunk:
             return []
         if self._rest:
-            if b"\n" not in chunk and b"\r" not in chunk and not self._rest[-1].endswith(b"\r"):
+            if b"\n" not in chunk and b"\r" not in chunk and self._rest[-1:] != b"\r":
                 self._hold(chunk)
                 return []
-            chunk = b"".join([*self._rest, chunk])
-            self._rest, self._rest_size = [], 0
+            chunk = bytes(self._rest) + chunk
+            self._rest.clear()
         lines = chunk.splitlines(keepends=True)
         # A CR is held like half a line: the LF that belongs to it may be the next byte.
         half = None if lines[-1].endswith(b"\n") else lines.pop()
         frames = self._take(lines)
-        if half is not None:
+        if half is not None and not self.error:
             self._hold(half)
         return frames
 
     def finish(self) -> list[Frame]:
         """Give what is left as a last frame, though its blank line or even its line end is missing."""
-        if self.error:
-            return []
-        frames = self._take(b"".join(self._rest).splitlines(keepends=True))
-        self._rest = []
+        frames = self._take(bytes(self._rest).splitlines(keepends=True))
+        self._rest.clear()
         return [*frames, self._frame()] if self._raw else frames
 
     def _hold(self, piece: bytes) -> None:
-        self._rest.append(piece)
-        self._rest_size += len(piece)
-        if self._size + self._rest_size > MAX_LINE:
-            self._overflow()
+        self._rest += piece
+        self._check(len(self._raw) + len(self._rest))
 
     def _take(self, lines: list[bytes]) -> list[Frame]:
         frames = []
         for line in lines:
-            self._size += len(line)
-            if self._size > MAX_LINE:
-                self._overflow()
+            self._raw += line
+            if not self._check(len(self._raw)):
                 break
-            self._raw.append(line)
             if line in BLANK:
                 frames.append(self._frame())
             else:
@@ -91,17 +86,18 @@ class Decoder:
     def _frame(self) -> Frame:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         event = self._event.decode("utf-8", "replace") if self._event else None
-        frame = Frame(event, data.decode("utf-8", "replace"), b"".join(self._raw))
-        self._reset()
+        frame = Frame(event, data.decode("utf-8", "replace"), bytes(self._raw))
+        self._clear()
         return frame
 
-    def _reset(self) -> None:
-        self._raw: list[bytes] = []
-        self._data: list[bytes] = []
-        self._event: bytes | None = None
-        self._size = 0
+    def _check(self, size: int) -> bool:
+        if size > MAX_LINE:
+            self.error = f"an event of the stream is longer than {MAX_LINE} bytes"
+            self._rest.clear()
+            self._clear()
+        return self.error is None
 
-    def _overflow(self) -> None:
-        self.error = f"an event of the stream is longer than {MAX_LINE} bytes"
-        self._rest, self._rest_size = [], 0
-        self._reset()
+    def _clear(self) -> None:
+        self._raw.clear()
+        self._data = []
+        self._event = None

@@ -4,12 +4,12 @@ import orjson
 
 from omniroute.dialects.fault import status_of
 from omniroute.dialects.ir import Body, Fault
-from omniroute.errors import GatewayError
+from omniroute.errors import GatewayError, NotFound
 
 WORDS = {
     400: ("invalid_request_error", "bad_request"),
     401: ("authentication_error", "invalid_api_key"),
-    403: ("permission_error", "insufficient_quota"),
+    403: ("permission_error", "forbidden"),
     404: ("invalid_request_error", "model_not_found"),
     413: ("invalid_request_error", "request_too_large"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
@@ -19,8 +19,6 @@ WORDS = {
     504: ("server_error", "gateway_timeout"),
 }
 """Status -> type and code."""
-OWN = {"not_found": "not_found", "forbidden": "forbidden"}
-"""Kinds of ours whose status usually means something else."""
 
 
 def words(status: int) -> tuple[str, str]:
@@ -32,10 +30,11 @@ def words(status: int) -> tuple[str, str]:
 
 def write_error(error: GatewayError) -> Body:
     kind, code = words(error.status)
-    if error.param == "model" and error.status == 400:
+    if error.status == 400 and error.param == "model":
         code = "model_not_found"
-    code = error.code or OWN.get(error.kind, code)
-    return {"error": {"message": error.message, "type": kind, "code": code, "param": error.param}}
+    elif isinstance(error, NotFound):
+        code = "not_found"  # a path: the status's usual word speaks of models
+    return {"error": {"message": error.message, "type": kind, "code": error.code or code, "param": error.param}}
 
 
 def write_fault(fault: Fault) -> bytes:

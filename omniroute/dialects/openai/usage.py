@@ -1,7 +1,7 @@
 """Token numbers of Chat Completions."""
 
 from omniroute.dialects.ir import Usage
-from omniroute.dialects.usage import count
+from omniroute.dialects.usage import count, total
 
 
 def read_usage(value: object) -> Usage | None:
@@ -16,8 +16,7 @@ def read_usage(value: object) -> Usage | None:
     completion = value.get("completion_tokens_details") or {}
     given, output = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
     reasoning = count(completion.get("reasoning_tokens"))
-    everything = count(value.get("total_tokens"))
-    if reasoning and None not in (given, output, everything) and given + output + reasoning == everything:
+    if reasoning and output is not None and total(given, output, reasoning) == count(value.get("total_tokens")):
         output += reasoning
     return Usage(
         input=given,

@@ -39,7 +39,7 @@ def watch(frame: Frame) -> Sign:
     content = done = False
     for choice in choices:
         content = content or _has_content(choice.get("delta"))
-        done = done or choice.get("finish_reason") is not None
+        done = done or bool(choice.get("finish_reason"))
     return _sign(content, done, chunk)
 
 
