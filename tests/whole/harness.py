@@ -257,7 +257,13 @@ def mitmproxy_command(tool: str, folder: Path, options: Mapping[str, str]) -> li
     given = {"confdir": str(folder / "mitmproxy"), "omniroute_data_dir": str(folder / "data")}
     if tool == "mitmweb":
         given |= {"web_port": str(free_port()), "web_open_browser": "false"}
-    command = [str(BIN / tool), "-s", str(REPO / "addons/omniroute.py"), "--mode", "reverse:http://127.0.0.1:9@0"]
+    command = [
+        str(BIN / tool),
+        "-s",
+        str(REPO / "addons/omniroute.py"),
+        "--mode",
+        "reverse:http://127.0.0.1:9@127.0.0.1:0",
+    ]
     for name, value in (given | dict(options)).items():
         command += ["--set", f"{name}={value}"]
     return command
