@@ -129,7 +129,7 @@ def _ends_here(name: bytes) -> bool:
 
 
 def _wants_websocket(request: http.Request) -> bool:
-    return request.headers.get("upgrade", "").lower() == "websocket"
+    return str(request.headers.get("upgrade", "")).lower() == "websocket"
 
 
 def _inflated(raw: bytes, encoding: str, limit: int) -> bytes:

@@ -98,6 +98,8 @@ class Lifecycle:
             await changed.wait()
             changed.clear()
         host, port = found[0][0], found[0][1]
+        if host in ("", "0.0.0.0", "::"):
+            host = "127.0.0.1"  # everywhere includes here
         await asyncio.to_thread(
             self.runtime.announce, host=host, port=port, web_url=getattr(ctx.master, "web_url", None)
         )

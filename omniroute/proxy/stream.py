@@ -18,6 +18,7 @@ from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, GetHttpConnectionCompleted, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -77,8 +78,9 @@ class RoutedStream(HttpStream):
             if self.deadline is not None and self.deadline <= self.parent.desk.clock():
                 self.deadline = None
                 yield from self._late()
-        else:
+        elif not isinstance(event, HttpEvent) or event.stream_id in (self.stream_id, self._attempt_id):
             yield from super()._handle_event(event)
+        # Else a word of an attempt that was given up while a hook ran.
 
     def _arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
         self._phase = phase
