@@ -115,7 +115,7 @@ def _is_bare(value: Mapping[str, object], status: int | None) -> bool:
 def _fault(error: Mapping[str, object], status: int | None) -> Fault:
     code, kind = error.get("code"), "error"
     for key in KIND_KEYS:
-        if isinstance(word := error.get(key), str) and word and word != "error":
+        if isinstance(word := error.get(key), str) and word not in ("", "error") and not word.isdecimal():
             kind = word.rpartition("#")[2]
             break
     if status is None or status < 400:
@@ -123,14 +123,14 @@ def _fault(error: Mapping[str, object], status: int | None) -> Fault:
         status = next((number for value in said if (number := _http_error(value))), None) or STATUS.get(kind)
     if kind == "error" and status:
         kind = _status_name(status).lower().replace(" ", "_")
-    message = _text(error) or kind
+    message = _text(error) or (kind if kind != "error" else "the upstream failed without saying why")
     metadata = error.get("metadata")
     if isinstance(metadata, dict) and isinstance(raw := metadata.get("raw"), str) and raw not in message:
         message = f"{message}: {raw}"  # OpenRouter: the words of the provider behind it
     return Fault(kind[:200], one_line(message), code[:200] if isinstance(code, str) and code else None, status)
 
 
-def _text(value: object, depth: int = 3) -> str:
+def _text(value: object, depth: int = 5) -> str:
     """Find the words of an error: a text, the first known key that has some, or a list of such."""
     if isinstance(value, str):
         return value.strip()

@@ -5,7 +5,7 @@ import orjson
 from omniroute.dialects import fault
 from omniroute.dialects.claude.usage import read_usage
 from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, Sign, strict
-from omniroute.dialects.ir import Body, Fault
+from omniroute.dialects.ir import Body
 from omniroute.dialects.sse import Frame
 
 
@@ -29,7 +29,7 @@ def watch(frame: Frame) -> Sign:
         case "message_stop":
             return DONE
         case "error":
-            return Sign(fault=fault.find(event) or Fault("error", "the upstream says that it failed"))
+            return Sign(fault=fault.find(event))
         case None:
             found = fault.find(event)
             return Sign(fault=found) if found else NOTHING

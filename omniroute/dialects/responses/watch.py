@@ -37,7 +37,7 @@ def watch(frame: Frame) -> Sign:
     if kind in FAILURES:
         return Sign(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
     if kind == "error":
-        return Sign(fault=fault.find(event) or Fault("error", "the upstream says that it failed"))
+        return Sign(fault=fault.find(event))
     return NOTHING
 
 
