@@ -31,11 +31,16 @@ def prepare(data_dir: Path) -> None:
 
 
 def reserve(path: Path) -> None:
-    """Make an empty private file where there is none; what SQLite adds beside it gets the same mode."""
+    """Make an empty private file where there is none, and private what is there and what SQLite put beside it.
+
+    What SQLite adds later gets the same mode.
+    """
     try:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        keep_private(path)
+        for end in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                keep_private(path.with_name(path.name + end))
     except OSError as exc:
         raise StoreError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
 

@@ -14,6 +14,7 @@ from peewee import OperationalError, SqliteDatabase
 from omniroute.store.files import StoreError, sync
 from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS, Migration
 
+MAGIC = b"SQLite format 3\0"
 WAL_TRIES = 100
 WAL_PAUSE = 0.05
 CONFIG_TABLES = ("meta", "config_revision", "provider_connections", "provider_nodes", "combos", "api_keys")
@@ -26,6 +27,9 @@ def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False)
     history weighs is looked at only when `thorough` or when a migration is due: it would slow every start.
     """
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) not in (b"", MAGIC):  # SQLite takes a very short file for an empty database
+                raise sqlite3.DatabaseError("file is not a database")
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
             version = int(db.execute("pragma user_version").fetchone()[0])
             empty = db.execute("select 1 from sqlite_master limit 1").fetchone() is None
@@ -43,7 +47,7 @@ def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False)
             for check in checks:
                 if (said := db.execute(f"pragma {check}").fetchone()[0]) != "ok":
                     raise sqlite3.DatabaseError(said)
-    except sqlite3.OperationalError as exc:
+    except (OSError, sqlite3.OperationalError) as exc:
         raise StoreError(f"the database {str(path)!r} cannot be read: {exc}") from exc
     except sqlite3.DatabaseError as exc:
         raise StoreError(f"{str(path)!r} is damaged or no database ({exc}); it was left as it is") from exc

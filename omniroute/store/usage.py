@@ -119,8 +119,8 @@ def summary(store: Store, by: By, since: float) -> list[UsageSum]:
         raise StoreError(f"usage cannot be summed by {by!r}: it takes one of {', '.join(get_args(By.__value__))}")
     group, name = GROUPS[by]
     # SQLite takes the other columns from the row that has the maximum, here the last exchange's name.
-    query = _sums(since, name.alias("name"), group.alias("id"), fn.max(H.at)).group_by(SQL("id"))
-    query = query.order_by(SQL("id")) if by == "day" else query.order_by(SQL("requests desc"), SQL("name"))
+    query = _sums(since, name.alias("of_name"), group.alias("of"), fn.max(H.at)).group_by(SQL("of"))
+    query = query.order_by(SQL("of")) if by == "day" else query.order_by(SQL("requests desc"), SQL("of_name"))
     return [_sum(row) for row in store.rows(query)]
 
 
@@ -134,7 +134,7 @@ def recent(store: Store, limit: int) -> list[UsageRow]:
     return [_row(row) for row in store.rows(H.select().order_by(H.at.desc()).limit(limit))]
 
 
-def _sums(since: float, *more: Any) -> ModelSelect:
+def _sums(since: float, *more: Any) -> "ModelSelect[UsageHistory]":
     failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
     unknown = H.cost.is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
     tokens = (H.input, H.output, H.cache_read, H.cache_write, H.reasoning)
@@ -151,9 +151,21 @@ def _sums(since: float, *more: Any) -> ModelSelect:
 
 
 def _sum(row: Row) -> UsageSum:
-    named: Row = {field.name: row.get(field.name) for field in fields(UsageSum)}
-    counts: Row = {"failed": int(row["failed"]), "unknown_cost": int(row["unknown_cost"])}
-    return UsageSum(**named | counts)
+    return UsageSum(
+        name=row.get("of_name"),
+        id=row.get("of"),
+        requests=row["requests"],
+        failed=int(row["failed"]),
+        input=row["input"],
+        output=row["output"],
+        cache_read=row["cache_read"],
+        cache_write=row["cache_write"],
+        reasoning=row["reasoning"],
+        cost=row["cost"],
+        unknown_cost=int(row["unknown_cost"]),
+        latency_ms=row["latency_ms"],
+        ttft_ms=row["ttft_ms"],
+    )
 
 
 def _values(row: UsageRow) -> tuple[Any, ...]:

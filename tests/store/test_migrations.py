@@ -1,0 +1,197 @@
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from peewee import SqliteDatabase
+
+from omniroute.store import accounts, snapshot, upgrade, usage
+from omniroute.store.connections import Connections
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError, reserve
+from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.tables import TABLES
+from omniroute.store.upgrade import inspect, migrate
+
+Open = Callable[..., Store]
+
+
+def at_version(path: Path, version: int, *rows: str) -> None:
+    """Make the database as it was at a version, with rows from then."""
+    path.parent.mkdir(exist_ok=True)
+    reserve(path)
+    db = Connections(path)
+    migrate(db, path, clock=lambda: 0.0, migrations=MIGRATIONS[:version])
+    for sql in rows:
+        db.execute_sql(sql)
+    db.shut()
+
+
+def backups(data_dir: Path) -> list[str]:
+    return sorted(path.name for path in data_dir.glob("backups/*"))
+
+
+def test_the_columns_are_those_of_the_tables(store: Store) -> None:
+    with closing(sqlite3.connect(store.path)) as db:
+        made = {
+            name: {
+                (column, bool(not_null), bool(key))
+                for _, column, _, not_null, _, key in db.execute(f"pragma table_info({name})")
+            }
+            for (name,) in db.execute("select name from sqlite_master where type = 'table'")
+        }
+    declared = {
+        table._meta.table_name: {
+            (field.column_name, not field.null, field.primary_key) for field in table._meta.sorted_fields
+        }
+        for table in TABLES
+    }
+    assert made == declared
+
+
+def test_the_first_version_with_rows_comes_up_to_date(open_store: Open, data_dir: Path) -> None:
+    keep = "insert into provider_connections values ('abcd1234', 'openai', 'old', null, 1, 1, 'http://h', 5.0)"
+    at_version(data_dir / "storage.sqlite", 1, keep)
+    # What the first version left beside its database.
+    fresh = data_dir.parent / "fresh"
+    open_store(fresh).close()
+    (data_dir / "secrets.json").write_bytes((fresh / "secrets.json").read_bytes())
+
+    store = open_store()
+    assert inspect(store.path) == len(MIGRATIONS)
+    assert accounts.find(store, "old").id == "abcd1234"
+    assert usage.recent(store, 1) == []
+    assert snapshot.load(store).revision == 2
+    assert backups(data_dir) == [f"storage-v{n}-20231114T22132{n}Z.sqlite" for n in range(1, len(MIGRATIONS))]
+    kept = data_dir / "backups" / backups(data_dir)[0]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(kept)) as db:
+        assert db.execute("pragma user_version").fetchone() == (1,)
+        assert db.execute("select name from provider_connections").fetchall() == [("old",)]
+
+
+def test_a_fresh_database_needs_no_copies(store: Store, data_dir: Path) -> None:
+    assert inspect(store.path) == len(MIGRATIONS)
+    assert backups(data_dir) == []
+
+
+def test_opening_again_changes_nothing(open_store: Open, data_dir: Path) -> None:
+    store = open_store()
+    accounts.add(store, "openai", api_key="sk-one")
+    store.close()
+    before = store.path.read_bytes()
+    open_store().close()
+    assert store.path.read_bytes() == before
+    assert backups(data_dir) == []
+
+
+def test_a_step_that_fails_is_undone_and_the_copy_stays(store: Store, data_dir: Path) -> None:
+    accounts.add(store, "openai", api_key="sk-one", name="mine")
+
+    def broken(db: SqliteDatabase) -> None:
+        db.execute_sql("alter table provider_connections add column extra text")
+        db.execute_sql("delete from provider_connections")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        migrate(store.db, store.path, clock=store.clock, migrations=[*MIGRATIONS, broken])
+    assert accounts.find(store, "mine").provider == "openai"
+    assert inspect(store.path, thorough=True) == len(MIGRATIONS)
+    assert len(backups(data_dir)) == 1
+
+
+def test_without_a_copy_nothing_is_migrated(store: Store, data_dir: Path) -> None:
+    (data_dir / "backups").write_text("in the way", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"the backup .* before a migration failed \(.*\); nothing was migrated"):
+        migrate(store.db, store.path, clock=store.clock, migrations=[*MIGRATIONS, lambda db: None])
+    assert inspect(store.path) == len(MIGRATIONS)
+
+
+def test_steps_are_numbered_in_order() -> None:
+    assert [step.__name__[:5] for step in MIGRATIONS] == [f"m{n:03}_" for n in range(1, len(MIGRATIONS) + 1)]
+
+
+def test_a_newer_database_is_left_alone(open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store()
+    migrate(store.db, store.path, clock=store.clock, migrations=[*MIGRATIONS, lambda db: None])
+    store.close()
+    before = store.path.read_bytes()
+    number = len(MIGRATIONS)
+    with pytest.raises(
+        StoreError, match=rf"has version {number + 1} and this program knows up to {number}: .* upgrade"
+    ):
+        open_store()
+    assert store.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("junk", [b"not a database" * 1000, b"SQLite format 3\x00" + bytes(5000), b"\xff"])
+def test_what_is_no_database_is_left_alone(open_store: Open, data_dir: Path, junk: bytes) -> None:
+    data_dir.mkdir()
+    path = data_dir / "storage.sqlite"
+    path.write_bytes(junk)
+    with pytest.raises(StoreError, match=r"is damaged or no database \(.*\); it was left as it is"):
+        open_store()
+    assert path.read_bytes() == junk
+    assert [entry.name for entry in data_dir.iterdir()] == ["storage.sqlite"]
+
+
+def test_another_programs_database_is_left_alone(open_store: Open, data_dir: Path) -> None:
+    data_dir.mkdir()
+    path = data_dir / "storage.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("create table provider_connections (id text)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="is another program's database"):
+        open_store()
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_is_a_first_start(open_store: Open, data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / "storage.sqlite").touch()
+    assert snapshot.load(open_store()).accounts == ()
+
+
+def test_damage_is_found_and_left_alone(open_store: Open, data_dir: Path) -> None:
+    store = open_store()
+    for number in range(300):
+        accounts.add(store, "openai", api_key=f"sk-{number}")
+    store.close()
+    broken = bytearray(store.path.read_bytes())
+    with closing(sqlite3.connect(store.path)) as db:
+        sql = "select rootpage from sqlite_master where name = 'provider_connections_name'"
+        (root,) = db.execute(sql).fetchone()
+    size = int.from_bytes(broken[16:18], "big")
+    broken[(root - 1) * size : root * size] = b"\x07" * size
+    store.path.write_bytes(broken)
+    with pytest.raises(StoreError, match="is damaged or no database"):
+        open_store()
+    assert store.path.read_bytes() == bytes(broken)
+
+
+def test_the_whole_is_verified_on_demand(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.verify()
+    store.close()
+    broken = bytearray(store.path.read_bytes())
+    with closing(sqlite3.connect(store.path)) as db:
+        (root,) = db.execute("select rootpage from sqlite_master where name = 'usage_history_at'").fetchone()
+    size = int.from_bytes(broken[16:18], "big")
+    broken[(root - 1) * size : root * size] = b"\x07" * size
+    store.path.write_bytes(broken)
+    with pytest.raises(StoreError, match="is damaged"):
+        store.verify()
+
+
+def test_switching_to_wal_waits_for_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("create table t (x)")
+        other.execute("begin immediate")
+        db = Connections(path)
+        waits: list[object] = []
+        monkeypatch.setattr(upgrade.time, "sleep", lambda seconds: waits.append(other.execute("rollback")))
+        upgrade.use_wal(db)
+        assert len(waits) == 1
+        assert db.pragma("journal_mode") == "wal"
+        db.shut()

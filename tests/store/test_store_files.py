@@ -1,0 +1,105 @@
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from omniroute.store import accounts
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError, prepare, publish
+
+Open = Callable[..., Store]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o277])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_what_is_made_is_private_under_every_umask(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    store = Store(data_dir, environ={})
+    try:
+        accounts.add(store, "openai", api_key="sk-one")
+        made = {path.name: mode(path) for path in data_dir.iterdir()}
+    finally:
+        store.close()
+    assert mode(data_dir) == 0o700
+    assert made == dict.fromkeys(["secrets.json", "storage.sqlite", "storage.sqlite-wal", "storage.sqlite-shm"], 0o600)
+
+
+def test_files_that_were_opened_to_others_are_closed_again(open_store: Open, data_dir: Path) -> None:
+    open_store().close()
+    for path in data_dir.iterdir():
+        path.chmod(0o644)
+    open_store()
+    assert {mode(path) for path in data_dir.iterdir()} == {0o600}
+
+
+def test_a_directory_that_was_there_keeps_its_mode(open_store: Open, data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o755)
+    open_store()
+    assert mode(data_dir) == 0o755
+
+
+def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    for path in (tmp_path / "file", tmp_path / "file" / "data"):
+        with pytest.raises(StoreError, match=r"cannot be written: .*(Not a directory|File exists); give another"):
+            Store(path, environ={})
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from omniroute.store.files import prepare
+if os.geteuid() == 0:
+    os.setuid(65534)  # modes do not bind root
+prepare(Path(sys.argv[1]))
+"""
+
+
+def test_a_directory_that_cannot_be_written_is_said() -> None:
+    with tempfile.TemporaryDirectory() as name:  # not pytest's own, into which only its user can look
+        os.chmod(name, 0o555)
+        command = [sys.executable, "-c", AS_NOBODY, name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert f"StoreError: the data directory {name!r} cannot be written: Permission denied" in done.stderr
+
+
+def test_only_one_publishes(tmp_path: Path) -> None:
+    path, barrier, won = tmp_path / "file", threading.Barrier(8), []
+
+    def race(number: int) -> None:
+        barrier.wait()
+        if publish(path, str(number).encode() * 1000):
+            won.append(number)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert path.read_text(encoding="utf-8") == str(won[0]) * 1000
+    assert list(tmp_path.iterdir()) == [path]
+    assert mode(path) == 0o600
+
+
+def test_preparing_twice_is_fine(data_dir: Path) -> None:
+    prepare(data_dir / "deep")
+    prepare(data_dir / "deep")
+    assert list((data_dir / "deep").iterdir()) == []
