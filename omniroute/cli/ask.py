@@ -12,9 +12,11 @@ from omniroute.cli.base import Command, State
 from omniroute.cli.output import clean, note, show_json
 from omniroute.cli.running import read_runtime
 from omniroute.dialects.fault import read_error
-from omniroute.dialects.sse import Decoder
+from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.sse import Decoder, Frame
 from omniroute.upstream.client import gateway_client
 
+WATCH = DIALECTS["openai"].watch
 CONNECT, READ = 5.0, 900.0
 """Seconds; the gateway has deadlines of its own, so the second is only for one that hangs."""
 
@@ -48,7 +50,7 @@ def ask(state: State, model: str, prompt: str, key: str | None, system: str | No
             gateway_client(runtime.url, connect=CONNECT, read=READ) as client,
             client.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response,
         ):
-            for piece in read_answer(response):
+            for piece in filter(None, read_answer(response)):
                 said.append(piece)
                 if not state.as_json:
                     click.echo(clean(piece) if sys.stdout.isatty() else piece, nl=False)
@@ -75,7 +77,7 @@ def read_answer(response: httpx.Response) -> Iterator[str]:
             for frame in decoder.feed(chunk):
                 done = done or frame.data == "[DONE]"
                 if not done and frame.data:
-                    yield _text(frame.data)
+                    yield _text(frame)
             if decoder.error:
                 raise ValueError(decoder.error)
     except ValueError as error:
@@ -84,11 +86,11 @@ def read_answer(response: httpx.Response) -> Iterator[str]:
         raise click.ClickException("the answer ended too early")
 
 
-def _text(data: str) -> str:
-    event = json.loads(data)
-    if error := event.get("error"):
-        raise click.ClickException(str(error.get("message") if isinstance(error, dict) else error))
-    return "".join(choice.get("delta", {}).get("content") or "" for choice in event.get("choices", []))
+def _text(frame: Frame) -> str:
+    if fault := WATCH(frame).fault:  # and a ValueError, unless this is an event of the dialect
+        raise click.ClickException(fault.message)
+    event = json.loads(frame.data)
+    return "".join((choice.get("delta") or {}).get("content") or "" for choice in event.get("choices") or [])
 
 
 def _unreachable(error: Exception, url: str) -> str:

@@ -93,6 +93,15 @@ def shared_debug() -> click.Option:
     )
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 600),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a provider has for its answer.",
+)
+
+
 class Command(click.Command):
     """A command that takes the shared options after its own."""
 

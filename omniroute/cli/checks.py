@@ -93,7 +93,7 @@ def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
 def check_port(state: State, environ: Mapping[str, str]) -> Check:
     running = read_runtime(state.data_dir)
     if running is not None:
-        if answers(running.url):
+        if answers(running):
             return Check("ok", "port", f"the gateway answers at {running.url}")
         return Check("fail", "port", f"process {running.pid} runs but does not answer at {running.url}", "restart it")
     try:

@@ -1,18 +1,16 @@
 """`omniroute-ctl combo …`: named lists of models with a strategy."""
 
-import asyncio
+from dataclasses import asdict
 
 import click
 
-from omniroute.cli.base import Group, State
+from omniroute.cli.base import Group, State, timeout_option
 from omniroute.cli.output import fields, note, say, show_json, table
-from omniroute.cli.probing import progress, result_json
 from omniroute.errors import Exhausted
 from omniroute.routing.config import Combo
-from omniroute.routing.plan import Target, plan
+from omniroute.routing.plan import plan
 from omniroute.routing.strategies import STRATEGIES
 from omniroute.store import combos, snapshot
-from omniroute.upstream.probe import TIMEOUT, Probe, Result
 
 
 @click.group(cls=Group)
@@ -87,21 +85,21 @@ def remove(state: State, name: str) -> None:
 
 @combo.command()
 @click.argument("name")
-@click.option("--timeout", type=click.FloatRange(0.1, 600), default=TIMEOUT, show_default=True, help="Seconds each.")
+@timeout_option
 @click.pass_context
 def test(ctx: click.Context, name: str, timeout: float) -> None:
     """Ask every target of a combo a tiny question, in order; exit 1 when none answers."""
+    from omniroute.cli.probing import ask_target
+
     state: State = ctx.obj
     with state.store() as store:
         planned = plan(combos.find(store, name).name, snapshot.load(store), client=None)
         credentials = snapshot.credentials(store)
     if not planned.targets:
         raise Exhausted(f"the combo {name!r} has no target that can be asked: omniroute-ctl combo show {name} says why")
-    asked = [(target, _ask(target, credentials.get(target.account.id), timeout)) for target in planned.targets]
+    asked = [(target, ask_target(target, credentials.get(target.account.id), timeout)) for target in planned.targets]
     if state.as_json:
-        show_json(
-            [{"target": t.name, "account": t.account.name, "dialect": t.dialect} | result_json(r) for t, r in asked]
-        )
+        show_json([{"target": t.name, "account": t.account.name, "dialect": t.dialect} | asdict(r) for t, r in asked])
     else:
         table(
             ["", "target", "account", "works", "status", "ms", "detail"],
@@ -109,9 +107,3 @@ def test(ctx: click.Context, name: str, timeout: float) -> None:
         )
     if not any(result.ok for _, result in asked):
         ctx.exit(1)
-
-
-def _ask(target: Target, api_key: str | None, timeout: float) -> Result:
-    probe = Probe(target.account, target.provider, api_key, timeout)
-    with progress(f"asking {target.name} …"):
-        return asyncio.run(probe.ask(target.dialect, target.model))

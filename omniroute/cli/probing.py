@@ -1,25 +1,30 @@
-"""What the commands that ask providers have in common."""
+"""Asking providers: loaded by the commands that do, since the network's libraries take long to load."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import asyncio
+from contextlib import nullcontext
 
+from rich.status import Status
+
+from omniroute.catalog.provider import Provider
 from omniroute.cli.output import console
-from omniroute.upstream.probe import Result
+from omniroute.routing.config import Account
+from omniroute.routing.plan import Target
+from omniroute.upstream.probe import Probe, Result
 
 
-@contextmanager
-def progress(text: str) -> Iterator[None]:
+def test_account(
+    account: Account, provider: Provider, api_key: str | None, model: str | None, timeout: float
+) -> Result:
+    with _progress(f"asking {provider.name} …"):
+        return asyncio.run(Probe(account, provider, api_key, timeout).test(model))
+
+
+def ask_target(target: Target, api_key: str | None, timeout: float) -> Result:
+    with _progress(f"asking {target.name} …"):
+        return asyncio.run(Probe(target.account, target.provider, api_key, timeout).ask(target.dialect, target.model))
+
+
+def _progress(text: str) -> Status | nullcontext[None]:
     """Show on a terminal that something is awaited; nothing elsewhere."""
     shown = console(err=True)
-    with shown.status(text) if shown.is_terminal else nullcontext():
-        yield
-
-
-def result_json(result: Result) -> dict[str, object]:
-    return {
-        "ok": result.ok,
-        "status": result.status,
-        "latency_ms": result.latency_ms,
-        "detail": result.detail,
-        "models": result.models,
-    }
+    return shown.status(text) if shown.is_terminal else nullcontext()

@@ -1,7 +1,7 @@
 """`omniroute-ctl provider …`: accounts at providers."""
 
-import asyncio
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -9,15 +9,13 @@ from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, find
 from omniroute.catalog.urls import check_base_url
 from omniroute.cli.affected import combos_using, tell_combos
-from omniroute.cli.base import Group, State
+from omniroute.cli.base import Group, State, timeout_option
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
-from omniroute.cli.probing import progress, result_json
 from omniroute.routing.config import Account, Config
 from omniroute.routing.names import Names
 from omniroute.routing.near import near
 from omniroute.store import accounts, snapshot
 from omniroute.store.database import Store
-from omniroute.upstream.probe import TIMEOUT, Probe
 
 
 @click.group(cls=Group)
@@ -175,10 +173,12 @@ def show(state: State, ref: str) -> None:
 @provider.command()
 @click.argument("ref")
 @click.option("--model", help="Ask this model a tiny question, instead of reading the list of models.")
-@click.option("--timeout", type=click.FloatRange(0.1, 600), default=TIMEOUT, show_default=True, help="Seconds.")
+@timeout_option
 @click.pass_context
 def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> None:
     """See whether an account works; exit 1 when it does not."""
+    from omniroute.cli.probing import test_account
+
     state: State = ctx.obj
     with state.store() as store:
         account = _account_or_node(store, ref)
@@ -186,10 +186,9 @@ def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> Non
     known = _known(account.provider, config)
     if model is not None:
         model = model.removeprefix(f"{known.prefix}/").removeprefix(f"{known.id}/")
-    with progress(f"asking {known.name} …"):
-        result = asyncio.run(Probe(account, known, credentials.get(account.id), timeout).test(model))
+    result = test_account(account, known, credentials.get(account.id), model, timeout)
     if state.as_json:
-        show_json({"account": account.id, "provider": account.provider} | result_json(result))
+        show_json({"account": account.id, "provider": account.provider} | asdict(result))
     else:
         verdict = "works" if result.ok else "does not work"
         say(f"{known.name} account {account.name!r} {verdict}: {result.detail} ({result.latency_ms:.0f} ms)")

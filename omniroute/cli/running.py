@@ -2,12 +2,10 @@
 
 import json
 import os
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx
-
-from omniroute.upstream.client import gateway_client
 
 FILE = "runtime.json"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
@@ -23,9 +21,13 @@ class Running:
     version: str | None
 
     @property
+    def reach(self) -> str:
+        """The host to ask from here, also where it listens on all."""
+        return WILDCARDS.get(self.host, self.host)
+
+    @property
     def url(self) -> str:
-        host = WILDCARDS.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://[{self.reach}]:{self.port}" if ":" in self.reach else f"http://{self.reach}:{self.port}"
 
 
 def read_runtime(data_dir: Path) -> Running | None:
@@ -57,10 +59,12 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def answers(url: str, timeout: float = 2.0) -> bool:
+def answers(running: Running, timeout: float = 2.0) -> bool:
     """Ask for the sign of life that clients ask for."""
-    try:
-        with gateway_client(url, connect=timeout, read=timeout) as client:
-            return client.head("/api/hello").status_code == 200
-    except httpx.HTTPError:
-        return False
+    # The standard library's client: loading httpx would take longer than all the rest of `status`.
+    with closing(HTTPConnection(running.reach, running.port, timeout=timeout)) as connection:
+        try:
+            connection.request("HEAD", "/api/hello")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False

@@ -17,7 +17,7 @@ from omniroute.store import snapshot
 def status(state: State) -> None:
     """Say whether the gateway runs, where, and what it has."""
     running = read_runtime(state.data_dir)
-    answering = running is not None and answers(running.url)
+    answering = running is not None and answers(running)
     counts = _counts(state)
     if state.as_json:
         show_json(

@@ -16,7 +16,6 @@ from omniroute.redact import redact
 from omniroute.routing.config import Account
 from omniroute.upstream.client import fetch, provider_client
 
-TIMEOUT = 10.0
 QUESTION = "Reply with the word OK."
 MAX_TOKENS = 16
 TAILS = {"openai": "/chat/completions", "responses": "/responses", "claude": "/messages"}
@@ -43,7 +42,7 @@ class Probe:
     account: Account
     provider: Provider
     api_key: str | None
-    timeout: float = TIMEOUT
+    timeout: float
     transport: httpx.AsyncBaseTransport | None = None
     clock: Callable[[], float] = time.perf_counter
 

@@ -153,7 +153,8 @@ def test_help_loads_nothing_heavy() -> None:
         assert f" {heavy}\n" not in imported
 
 
-def test_listing_loads_no_network_and_no_proxy(data_dir: Path) -> None:
-    _, imported = start("key", "list", "--json")
+@pytest.mark.parametrize("words", ["key list", "provider list", "node list", "combo list", "status", "usage"])
+def test_looking_loads_no_network_and_no_proxy(data_dir: Path, words: str) -> None:
+    _, imported = start(*words.split(), "--json")
     for heavy in ("httpx", "mitmproxy", "genai_prices"):
         assert f" {heavy}\n" not in imported
