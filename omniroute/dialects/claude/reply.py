@@ -1,0 +1,166 @@
+"""Anthropic Messages replies: wire -> form -> wire."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from omniroute.dialects.claude.usage import read_usage
+from omniroute.dialects.claude.write_messages import read_arguments
+from omniroute.dialects.ir import (
+    Body,
+    Citation,
+    Media,
+    Native,
+    Part,
+    Reason,
+    Reasoning,
+    Refusal,
+    Reply,
+    Text,
+    ToolCall,
+    ToolName,
+    ToolResult,
+    Usage,
+)
+from omniroute.dialects.jsonish import dump
+from omniroute.dialects.names import derive_id
+
+REASONS: Mapping[str, Reason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop_sequence",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "context",
+    "tool_use": "tool_calls",
+    "refusal": "filter",
+    "pause_turn": "pause",
+}
+SAID: Mapping[Reason, str] = {reason: word for word, reason in REASONS.items()}
+
+
+def read_reason(word: Any) -> Reason:
+    """Read a stop reason; a word unknown means an end."""
+    return REASONS.get(str(word), "stop")
+
+
+def read_note(details: Any) -> str | None:
+    """Read why the provider declined."""
+    match details:
+        case {"explanation": str(text)} if text:
+            return text
+        case _:
+            return None
+
+
+def read_citation(citation: Any) -> Citation | None:
+    """Read a citation of a page; None for one of a document that the client sent itself."""
+    match citation:
+        case {"type": "web_search_result_location", "url": str(url), **rest}:
+            return Citation(url, str(rest.get("title") or ""), str(rest.get("cited_text") or ""), {"claude": citation})
+        case _:
+            return None
+
+
+def write_citation(citation: Citation) -> Body:
+    own = citation.extra.get("claude")
+    if own is not None:
+        return dict(own)
+    where = {"url": citation.url, "title": citation.title, "cited_text": citation.quote, "encrypted_index": ""}
+    return {"type": "web_search_result_location"} | where
+
+
+def write_usage(usage: Usage) -> Body:
+    """Count as Anthropic does: what a cache had a part in stands beside `input_tokens`."""
+    cached = (usage.cache_read or 0) + (usage.cache_write or 0)
+    body: Body = {
+        "input_tokens": max((usage.input or 0) - cached, 0),
+        "cache_creation_input_tokens": usage.cache_write or 0,
+        "cache_read_input_tokens": usage.cache_read or 0,
+        "output_tokens": usage.output or 0,
+    }
+    if usage.reasoning is not None:
+        body["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    return body
+
+
+def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
+    """Read a block as it stands; ValueError for what is none."""
+    match block:
+        case {"type": "text", "text": str(text)}:
+            found = (read_citation(citation) for citation in block.get("citations") or ())
+            return Text(text, tuple(citation for citation in found if citation))
+        case {"type": "thinking", "thinking": str(text)}:
+            signature = block.get("signature") or None
+            return Reasoning(text, signature, origin="claude" if signature else None)
+        case {"type": "redacted_thinking", "data": str(data)}:
+            return Reasoning(sealed=data, origin="claude")
+        case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+            given = block.get("input") or {}
+            return ToolCall(call_id, name, dump(given).decode() if given else "")
+        case {"type": "text" | "thinking" | "redacted_thinking" | "tool_use"}:
+            raise ValueError(f"a block of type {block['type']} without what belongs to it")
+        case {"type": str()}:
+            return Native("claude", block, needed=False)
+        case _:
+            raise ValueError("a block of content without its type")
+
+
+def write_part(part: Part) -> Body:
+    """Write a part of a reply."""
+    match part:
+        case Text(text=text, citations=citations):
+            noted = [write_citation(citation) for citation in citations]
+            return {"type": "text", "text": text} | ({"citations": noted} if noted else {})
+        case Refusal(text=text):
+            return {"type": "text", "text": text}
+        case Reasoning(sealed=str(data)):
+            return {"type": "redacted_thinking", "data": data}
+        case Reasoning(text=text, signature=signature):
+            return {"type": "thinking", "thinking": text, "signature": signature or ""}
+        case ToolCall(id=call_id, name=name, arguments=text):
+            given = read_arguments(text) if text.strip() else {}
+            return {
+                "type": "tool_use",
+                "id": call_id,
+                "name": name,
+                "input": {"arguments": text} if given is None else given,
+            }
+        case Native(body=body):
+            return dict(body)
+        case Media() | ToolResult() | ToolName():
+            raise AssertionError(f"a reply holds no {type(part).__name__}")
+        case _:
+            assert_never(part)
+
+
+def read_reply(body: Body) -> Reply:
+    """Read a whole reply; ValueError for what is not one."""
+    content = body.get("content")
+    if body.get("type") != "message" or not isinstance(content, list):
+        raise ValueError("not an Anthropic message")
+    stop = body.get("stop_sequence")
+    return Reply(
+        id=body["id"] if isinstance(body.get("id"), str) and body["id"] else None,
+        parts=tuple(read_part(block) for block in content),
+        reason=read_reason(body.get("stop_reason")),
+        stop_sequence=stop if isinstance(stop, str) else None,
+        note=read_note(body.get("stop_details")),
+        usage=read_usage(body.get("usage")) or Usage(),
+    )
+
+
+def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
+    """Write a whole reply. The dialect tells no time, so `created` has no place in it."""
+    body = {
+        "id": reply.id or derive_id("msg_", model),
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [write_part(part) for part in reply.parts],
+    }
+    return body | write_end(reply.reason, reply.stop_sequence, reply.note) | {"usage": write_usage(reply.usage)}
+
+
+def write_end(reason: Reason, stop_sequence: str | None, note: str | None) -> Body:
+    end: Body = {"stop_reason": SAID[reason], "stop_sequence": stop_sequence}
+    if note is not None:
+        end["stop_details"] = {"type": "refusal", "category": None, "explanation": note}
+    return end

@@ -1,0 +1,218 @@
+"""Anthropic Messages streams: frames -> events, events -> frames."""
+
+from dataclasses import replace
+from typing import Any, assert_never
+
+from omniroute.dialects.blocks import Blocks
+from omniroute.dialects.claude.reply import (
+    read_citation,
+    read_note,
+    read_part,
+    read_reason,
+    write_citation,
+    write_end,
+    write_part,
+    write_usage,
+)
+from omniroute.dialects.claude.usage import read_usage
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Event,
+    Finish,
+    Native,
+    PartCite,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reason,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    Usage,
+)
+from omniroute.dialects.jsonish import dump, load_object
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.sse import Frame
+from omniroute.dialects.usage import merge
+
+PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+
+
+class Reader:
+    """Events of the wire in, events of the form out. The end waits for `message_stop`: usage may still change."""
+
+    def __init__(self) -> None:
+        self._blocks = Blocks()
+        self._begun = False
+        self._ended = False
+        self._usage = Usage()
+        self._reason: Reason | None = None
+        self._stop_sequence: str | None = None
+        self._note: str | None = None
+        self._signatures: dict[int, str] = {}
+        self._given: dict[int, str] = {}
+        """Text, thinking or input that stood in the start of a block, unless pieces of it follow."""
+
+    def feed(self, frame: Frame) -> list[Event]:
+        """Read one frame; ValueError for what is not the dialect."""
+        if self._ended or not frame.data:
+            return []
+        event = load_object(frame.data)
+        match event.get("type"):
+            case "message_start":
+                message = _object(event, "message")
+                self._usage = read_usage(message.get("usage")) or self._usage
+                return self._begin(message.get("id"))
+            case "content_block_start":
+                return [*self._begin(None), *self._start(_index(event), _object(event, "content_block"))]
+            case "content_block_delta":
+                return self._delta(_index(event), _object(event, "delta"))
+            case "content_block_stop":
+                index = _index(event)
+                events = self._blocks.add(index, self._given.pop(index, ""))
+                signature = self._signatures.pop(index, None)
+                return events + self._blocks.stop(index, signature, "claude" if signature else None)
+            case "message_delta":
+                self._read_end(event)
+                return []
+            case "message_stop":
+                return self.finish()
+            case _:
+                return []
+
+    def finish(self) -> list[Event]:
+        """Say the end, where the upstream gave a reason for it; without one the reply was cut, and this is silent."""
+        if self._ended or self._reason is None:
+            return []
+        self._ended = True
+        end = Finish(self._reason, self._stop_sequence, self._note, self._usage)
+        return [*self._begin(None), *self._blocks.finish(), end]
+
+    def _begin(self, reply_id: Any) -> list[Event]:
+        if self._begun:
+            return []
+        self._begun = True
+        return [Begin(reply_id if isinstance(reply_id, str) and reply_id else None, self._usage)]
+
+    def _start(self, index: int, block: Body) -> list[Event]:
+        part = read_part(block)
+        match part:
+            case Text(text=given):
+                part = replace(part, text="", citations=())
+            case Reasoning(text=given, signature=signature):
+                if signature:
+                    self._signatures[index] = signature
+                part = replace(part, text="", signature=None, origin=part.origin if part.sealed is not None else None)
+            case ToolCall(arguments=given):
+                part = replace(part, arguments="")
+            case Native():
+                given = ""
+            case _:
+                assert_never(part)
+        if given:
+            self._given[index] = given
+        return self._blocks.start(index, part)
+
+    def _delta(self, index: int, delta: Body) -> list[Event]:
+        kind = delta.get("type")
+        if kind == "signature_delta":
+            self._signatures[index] = self._signatures.get(index, "") + _text(delta, "signature")
+        elif kind == "citations_delta":
+            citation = read_citation(delta.get("citation"))
+            return [] if citation is None else self._blocks.cite(index, citation)
+        elif isinstance(kind, str) and kind in PIECES and (text := _text(delta, PIECES[kind])):
+            given = self._given.pop(index, "")
+            return self._blocks.add(index, text if kind == "input_json_delta" else given + text)
+        return []
+
+    def _read_end(self, event: Body) -> None:
+        self._usage = merge(self._usage, read_usage(event.get("usage")) or Usage())
+        delta = _object(event, "delta")
+        if delta.get("stop_reason") is not None:
+            self._reason = read_reason(delta["stop_reason"])
+            stop = delta.get("stop_sequence")
+            self._stop_sequence = stop if isinstance(stop, str) else None
+            self._note = read_note(delta.get("stop_details"))
+
+
+class Writer:
+    """Events in, frames out. It trusts the order of the events."""
+
+    def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
+        self._model = model
+        self._open: int | None = None
+        self._piece = ("text_delta", "text")
+
+    def write(self, event: Event) -> bytes:
+        match event:
+            case Begin(id=reply_id, usage=usage):
+                message: Body = {"id": reply_id or derive_id("msg_", self._model), "type": "message"}
+                message |= {"role": "assistant", "model": self._model, "content": []}
+                message |= {"stop_reason": None, "stop_sequence": None, "usage": write_usage(usage)}
+                return _frame("message_start", {"message": message})
+            case PartStart(index=index, part=part):
+                self._open = index
+                self._piece = _piece(part)
+                return _frame("content_block_start", {"index": index, "content_block": write_part(part)})
+            case PartDelta(text=text):
+                kind, key = self._piece
+                return self._delta({"type": kind, key: text})
+            case PartCite(citation=citation):
+                return self._delta({"type": "citations_delta", "citation": write_citation(citation)})
+            case PartStop(signature=signature):
+                signed = self._delta({"type": "signature_delta", "signature": signature}) if signature else b""
+                return signed + self.close()
+            case Finish(reason=reason, stop_sequence=stop_sequence, note=note, usage=usage):
+                end = {"delta": write_end(reason, stop_sequence, note), "usage": write_usage(usage)}
+                return _frame("message_delta", end) + _frame("message_stop", {})
+            case _:
+                assert_never(event)
+
+    def close(self) -> bytes:
+        """End what is open, before a fault is said."""
+        if self._open is None:
+            return b""
+        index, self._open = self._open, None
+        return _frame("content_block_stop", {"index": index})
+
+    def _delta(self, delta: Body) -> bytes:
+        return _frame("content_block_delta", {"index": self._open, "delta": delta})
+
+
+def _piece(part: Text | Refusal | Reasoning | ToolCall | Native) -> tuple[str, str]:
+    match part:
+        case Text() | Refusal() | Native():
+            return "text_delta", "text"
+        case Reasoning():
+            return "thinking_delta", "thinking"
+        case ToolCall():
+            return "input_json_delta", "partial_json"
+        case _:
+            assert_never(part)
+
+
+def _frame(event: str, body: Body) -> bytes:
+    return b"event: " + event.encode() + b"\ndata: " + dump({"type": event} | body) + b"\n\n"
+
+
+def _object(event: Body, key: str) -> Body:
+    value = event.get(key)
+    if not isinstance(value, dict):
+        raise ValueError(f"{event.get('type')} without its {key}")
+    return value
+
+
+def _index(event: Body) -> int:
+    value = event.get("index")
+    if not isinstance(value, int):
+        raise ValueError(f"{event.get('type')} without its index")
+    return value
+
+
+def _text(delta: Body, key: str) -> str:
+    value: Any = delta.get(key)
+    if not isinstance(value, str):
+        raise ValueError(f"{delta.get('type')} without its {key}")
+    return value

@@ -1,0 +1,158 @@
+"""The conversation of an Anthropic Messages request: form -> wire."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, assert_never
+
+import orjson
+
+from omniroute.dialects.ir import (
+    Body,
+    Media,
+    Message,
+    Native,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolName,
+    ToolResult,
+)
+from omniroute.dialects.names import ToolNames, fit_id
+from omniroute.dialects.read import read_base64, refuse
+from omniroute.dialects.turns import mend
+from omniroute.dialects.written import Losses
+
+ID_LIMIT = 64
+IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
+
+
+def write_turns(messages: Sequence[Message], losses: Losses, names: ToolNames) -> tuple[list[Body], list[Body]]:
+    """Give the system prompt, and the turns of user and assistant, which take each other's place."""
+    prompts = [message for message in messages if message.role in {"system", "developer"}]
+    spoken = [message for message in messages if message.role in {"user", "assistant"}]
+    if prompts and tuple(prompts) != tuple(messages[: len(prompts)]):
+        losses.add("messages.system_position")
+    if not spoken and prompts:
+        losses.add("messages.system_position")
+        spoken = [Message("user", prompts.pop().parts)]
+    system = [block for message in prompts for block in _blocks(message.parts, losses, names)]
+    for message in prompts:
+        losses.foreign(message.extra, "claude", "messages.")
+    turns: list[Body] = []
+    for message in mend(spoken, partial(fit_id, limit=ID_LIMIT), losses):
+        blocks = _blocks(message.parts, losses, names)
+        extra = losses.foreign(message.extra, "claude", "messages.")
+        if turns and turns[-1]["role"] == message.role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": message.role, "content": blocks} | extra)
+    if not turns:
+        raise refuse("messages", "must hold at least one message with content")
+    if turns[-1]["role"] == "assistant" and (last := turns[-1]["content"][-1])["type"] == "text":
+        last["text"] = last["text"].rstrip()
+    return system, turns
+
+
+def _blocks(parts: Iterable[Part], losses: Losses, names: ToolNames) -> list[Body]:
+    """Write parts; calls go last, since their results have to follow them at once."""
+    blocks = [block for part in parts if (block := _block(part, losses, names)) is not None]
+    return sorted(blocks, key=lambda block: block["type"] == "tool_use")
+
+
+def _block(part: Part, losses: Losses, names: ToolNames) -> Body | None:
+    match part:
+        case Text(text=text, extra=extra):
+            block = {"type": "text", "text": text} | losses.foreign(extra, "claude")
+            return block if text.strip() else None
+        case Refusal(text=text):
+            return {"type": "text", "text": text} if text.strip() else None
+        case Reasoning():
+            return _reasoning(part, losses)
+        case Media():
+            return _media(part, losses)
+        case ToolCall(id=call_id, name=name, extra=extra):
+            call = {"type": "tool_use", "id": call_id, "name": names.fit(name), "input": _input(part, losses)}
+            return call | losses.foreign(extra, "claude", "tool_calls.")
+        case ToolResult():
+            return _result(part, losses, names)
+        case ToolName(name=name, extra=extra):
+            return {"type": "tool_reference", "tool_name": names.fit(name)} | losses.foreign(extra, "claude")
+        case Native(dialect="claude") | Native(needed=True):
+            return write_native(part)
+        case Native(body=body):
+            losses.add(f"messages.{body.get('type')}")
+            return None
+        case _:
+            assert_never(part)
+
+
+def _reasoning(part: Reasoning, losses: Losses) -> Body | None:
+    """Write what Anthropic can check: it refuses reasoning that it has not signed itself."""
+    extra = losses.foreign(part.extra, "claude")
+    if part.origin == "claude" and part.sealed is not None:
+        return {"type": "redacted_thinking", "data": part.sealed} | extra
+    if part.origin == "claude" and part.signature:
+        return {"type": "thinking", "thinking": part.text, "signature": part.signature} | extra
+    losses.add("messages.reasoning")
+    return None
+
+
+def _media(media: Media, losses: Losses) -> Body:
+    extra = losses.foreign(media.extra, "claude")
+    if media.kind == "audio":
+        raise refuse(media.path, "is audio, which the chosen model's provider does not take")
+    if media.kind == "document" and media.name:
+        extra["title"] = media.name
+    mime = "image/jpeg" if media.mime == "image/jpg" else media.mime or ""
+    if media.url is not None:
+        source = {"type": "url", "url": media.url}
+    elif media.kind == "document" and mime.startswith("text/"):
+        text = read_base64(media.data or "", media.path).decode("utf-8", "replace")
+        source = {"type": "text", "media_type": "text/plain", "data": text}
+    elif mime in (IMAGES if media.kind == "image" else {"application/pdf"}):
+        source = {"type": "base64", "media_type": mime, "data": media.data or ""}
+    else:
+        takes = "JPEG, PNG, GIF and WebP" if media.kind == "image" else "PDF and text"
+        raise refuse(media.path, f"is {mime!r}, but the chosen model's provider takes {takes} only")
+    return {"type": media.kind, "source": source} | extra
+
+
+def _input(call: ToolCall, losses: Losses) -> dict[str, Any]:
+    """Give the arguments as the object that is asked for; what is none is kept as text inside one."""
+    if not call.arguments.strip():
+        return {}
+    arguments = read_arguments(call.arguments)
+    if arguments is None:
+        losses.add("messages.tool_calls.arguments")
+        return {"arguments": call.arguments}
+    return arguments
+
+
+def read_arguments(text: str) -> dict[str, Any] | None:
+    """Read the arguments of a call; None where they are no object, or not whole."""
+    try:
+        arguments = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return arguments if isinstance(arguments, dict) else None
+
+
+def _result(result: ToolResult, losses: Losses, names: ToolNames) -> Body:
+    blocks = _blocks(result.parts, losses, names)
+    block: Body = {"type": "tool_result", "tool_use_id": result.call_id}
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+        block["content"] = blocks[0]["text"]
+    elif blocks:
+        block["content"] = blocks
+    if result.error:
+        block["is_error"] = True
+    return block | losses.foreign(result.extra, "claude", "messages.")
+
+
+def write_native(native: Native) -> Body:
+    """Write what is this dialect's own, and refuse what is another's."""
+    if native.dialect != "claude":
+        raise refuse(native.path, "cannot be said in Anthropic Messages, which the chosen model is served by")
+    return dict(native.body)

@@ -1,0 +1,122 @@
+"""Anthropic Messages requests: form -> wire."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omniroute.dialects.claude import models
+from omniroute.dialects.claude.write_messages import write_native, write_turns
+from omniroute.dialects.claude.write_thinking import settle_sampling, write_thinking
+from omniroute.dialects.ir import Body, Format, Native, Request, Tool
+from omniroute.dialects.names import ToolNames
+from omniroute.dialects.schema import as_object, close
+from omniroute.dialects.written import Losses, Written
+
+DEFAULT_MAX_TOKENS = 8192
+NEUTRAL = {"n": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
+"""Values that ask for nothing: leaving them out loses nothing."""
+NESTED = ("metadata", "output_config", "thinking")
+MODES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
+
+
+def write_request(request: Request, *, max_output: int | None = None) -> Written:
+    """Write a request. BadRequest where something that must not be lost cannot be said."""
+    losses, names = Losses(), ToolNames()
+    system, turns = write_turns(request.messages, losses, names)
+    body: Body = {"model": request.model, "messages": turns, "max_tokens": _limit(request, max_output, losses)}
+    if system:
+        body["system"] = system
+    for need in request.needs:
+        body |= write_native(need)
+    _write_tools(request, body, losses, names)
+    _write_tuning(request, body, losses)
+    if request.thinking is not None:
+        write_thinking(request.thinking, request, body, losses)
+    settle_sampling(body, losses)
+    if request.format is not None:
+        _write_format(request.format, body, losses)
+    if request.user is not None:
+        body["metadata"] = {"user_id": request.user}
+    if request.stream:
+        body["stream"] = True
+    _write_own(losses.foreign(request.extra, "claude"), body)
+    return Written(body, losses.names, names.back)
+
+
+def _write_own(fields: Mapping[str, Any], body: Body) -> None:
+    for key, value in fields.items():
+        head, _, tail = key.partition(".")
+        if tail and head in NESTED:
+            body.setdefault(head, {})[tail] = value
+        else:
+            body[key] = value
+
+
+def _limit(request: Request, max_output: int | None, losses: Losses) -> int:
+    wanted = request.max_output
+    if wanted is None:
+        return max_output or DEFAULT_MAX_TOKENS
+    if max_output is not None and wanted > max_output:
+        losses.add("max_output")
+        return max_output
+    return wanted
+
+
+def _write_tools(request: Request, body: Body, losses: Losses, names: ToolNames) -> None:
+    choice = request.tool_choice
+    allowed = set(choice.allowed) if choice else set()
+    tools = [tool for tool in request.tools if not allowed or isinstance(tool, Native) or tool.name in allowed]
+    if not tools:
+        if request.parallel is not None:
+            losses.add("parallel")
+        if choice is not None and choice.mode in {"required", "named"}:
+            losses.add("tool_choice")
+        return
+    body["tools"] = [_tool(tool, request.model, losses, names) for tool in tools]
+    if choice is None and request.parallel is None:
+        return
+    said: Body = {"type": MODES[choice.mode if choice else "auto"]}
+    if choice is not None and choice.name is not None:
+        said["name"] = names.fit(choice.name)
+    if request.parallel is not None and said["type"] != "none":
+        said["disable_parallel_tool_use"] = not request.parallel
+    body["tool_choice"] = said
+
+
+def _tool(tool: Tool | Native, model: str, losses: Losses, names: ToolNames) -> Body:
+    if isinstance(tool, Native):
+        return write_native(tool)
+    body: Body = {"name": names.fit(tool.name), "input_schema": as_object(tool.parameters, losses)}
+    if tool.description:
+        body["description"] = tool.description
+    if tool.strict and not models.takes_strict(model):
+        losses.add("tools.strict")
+    elif tool.strict is not None:
+        body["strict"] = tool.strict
+    return body | losses.foreign(tool.extra, "claude", "tools.")
+
+
+def _write_format(wanted: Format, body: Body, losses: Losses) -> None:
+    if not wanted.schema:
+        losses.add("format")
+        return
+    schema = close(wanted.schema, losses, "format.schema.")
+    body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
+
+
+def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
+    if request.temperature is not None:
+        body["temperature"] = min(request.temperature, 1)
+        if request.temperature > 1:
+            losses.add("temperature")
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    stops = [stop for stop in request.stop if stop.strip()]
+    if stops:
+        body["stop_sequences"] = stops
+    if len(stops) < len(request.stop):
+        losses.add("stop")
+    for key, value in request.tuning.items():
+        if key == "top_k":
+            body["top_k"] = value
+        elif key not in NEUTRAL or value != NEUTRAL[key]:
+            losses.add(key)

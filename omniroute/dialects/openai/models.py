@@ -1,0 +1,39 @@
+"""What a family of models takes, read off its name. A name that tells nothing gets what the most upstreams take."""
+
+import re
+
+GPT = re.compile(r"(?:^|/)gpt-(\d{1,2})(?:\.(\d{1,2}))?(?![\do])")
+REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-oss|codex-mini|gemini-(?:2\.5|[3-9])|grok-3-mini)")
+OWN = re.compile(r"(?:^|/)(?:o\d|codex-mini)")
+
+
+def version(model: str) -> tuple[int, int] | None:
+    """Give the number of a GPT model: `gpt-5.1-codex` is (5, 1)."""
+    found = GPT.search(model)
+    return (int(found[1]), int(found[2] or 0)) if found else None
+
+
+def reasons(model: str) -> bool:
+    """Whether it is known to take `reasoning_effort`; others refuse the whole request for it."""
+    return (version(model) or (0, 0)) >= (5, 0) or bool(REASONS.search(model))
+
+
+def limits_all_output(model: str) -> bool:
+    """Whether it wants `max_completion_tokens`; `max_tokens` is what everyone else knows."""
+    return (version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model))
+
+
+def effort(model: str, wanted: str) -> str | None:
+    """Give the nearest effort that the model knows; None where it knows none."""
+    if not reasons(model):
+        return None
+    number = version(model)
+    match wanted:
+        case "off":
+            return "none" if number and number >= (5, 1) else "minimal" if number else None
+        case "minimal":
+            return "minimal" if number and number < (5, 1) else "low"
+        case "xhigh" | "max":
+            return "xhigh" if number and number >= (5, 2) else "high"
+        case _:
+            return wanted

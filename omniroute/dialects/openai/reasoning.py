@@ -1,0 +1,50 @@
+"""How reasoning is said beside Chat Completions: no part of the dialect itself, but what its providers agree on.
+
+`reasoning_content` (or `reasoning`) holds the text. `reasoning_details` holds signatures and sealed reasoning,
+so that a client that gives an assistant's message back as it came gives these back too.
+"""
+
+from typing import Any
+
+from omniroute.dialects.ir import Body, Reasoning
+from omniroute.dialects.read import objects, optional
+
+FORMATS = {"anthropic-claude-v1": "claude", "openai-responses-v1": "responses", "google-gemini-v1": "gemini"}
+ORIGINS = {origin: name for name, origin in FORMATS.items()}
+
+
+def read_reasoning(message: Body, path: str) -> list[Reasoning]:
+    """Read the reasoning of an assistant's message; BadRequest where it has the wrong kind."""
+    text = optional(message, "reasoning_content", str, path) or optional(message, "reasoning", str, path)
+    found: list[Reasoning] = []
+    details = optional(message, "reasoning_details", list, path) or []
+    for detail, where in objects(details, f"{path}.reasoning_details"):
+        origin = FORMATS.get(str(detail.get("format")))
+        match detail.get("type"):
+            case "reasoning.text":
+                said = optional(detail, "text", str, where) or ""
+                signature = optional(detail, "signature", str, where) or None
+                found.append(Reasoning(said, signature, origin=origin if signature else None))
+            case "reasoning.encrypted":
+                found.append(Reasoning(sealed=optional(detail, "data", str, where) or "", origin=origin))
+    if text and not any(part.text for part in found):
+        found.insert(0, Reasoning(text))
+    return found
+
+
+def write_reasoning(parts: list[Reasoning]) -> Body:
+    """Give the fields of a message that say this reasoning."""
+    body: Body = {}
+    if text := "".join(part.text for part in parts):
+        body["reasoning_content"] = text
+    if any(part.signature or part.sealed for part in parts):
+        body["reasoning_details"] = [detail(part, index) for index, part in enumerate(parts)]
+    return body
+
+
+def detail(part: Reasoning, index: int) -> dict[str, Any]:
+    if part.sealed is not None:
+        body: Body = {"type": "reasoning.encrypted", "data": part.sealed, "index": index}
+    else:
+        body = {"type": "reasoning.text", "text": part.text, "signature": part.signature, "index": index}
+    return body | ({"format": ORIGINS[part.origin]} if part.origin in ORIGINS else {})

@@ -1,0 +1,156 @@
+"""Chat Completions replies: wire -> form -> wire."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omniroute.dialects.ir import (
+    Body,
+    Citation,
+    Part,
+    Reason,
+    Reasoning,
+    Refusal,
+    Reply,
+    Text,
+    ToolCall,
+    Usage,
+)
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.reasoning import read_reasoning, write_reasoning
+from omniroute.dialects.openai.usage import read_usage
+
+REASONS: Mapping[str, Reason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "filter",
+}
+SAID: Mapping[Reason, str] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "pause": "stop",
+    "length": "length",
+    "context": "length",
+    "tool_calls": "tool_calls",
+    "filter": "content_filter",
+}
+
+
+def read_reason(word: str, *, calls: bool, refused: bool) -> Reason:
+    """Read a finish reason. Providers that say `stop` beside tool calls mean the calls, words unknown mean an end."""
+    reason = REASONS.get(word, "stop")
+    if reason != "stop":
+        return reason
+    return "tool_calls" if calls else "filter" if refused else "stop"
+
+
+def write_reason(reason: Reason, *, calls: bool) -> str:
+    said = SAID[reason]
+    return "tool_calls" if calls and said == "stop" else said
+
+
+def read_citation(annotation: Any, text: str) -> Citation | None:
+    """Read a citation of a page; None for what else an annotation may be."""
+    match annotation:
+        case {"type": "url_citation", "url_citation": {"url": str(url), **rest}}:
+            first, last = rest.get("start_index"), rest.get("end_index")
+            quote = text[first:last] if isinstance(first, int) and isinstance(last, int) else ""
+            return Citation(url, str(rest.get("title") or ""), quote)
+        case _:
+            return None
+
+
+def write_citation(citation: Citation, start: int, end: int) -> Body:
+    where = {"start_index": start, "end_index": end, "title": citation.title, "url": citation.url}
+    return {"type": "url_citation", "url_citation": where}
+
+
+def write_usage(usage: Usage) -> Body:
+    """Count as OpenAI does: cached tokens inside the prompt's, reasoning inside the completion's."""
+    body: Body = {
+        "prompt_tokens": usage.input or 0,
+        "completion_tokens": usage.output or 0,
+        "total_tokens": (usage.input or 0) + (usage.output or 0),
+    }
+    prompt = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write}
+    if known := {key: value for key, value in prompt.items() if value is not None}:
+        body["prompt_tokens_details"] = known
+    if usage.reasoning is not None:
+        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return body
+
+
+def read_reply(body: Body) -> Reply:
+    """Read a whole reply; of several choices the first. ValueError for what is not one."""
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ValueError("a chat completion without choices")
+    message = choices[0].get("message")
+    if not isinstance(message, dict):
+        raise ValueError("a choice without its message")
+    reply_id = body.get("id") if isinstance(body.get("id"), str) else None
+    parts: list[Part] = [*read_reasoning(message, "message")]
+    if text := _string(message.get("content")):
+        notes = message.get("annotations") or []
+        found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
+        parts.append(Text(text, tuple(citation for citation in found if citation)))
+    refused = _string(message.get("refusal"))
+    if refused:
+        parts.append(Refusal(refused))
+    calls = [_call(call, index, reply_id) for index, call in enumerate(message.get("tool_calls") or [])]
+    word = _string(choices[0].get("finish_reason"))
+    reason = read_reason(word, calls=bool(calls), refused=bool(refused))
+    return Reply(reply_id or None, (*parts, *calls), reason, usage=read_usage(body.get("usage")) or Usage())
+
+
+def _string(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {type(value).__name__}")
+    return value
+
+
+def _call(call: Any, index: int, reply_id: str | None) -> ToolCall:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError("a tool call without the name of its function")
+    call_id = _string(call.get("id")) or derive_id("call_", reply_id, index, function["name"])
+    return ToolCall(call_id, function["name"], _string(function.get("arguments")))
+
+
+def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
+    """Write a whole reply; texts become one."""
+    content = ""
+    refusal = ""
+    notes: list[Body] = []
+    calls: list[Body] = []
+    reasoning: list[Reasoning] = []
+    for part in reply.parts:
+        match part:
+            case Text(text=text, citations=citations):
+                notes += [write_citation(item, len(content), len(content) + len(text)) for item in citations]
+                content += text
+            case Refusal(text=text):
+                refusal += text
+            case Reasoning():
+                reasoning.append(part)
+            case ToolCall(id=call_id, name=name, arguments=arguments):
+                function = {"name": name, "arguments": arguments or "{}"}
+                calls.append({"id": call_id, "type": "function", "function": function})
+    message: Body = {"role": "assistant", "content": content or None, "refusal": refusal or reply.note or None}
+    message |= write_reasoning(reasoning)
+    if notes:
+        message["annotations"] = notes
+    if calls:
+        message["tool_calls"] = calls
+    reason = write_reason(reply.reason, calls=bool(calls))
+    return {
+        "id": reply.id or derive_id("chatcmpl-", model),
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
+        "usage": write_usage(reply.usage),
+    }

@@ -1,0 +1,318 @@
+"""Chat Completions streams: frames -> events, events -> frames."""
+
+from typing import Any, assert_never
+
+from omniroute.dialects.blocks import Blocks, Document
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Event,
+    Finish,
+    Native,
+    PartCite,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reason,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    Usage,
+)
+from omniroute.dialects.jsonish import dump, load_object
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.reasoning import FORMATS, detail
+from omniroute.dialects.openai.reply import read_citation, read_reason, write_citation, write_reason, write_usage
+from omniroute.dialects.openai.usage import read_usage
+from omniroute.dialects.sse import Frame
+from omniroute.dialects.usage import merge
+
+
+class _Call:
+    """A tool call on its way."""
+
+    def __init__(self) -> None:
+        self.key: tuple[str, int] | None = None
+        """Its place among the parts; none before its name is known."""
+        self.id: str | None = None
+        self.early: list[str] = []
+        """Arguments that came before the name did."""
+        self.unread: list[str] = []
+        self.document = Document()
+
+    @property
+    def whole(self) -> bool:
+        """Looked at only when another part wants to begin, so that a lone call costs nothing."""
+        for piece in self.unread:
+            self.document.feed(piece)
+        self.unread.clear()
+        return self.document.whole
+
+
+class Reader:
+    """Chunks in, events out. Usage comes after the finish reason, so both wait for it, or for the end."""
+
+    def __init__(self) -> None:
+        self._blocks = Blocks()
+        self._begun = False
+        self._ended = False
+        self._reply_id: str | None = None
+        self._word: str | None = None
+        self._usage = Usage()
+        self._calls: dict[object, _Call] = {}
+        self._at: dict[object, _Call] = {}
+        self._last: _Call | None = None
+        self._tail: tuple[str, int] | None = None
+        """The part begun last, by its kind and number."""
+        self._text: list[str] = []
+        self._refused = False
+        self._nameless = 0
+
+    def feed(self, frame: Frame) -> list[Event]:
+        """Read one frame; ValueError for what is not the dialect."""
+        if self._ended or not frame.data:
+            return []
+        if frame.data == "[DONE]":
+            self._word = self._word or "stop"
+            return self.finish()
+        chunk = load_object(frame.data)
+        events = [] if self._begun else self._start(_string(chunk.get("id")) or None)
+        usage = read_usage(chunk.get("usage"))
+        if usage is not None:
+            self._usage = merge(self._usage, usage)
+        for choice in _list(chunk.get("choices")):
+            if not choice.get("index"):
+                events += self._choice(choice)
+        if usage is not None and self._word is not None:
+            events += self.finish()
+        return events
+
+    def finish(self) -> list[Event]:
+        """Say the end, where the upstream gave a reason for it; without one the reply was cut, and this is silent."""
+        if self._ended or self._word is None:
+            return []
+        self._ended = True
+        if self._nameless:
+            raise ValueError("a tool call without the name of its function")
+        begin = [] if self._begun else self._start(None)
+        reason: Reason = read_reason(self._word, calls=bool(self._calls), refused=self._refused)
+        return [*begin, *self._blocks.finish(), Finish(reason, usage=self._usage)]
+
+    def _start(self, reply_id: str | None) -> list[Event]:
+        self._begun = True
+        self._reply_id = reply_id
+        return [Begin(reply_id)]
+
+    def _choice(self, choice: Body) -> list[Event]:
+        delta = choice.get("delta") or {}
+        if not isinstance(delta, dict):
+            raise ValueError("a choice whose delta is no object")
+        events: list[Event] = []
+        if text := _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")):
+            events += self._say("reasoning", Reasoning(), text)
+        for item in _list(delta.get("reasoning_details")):
+            events += self._detail(item, bool(text))
+        if text := _string(delta.get("content")):
+            self._text.append(text)
+            events += self._say("text", Text(), text)
+        if notes := _list(delta.get("annotations")):
+            events += self._cite(notes)
+        if text := _string(delta.get("refusal")):
+            self._refused = True
+            events += self._say("refusal", Refusal(), text)
+        for call in _list(delta.get("tool_calls")):
+            events += self._tool(call)
+        self._word = _string(choice.get("finish_reason")) or self._word
+        return events
+
+    def _cite(self, notes: list[Body]) -> list[Event]:
+        if self._tail is None or self._tail[0] != "text":
+            return []
+        text = "".join(self._text)
+        found = (read_citation(note, text) for note in notes)
+        return [event for citation in found if citation for event in self._blocks.cite(self._tail, citation)]
+
+    def _detail(self, item: Body, said: bool) -> list[Event]:
+        """Take what `reasoning_details` adds; its text is mostly the same that `reasoning` says."""
+        events: list[Event] = []
+        origin = FORMATS.get(str(item.get("format")))
+        match item.get("type"):
+            case "reasoning.text":
+                if not said and (text := _string(item.get("text"))):
+                    events += self._say("reasoning", Reasoning(), text)
+                if signature := _string(item.get("signature")):
+                    events += self._say("reasoning", Reasoning(), "")
+                    events += self._blocks.stop(self._tail, signature, origin)
+            case "reasoning.encrypted":
+                events += self._begin("sealed", Reasoning(sealed=_string(item.get("data")), origin=origin))
+                events += self._blocks.stop(self._tail)
+        return events
+
+    def _say(self, kind: str, part: Text | Refusal | Reasoning, text: str) -> list[Event]:
+        """Go on with the part that was begun last, or begin the next one."""
+        if self._tail is not None and self._tail[0] == kind and self._blocks.holds(self._tail):
+            return self._blocks.add(self._tail, text)
+        return [*self._begin(kind, part), *self._blocks.add(self._tail, text)]
+
+    def _begin(self, kind: str, part: Text | Refusal | Reasoning | ToolCall) -> list[Event]:
+        events = self._close()
+        self._tail = (kind, self._tail[1] + 1 if self._tail else 0)
+        return [*events, *self._blocks.start(self._tail, part)]
+
+    def _close(self) -> list[Event]:
+        """Close what is open and needs no more: text always, a call whose arguments are whole."""
+        events: list[Event] = []
+        while (key := self._blocks.open) is not None:
+            if key in self._calls and not self._calls[key].whole:
+                break
+            events += self._blocks.stop(key)
+        return events
+
+    def _tool(self, piece: Body) -> list[Event]:
+        call = self._find(piece)
+        function = piece.get("function") or {}
+        if not isinstance(function, dict):
+            raise ValueError("a tool call whose function is no object")
+        name, arguments = _string(function.get("name")), _string(function.get("arguments"))
+        events: list[Event] = []
+        if call.key is None:
+            call.early.append(arguments)
+            if not name:
+                return []
+            arguments = "".join(call.early)
+            self._nameless -= 1
+            call_id = call.id or derive_id("call_", self._reply_id, len(self._calls), name)
+            events += self._begin("tool", ToolCall(call_id, name))
+            call.key = self._tail
+            self._calls[call.key] = call
+        elif call.key != self._blocks.open:
+            events += self._close()
+        call.unread.append(arguments)
+        return events + self._blocks.add(call.key, arguments)
+
+    def _find(self, piece: Body) -> _Call:
+        """Find the call that a piece goes on with. Some upstreams give all calls one index, some give none."""
+        call_id, index = _string(piece.get("id")) or None, piece.get("index")
+        if not isinstance(index, int | None):
+            raise ValueError("a tool call whose index is no number")
+        call = self._last if index is None else self._at.get(index)
+        if call is None or (call_id and call.id and call.id != call_id):
+            call = self._at.get((index, call_id))
+        if call is None:
+            call = _Call()
+            self._nameless += 1
+        call.id = call.id or call_id
+        self._last = self._at[index] = self._at[index, call.id] = call
+        return call
+
+
+class Writer:
+    """Events in, chunks out. It trusts the order of the events."""
+
+    def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
+        self._head: Body = {"id": "", "object": "chat.completion.chunk", "created": created, "model": model}
+        self._include_usage = include_usage
+        self._tools = -1
+        self._spot = 0
+        self._start = 0
+        self._length = 0
+        self._refused = False
+        self._part: object = None
+        self._empty = True
+
+    def write(self, event: Event) -> bytes:
+        match event:
+            case Begin(id=reply_id):
+                self._head["id"] = reply_id or derive_id("chatcmpl-", self._head["model"])
+                return self._delta({"role": "assistant", "content": ""})
+            case PartStart():
+                self._part, self._empty = event.part, True
+                return self._write_start(event.part)
+            case PartDelta(text=text):
+                return self._write_piece(text)
+            case PartCite(citation=citation):
+                return self._delta({"annotations": [write_citation(citation, self._start, self._length)]})
+            case PartStop():
+                return self._write_stop(event)
+            case Finish():
+                return self._write_end(event)
+            case _:
+                assert_never(event)
+
+    def close(self) -> bytes:
+        """End what is open, before a fault is said: nothing here has an end of its own."""
+        return b""
+
+    def _write_start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
+        match part:
+            case ToolCall(id=call_id, name=name):
+                self._tools += 1
+                function = {"name": name, "arguments": ""}
+                call = {"index": self._tools, "id": call_id, "type": "function", "function": function}
+                return self._delta({"tool_calls": [call]})
+            case Reasoning():
+                self._spot += 1
+                if part.sealed is None:
+                    return b""
+                return self._delta({"reasoning_details": [detail(part, self._spot - 1)]})
+            case Text():
+                self._start = self._length
+                return b""
+            case Refusal() | Native():
+                return b""
+            case _:
+                assert_never(part)
+
+    def _write_stop(self, stop: PartStop) -> bytes:
+        if isinstance(self._part, ToolCall) and self._empty:
+            return self._write_piece("{}")
+        if stop.signature:
+            seal = Reasoning(signature=stop.signature, origin=stop.origin)
+            return self._delta({"reasoning_details": [detail(seal, self._spot - 1)]})
+        return b""
+
+    def _write_piece(self, text: str) -> bytes:
+        self._empty = False
+        match self._part:
+            case ToolCall():
+                return self._delta({"tool_calls": [{"index": self._tools, "function": {"arguments": text}}]})
+            case Reasoning():
+                return self._delta({"reasoning_content": text})
+            case Refusal():
+                self._refused = True
+                return self._delta({"refusal": text})
+            case _:
+                self._length += len(text)
+                return self._delta({"content": text})
+
+    def _write_end(self, finish: Finish) -> bytes:
+        out = self._delta({"refusal": finish.note}) if finish.note and not self._refused else b""
+        out += self._delta({}, write_reason(finish.reason, calls=self._tools >= 0))
+        if self._include_usage:
+            out += _frame(self._head | {"choices": [], "usage": write_usage(finish.usage)})
+        return out + b"data: [DONE]\n\n"
+
+    def _delta(self, delta: Body, reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return _frame(self._head | {"choices": [choice]} | ({"usage": None} if self._include_usage else {}))
+
+
+def _frame(chunk: Body) -> bytes:
+    return b"data: " + dump(chunk) + b"\n\n"
+
+
+def _string(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {type(value).__name__}")
+    return value
+
+
+def _list(value: Any) -> list[Body]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ValueError("expected a list of objects")
+    return value

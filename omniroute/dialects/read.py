@@ -1,0 +1,51 @@
+"""Reading a body that a client wrote: what is not as its dialect promises is refused with the path of the field."""
+
+import base64
+import binascii
+from typing import Any
+
+from omniroute.errors import BadRequest
+
+KINDS: dict[type, str] = {str: "a string", bool: "true or false", int: "an integer", float: "a number"}
+KINDS |= {dict: "an object", list: "a list"}
+
+
+def refuse(path: str, why: str, *, code: str | None = None) -> BadRequest:
+    """Make the refusal of a body: `why` goes on from the path, as in "… must be a string"."""
+    return BadRequest(f"{path} {why}", param=path, code=code)
+
+
+def expect[T](value: Any, kind: type[T], path: str) -> T:
+    """Give `value` as the kind it has to be."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return value  # type: ignore[return-value]  # JSON has one kind of number
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise refuse(path, f"must be {KINDS[kind]}")
+
+
+def optional[T](body: dict[str, Any], key: str, kind: type[T], path: str = "") -> T | None:
+    """Give a field that may be missing or null."""
+    value = body.get(key)
+    return None if value is None else expect(value, kind, f"{path}.{key}" if path else key)
+
+
+def required[T](body: dict[str, Any], key: str, kind: type[T], path: str = "") -> T:
+    """Give a field that may not be missing."""
+    where = f"{path}.{key}" if path else key
+    if key not in body:
+        raise refuse(where, "is missing")
+    return expect(body[key], kind, where)
+
+
+def objects(value: list[Any], path: str) -> list[tuple[dict[str, Any], str]]:
+    """Give the objects of a list, each with its own path."""
+    return [(expect(item, dict, f"{path}[{i}]"), f"{path}[{i}]") for i, item in enumerate(value)]
+
+
+def read_base64(text: str, path: str) -> bytes:
+    """Give the bytes that a field holds as base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise refuse(path, "must be base64") from None

@@ -1,0 +1,200 @@
+"""Translation by way of the form: each dialect reads into it and writes out of it, and knows no other dialect."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Protocol
+
+from omniroute.dialects.claude import read_request as claude_requests_in
+from omniroute.dialects.claude import reply as claude_replies
+from omniroute.dialects.claude import stream as claude_streams
+from omniroute.dialects.claude import write_request as claude_requests_out
+from omniroute.dialects.dialect import NOTHING, Sign
+from omniroute.dialects.ir import Body, Event, Fault, Finish, Native, PartStart, PartStop, Reply, Request, ToolCall
+from omniroute.dialects.openai import read_request as openai_requests_in
+from omniroute.dialects.openai import reply as openai_replies
+from omniroute.dialects.openai import stream as openai_streams
+from omniroute.dialects.openai import write_request as openai_requests_out
+from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.sse import Frame
+from omniroute.dialects.written import Written
+
+__all__ = ["PAIRS", "Translator", "Written", "translate_reply", "translate_request"]
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+class WriteRequest(Protocol):
+    def __call__(self, request: Request, *, max_output: int | None = None) -> Written: ...
+
+
+class WriteReply(Protocol):
+    def __call__(self, reply: Reply, *, model: str, created: int = 0) -> Body: ...
+
+
+class Reader(Protocol):
+    """Takes the frames of a reply, and its end; gives events in the order of the form."""
+
+    def feed(self, frame: Frame) -> list[Event]: ...
+    def finish(self) -> list[Event]: ...
+
+
+class Writer(Protocol):
+    """Takes events in the order of the form; gives bytes."""
+
+    def write(self, event: Event) -> bytes: ...
+    def close(self) -> bytes: ...
+
+
+class MakeWriter(Protocol):
+    def __call__(self, *, model: str, include_usage: bool = False, created: int = 0) -> Writer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """One dialect's way into the form and out of it."""
+
+    read_request: Callable[[Body], Request]
+    write_request: WriteRequest
+    read_reply: Callable[[Body], Reply]
+    write_reply: WriteReply
+    reader: Callable[[], Reader]
+    writer: MakeWriter
+    fields: Mapping[str, str]
+    """What the dialect calls those fields of the form that have another name there."""
+
+
+SPOKES = {
+    "openai": Spoke(
+        openai_requests_in.read_request,
+        openai_requests_out.write_request,
+        openai_replies.read_reply,
+        openai_replies.write_reply,
+        openai_streams.Reader,
+        openai_streams.Writer,
+        {
+            "parallel": "parallel_tool_calls",
+            "format": "response_format",
+            "thinking": "reasoning_effort",
+            "max_output": "max_tokens",
+        },
+    ),
+    "claude": Spoke(
+        claude_requests_in.read_request,
+        claude_requests_out.write_request,
+        claude_replies.read_reply,
+        claude_replies.write_reply,
+        claude_streams.Reader,
+        claude_streams.Writer,
+        {
+            "parallel": "tool_choice.disable_parallel_tool_use",
+            "format": "output_config.format",
+            "max_output": "max_tokens",
+            "stop": "stop_sequences",
+            "user": "metadata.user_id",
+        },
+    ),
+}
+
+PAIRS = frozenset(itertools.permutations(SPOKES, 2))
+"""(client, upstream) of what can be translated."""
+
+
+def translate_request(
+    client: str, upstream: str, body: Body, *, model: str, stream: bool, max_output: int | None
+) -> Written:
+    """Say a client's request as the upstream takes it.
+
+    BadRequest names the field that is not as the client's dialect promises, or that cannot be said and must
+    not be lost.
+    """
+    request = replace(SPOKES[client].read_request(body), model=model, stream=stream)
+    written = SPOKES[upstream].write_request(request, max_output=max_output)
+    fields = SPOKES[client].fields
+    return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped))
+
+
+def _rename(name: str, fields: Mapping[str, str]) -> str:
+    head, dot, tail = name.partition(".")
+    return fields.get(head, head) + dot + tail
+
+
+def translate_reply(
+    client: str,
+    upstream: str,
+    body: Body,
+    *,
+    model: str,
+    names: Mapping[str, str] = NO_NAMES,
+    created: int = 0,
+) -> Body:
+    """Say an upstream's whole reply as the client reads it; ValueError for what is not the upstream's dialect."""
+    reply = SPOKES[upstream].read_reply(body)
+    parts = tuple(
+        replace(part, name=names.get(part.name, part.name)) if isinstance(part, ToolCall) else part
+        for part in reply.parts
+        if not isinstance(part, Native) or part.dialect == client
+    )
+    return SPOKES[client].write_reply(replace(reply, parts=parts), model=model, created=created)
+
+
+class Translator:
+    """An upstream's frames in, the client's bytes out.
+
+    `names` leads from the names of tools that were sent to the client's own; `created` is the time in seconds
+    that the client is told where its dialect tells one.
+    """
+
+    def __init__(
+        self,
+        client: str,
+        upstream: str,
+        *,
+        model: str,
+        include_usage: bool = False,
+        names: Mapping[str, str] = NO_NAMES,
+        created: int = 0,
+    ) -> None:
+        self._client = client
+        self._watch = DIALECTS[upstream].watch
+        self._reader = SPOKES[upstream].reader()
+        self._writer = SPOKES[client].writer(model=model, include_usage=include_usage, created=created)
+        self._names = names
+        self._hidden: int | None = None
+        self._ended = False
+
+    def feed(self, frame: Frame) -> tuple[bytes, Sign]:
+        """Take one frame; ValueError for what is not the upstream's dialect. Of a fault it only gives the sign."""
+        if not frame.data or self._ended:
+            return b"", NOTHING
+        sign = self._watch(frame)
+        if sign.fault is not None:
+            return b"", sign
+        return self._write(self._reader.feed(frame)), sign
+
+    def finish(self) -> bytes:
+        """Take the end of the upstream's reply. Of a reply that was cut nothing more is said: `fail` is for that."""
+        return b"" if self._ended else self._write(self._reader.finish())
+
+    def fail(self, fault: Fault) -> bytes:
+        """Close what is open and say the fault; nothing where the reply has had its end."""
+        if self._ended:
+            return b""
+        self._ended = True
+        return self._writer.close() + DIALECTS[self._client].write_fault(fault)
+
+    def _write(self, events: Iterable[Event]) -> bytes:
+        out = []
+        for event in events:
+            match event:
+                case PartStart(index=index, part=Native(dialect=dialect)) if dialect != self._client:
+                    self._hidden = index
+                case PartStop(index=index) if index == self._hidden:
+                    self._hidden = None
+                case PartStart(part=ToolCall(name=name) as call) if name in self._names:
+                    out.append(self._writer.write(replace(event, part=replace(call, name=self._names[name]))))
+                case _:
+                    out.append(self._writer.write(event))
+            self._ended = self._ended or isinstance(event, Finish)
+        return b"".join(out)

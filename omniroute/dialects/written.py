@@ -1,0 +1,39 @@
+"""A request in the upstream's dialect, and what got lost on the way there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from omniroute.dialects.ir import Body, Extra
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    body: Body
+    dropped: tuple[str, ...] = ()
+    """Names of what could not be said, each once, in the order of their finding; a writer gives the form's names."""
+    names: Mapping[str, str] = MappingProxyType({})
+    """Tools whose names had to change: the name that was sent -> the client's own."""
+
+
+class Losses:
+    """Takes the names of what cannot be said; each counts once."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        self._names[name] = None
+
+    def foreign(self, extra: Extra, own: str, where: str = "") -> dict[str, Any]:
+        """Give what `extra` holds for the `own` dialect; the rest is lost."""
+        for dialect, fields in extra.items():
+            if dialect != own:
+                for field in fields:
+                    self.add(field if field == "cache_control" else where + field)
+        return dict(extra.get(own, {}))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._names)
