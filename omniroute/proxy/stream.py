@@ -1,23 +1,20 @@
 """One client request and the attempts to have it answered.
 
-    client_state   mitmproxy's own, up to the whole body; then the `request` hook decides the first attempt
-    server_state   connecting → waiting → probing (stream) → streaming → done
-                                        → collecting (whole) → done
-                                        → draining (an error's body)
-    and from every state before the first content: failed → `next_attempt` hook → connecting, or the final answer
+The client's half is mitmproxy's own up to the whole body; then the `request` hook decides the first
+attempt. From every state before the first content: failed ─► `next_attempt` hook ─► the next attempt,
+or the final answer.
 
-Nothing reaches the client before the first content, and then it gets exactly one answer.
+However often an upstream fails, the client gets exactly one answer.
 """
 
 import time
-import zlib
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow, http
 from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import DropStream, GetHttpConnectionCompleted, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import DropStream, GetHttpConnectionCompleted, SendHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -25,47 +22,39 @@ from mitmproxy.proxy.layers.http._events import (
     RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
-    ResponseData,
     ResponseEndOfMessage,
-    ResponseHeaders,
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
 
 from omniroute.errors import GatewayError, TooLarge
-from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, NextAttemptHook, ReadReplyHook
+from omniroute.proxy.attempt import Attempt, NextAttemptHook
 from omniroute.proxy.dial import Dial, Late
-from omniroute.proxy.failures import fault_of, of_dial, of_fault, of_protocol_error
-from omniroute.proxy.inflate import Inflate, inflater
+from omniroute.proxy.failures import fault_of, of_dial, of_protocol_error
+from omniroute.proxy.reply import DRAIN, Replying
 from omniroute.routing.failure import Failure
-from omniroute.routing.judge import retry_after
 
 if TYPE_CHECKING:
     from omniroute.proxy.layer import RoutedLayer
 
-MAX_ERROR_BODY = 256 * 1024
-MAX_PROBE = 4 * 1024 * 1024
-"""Bytes that are held back while a stream has not come to its first content."""
-DRAIN = 10.0
-"""Seconds for the body of an error, and for the rest of an upload that is refused."""
+WAITED_FOR = {
+    "connect": "the connection",
+    "first byte": "the first byte",
+    "first content": "the first content",
+    "idle": "the next piece of the stream",
+}
 
 
-class RoutedStream(HttpStream):
+class RoutedStream(Replying):
     """mitmproxy's stream, with the part between request and response replaced."""
 
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
-        super().__init__(context, stream_id)
-        self.parent = parent
-        self.deadline: float | None = None
-        """When the layer is to say `Late`; on the desk's clock."""
-        self._attempt: Attempt | None = None
+        super().__init__(context, stream_id, parent)
         self._attempt_id = 0
         self._dial: Dial | None = None
-        self._server: Server | None = None
         self._again = False
         self._phase = ""
-        self._held = bytearray()
-        self._inflate: Inflate | None = None
+        self._seconds = 0.0
 
     # events
 
@@ -83,7 +72,7 @@ class RoutedStream(HttpStream):
         # Else a word of an attempt that was given up while a hook ran.
 
     def _arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
-        self._phase = phase
+        self._phase, self._seconds = phase, seconds
         self.deadline = self.parent.desk.clock() + seconds
         yield from self.parent.alarm(self, self.deadline)
 
@@ -164,169 +153,6 @@ class RoutedStream(HttpStream):
             yield SendHttp(RequestData(self._attempt_id, content), connection)
         yield SendHttp(RequestEndOfMessage(self._attempt_id), connection)
 
-    def state_waiting(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Wait for the reply's head."""
-        if not isinstance(event, ResponseHeaders):
-            return
-        attempt = self._attempt
-        assert attempt
-        assert self._server
-        now = self.parent.desk.clock()
-        attempt.head_at, attempt.upstream = now, event.response
-        self.parent.warm.add(self._server)
-        try:
-            self._inflate = inflater(event.response.headers.get("content-encoding", ""))
-        except ValueError as error:
-            yield from self._failed(Failure("garbage", f"the reply has {error}"))
-            return
-        if not 200 <= event.response.status_code < 300:
-            self.server_state = self.state_draining
-            yield from self._arm("error body", DRAIN)
-        elif attempt.stream is None:
-            self.server_state = self.state_collecting
-        else:
-            self.server_state = self.state_probing
-            spent = now - attempt.started
-            yield from self._arm("first content", max(0.0, attempt.deadlines.first_content - spent))
-
-    def _piece(self, event: ResponseData) -> bytes | None:
-        """Give the data without its content encoding; None when it is broken."""
-        try:
-            return self._inflate(event.data) if self._inflate else event.data
-        except (zlib.error, ValueError):
-            return None
-
-    def state_draining(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Read what the upstream says about its error."""
-        attempt = self._attempt
-        assert attempt
-        if isinstance(event, ResponseData):
-            attempt.raw += self._piece(event) or b""
-            if len(attempt.raw) > MAX_ERROR_BODY:
-                yield from self._status_failed()
-        elif isinstance(event, ResponseEndOfMessage):
-            self._release()
-            yield from self._status_failed()
-
-    def _status_failed(self) -> layer.CommandGenerator[None]:
-        attempt = self._attempt
-        assert attempt
-        assert attempt.upstream
-        status = attempt.upstream.status_code
-        wait = retry_after(attempt.upstream.headers, time.time())
-        yield from self._failed(
-            Failure("status", f"status {status}", status=status, retry_after=wait, body=bytes(attempt.raw))
-        )
-
-    def state_collecting(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Take a whole reply; it is content when it is complete and makes sense."""
-        attempt = self._attempt
-        assert attempt
-        if isinstance(event, ResponseData):
-            piece = self._piece(event)
-            if piece is None:
-                yield from self._failed(Failure("garbage", "the reply's content encoding is broken"))
-                return
-            attempt.raw += piece
-            if len(attempt.raw) > MAX_REPLY:
-                yield from self._failed(Failure("garbage", f"the reply is over {MAX_REPLY} bytes"))
-        elif isinstance(event, ResponseEndOfMessage):
-            self._release()
-            self.deadline = None
-            if len(attempt.raw) > BIG:
-                yield ReadReplyHook(self.flow)
-                if (yield from self.check_killed(True)):
-                    return
-            else:
-                attempt.whole = attempt.read_whole(bytes(attempt.raw))
-            yield from self._collected(attempt)
-
-    def _collected(self, attempt: Attempt) -> layer.CommandGenerator[None]:
-        whole = attempt.whole
-        assert attempt.upstream
-        if whole is None:
-            yield from self._failed(Failure("garbage", "the reply could not be read; the gateway's log says why"))
-        elif whole.fault:
-            yield from self._failed(of_fault(whole.fault))
-        elif not whole.content and not attempt.last:
-            yield from self._failed(Failure("empty", "an empty reply"))
-        else:
-            attempt.content_at = self.parent.desk.clock()
-            self.flow.response = attempt.upstream
-            self.flow.response.data.content = whole.raw
-            yield from self._answer()
-
-    def state_probing(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Hold back what a stream says until it has said something."""
-        attempt = self._attempt
-        assert attempt
-        assert attempt.stream
-        if isinstance(event, ResponseData):
-            self._held += self._feed(attempt, event)
-            if attempt.stream.fault:
-                yield from self._failed(of_fault(attempt.stream.fault))
-            elif attempt.stream.content:
-                yield from self._commit(attempt)
-            elif len(attempt.raw) >= KEEP and len(self._held) > MAX_PROBE:
-                yield from self._failed(Failure("garbage", f"no content in the first {MAX_PROBE} bytes"))
-        elif isinstance(event, ResponseEndOfMessage):
-            self._release()
-            self._held += attempt.stream.finish()
-            if attempt.stream.fault:
-                yield from self._failed(of_fault(attempt.stream.fault))
-            elif attempt.stream.content or attempt.last:
-                yield from self._commit(attempt)
-                yield from self._finish()
-            else:
-                yield from self._failed(Failure("empty", "a stream without content"))
-
-    def _feed(self, attempt: Attempt, event: ResponseData) -> bytes:
-        assert attempt.stream
-        piece = self._piece(event)
-        if piece is None:
-            # Not the dialect in any case: the stream reads it as garbage and says so.
-            piece = event.data
-        if (room := KEEP - len(attempt.raw)) > 0:
-            attempt.raw += piece[:room]
-        return attempt.stream.feed(piece)
-
-    def _commit(self, attempt: Attempt) -> layer.CommandGenerator[None]:
-        """Send the head and what was held back: from here on this attempt is the client's answer."""
-        assert attempt.upstream
-        attempt.content_at = self.parent.desk.clock()
-        self.server_state = self.state_streaming
-        self.flow.response = attempt.upstream
-        yield from self._arm("idle", attempt.deadlines.idle)
-        yield HttpResponseHeadersHook(self.flow)
-        if (yield from self.check_killed(True)):
-            return
-        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
-        yield from self._send(bytes(self._held))
-        self._held.clear()
-
-    def _send(self, data: bytes) -> layer.CommandGenerator[None]:
-        if data:
-            if (room := KEEP - len(self.response_body_buf)) > 0:
-                self.response_body_buf += data[:room]
-            yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
-
-    def state_streaming(self, event: events.Event) -> layer.CommandGenerator[None]:
-        attempt = self._attempt
-        assert attempt
-        assert attempt.stream
-        if isinstance(event, ResponseData):
-            self.deadline = self.parent.desk.clock() + attempt.deadlines.idle
-            yield from self._send(self._feed(attempt, event))
-            if attempt.stream.fault:
-                yield from self._failed(of_fault(attempt.stream.fault))
-        elif isinstance(event, ResponseEndOfMessage):
-            self._release()
-            yield from self._send(attempt.stream.finish())
-            if attempt.stream.fault:
-                yield from self._failed(of_fault(attempt.stream.fault))
-            else:
-                yield from self._finish()
-
     def _finish(self) -> layer.CommandGenerator[None]:
         self.deadline = None
         assert self.flow.response
@@ -345,7 +171,8 @@ class RoutedStream(HttpStream):
         elif self.server_state == self.state_draining:
             yield from self._status_failed()
         else:
-            yield from self._failed(Failure("deadline", f"nothing came: {self._phase} deadline", phase=self._phase))
+            said = f"the deadline for {WAITED_FOR[self._phase]} of {self._seconds:g} s has passed"
+            yield from self._failed(Failure("deadline", said, phase=self._phase))
 
     def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
         """End this attempt. Before content another may follow, after it the client is told in its own words."""
@@ -376,12 +203,10 @@ class RoutedStream(HttpStream):
         if self._dial:
             yield from self.parent.abandon(self._dial)
             self._dial = None
-        if self._attempt_id and self._server:
-            self.parent.streams.pop(self._attempt_id, None)
-            if self._server in self.parent.connections:
-                error = RequestProtocolError(self._attempt_id, "given up", ErrorCode.CANCEL)
-                yield SendHttp(error, self._server)
+        attempt_id, server = self._attempt_id, self._server
         self._release()
+        if server and server in self.parent.connections:
+            yield SendHttp(RequestProtocolError(attempt_id, "given up", ErrorCode.CANCEL), server)
 
     def _release(self) -> None:
         """Note that the upstream has said all: its connection may serve again, there is nothing to give up."""
@@ -401,7 +226,10 @@ class RoutedStream(HttpStream):
             assert self._server
             stale = self._server in self.parent.warm and self.server_state == self.state_waiting and not self._again
             self._release()  # the connection is gone or of no use already
-            yield from self._failed(of_protocol_error(event, attempt, stale=stale))
+            if self.server_state == self.state_draining:
+                yield from self._status_failed()
+            else:
+                yield from self._failed(of_protocol_error(event, attempt, stale=stale))
 
     def _client_gone(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
         if self._attempt and not self._attempt.failure and self.server_state != self.state_done:

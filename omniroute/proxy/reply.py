@@ -1,0 +1,232 @@
+"""What an upstream says, state by state, until the client has its answer or the attempt has failed.
+
+    waiting ─► probing (stream) ─► streaming ─► done
+            ─► collecting (whole) ─► done
+            ─► draining (an error's body) ─► failed
+
+Nothing reaches the client before the first content.
+"""
+
+import time
+import zlib
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from mitmproxy.connection import Server
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
+from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
+
+from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
+from omniroute.proxy.failures import of_fault
+from omniroute.proxy.inflate import Inflate, inflater
+from omniroute.routing.failure import Failure
+from omniroute.routing.judge import retry_after
+
+if TYPE_CHECKING:
+    from omniroute.proxy.layer import RoutedLayer
+
+MAX_ERROR_BODY = 256 * 1024
+MAX_PROBE = 4 * 1024 * 1024
+"""Bytes that are held back while a stream has not come to its first content."""
+DRAIN = 10.0
+"""Seconds for the body of an error, and for the rest of an upload that is refused."""
+
+
+class Replying(HttpStream):
+    """The states of a reply. `RoutedStream` has what comes before and after."""
+
+    def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
+        super().__init__(context, stream_id)
+        self.parent = parent
+        self.deadline: float | None = None
+        """When the layer is to say `Late`; on the desk's clock."""
+        self._attempt: Attempt | None = None
+        self._server: Server | None = None
+        self._held = bytearray()
+        self._inflate: Inflate | None = None
+
+    @abstractmethod
+    def _arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
+        """Set the deadline of a phase in place of the last one."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Note that the upstream has said all: its connection may serve again."""
+
+    @abstractmethod
+    def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
+        """End the attempt."""
+
+    @abstractmethod
+    def _answer(self) -> layer.CommandGenerator[None]:
+        """Send `flow.response`, which is whole."""
+
+    @abstractmethod
+    def _finish(self) -> layer.CommandGenerator[None]:
+        """End a streamed answer."""
+
+    def state_waiting(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Wait for the reply's head."""
+        if not isinstance(event, ResponseHeaders):
+            return
+        attempt = self._attempt
+        assert attempt
+        assert self._server
+        now = self.parent.desk.clock()
+        attempt.head_at, attempt.upstream = now, event.response
+        self.parent.warm.add(self._server)
+        try:
+            self._inflate = inflater(event.response.headers.get("content-encoding", ""))
+        except ValueError as error:
+            yield from self._failed(Failure("garbage", f"the reply has {error}"))
+            return
+        if not 200 <= event.response.status_code < 300:
+            self.server_state = self.state_draining
+            yield from self._arm("error body", DRAIN)
+        elif attempt.stream is None:
+            self.server_state = self.state_collecting
+        else:
+            self.server_state = self.state_probing
+            spent = now - attempt.started
+            yield from self._arm("first content", max(0.0, attempt.deadlines.first_content - spent))
+
+    def _piece(self, event: ResponseData) -> bytes | None:
+        """Give the data without its content encoding; None when it is broken."""
+        try:
+            return self._inflate(event.data) if self._inflate else event.data
+        except (zlib.error, ValueError):
+            return None
+
+    def state_draining(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Read what the upstream says about its error."""
+        attempt = self._attempt
+        assert attempt
+        if isinstance(event, ResponseData):
+            attempt.raw += self._piece(event) or b""
+            if len(attempt.raw) > MAX_ERROR_BODY:
+                yield from self._status_failed()
+        elif isinstance(event, ResponseEndOfMessage):
+            self._release()
+            yield from self._status_failed()
+
+    def _status_failed(self) -> layer.CommandGenerator[None]:
+        attempt = self._attempt
+        assert attempt
+        assert attempt.upstream
+        status = attempt.upstream.status_code
+        wait = retry_after(attempt.upstream.headers, time.time())
+        yield from self._failed(
+            Failure("status", f"status {status}", status=status, retry_after=wait, body=bytes(attempt.raw))
+        )
+
+    def state_collecting(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Take a whole reply; it is content when it is complete and makes sense."""
+        attempt = self._attempt
+        assert attempt
+        if isinstance(event, ResponseData):
+            piece = self._piece(event)
+            if piece is None:
+                yield from self._failed(Failure("garbage", "the reply's content encoding is broken"))
+                return
+            attempt.raw += piece
+            if len(attempt.raw) > MAX_REPLY:
+                yield from self._failed(Failure("garbage", f"the reply is over {MAX_REPLY} bytes"))
+        elif isinstance(event, ResponseEndOfMessage):
+            self._release()
+            self.deadline = None
+            if len(attempt.raw) > BIG:
+                yield ReadReplyHook(self.flow)
+                if (yield from self.check_killed(True)):
+                    return
+            else:
+                attempt.whole = attempt.read_whole(bytes(attempt.raw))
+            yield from self._collected(attempt)
+
+    def _collected(self, attempt: Attempt) -> layer.CommandGenerator[None]:
+        whole = attempt.whole
+        assert attempt.upstream
+        if whole is None:
+            yield from self._failed(Failure("garbage", "the reply could not be read; the gateway's log says why"))
+        elif whole.fault:
+            yield from self._failed(of_fault(whole.fault))
+        elif not whole.content and not attempt.last:
+            yield from self._failed(Failure("empty", "an empty reply"))
+        else:
+            attempt.content_at = self.parent.desk.clock()
+            self.flow.response = attempt.upstream
+            self.flow.response.data.content = whole.raw
+            yield from self._answer()
+
+    def state_probing(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Hold back what a stream says until it has said something."""
+        attempt = self._attempt
+        assert attempt
+        assert attempt.stream
+        if isinstance(event, ResponseData):
+            self._held += self._feed(attempt, event)
+            if attempt.stream.fault:
+                yield from self._failed(of_fault(attempt.stream.fault))
+            elif attempt.stream.content:
+                yield from self._commit(attempt)
+            elif len(attempt.raw) >= KEEP and len(self._held) > MAX_PROBE:
+                yield from self._failed(Failure("garbage", f"no content in the first {MAX_PROBE} bytes"))
+        elif isinstance(event, ResponseEndOfMessage):
+            self._release()
+            self._held += attempt.stream.finish()
+            if attempt.stream.fault:
+                yield from self._failed(of_fault(attempt.stream.fault))
+            elif attempt.stream.content or attempt.last:
+                yield from self._commit(attempt)
+                yield from self._finish()
+            else:
+                yield from self._failed(Failure("empty", "a stream without content"))
+
+    def _feed(self, attempt: Attempt, event: ResponseData) -> bytes:
+        assert attempt.stream
+        piece = self._piece(event)
+        if piece is None:
+            # Not the dialect in any case: the stream reads it as garbage and says so.
+            piece = event.data
+        if (room := KEEP - len(attempt.raw)) > 0:
+            attempt.raw += piece[:room]
+        return attempt.stream.feed(piece)
+
+    def _commit(self, attempt: Attempt) -> layer.CommandGenerator[None]:
+        """Send the head and what was held back: from here on this attempt is the client's answer."""
+        assert attempt.upstream
+        attempt.content_at = self.parent.desk.clock()
+        self.server_state = self.state_streaming
+        self.flow.response = attempt.upstream
+        yield from self._arm("idle", attempt.deadlines.idle)
+        yield HttpResponseHeadersHook(self.flow)
+        if (yield from self.check_killed(True)):
+            return
+        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
+        yield from self._send(bytes(self._held))
+        self._held.clear()
+
+    def _send(self, data: bytes) -> layer.CommandGenerator[None]:
+        if data:
+            if (room := KEEP - len(self.response_body_buf)) > 0:
+                self.response_body_buf += data[:room]
+            yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
+
+    def state_streaming(self, event: events.Event) -> layer.CommandGenerator[None]:
+        attempt = self._attempt
+        assert attempt
+        assert attempt.stream
+        if isinstance(event, ResponseData):
+            self.deadline = self.parent.desk.clock() + attempt.deadlines.idle
+            yield from self._send(self._feed(attempt, event))
+            if attempt.stream.fault:
+                yield from self._failed(of_fault(attempt.stream.fault))
+        elif isinstance(event, ResponseEndOfMessage):
+            self._release()
+            yield from self._send(attempt.stream.finish())
+            if attempt.stream.fault:
+                yield from self._failed(of_fault(attempt.stream.fault))
+            else:
+                yield from self._finish()
