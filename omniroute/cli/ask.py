@@ -8,8 +8,8 @@ from typing import Any
 import click
 import httpx
 
-from omniroute.cli.base import Command, State
-from omniroute.cli.output import clean, note, show_json
+from omniroute.cli.base import Command, State, clean
+from omniroute.cli.output import note, show_json
 from omniroute.cli.running import read_runtime
 from omniroute.dialects.fault import read_error
 from omniroute.dialects.registry import DIALECTS

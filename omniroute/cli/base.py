@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,14 @@ def shared_debug() -> click.Option:
     )
 
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Take out what would steer the terminal: names and answers come from elsewhere."""
+    return CONTROL.sub("", text)
+
+
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(0.1, 600),
@@ -145,6 +154,6 @@ def explain_error(error: Exception, words: Sequence[str]) -> int:
         text = str(error)
     else:
         text = f"unexpected {type(error).__name__}: {error} (`omniroute-ctl --debug …` shows where)"
-    line = redact(" ".join(text.split()))
+    line = clean(redact(" ".join(text.split())))
     click.echo(json.dumps({"error": line}) if "--json" in words else f"Error: {line}", err=True)
     return code

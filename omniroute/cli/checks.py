@@ -133,7 +133,7 @@ def check_files(path: Path) -> Check:
 def check_accounts(config: Config) -> Check:
     usable = [account for account in config.accounts if account.enabled]
     if usable or config.nodes:
-        return Check("ok", "accounts", f"{len(usable)} enabled, {len(config.nodes)} nodes")
+        return Check("ok", "accounts", f"enabled: {len(usable)}, nodes: {len(config.nodes)}")
     if config.accounts:
         return Check("warn", "accounts", "all are disabled", "omniroute-ctl provider enable REF")
     return Check("warn", "accounts", "none yet", "omniroute-ctl provider add PROVIDER")
@@ -144,4 +144,4 @@ def check_combos(config: Config) -> Iterator[Check]:
     for name in useless:
         yield Check("warn", "combo", f"{name!r} has no target that can be asked", f"omniroute-ctl combo show {name}")
     if config.combos and not useless:
-        yield Check("ok", "combos", f"each of {len(config.combos)} can be served")
+        yield Check("ok", "combos", f"all can be served: {len(config.combos)}")

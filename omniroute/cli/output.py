@@ -1,7 +1,6 @@
 """How commands show what they found: a table or a line for people, JSON for programs."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,16 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from omniroute.cli.base import clean
+
 PIPED_WIDTH = 4000
 """Nothing is cut when nobody sets the width: a table takes only what its cells need."""
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {"ok": "green", "yes": "green", "warn": "yellow", "no": "yellow", "fail": "red", "failed": "red"}
-
-
-def clean(text: str) -> str:
-    """Take out what would steer the terminal: names and answers come from elsewhere."""
-    return CONTROL.sub("", text)
 
 
 def console(*, err: bool = False) -> Console:
@@ -55,7 +50,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for line in lines:
         texts = [cell(value) for value in line]
         shown.add_row(*(Text(text, STYLES.get(text, "")) for text in texts))
-    console().print(shown)
+    _print(shown)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
@@ -67,7 +62,18 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     shown.add_column(overflow="fold")
     for name, value in pairs:
         shown.add_row(name, Text(cell(value)))
-    console().print(shown)
+    _print(shown)
+
+
+def _print(shown: Table) -> None:
+    on = console()
+    if on.is_terminal:
+        on.print(shown)
+        return
+    with on.capture() as printed:
+        on.print(shown)
+    for line in printed.get().splitlines():
+        click.echo(line.rstrip())  # the last column is padded to its full width
 
 
 def mask(api_key: str | None) -> str | None:

@@ -98,7 +98,10 @@ def add(
     priority: int,
     base_url: str | None,
 ) -> None:
-    """Add an account at PROVIDER, which is a provider's id, its prefix, or a node's prefix."""
+    """Add an account at a provider.
+
+    PROVIDER is its id or prefix, or a node's prefix: `omniroute-ctl provider list --all` shows them.
+    """
     if base_url is not None:
         try:
             base_url = check_base_url(base_url)
@@ -147,7 +150,10 @@ def _read_key(known: Provider, given: str | None, from_stdin: bool) -> str | Non
 @click.argument("ref")
 @click.pass_obj
 def show(state: State, ref: str) -> None:
-    """Show one account: REF is its id, the beginning of it, its name, or its provider."""
+    """Show one account.
+
+    REF is its id, the beginning of it, its name, or its provider where that has no other account.
+    """
     with state.store() as store:
         account = accounts.find(store, ref)
         config, api_key = snapshot.load(store), snapshot.credentials(store).get(account.id)

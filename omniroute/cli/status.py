@@ -1,12 +1,12 @@
 """`omniroute-ctl status` and `omniroute-ctl doctor`: is it running, and could it."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from omniroute.cli.base import Command, State
-from omniroute.cli.checks import Check, check_all
 from omniroute.cli.output import fields, iso, local, say, show_json, table
 from omniroute.cli.running import Running, answers, read_runtime
 from omniroute.store import snapshot
@@ -69,17 +69,15 @@ def doctor(ctx: click.Context) -> None:
 
     Exit 1 when a check fails.
     """
+    from omniroute.cli.checks import check_all  # not at the top: `status` needs none of what they load
+
     state: State = ctx.obj
     checks = list(check_all(state))
     verdicts = Counter(check.verdict for check in checks)
     if state.as_json:
-        show_json({"ok": not verdicts["fail"], "checks": [_as_json(check) for check in checks]})
+        show_json({"ok": not verdicts["fail"], "checks": [asdict(check) for check in checks]})
     else:
         table(["", "check", "found", "what to do"], [(c.verdict, c.name, c.found, c.advice or "") for c in checks])
         say(f"{verdicts['ok']} ok, {verdicts['warn']} to look at, {verdicts['fail']} failed")
     if verdicts["fail"]:
         ctx.exit(1)
-
-
-def _as_json(check: Check) -> dict[str, object]:
-    return {"verdict": check.verdict, "check": check.name, "found": check.found, "advice": check.advice}

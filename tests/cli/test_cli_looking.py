@@ -212,7 +212,7 @@ def checks(as_json, monkeypatch, free_port):
     monkeypatch.setenv("PORT", str(free_port))
 
     def run(code: int = 0) -> dict[str, dict[str, str]]:
-        return {check["check"]: check for check in as_json("doctor", code=code)["checks"]}
+        return {check["name"]: check for check in as_json("doctor", code=code)["checks"]}
 
     return run
 
