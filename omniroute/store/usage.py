@@ -7,8 +7,9 @@ from typing import Any, Literal, get_args
 
 from peewee import SQL, ModelSelect, fn
 
-from omniroute.store.database import Row, Store
+from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.queries import Row
 from omniroute.store.tables import UsageHistory
 
 type By = Literal["provider", "model", "key", "account", "day"]
@@ -131,7 +132,7 @@ def totals(store: Store, since: float) -> UsageSum:
 
 def recent(store: Store, limit: int) -> list[UsageRow]:
     """Return the last exchanges, the newest first."""
-    return [_row(row) for row in store.rows(H.select().order_by(H.at.desc()).limit(limit))]
+    return [_row(row) for row in store.rows(H.select().order_by(H.at.desc(), SQL("rowid desc")).limit(limit))]
 
 
 def _sums(since: float, *more: Any) -> "ModelSelect[UsageHistory]":

@@ -130,6 +130,19 @@ def test_the_watcher_reads_no_table_while_nothing_happens(store: Store) -> None:
     assert not [sql for sql in asked if "config_revision" in sql]
 
 
+def test_each_connection_is_set_up_alike(store: Store) -> None:
+    found: list[tuple[object, ...]] = []
+
+    def look() -> None:
+        found.append(tuple(store.db.pragma(name) for name in ("journal_mode", "synchronous", "busy_timeout")))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    look()
+    assert found == [("wal", 1, 5000)] * 2
+
+
 def test_every_thread_may_read(store: Store) -> None:
     account = accounts.add(store, "openai", api_key="sk-one")
     found: list[object] = []

@@ -71,6 +71,18 @@ def test_the_first_version_with_rows_comes_up_to_date(open_store: Open, data_dir
         assert db.execute("select name from provider_connections").fetchall() == [("old",)]
 
 
+def test_who_lacks_the_key_does_not_migrate(open_store: Open, data_dir: Path) -> None:
+    path = data_dir / "storage.sqlite"
+    at_version(path, 1)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("insert into meta values ('salt', x'00'), ('check', x'00')")
+    (data_dir / "secrets.json").write_text(f'{{"storage": "{"A" * 43}=", "api_keys": "{"A" * 43}="}}', encoding="utf-8")
+    with pytest.raises(StoreError, match="is not the key"):
+        open_store()
+    assert inspect(path) == 1
+    assert backups(data_dir) == []
+
+
 def test_a_fresh_database_needs_no_copies(store: Store, data_dir: Path) -> None:
     assert inspect(store.path) == len(MIGRATIONS)
     assert backups(data_dir) == []

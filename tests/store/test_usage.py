@@ -65,6 +65,11 @@ def test_a_row_comes_back_as_it_was(store: Store) -> None:
     assert store.revision() == before
 
 
+def test_of_the_same_moment_the_last_written_is_the_newest(store: Store) -> None:
+    write(store, ROW, ROW, ROW)
+    assert [row.id for row in usage.recent(store, 10)] == ["r2", "r1", "r0"]
+
+
 def test_recording_again_changes_nothing(store: Store) -> None:
     usage.record(store, [ROW])
     usage.record(store, [replace(ROW, status=500), replace(ROW, id="other")])
@@ -212,6 +217,7 @@ def test_old_rows_are_not_even_looked_at(store: Store, ask: str) -> None:
     plan = " / ".join(row[3] for row in connection.execute(f"explain query plan {sql}"))
     assert "usage_history_at" in plan
     assert ("SEARCH" in plan) is (ask != "recent")
+    assert ask != "recent" or "B-TREE" not in plan  # no sorting of a million rows
 
 
 def test_a_broken_disk_is_a_store_error(store: Store) -> None:
