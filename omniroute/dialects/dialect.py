@@ -30,14 +30,20 @@ CONTENT = Sign(content=True)
 DONE = Sign(done=True)
 
 
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What a reader may stumble over in a strange shape."""
+
+
 def strict[Wire](read: Callable[[Wire], Sign]) -> Callable[[Wire], Sign]:
-    """Make whatever a reader stumbles over in a strange shape one ValueError."""
+    """Make whatever a reader stumbles over one ValueError."""
 
     @functools.wraps(read)
     def checked(wire: Wire) -> Sign:
         try:
             return read(wire)
-        except (AttributeError, LookupError, TypeError) as exc:
+        except ValueError:
+            raise
+        except UNREADABLE as exc:
             raise ValueError(f"a field has another shape than in this dialect: {exc}") from exc
 
     return checked

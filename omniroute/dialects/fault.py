@@ -40,6 +40,8 @@ STATUS = {
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
     "RESOURCE_EXHAUSTED": 429,
+    "invalid_api_key": 401,
+    "model_not_found": 404,
     "api_error": 500,
     "server_error": 500,
     "INTERNAL": 500,
@@ -55,7 +57,7 @@ STATUS = {
 
 def status_of(fault: Fault) -> int:
     """Say which HTTP status means the same; 502 when nothing tells."""
-    return fault.status or STATUS.get(fault.kind) or STATUS.get(fault.code or "") or 502
+    return fault.status or STATUS.get(fault.code or "") or STATUS.get(fault.kind) or 502
 
 
 def find(value: object, status: int | None = None) -> Fault | None:
@@ -120,7 +122,8 @@ def _fault(error: Mapping[str, object], status: int | None) -> Fault:
             break
     if status is None or status < 400:
         said = (error.get(key) for key in ("code", "status", "status_code", "http_code"))
-        status = next((number for value in said if (number := _http_error(value))), None) or STATUS.get(kind)
+        status = next((number for value in said if (number := _http_error(value))), None)
+        status = status or STATUS.get(str(code)) or STATUS.get(kind)
     if kind == "error" and status:
         kind = _status_name(status).lower().replace(" ", "_")
     message = _text(error) or (kind if kind != "error" else "the upstream failed without saying why")

@@ -1,15 +1,17 @@
 """Any dialect to any other, whole and in a stream: the only door for who has an upstream's bytes in hand.
 
-Same dialect on both sides: requests are patched, replies pass byte for byte and are only watched.
+Same dialect on both sides: requests are patched, replies pass byte for byte and are only watched. Any other
+pair is translated.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import orjson
 
 from omniroute.dialects import patch, usage
-from omniroute.dialects.dialect import NOTHING, Sign
+from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
 from omniroute.dialects.fault import one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
 from omniroute.dialects.gemini.errors import write_array_fault
@@ -17,17 +19,22 @@ from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.passing import Passing
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.translate import PAIRS, Translator, translate_reply, translate_request
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request as the upstream takes it."""
+    """A request as the upstream takes it, and what its reply needs to be told to the client."""
 
     raw: bytes
     dropped: tuple[str, ...] = ()
-    """Paths of fields that cannot be said in the upstream's dialect."""
+    """Names of fields that cannot be said in the upstream's dialect."""
     hides_usage: bool = False
-    """We asked for a usage chunk that the client did not ask for."""
+    """The upstream sends usage in a chunk of its own that the client did not ask for."""
+    names: Mapping[str, str] = NO_NAMES
+    """Tools whose names had to change: the name that was sent -> the client's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Whole:
 
 def translates(client: str, upstream: str) -> bool:
     """Say whether a client of one dialect can be served by an upstream of the other."""
-    return client == upstream
+    return client == upstream or (client, upstream) in PAIRS
 
 
 def prepare(
@@ -60,10 +67,16 @@ def prepare(
 
     Raises BadRequest for what cannot be said in the upstream's dialect and must not be lost.
     """
-    raw = patch.set_model(raw, body, model)
-    if upstream == "openai" and stream and stream_usage and not patch.asks_usage(body):
-        return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)
-    return Prepared(raw)
+    hides_usage = client == "openai" and stream and not patch.asks_usage(body)
+    if client == upstream:
+        raw = patch.set_model(raw, body, model)
+        if hides_usage and stream_usage:
+            return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)
+        return Prepared(raw)
+    written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
+    if not stream_usage:
+        written.body.pop("stream_options", None)
+    return Prepared(orjson.dumps(written.body), written.dropped, hides_usage, written.names)
 
 
 class Stream:
@@ -72,14 +85,30 @@ class Stream:
     `fault` is the first thing that went wrong; after it only `fail` gives bytes.
     """
 
-    def __init__(self, client: str, upstream: str, *, model: str, hides_usage: bool = False) -> None:
+    def __init__(
+        self,
+        client: str,
+        upstream: str,
+        *,
+        model: str,
+        hides_usage: bool = False,
+        names: Mapping[str, str] = NO_NAMES,
+        created: int = 0,
+    ) -> None:
+        """Take what `prepare` said; `created` is the time in seconds that a translated reply is to bear."""
         self.content = False
         self.done = False
         self.fault: Fault | None = None
         self.usage = Usage()
         self._upstream = upstream
         self._framing = Framing(arrays=upstream == "gemini")
-        self._way = Passing(DIALECTS[client], hides_usage=hides_usage)
+        self._way: Passing | Translator
+        if client == upstream:
+            self._way = Passing(DIALECTS[client], hides_usage=hides_usage)
+        else:
+            self._way = Translator(
+                client, upstream, model=model, include_usage=not hides_usage, names=names, created=created
+            )
         self._heard = False
         self._sent = False
         self._open = False
@@ -103,11 +132,16 @@ class Stream:
             return b""
         out = self._take(self._framing.finish())
         if self.fault is not None and self.fault.kind == "garbage":
-            self.fault = None  # half a frame: the end decides what that means
+            self.fault = None  # half a frame: whether the reply was whole before it decides what that means
         self._open = bool(out)
         if self.fault is None and not self.done:
             self.fault = self._early_end()
-        return out if self.fault is not None else out + self._way.finish()
+        if self.fault is None:
+            try:
+                out += self._way.finish()
+            except UNREADABLE as exc:
+                self.fault = self._garbage(str(exc))
+        return out
 
     def fail(self, fault: Fault) -> bytes:
         """Give up after content: close what is open and say the fault as the client reads it."""
@@ -115,6 +149,8 @@ class Stream:
             return b""
         self._failed = True
         self.fault = self.fault or fault
+        if isinstance(self._way, Translator):
+            return self._way.fail(fault)
         if self._framing.is_array:
             return write_array_fault(fault, first=not self._sent)
         return (b"\n\n" if self._open else b"") + self._way.fail(fault)
@@ -125,10 +161,8 @@ class Stream:
             self._heard = self._heard or bool(frame.data)
             try:
                 said, sign = self._way.feed(frame)
-            except ValueError:
-                self.fault = Fault(
-                    "garbage", one_line(f"the upstream said what is not {self._upstream}: {frame.data[:200]}")
-                )
+            except UNREADABLE:
+                self.fault = self._garbage(frame.data)
                 break
             if sign is not NOTHING:
                 self._note(sign)
@@ -146,6 +180,9 @@ class Stream:
         if sign.usage is not None:
             self.usage = usage.merge(self.usage, sign.usage)
 
+    def _garbage(self, seen: str) -> Fault:
+        return Fault("garbage", one_line(f"the upstream said what is not {self._upstream}: {seen[:200]}"))
+
     def _early_end(self) -> Fault:
         if self._framing.stray:
             return read_error(200, self._framing.stray)
@@ -154,13 +191,21 @@ class Stream:
         return Fault("empty", "the upstream's reply ended without having said anything")
 
 
-def read_whole(client: str, upstream: str, raw: bytes, *, model: str) -> Whole:
+def read_whole(
+    client: str,
+    upstream: str,
+    raw: bytes,
+    *,
+    model: str,
+    names: Mapping[str, str] = NO_NAMES,
+    created: int = 0,
+) -> Whole:
     """Read a whole reply and give it as the client takes it; never raises."""
     try:
         body = orjson.loads(raw)
-        if not isinstance(body, dict):
-            raise ValueError("a reply is no JSON object")
         sign = DIALECTS[upstream].read_whole(body)
-    except ValueError:
+        if sign.fault is None and client != upstream:
+            raw = orjson.dumps(translate_reply(client, upstream, body, model=model, names=names, created=created))
+    except UNREADABLE:
         return Whole(raw, Usage(), False, read_error(200, raw))
     return Whole(raw, sign.usage or Usage(), sign.content and sign.fault is None, sign.fault)
