@@ -159,6 +159,8 @@ class Gateway:
     process: subprocess.Popen[bytes]
     data_dir: Path
     log_file: Path
+    started: float
+    """The time just before it was started."""
     runtime: dict[str, Any] = field(default_factory=dict)
     _store: Store | None = None
 
@@ -206,6 +208,7 @@ class Gateway:
                 store.close()
         command = command or mitmproxy_command(tool, folder, options or {})
         log_file = folder / "gateway.log"
+        started = time.time()
         with log_file.open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -215,7 +218,7 @@ class Gateway:
                 cwd=folder,
                 env=clean_environ(data_dir, environ or {}),
             )
-        gateway = cls(process, data_dir, log_file)
+        gateway = cls(process, data_dir, log_file, started)
         try:
             until(f"the gateway answers; its log:\n{gateway.log()}", gateway._answers)
             yield gateway
@@ -245,9 +248,8 @@ class Gateway:
             raise AssertionError(f"the gateway ended with {self.process.returncode}:\n{self.log()}")
         try:
             self.runtime = json.loads((self.data_dir / "runtime.json").read_text(encoding="utf-8"))
-            # A file that an earlier, killed gateway left behind speaks of another process.
-            if self.runtime["pid"] != self.process.pid:
-                return False
+            if self.runtime["started_at"] < self.started:
+                return False  # an earlier gateway, which was killed, left this behind
             return httpx.head(f"{self.url}/api/hello", timeout=1, trust_env=False).status_code == 200
         except (FileNotFoundError, ValueError, httpx.TransportError):
             return False
