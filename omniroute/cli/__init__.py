@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "provider": ("provider", "Accounts at providers."),
     "route": ("route", "Where a request would go, and why."),
+    "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
     "status": ("status", "Say whether the gateway runs, where, and what it has."),
     "usage": ("usage", "Requests, tokens and cost."),
 }

@@ -69,7 +69,9 @@ def _cells(row: UsageSum) -> tuple[object, ...]:
     )
 
 
-def _money(row: UsageSum) -> str:
+def _money(row: UsageSum) -> str | None:
+    if not row.cost and not row.input and not row.output:
+        return None  # nothing was used
     if not row.unknown_cost:
         return f"${row.cost:.4f}"
     return f"${row.cost:.4f} and {row.unknown_cost} unknown" if row.cost else "unknown"

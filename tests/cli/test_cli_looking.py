@@ -117,6 +117,7 @@ def test_an_unknown_cost_is_never_nothing(ctl: Ctl, as_json, used) -> None:
     assert rows["openai"]["cost"] == 1.0
     shown = ctl("usage").stdout
     assert "$1.0000 and 1 unknown" in shown
+    assert "$0" not in shown
     assert "nobody answered" in shown
     assert "no key" in ctl("usage", "--by", "key").stdout
 
