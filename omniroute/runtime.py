@@ -53,6 +53,9 @@ class Runtime:
         self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
         self.prices_known = asyncio.Event()
         """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
+        self.announced = asyncio.Event()
+        """Set when the gateway answers; from then on `address` is where."""
+        self.address = ""
         self.store: Store | None = None
         self.writer: Writer | None = None
         self._filter = RedactingFilter(lambda: self.credentials.values())
@@ -105,8 +108,13 @@ class Runtime:
         self.config, self.credentials = config, credentials
         log.info("configuration revision %s is in force", config.revision)
 
-    def announce(self, *, host: str, port: int, web_url: str | None) -> None:
-        """Tell other processes of this data directory where the gateway is. Blocking: call it in a thread."""
+    async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
+        """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        await asyncio.to_thread(self._note_down, host, port, web_url)
+        self.announced.set()
+
+    def _note_down(self, host: str, port: int, web_url: str | None) -> None:
         assert self.store
         path = self.store.data_dir / "runtime.json"
         text = json.dumps(

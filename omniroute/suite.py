@@ -11,9 +11,9 @@ from omniroute.addons.views import Views
 from omniroute.runtime import Runtime
 
 
-def build() -> list[object]:
+def build(runtime: Runtime | None = None) -> list[object]:
     """Make a fresh suite; called anew each time mitmproxy reloads the script."""
-    runtime = Runtime()
+    runtime = runtime or Runtime()
     return [
         Lifecycle(runtime),  # options in; opens and closes what is shared
         Attach(runtime),  # puts our HTTP layer on the port

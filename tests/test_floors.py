@@ -16,8 +16,10 @@ FLOORS = [
     {"store", "upstream", "proxy"},
     {"exchange", "runtime"},
     {"panel", "demo"},
-    {"addons", "cli"},
+    {"addons"},
     {"suite"},
+    {"serving"},
+    {"cli"},
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 PURE = {"dialects", "catalog", "routing"}

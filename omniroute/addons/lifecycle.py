@@ -12,7 +12,7 @@ from mitmproxy.addonmanager import Loader
 
 from omniroute.proxy.attempt import Deadlines
 from omniroute.runtime import Limits, Runtime
-from omniroute.settings import SettingsError, read
+from omniroute.settings import SettingsError, is_loopback, read
 from omniroute.store.files import StoreError
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Lifecycle:
             settings = read(os.environ)
         except SettingsError as error:
             raise exceptions.OptionsError(str(error)) from error
+        host = options.listen_host or "127.0.0.1"
         self.runtime.limits = Limits(
             deadlines=Deadlines(
                 connect=_seconds("omniroute_connect_timeout"),
@@ -63,7 +64,7 @@ class Lifecycle:
                 idle=_seconds("omniroute_idle_timeout"),
             ),
             max_body=options.omniroute_max_body,
-            require_key=options.omniroute_require_api_key or settings.require_api_key,
+            require_key=options.omniroute_require_api_key or settings.requires_key or not is_loopback(host),
             stream_usage=options.omniroute_stream_usage,
         )
         self._settings = settings
@@ -76,8 +77,11 @@ class Lifecycle:
         changes["tcp_timeout"] = max(ctx.options.tcp_timeout, int(max(longest.first_content, longest.idle)) + 60)
         try:
             if list(ctx.options.mode) == ["regular"]:
-                check_port(self._settings.host, self._settings.port)
-                changes["mode"] = [f"reverse:{NOWHERE}@{self._settings.host}:{self._settings.port}"]
+                changes["mode"] = [f"reverse:{NOWHERE}"]
+                if ctx.options.listen_port is None:
+                    host = ctx.options.listen_host or self._settings.host
+                    check_port(host, self._settings.port)
+                    changes |= {"listen_host": host, "listen_port": self._settings.port}
             self.runtime.open(data_dir)
         except (StoreError, OSError) as error:
             log.error("%s", error)  # mitmproxy ends a start that has logged an error
@@ -100,10 +104,8 @@ class Lifecycle:
         host, port = found[0][0], found[0][1]
         if host in ("", "0.0.0.0", "::"):
             host = "127.0.0.1"  # everywhere includes here
-        await asyncio.to_thread(
-            self.runtime.announce, host=host, port=port, web_url=getattr(ctx.master, "web_url", None)
-        )
-        log.info("omniroute serves http://%s:%s", host, port)
+        await self.runtime.announce(host=host, port=port, web_url=getattr(ctx.master, "web_url", None))
+        log.info("omniroute serves %s", self.runtime.address)
 
     def done(self) -> None:
         logging.getLogger().removeHandler(self._hint)

@@ -1,0 +1,123 @@
+"""`omniroute-ctl serve`: the gateway itself."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from omniroute.cli.base import Command, State
+
+if TYPE_CHECKING:
+    from omniroute.runtime import Runtime
+
+PORT = click.IntRange(0, 65535)
+
+
+@click.command(cls=Command)
+@click.option("--port", type=PORT, help="Port of the endpoint; else $PORT, else 20128. 0 takes a free one.")
+@click.option("--host", help="Address to listen on; else $HOSTNAME, else 127.0.0.1. Any other needs keys.")
+@click.option("--web-port", type=PORT, help="Port of mitmweb; else $OMNIROUTE_WEB_PORT, else 8081. 0 takes a free one.")
+@click.option("--headless", is_flag=True, help="Without mitmweb: less memory, more requests a second.")
+@click.option("--demo", is_flag=True, help="Bring two pretend providers, one that fails half of the time.")
+@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Set an option of mitmproxy or omniroute_….")
+@click.pass_obj
+def serve(
+    state: State,
+    port: int | None,
+    host: str | None,
+    web_port: int | None,
+    headless: bool,
+    demo: bool,
+    sets: tuple[str, ...],
+) -> None:
+    """Start the gateway, and mitmweb to watch it, until Ctrl-C."""
+    import os  # what a help text does not need is not loaded for it
+
+    from mitmproxy.exceptions import OptionsError
+
+    from omniroute import settings
+    from omniroute.addons.lifecycle import check_port
+    from omniroute.serving.run import Plan, run
+    from omniroute.store.database import Store
+
+    read = settings.read(os.environ | {"DATA_DIR": str(state.data_dir)})
+    plan = Plan(
+        data_dir=state.data_dir.expanduser().absolute(),
+        host=_address(host) if host else read.host,
+        port=read.port if port is None else port,
+        web_port=read.web_port if web_port is None else web_port,
+        headless=headless,
+        demo=demo,
+        options=dict(_named(text) for text in sets),
+    )
+    Store(plan.data_dir).close()  # its refusals are better said before anything has started
+    try:
+        check_port(plan.host, plan.port)
+        if not headless:
+            plan = replace(plan, web_port=plan.web_port or _free_port())
+            check_port("127.0.0.1", plan.web_port)
+        run(plan, lambda runtime: _greet(runtime, plan.data_dir, state.as_json, demo))
+    except (OSError, OptionsError, KeyError) as error:
+        raise click.ClickException(str(error.args[0] if error.args else error)) from error
+
+
+def _address(host: str) -> str:
+    import ipaddress
+
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise click.BadParameter(f"{host!r} is no IP address", param_hint="--host") from None
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+    return name, value
+
+
+def _greet(runtime: "Runtime", data_dir: Path, as_json: bool, demo: bool) -> None:
+    from mitmproxy import ctx
+
+    panel = getattr(ctx.master, "web_url", None)
+    if as_json:
+        click.echo(json.dumps({"endpoint": runtime.address, "panel": panel, "data_dir": str(data_dir)}))
+        return
+    lines = [("Endpoint", f"{runtime.address}/v1"), ("Panel", panel or "none (headless)"), ("Data", str(data_dir))]
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("[bold]OmniRoute is ready.[/bold] Ctrl-C ends it.")
+    for name, value in lines:
+        console.print(f"  {name:<9} {escape(value)}")
+    console.print()
+    console.print("Next, in another terminal:")
+    console.print(f"  {escape(_next(runtime, demo))}")
+
+
+def _next(runtime: "Runtime", demo: bool) -> str:
+    ask = (
+        f"curl {runtime.address}/v1/chat/completions -H 'content-type: application/json' "
+        '-d \'{"model": "MODEL", "messages": [{"role": "user", "content": "Say hello."}]}\''
+    )
+    if demo:
+        return ask.replace("MODEL", "demo")
+    config = runtime.config
+    if config.combos:
+        return ask.replace("MODEL", next(iter(config.combos)))
+    if config.accounts or config.nodes:
+        return "omniroute-ctl provider list"
+    return "omniroute-ctl provider add openai    (or anthropic, groq, …: `omniroute-ctl provider list --all`)"
