@@ -7,9 +7,13 @@ from omniroute.dialects.openai.errors import fault_body
 
 
 def write_fault(fault: Fault) -> bytes:
-    """Write the error event, which SDKs raise, and the failed reply, which Codex waits for."""
+    """Write the error event and the failed reply, which Codex waits for.
+
+    The event says the error twice: the format has it at the top, the official SDK only raises what is below
+    `error`.
+    """
     error = fault_body(fault)
-    event = error | {"type": "error", "sequence_number": 0}
+    event = error | {"type": "error", "sequence_number": 0, "error": error}
     response = {
         "id": "",
         "object": "response",
