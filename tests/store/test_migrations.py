@@ -113,6 +113,20 @@ def test_a_step_that_fails_is_undone_and_the_copy_stays(store: Store, data_dir: 
     assert len(backups(data_dir)) == 1
 
 
+def test_no_one_else_can_write_from_before_the_copy_until_the_step_is_done(store: Store) -> None:
+    said: list[str] = []
+
+    def step(db: SqliteDatabase) -> None:
+        with closing(sqlite3.connect(store.path, timeout=0, isolation_level=None)) as other:
+            try:
+                other.execute("begin immediate")
+            except sqlite3.OperationalError as exc:
+                said.append(str(exc))
+
+    migrate(store.db, store.path, clock=store.clock, migrations=[*MIGRATIONS, step])
+    assert said == ["database is locked"]
+
+
 def test_without_a_copy_nothing_is_migrated(store: Store, data_dir: Path) -> None:
     (data_dir / "backups").write_text("in the way", encoding="utf-8")
     with pytest.raises(StoreError, match=r"the backup .* before a migration failed \(.*\); nothing was migrated"):
