@@ -86,7 +86,7 @@ class Runtime:
 
     def _load(self) -> None:
         assert self.store
-        self.config, self.credentials = snapshot.load(self.store), snapshot.credentials(self.store)
+        self.config, self.credentials = _read(self.store)
 
     def _watch(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         """Bring in what `omniroute-ctl` changes. Requests in flight keep the snapshot they began with."""
@@ -95,7 +95,7 @@ class Runtime:
             try:
                 if (revision := store.revision()) == seen:
                     continue
-                config, credentials = snapshot.load(store), snapshot.credentials(store)
+                config, credentials = _read(store)
             except Exception:
                 log.exception("the configuration could not be read; the one in force stays")
                 self._closing.wait(1.0)
@@ -160,6 +160,11 @@ class Runtime:
         for handler in logging.getLogger().handlers:
             handler.removeFilter(self._filter)
         self.store, self.writer, self._watcher, self._note = None, None, None, None
+
+
+def _read(store: Store) -> tuple[Config, dict[str, str]]:
+    with store.view():
+        return snapshot.load(store), snapshot.credentials(store)
 
 
 def _is_ours(note: Path) -> bool:

@@ -1,8 +1,10 @@
 """Plans, and writes each attempt into the flow: mitmproxy then shows the request that the upstream gets."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 import orjson
@@ -32,6 +34,14 @@ NOT_PASSED_BACK = frozenset(
     b"connection keep-alive proxy-authenticate set-cookie trailer transfer-encoding upgrade content-length "
     b"content-encoding alt-svc strict-transport-security".split()
 )
+
+
+class Told(TypedDict):
+    """What a translated reply needs to know of its request."""
+
+    model: str
+    names: Mapping[str, str]
+    created: int
 
 
 class Dispatch:
@@ -111,13 +121,13 @@ class Dispatch:
 
         prepared = await asyncio.to_thread(say) if len(exchange.raw) > BIG else say()
         api_key = self.runtime.credentials.get(target.account.id)
-        names = (exchange.dialect, target.dialect)
-        stream = hub.Stream(*names, model=exchange.model, hides_usage=prepared.hides_usage) if exchange.stream else None
+        ways = (exchange.dialect, target.dialect)
+        told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at)}
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=limits.deadlines,
-            stream=stream,
-            read_whole=lambda raw: hub.read_whole(*names, raw, model=exchange.model),
+            stream=hub.Stream(*ways, hides_usage=prepared.hides_usage, **told) if exchange.stream else None,
+            read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
         )
         exchange.asked.append(Asked(target, attempt, prepared.dropped))

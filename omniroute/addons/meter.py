@@ -68,7 +68,7 @@ def _row(exchange: Exchange, status: int, now: float) -> usage.UsageRow:
         account_name=asked.target.account.name if asked else None,
         provider=asked.target.provider.id if asked else None,
         model_asked=exchange.model,
-        model_served=served.target.model if served else None,
+        model_served=served.target.name if served else None,
         combo=exchange.plan.combo if exchange.plan else None,
         client_dialect=exchange.dialect,
         upstream_dialect=asked.target.dialect if asked else None,
