@@ -12,29 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from omniroute import settings
-from omniroute.catalog.provider import DialectName
 from omniroute.redact import redact
 
 if TYPE_CHECKING:
     from omniroute.store.database import Store
 
 
-DIALECTS: dict[str, DialectName] = {
-    "openai": "openai",
-    "responses": "responses",
-    "claude": "claude",
-    "gemini": "gemini",
-    "openai-chat": "openai",
-    "openai-responses": "responses",
-    "anthropic": "claude",
-}
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def dialect(value: str) -> DialectName:
-    """Read an option: a dialect, by its name or by a name that other tools give it."""
-    if value.lower() not in DIALECTS:
-        raise click.BadParameter(f"there is no dialect {value!r}: say openai, responses, claude or gemini")
-    return DIALECTS[value.lower()]
+def clean(text: str) -> str:
+    """Take out what would steer the terminal: names and answers come from elsewhere."""
+    return CONTROL.sub("", text)
 
 
 @dataclass(slots=True)
@@ -92,23 +81,6 @@ def shared_debug() -> click.Option:
         callback=_set("debug"),
         help="Show the traceback of an unexpected error; so does OMNIROUTE_DEBUG=1.",
     )
-
-
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def clean(text: str) -> str:
-    """Take out what would steer the terminal: names and answers come from elsewhere."""
-    return CONTROL.sub("", text)
-
-
-timeout_option = click.option(
-    "--timeout",
-    type=click.FloatRange(0.1, 600),
-    default=10.0,
-    show_default=True,
-    help="Seconds that a provider has for its answer.",
-)
 
 
 class Command(click.Command):

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from omniroute.cli.base import Group, State, timeout_option
+from omniroute.cli.base import Group, State
+from omniroute.cli.options import timeout_option
 from omniroute.cli.output import fields, note, say, show_json, table
 from omniroute.errors import Exhausted
 from omniroute.routing.config import Combo

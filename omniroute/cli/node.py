@@ -3,8 +3,8 @@
 import click
 
 from omniroute.catalog.provider import DialectName, Provider
-from omniroute.catalog.urls import check_base_url
-from omniroute.cli.base import Group, State, dialect
+from omniroute.cli.base import Group, State
+from omniroute.cli.options import base_url, dialect
 from omniroute.cli.output import say, show_json, table
 from omniroute.store import nodes, snapshot
 
@@ -21,15 +21,11 @@ def as_json(shown: Provider) -> dict[str, object]:
 @node.command()
 @click.argument("prefix")
 @click.option("--dialect", type=dialect, required=True, help="openai, responses, claude or gemini.")
-@click.option("--base-url", required=True, metavar="URL", help="Such as http://127.0.0.1:11434/v1.")
+@click.option("--base-url", type=base_url, required=True, metavar="URL", help="Such as http://127.0.0.1:11434/v1.")
 @click.option("--name", help="What to call it; else its prefix.")
 @click.pass_obj
 def add(state: State, prefix: str, dialect: DialectName, base_url: str, name: str | None) -> None:
     """Add a server: its models are then called PREFIX/model."""
-    try:
-        base_url = check_base_url(base_url)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--base-url") from error
     with state.store() as store:
         added = nodes.add(store, prefix, dialect, base_url, name)
     if state.as_json:

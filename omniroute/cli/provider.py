@@ -1,19 +1,17 @@
 """`omniroute-ctl provider …`: accounts at providers."""
 
-import sys
 from dataclasses import asdict
 
 import click
 
-from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, find
-from omniroute.catalog.urls import check_base_url
 from omniroute.cli.affected import combos_using, tell_combos
-from omniroute.cli.base import Group, State, timeout_option
+from omniroute.cli.base import Group, State
+from omniroute.cli.credential import known_provider, read_key
+from omniroute.cli.options import base_url, timeout_option
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
 from omniroute.routing.config import Account, Config
 from omniroute.routing.names import Names
-from omniroute.routing.near import near
 from omniroute.store import accounts, snapshot
 from omniroute.store.database import Store
 
@@ -87,7 +85,7 @@ def _list_all(state: State, config: Config) -> None:
 @click.option(
     "--priority", type=click.IntRange(1, 100), default=1, show_default=True, help="The lowest is asked first."
 )
-@click.option("--base-url", metavar="URL", help="Stands for the provider's own.")
+@click.option("--base-url", type=base_url, metavar="URL", help="Stands for the provider's own.")
 @click.pass_obj
 def add(
     state: State,
@@ -102,48 +100,15 @@ def add(
 
     PROVIDER is its id or prefix, or a node's prefix: `omniroute-ctl provider list --all` shows them.
     """
-    if base_url is not None:
-        try:
-            base_url = check_base_url(base_url)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--base-url") from error
     with state.store() as store:
-        known = _known(provider, snapshot.load(store))
-        key = _read_key(known, api_key, api_key_stdin)
+        known = known_provider(provider, snapshot.load(store))
+        key = read_key(known, api_key, api_key_stdin)
         added = accounts.add(store, known.id, api_key=key, name=name, priority=priority, base_url=base_url)
     if state.as_json:
         show_json(as_json(added, key))
         return
     say(f"Added the {known.name} account {added.name!r} ({added.id}).")
     say(f"See whether it works: omniroute-ctl provider test {added.id}")
-
-
-def _known(name: str, config: Config) -> Provider:
-    if found := find(name, config.nodes):
-        return found
-    like = near(name, [word for each in (*config.nodes, *PROVIDERS) for word in (each.id, each.prefix)])
-    hint = f"did you mean {' or '.join(like)}?" if like else "`omniroute-ctl provider list --all` shows them"
-    raise click.ClickException(f"there is no provider {name!r}: {hint}")
-
-
-def on_terminal() -> bool:
-    return sys.stdin.isatty()
-
-
-def _read_key(known: Provider, given: str | None, from_stdin: bool) -> str | None:
-    if given is not None and from_stdin:
-        raise click.UsageError("--api-key and --api-key-stdin exclude each other")
-    if from_stdin:
-        given = sys.stdin.read()
-    elif given is None and known.auth != "none" and on_terminal():
-        given = click.prompt(f"API key of {known.name}", hide_input=True, err=True, default="", show_default=False)
-    elif given is None:
-        if known.node or known.auth == "none":
-            return None
-        raise click.UsageError("no key: give it with --api-key or --api-key-stdin")
-    if not given.strip() and not known.node:
-        raise click.UsageError("the key is empty")
-    return given.strip() or None
 
 
 @provider.command()
@@ -189,7 +154,7 @@ def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> Non
     with state.store() as store:
         account = _account_or_node(store, ref)
         config, credentials = snapshot.load(store), snapshot.credentials(store)
-    known = _known(account.provider, config)
+    known = known_provider(account.provider, config)
     if model is not None:
         model = model.removeprefix(f"{known.prefix}/").removeprefix(f"{known.id}/")
     result = test_account(account, known, credentials.get(account.id), model, timeout)

@@ -3,7 +3,8 @@
 import click
 
 from omniroute.catalog.provider import DialectName
-from omniroute.cli.base import Group, State, dialect
+from omniroute.cli.base import Group, State
+from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
 from omniroute.routing.config import Config, Key
 from omniroute.routing.near import near

@@ -58,7 +58,7 @@ def test_of_a_short_key_nothing_is_shown(as_json) -> None:
 
 
 def test_on_a_terminal_the_key_is_asked_for_unseen(ctl: Ctl, as_json, monkeypatch) -> None:
-    monkeypatch.setattr("omniroute.cli.provider.on_terminal", lambda: True)
+    monkeypatch.setattr("omniroute.cli.credential.on_terminal", lambda: True)
     result = ctl("provider", "add", "openai", input=f"{SECRET}\n")
     assert SECRET not in result.output
     assert as_json("provider", "list")[0]["key"] == "•••• cdef"
