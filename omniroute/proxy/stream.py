@@ -25,7 +25,12 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseEndOfMessage,
     ResponseProtocolError,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
+from mitmproxy.proxy.layers.http._hooks import (
+    HttpErrorHook,
+    HttpRequestHeadersHook,
+    HttpResponseHeadersHook,
+    HttpResponseHook,
+)
 
 from omniroute.errors import GatewayError, TooLarge
 from omniroute.proxy.attempt import Attempt, NextAttemptHook
@@ -232,10 +237,18 @@ class RoutedStream(Replying):
                 yield from self._failed(of_protocol_error(event, attempt, stale=stale))
 
     def _client_gone(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
-        if self._attempt and not self._attempt.failure and self.server_state != self.state_done:
-            self._attempt.failure = Failure("client_gone", "the client left")
+        attempt, told = self._attempt, False
+        if attempt and not attempt.failure and self.server_state != self.state_done:
+            # SDKs close the connection at the end mark, while the upstream has yet to end its body.
+            told = self.server_state == self.state_streaming and attempt.stream is not None and attempt.stream.done
+            attempt.failure = None if told else Failure("client_gone", "the client left")
         yield from self._give_up()
-        if self.server_state not in (self.state_done, self.state_errored):
+        if told:
+            assert self.flow.response
+            self.flow.response.data.content = bytes(self.response_body_buf)
+            self.flow.response.timestamp_end = time.time()
+            yield HttpResponseHook(self.flow)
+        elif self.server_state not in (self.state_done, self.state_errored):
             self.flow.error = flow.Error(event.message)
             yield HttpErrorHook(self.flow)
         yield from self._done()
