@@ -1,5 +1,6 @@
 """Real processes for the whole tests: `upstream` (also over TLS and HTTP/2) and `gateway`."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,3 +54,13 @@ def gateway(tmp_path: Path) -> Iterator[StartGateway]:
             return stack.enter_context(Gateway.start(folder, **how))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def no_proxies() -> Iterator[None]:
+    """Take the proxies of this machine out of the way of clients that read the environment, as SDKs do."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.upper().endswith("_PROXY"):
+                patch.delenv(name)
+        yield
