@@ -11,6 +11,7 @@ from mitmproxy import http
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from omniroute.addons.guard import guard
+from omniroute.catalog.provider import DialectName
 from omniroute.errors import BadRequest, GatewayError, TooLarge, UpgradeRequired
 from omniroute.exchange import Exchange
 from omniroute.proxy.attempt import BIG
@@ -88,7 +89,7 @@ class Intake:
             exchange.dialect = "responses"
             raise UpgradeRequired("no WebSocket here: POST the request to /v1/responses")
         claimed = claim(flow.request.method, exchange.path)
-        exchange.dialect = claimed.dialect
+        exchange.dialect = claimed.dialect if claimed.kind == "chat" else _sdk(flow.request, exchange, claimed.dialect)
         exchange.claimed = claimed
         if claimed.kind == "chat":
             await self._read(flow, exchange, claimed)
@@ -126,6 +127,13 @@ def _without_key(query: str) -> tuple[str, tuple[str, ...]]:
 
 def _ends_here(name: bytes) -> bool:
     return name in CREDENTIALS or name in HOP or name.startswith(HOP_PREFIXES)
+
+
+def _sdk(request: http.Request, exchange: Exchange, dialect: DialectName) -> DialectName:
+    """Tell who lists models: three SDKs ask one path, and all but OpenAI's name their own in a header."""
+    if dialect == "gemini" or exchange.google:
+        return "gemini"
+    return "claude" if "anthropic-version" in request.headers else dialect
 
 
 def _wants_websocket(request: http.Request) -> bool:

@@ -9,6 +9,7 @@ from mitmproxy import http
 from omniroute.addons.answers import json_answer
 from omniroute.addons.guard import guard
 from omniroute.catalog.models import known_models
+from omniroute.catalog.provider import DialectName
 from omniroute.errors import NotFound
 from omniroute.exchange import Exchange
 from omniroute.routing.allow import allowed
@@ -55,14 +56,14 @@ class Listing:
                 flow.response = http.Response.make(200, b"", {"content-type": "text/plain"})
             case "models":
                 models = await self._models(exchange)
-                flow.response = json_answer(200, _all(_shape(flow, exchange), models))
+                flow.response = json_answer(200, _all(exchange.dialect, models))
             case "model":
                 models = await self._models(exchange)
                 wanted = (exchange.claimed.model or "").removeprefix("models/")
                 found = next((model for model in models if model.id == wanted), None)
                 if found is None:
                     raise NotFound(f"there is no model {wanted[:200]!r} here; GET /v1/models lists them")
-                flow.response = json_answer(200, _one(_shape(flow, exchange), found))
+                flow.response = json_answer(200, _one(exchange.dialect, found))
             case "chat":
                 pass
 
@@ -72,15 +73,8 @@ class Listing:
         return [model for model in models if not allow or allowed(allow, model.id)]
 
 
-def _shape(flow: http.HTTPFlow, exchange: Exchange) -> str:
-    """Three SDKs ask one path; their headers tell which: all but OpenAI's name their own."""
-    if exchange.dialect == "gemini" or exchange.google:
-        return "gemini"
-    return "claude" if "anthropic-version" in flow.request.headers else "openai"
-
-
-def _one(shape: str, model: Listed) -> dict[str, Any]:
-    match shape:
+def _one(dialect: DialectName, model: Listed) -> dict[str, Any]:
+    match dialect:
         case "claude":
             return {
                 "type": "model",
@@ -109,9 +103,9 @@ def _one(shape: str, model: Listed) -> dict[str, Any]:
             }
 
 
-def _all(shape: str, models: list[Listed]) -> dict[str, Any]:
-    data = [_one(shape, model) for model in models]
-    match shape:
+def _all(dialect: DialectName, models: list[Listed]) -> dict[str, Any]:
+    data = [_one(dialect, model) for model in models]
+    match dialect:
         case "claude":
             ends = (
                 {"first_id": models[0].id, "last_id": models[-1].id} if models else {"first_id": None, "last_id": None}
