@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import textwrap
 from collections import deque
 from itertools import zip_longest
 from weakref import WeakKeyDictionary, ref
@@ -13,7 +12,8 @@ from omniroute.exchange import Exchange
 from omniroute.runtime import Runtime
 
 MARK = ":leftwards_arrow_with_hook:"
-COLUMN = 76
+COLUMN = 48
+"""Characters: two columns fit beside mitmweb's list."""
 SHOWN = 200_000
 """Characters of one side: more than a person reads, less than what would hold up the event loop for long."""
 
@@ -60,7 +60,8 @@ class Views:
         if exchange is None or not exchange.claimed or exchange.claimed.kind != "chat":
             return
         flow.comment = comment(exchange)
-        if exchange.failures() and not flow.marked:
+        fell_back = any(failed.failure.kind != "client_gone" for failed in exchange.failures())
+        if fell_back and not flow.marked:
             flow.marked = MARK
         flow.metadata["omniroute"] = {
             "id": exchange.id,
@@ -134,16 +135,15 @@ class SideBySide(contentviews.Contentview):
 
 
 def _beside(left_name: str, left: bytes, right_name: str, right: bytes) -> str:
-    rows = zip_longest(_lines(left), _lines(right), fillvalue="")
-    head = f"{left_name:<{COLUMN}} │ {right_name}\n{'─' * COLUMN}─┼─{'─' * COLUMN}"
-    return "\n".join([head, *(f"{a:<{COLUMN}} {'│' if a == b else '┃'} {b}" for a, b in rows)])
+    ours, theirs = _lines(left), _lines(right)
+    width = max(map(len, [left_name, *ours]))
+    head = f"{left_name:<{width}} │ {right_name}\n{'─' * width}─┼─{'─' * max(map(len, [right_name, *theirs]))}"
+    rows = zip_longest(ours, theirs, fillvalue="")
+    return "\n".join([head, *(f"{a:<{width}} {'│' if a == b else '┃'} {b}" for a, b in rows)])
 
 
 def _lines(body: bytes) -> list[str]:
     text = body[:SHOWN].decode("utf-8", "replace")
     with contextlib.suppress(ValueError):  # a stream, or cut: shown as it is
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    wrapped = [
-        textwrap.wrap(line, COLUMN, drop_whitespace=False, subsequent_indent="  ") or [""] for line in text.splitlines()
-    ]
-    return [line for lines in wrapped for line in lines]
+    return [line[start : start + COLUMN] for line in text.splitlines() for start in range(0, len(line) or 1, COLUMN)]

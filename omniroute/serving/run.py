@@ -19,6 +19,9 @@ from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.suite import build
 
+COLUMNS = ["icon", "path", "comment", "status", "size", "time"]
+"""Of mitmweb's list: the comment says where a request went, which the path alone does not."""
+
 log = logging.getLogger(__name__)
 
 
@@ -72,7 +75,7 @@ def _settings(plan: Plan) -> dict[str, object]:
         "termlog_verbosity": "warn",
     }
     if not plan.headless:
-        said |= {"web_port": plan.web_port, "web_open_browser": False}
+        said |= {"web_port": plan.web_port, "web_open_browser": False, "web_columns": COLUMNS}
     return said
 
 
