@@ -1,15 +1,15 @@
 """mitmproxy's HTTP layer with attempts in it.
 
 This package is the only seam into mitmproxy's internals. What it relies on, and what a new mitmproxy
-release is checked for: `HttpLayer.make_stream`, `.streams`, `.connections`, `.command_sources` and
-`.waiting_for_establishment`; `HttpStream.make_server_connection`, `.check_body_size`, `.send_response`,
-`.check_killed` and its two state attributes.
+release is checked for: `HttpLayer.make_stream`, `.get_connection`, `.register_connection`, `.streams`,
+`.connections`, `.command_sources` and `.waiting_for_establishment`; `HttpStream.make_server_connection`,
+`.check_body_size`, `.send_response`, `.check_killed` and its two state attributes.
 """
 
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, RegisterHttpConnection
 
 from omniroute.proxy.attempt import Desk
 from omniroute.proxy.dial import Dial, Late
@@ -62,12 +62,17 @@ class RoutedLayer(HttpLayer):
                 self._alarm = None
                 yield from self._ring()
             return
+        if isinstance(event, events.ConnectionEvent) and not self._knows(event.connection):
+            return
         yield from super()._handle_event(event)
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             self.warm.discard(event.connection)
             if event.connection.state is ConnectionState.CLOSED:
                 # A client that stays for weeks would collect them.
                 self.connections.pop(event.connection, None)
+
+    def _knows(self, connection: Connection) -> bool:
+        return connection in self.connections or connection is self.context.server
 
     def _ring(self) -> layer.CommandGenerator[None]:
         now = self.desk.clock()
@@ -84,12 +89,13 @@ class RoutedLayer(HttpLayer):
             yield from self.alarm(stream, max(when, now + LOOK_AGAIN))
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        """Open or reuse a connection; one that failed is never the answer to a later dial."""
-        never_open = [c for c in self.connections if isinstance(c, Server) and c.error and not c.timestamp_tcp_setup]
-        for connection in never_open:
-            if connection not in self.waiting_for_establishment:
-                self.connections.pop(connection)  # no event will ever name it again
         yield from super().get_connection(event, reuse=reuse and not (isinstance(event, Dial) and event.fresh))
+
+    def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
+        """Tell who waits how a dial went, and forget a connection that has failed: nobody can ever use it."""
+        if command.err:
+            self.connections.pop(command.connection, None)
+        yield from super().register_connection(command)
 
     def abandon(self, dial: Dial) -> layer.CommandGenerator[None]:
         """Stop waiting for a connection; close it when nobody else waits for it."""
