@@ -19,6 +19,7 @@ from mitmproxy.proxy.layers.http import HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
 
+from omniroute.dialects.ir import Fault
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
 from omniroute.proxy.failures import of_fault
 from omniroute.proxy.inflate import Inflate, inflater
@@ -33,6 +34,7 @@ MAX_PROBE = 4 * 1024 * 1024
 """Bytes that are held back while a stream has not come to its first content."""
 DRAIN = 10.0
 """Seconds for the body of an error, and for the rest of an upload that is refused."""
+BROKEN_ENCODING = "the reply's content encoding is broken"
 
 
 class Replying(HttpStream):
@@ -83,7 +85,10 @@ class Replying(HttpStream):
         except ValueError as error:
             yield from self._failed(Failure("garbage", f"the reply has {error}"))
             return
-        if not 200 <= event.response.status_code < 300:
+        if event.response.status_code < 200:
+            # mitmproxy takes it for the whole reply: on this connection the real one would answer a later request.
+            yield from self._status_failed()
+        elif event.response.status_code >= 300:
             self.server_state = self.state_draining
             yield from self._arm("error body", DRAIN)
         elif attempt.stream is None:
@@ -129,7 +134,7 @@ class Replying(HttpStream):
         if isinstance(event, ResponseData):
             piece = self._piece(event)
             if piece is None:
-                yield from self._failed(Failure("garbage", "the reply's content encoding is broken"))
+                yield from self._failed(Failure("garbage", BROKEN_ENCODING))
                 return
             attempt.raw += piece
             if len(attempt.raw) > MAX_REPLY:
@@ -188,8 +193,8 @@ class Replying(HttpStream):
         assert attempt.stream
         piece = self._piece(event)
         if piece is None:
-            # Not the dialect in any case: the stream reads it as garbage and says so.
-            piece = event.data
+            attempt.stream.fault = Fault("garbage", BROKEN_ENCODING)
+            return b""
         if (room := KEEP - len(attempt.raw)) > 0:
             attempt.raw += piece[:room]
         return attempt.stream.feed(piece)
