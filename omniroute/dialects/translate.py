@@ -10,7 +10,7 @@ from omniroute.dialects.claude import read_request as claude_requests_in
 from omniroute.dialects.claude import reply as claude_replies
 from omniroute.dialects.claude import stream as claude_streams
 from omniroute.dialects.claude import write_request as claude_requests_out
-from omniroute.dialects.dialect import NOTHING, Sign
+from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
 from omniroute.dialects.ir import Body, Event, Fault, Finish, Native, PartStart, PartStop, Reply, Request, ToolCall
 from omniroute.dialects.openai import read_request as openai_requests_in
 from omniroute.dialects.openai import reply as openai_replies
@@ -120,6 +120,16 @@ def _rename(name: str, fields: Mapping[str, str]) -> str:
     return fields.get(head, head) + dot + tail
 
 
+def _read[Wire, Form](read: Callable[[Wire], Form], wire: Wire) -> Form:
+    """Make whatever a reader stumbles over one ValueError."""
+    try:
+        return read(wire)
+    except ValueError:
+        raise
+    except UNREADABLE as exc:
+        raise ValueError(f"a field has another shape than in this dialect: {exc}") from exc
+
+
 def translate_reply(
     client: str,
     upstream: str,
@@ -130,7 +140,7 @@ def translate_reply(
     created: int = 0,
 ) -> Body:
     """Say an upstream's whole reply as the client reads it; ValueError for what is not the upstream's dialect."""
-    reply = SPOKES[upstream].read_reply(body)
+    reply = _read(SPOKES[upstream].read_reply, body)
     parts = tuple(
         replace(part, name=names.get(part.name, part.name)) if isinstance(part, ToolCall) else part
         for part in reply.parts
@@ -171,11 +181,16 @@ class Translator:
         sign = self._watch(frame)
         if sign.fault is not None:
             return b"", sign
-        return self._write(self._reader.feed(frame)), sign
+        return self._write(_read(self._reader.feed, frame)), sign
 
     def finish(self) -> bytes:
         """Take the end of the upstream's reply. Of a reply that was cut nothing more is said: `fail` is for that."""
-        return b"" if self._ended else self._write(self._reader.finish())
+        if self._ended:
+            return b""
+        try:
+            return self._write(self._reader.finish())
+        except ValueError as exc:
+            return self.fail(Fault("garbage", str(exc)))
 
     def fail(self, fault: Fault) -> bytes:
         """Close what is open and say the fault; nothing where the reply has had its end."""

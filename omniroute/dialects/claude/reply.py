@@ -93,8 +93,7 @@ def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
         case {"type": "redacted_thinking", "data": str(data)}:
             return Reasoning(sealed=data, origin="claude")
         case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
-            given = block.get("input") or {}
-            return ToolCall(call_id, name, dump(given).decode() if given else "")
+            return ToolCall(call_id, name, dump(block.get("input") or {}).decode())
         case {"type": "text" | "thinking" | "redacted_thinking" | "tool_use"}:
             raise ValueError(f"a block of type {block['type']} without what belongs to it")
         case {"type": str()}:

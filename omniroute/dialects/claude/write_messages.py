@@ -1,6 +1,7 @@
 """The conversation of an Anthropic Messages request: form -> wire."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
@@ -25,34 +26,48 @@ from omniroute.dialects.turns import mend
 from omniroute.dialects.written import Losses
 
 ID_LIMIT = 64
+PROMPTS = ("system", "developer")
 IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
 
 
-def write_turns(messages: Sequence[Message], losses: Losses, names: ToolNames) -> tuple[list[Body], list[Body]]:
-    """Give the system prompt, and the turns of user and assistant, which take each other's place."""
-    prompts = [message for message in messages if message.role in {"system", "developer"}]
-    spoken = [message for message in messages if message.role in {"user", "assistant"}]
-    if prompts and tuple(prompts) != tuple(messages[: len(prompts)]):
+def write_turns(
+    messages: Sequence[Message], losses: Losses, names: ToolNames, *, system_turns: bool
+) -> tuple[list[Body], list[Body]]:
+    """Give the system prompt, and the turns of user and assistant, which take each other's place.
+
+    With `system_turns` a prompt that follows a turn of the user stays where it stands; others join the first.
+    """
+    mended = mend(messages, partial(fit_id, limit=ID_LIMIT), losses)
+    if all(message.role in PROMPTS for message in mended):
+        # A prompt alone is no conversation here: the last one becomes what the user says.
         losses.add("messages.system_position")
-    if not spoken and prompts:
-        losses.add("messages.system_position")
-        spoken = [Message("user", prompts.pop().parts)]
-    system = [block for message in prompts for block in _blocks(message.parts, losses, names)]
-    for message in prompts:
-        losses.foreign(message.extra, "claude", "messages.")
+        mended[-1] = replace(mended[-1], role="user")
+    system: list[Body] = []
     turns: list[Body] = []
-    for message in mend(spoken, partial(fit_id, limit=ID_LIMIT), losses):
+    for place, message in enumerate(mended):
         blocks = _blocks(message.parts, losses, names)
         extra = losses.foreign(message.extra, "claude", "messages.")
-        if turns and turns[-1]["role"] == message.role:
+        role = "system" if message.role in PROMPTS else message.role
+        if role == "system" and not (turns and system_turns and _may_stand(mended, place)):
+            system += blocks
+            if turns:
+                losses.add("messages.system_position")
+        elif turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
-            turns.append({"role": message.role, "content": blocks} | extra)
+            turns.append({"role": role, "content": blocks} | extra)
     if not turns:
         raise refuse("messages", "must hold at least one message with content")
     if turns[-1]["role"] == "assistant" and (last := turns[-1]["content"][-1])["type"] == "text":
         last["text"] = last["text"].rstrip()
     return system, turns
+
+
+def _may_stand(messages: Sequence[Message], place: int) -> bool:
+    """Whether a prompt stands between what the user says and what the assistant answers."""
+    before = next((m.role for m in reversed(messages[:place]) if m.role not in PROMPTS), None)
+    after = next((m.role for m in messages[place:] if m.role not in PROMPTS), "assistant")
+    return before == "user" and after == "assistant"
 
 
 def _blocks(parts: Iterable[Part], losses: Losses, names: ToolNames) -> list[Body]:

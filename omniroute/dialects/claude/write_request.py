@@ -6,7 +6,7 @@ from typing import Any
 from omniroute.dialects.claude import models
 from omniroute.dialects.claude.write_messages import write_native, write_turns
 from omniroute.dialects.claude.write_thinking import settle_sampling, write_thinking
-from omniroute.dialects.ir import Body, Format, Native, Request, Tool
+from omniroute.dialects.ir import Body, Format, Native, Request, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.schema import as_object, close
 from omniroute.dialects.written import Losses, Written
@@ -21,7 +21,7 @@ MODES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
 def write_request(request: Request, *, max_output: int | None = None) -> Written:
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
-    system, turns = write_turns(request.messages, losses, names)
+    system, turns = write_turns(request.messages, losses, names, system_turns=models.takes_system_turns(request.model))
     body: Body = {"model": request.model, "messages": turns, "max_tokens": _limit(request, max_output, losses)}
     if system:
         body["system"] = system
@@ -74,6 +74,9 @@ def _write_tools(request: Request, body: Body, losses: Losses, names: ToolNames)
     body["tools"] = [_tool(tool, request.model, losses, names) for tool in tools]
     if choice is None and request.parallel is None:
         return
+    if choice is not None and choice.mode in {"required", "named"} and models.always_thinks(request.model):
+        losses.add("tool_choice")
+        choice = ToolChoice("auto")
     said: Body = {"type": MODES[choice.mode if choice else "auto"]}
     if choice is not None and choice.name is not None:
         said["name"] = names.fit(choice.name)

@@ -5,15 +5,19 @@ from omniroute.dialects.ir import Body, Request, Thinking
 from omniroute.dialects.written import Losses
 
 LEAST_BUDGET = 1024
+LEAST_TOP_P = 0.95
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_000, "max": 64_000}
 
 
 def write_thinking(thinking: Thinking, request: Request, body: Body, losses: Losses) -> None:
     """Say how much to think, in the way that the model's family knows and that the rest of the body allows."""
-    model = request.model
-    adaptive = models.thinks_adaptively(model)
+    adaptive = models.thinks_adaptively(request.model)
+    effort = "low" if thinking.effort == "minimal" else thinking.effort
     if thinking.mode == "off":
-        if models.thinks(model):
+        if models.always_thinks(request.model):
+            losses.add("thinking")
+            effort = effort or "low"
+        elif models.thinks_unasked(request.model):
             body["thinking"] = {"type": "disabled"}
     elif thinking.mode == "adaptive":
         body["thinking"] = {"type": "adaptive"}
@@ -22,14 +26,18 @@ def write_thinking(thinking: Thinking, request: Request, body: Body, losses: Los
     elif adaptive and not _forced(body):
         body["thinking"] = {"type": "adaptive"}
     elif not adaptive:
-        room = body["max_tokens"] * 3 // 4
-        budget = min(BUDGETS.get(thinking.effort or "", BUDGETS["medium"]), room)
-        if not models.thinks(model) or _forced(body) or _unsigned(body["messages"]) or budget < LEAST_BUDGET:
-            losses.add("thinking")
-        else:
-            body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    if thinking.effort is not None and (adaptive or thinking.mode is not None):
-        body["output_config"] = {"effort": "low" if thinking.effort == "minimal" else thinking.effort}
+        _write_budget(thinking, request.model, body, losses)
+    if effort is not None and (adaptive or thinking.mode is not None):
+        body["output_config"] = {"effort": effort}
+
+
+def _write_budget(thinking: Thinking, model: str, body: Body, losses: Losses) -> None:
+    """Give an effort as a budget; the answer needs room beside it."""
+    budget = min(BUDGETS.get(thinking.effort or "", BUDGETS["medium"]), body["max_tokens"] * 3 // 4)
+    if not models.thinks(model) or _forced(body) or _unsigned(body["messages"]) or budget < LEAST_BUDGET:
+        losses.add("thinking")
+    else:
+        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
 def _forced(body: Body) -> bool:
@@ -45,17 +53,20 @@ def _unsigned(turns: list[Body]) -> bool:
 
 
 def settle_sampling(body: Body, losses: Losses) -> None:
-    """Take out what Anthropic refuses beside thinking, and of two ways to sample the second."""
-    if body.get("thinking", {}).get("type") in {"enabled", "adaptive"}:
-        if body.get("temperature", 1) != 1:
-            losses.add("temperature")
-            del body["temperature"]
-        if "top_k" in body:
-            losses.add("top_k")
-            del body["top_k"]
-        if body.get("top_p", 1) < 0.95:
-            losses.add("top_p")
-            del body["top_p"]
-    if "temperature" in body and "top_p" in body and models.takes_one_sampling(body["model"]):
-        losses.add("top_p")
-        del body["top_p"]
+    """Take out what Anthropic refuses: most ways to sample beside thinking, and of two ways the second."""
+    model = body["model"]
+    thinking = body.get("thinking", {}).get("type") in {"enabled", "adaptive"}
+    fixed = not models.takes_sampling(model)
+    if fixed or (thinking and body.get("temperature", 1) != 1):
+        _leave_out("temperature", body, losses, neutral=1)
+    if fixed or (thinking and body.get("top_p", 1) < LEAST_TOP_P):
+        _leave_out("top_p", body, losses, neutral=1)
+    if fixed or thinking:
+        _leave_out("top_k", body, losses)
+    if "temperature" in body and models.takes_one_sampling(model):
+        _leave_out("top_p", body, losses, neutral=1)
+
+
+def _leave_out(key: str, body: Body, losses: Losses, neutral: int | None = None) -> None:
+    if key in body and body.pop(key) != neutral:
+        losses.add(key)

@@ -18,6 +18,7 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.reasoning import read_reasoning, write_reasoning
 from omniroute.dialects.openai.usage import read_usage
+from omniroute.errors import BadRequest
 
 REASONS: Mapping[str, Reason] = {
     "stop": "stop",
@@ -90,7 +91,10 @@ def read_reply(body: Body) -> Reply:
     if not isinstance(message, dict):
         raise ValueError("a choice without its message")
     reply_id = body.get("id") if isinstance(body.get("id"), str) else None
-    parts: list[Part] = [*read_reasoning(message, "message")]
+    try:
+        parts: list[Part] = [*read_reasoning(message, "message")]
+    except BadRequest as error:
+        raise ValueError(error.message) from error
     if text := _string(message.get("content")):
         notes = message.get("annotations") or []
         found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
@@ -117,7 +121,7 @@ def _call(call: Any, index: int, reply_id: str | None) -> ToolCall:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise ValueError("a tool call without the name of its function")
     call_id = _string(call.get("id")) or derive_id("call_", reply_id, index, function["name"])
-    return ToolCall(call_id, function["name"], _string(function.get("arguments")))
+    return ToolCall(call_id, function["name"], _string(function.get("arguments")) or "{}")
 
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
@@ -137,7 +141,7 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
             case Reasoning():
                 reasoning.append(part)
             case ToolCall(id=call_id, name=name, arguments=arguments):
-                function = {"name": name, "arguments": arguments or "{}"}
+                function = {"name": name, "arguments": arguments}
                 calls.append({"id": call_id, "type": "function", "function": function})
     message: Body = {"role": "assistant", "content": content or None, "refusal": refusal or reply.note or None}
     message |= write_reasoning(reasoning)
