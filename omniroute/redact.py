@@ -25,6 +25,10 @@ _SHAPES = re.compile(
 )
 
 
+_WIRE = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))""", re.DOTALL)
+"""Bytes as Python writes them."""
+
+
 def mask(secret: str) -> str:
     """Stand in for a secret; of a long one the end stays, so that a person can tell which it was."""
     return f"[hidden:{secret[-TAIL:]}]" if len(secret) >= SHORTEST_WITH_TAIL else "[hidden]"
@@ -59,6 +63,9 @@ class RedactingFilter(logging.Filter):
         except (TypeError, ValueError, KeyError):
             # Left as it is, logging would print the arguments, secrets and all, with its complaint.
             message = f"{record.msg} (the arguments do not fit)"
+        if record.levelno <= logging.DEBUG and record.name.startswith("mitmproxy."):
+            # What `proxy_debug` shows is cut where the network cut it, so a secret may be there in two halves.
+            message = _WIRE.sub("b[hidden]", message)
         record.msg, record.args = redact(message, secrets), None
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)

@@ -108,3 +108,20 @@ def test_arguments_that_do_not_fit_are_not_shown() -> None:
     record = record_of("no place for it", f"sk-{LONG}")
     RedactingFilter(lambda: []).filter(record)
     assert record.getMessage() == "no place for it (the arguments do not fit)"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("DataReceived(client, b'x: it\\'s')", "DataReceived(client, b[hidden])"),
+        ('DataReceived(client, b"it\'s") and more', "DataReceived(client, b[hidden]) and more"),
+        ("Data(b'abc', 1) and Data(b'secret-w…", "Data(b[hidden], 1) and Data(b[hidden]"),
+        ("Data(b'secret-w\\", "Data(b[hidden]"),
+        ("Request(GET host/path)", "Request(GET host/path)"),
+    ],
+)
+def test_the_wire_is_never_logged(said: str, shown: str) -> None:
+    """Half a secret looks like nothing, so bytes from the network go as a whole."""
+    record = logging.LogRecord("mitmproxy.proxy.server", logging.DEBUG, "", 0, said, None, None)
+    RedactingFilter(list).filter(record)
+    assert record.getMessage() == shown

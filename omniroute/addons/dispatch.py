@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypedDict
 from urllib.parse import SplitResult, urlsplit
 
@@ -69,7 +69,7 @@ class Dispatch:
         asked = exchange.last
         assert asked
         assert asked.attempt.failure
-        failure = asked.attempt.failure = self._understood(asked, asked.attempt.failure)
+        failure = asked.attempt.failure = _understood(asked, asked.attempt.failure)
         verdict = judge(failure)
         if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
             exchange.error = failure.message
@@ -129,21 +129,10 @@ class Dispatch:
             stream=hub.Stream(*ways, hides_usage=prepared.hides_usage, **told) if exchange.stream else None,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
+            hide=partial(_without, api_key),
         )
         exchange.asked.append(Asked(target, attempt, prepared.dropped))
         _write(flow.request, exchange, target, prepared.raw)
-
-    def _understood(self, asked: Asked, failure: Failure) -> Failure:
-        """Read what the upstream said of its error, and take out what nobody may see."""
-        secrets = [s for s in [self.runtime.credentials.get(asked.target.account.id)] if s]
-        if failure.kind == "status" and failure.status is not None:
-            fault = DIALECTS[asked.target.dialect].read_error(failure.status, failure.body)
-            failure = replace(failure, fault=fault, message=f"{failure.status} {fault.message}")
-        return replace(
-            failure,
-            message=redact(failure.message, secrets),
-            body=redact(failure.body.decode("utf-8", "replace"), secrets).encode(),
-        )
 
     @guard
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -153,7 +142,12 @@ class Dispatch:
             return
         headers = flow.response.headers
         if served := exchange.served:
-            fields = [f for f in headers.fields if f[0].lower() not in NOT_PASSED_BACK]
+            secrets = [secret.encode() for secret in served.attempt.secrets]
+            fields = [
+                (name, value)
+                for name, value in headers.fields
+                if name.lower() not in NOT_PASSED_BACK and not any(secret in value for secret in secrets)
+            ]
             headers = flow.response.headers = http.Headers(fields)
             flow.response.data.http_version = flow.request.data.http_version
             headers[PREFIX + "route"] = served.target.name
@@ -173,6 +167,26 @@ class Dispatch:
             headers[PREFIX + "attempts"] = str(len(exchange.asked))
         if exchange.overhead is not None:
             headers[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
+
+
+def _understood(asked: Asked, failure: Failure) -> Failure:
+    """Read what the upstream said of its error."""
+    if failure.kind == "status" and failure.status is not None:
+        fault = DIALECTS[asked.target.dialect].read_error(failure.status, failure.body)
+        failure = replace(failure, fault=fault, message=f"{failure.status} {fault.message}")
+    return failure
+
+
+def _without(secret: str | None, failure: Failure) -> Failure:
+    """Take out what nobody may see, before anybody can."""
+    secrets = [secret] if secret else []
+    fault = failure.fault
+    return replace(
+        failure,
+        message=redact(failure.message, secrets),
+        fault=fault and replace(fault, message=redact(fault.message, secrets)),
+        body=redact(failure.body.decode("utf-8", "replace"), secrets).encode(),
+    )
 
 
 def _unread(raw: bytes) -> hub.Whole:

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from mitmproxy import contentviews, ctx, flow, http
 
 from omniroute.exchange import Exchange
+from omniroute.redact import redact
 from omniroute.runtime import Runtime
 
 MARK = ":leftwards_arrow_with_hook:"
@@ -127,11 +128,18 @@ class SideBySide(contentviews.Contentview):
             route = exchange.last.target if exchange.last else None
             right = f"upstream ({route.dialect}, {route.name})" if route else "upstream (none was asked)"
             return _beside(f"client ({exchange.dialect})", exchange.raw, right, data if route else b"")
-        raw = bytes(exchange.last.attempt.raw) if exchange.last else b""
-        return _beside(f"client ({exchange.dialect})", data, "upstream", raw)
+        return _beside(f"client ({exchange.dialect})", data, "upstream", _upstreams_words(exchange))
 
     def _exchange(self, flow: flow.Flow | None) -> Exchange | None:
         return self._exchanges.get(flow) if isinstance(flow, http.HTTPFlow) else None
+
+
+def _upstreams_words(exchange: Exchange) -> bytes:
+    if exchange.last is None:
+        return b""
+    attempt = exchange.last.attempt
+    text = attempt.raw[:SHOWN].decode("utf-8", "replace")
+    return redact(text, attempt.secrets).encode()  # some repeat the credential in their errors
 
 
 def _beside(left_name: str, left: bytes, right_name: str, right: bytes) -> str:

@@ -46,6 +46,8 @@ class Attempt:
     read_whole: Callable[[bytes], Whole]
     last: bool
     """No target comes after this one: a whole but empty reply is better than none."""
+    hide: Callable[[Failure], Failure] = lambda failure: failure
+    """Takes the credential out of what the upstream said: some repeat it in their errors."""
 
     started: float = 0.0
     head_at: float | None = None
@@ -57,6 +59,11 @@ class Attempt:
     """The upstream's head as it came."""
     raw: bytearray = field(default_factory=bytearray, repr=False)
     """The upstream's reply, up to `KEEP` bytes of a stream."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What opens the upstream, without the word before it."""
+        return tuple(value.rpartition(" ")[2] for value in self.credential.values())
 
 
 class Desk(Protocol):

@@ -183,12 +183,11 @@ class RoutedStream(Replying):
         """End this attempt. Before content another may follow, after it the client is told in its own words."""
         attempt = self._attempt
         assert attempt
-        attempt.failure = failure
+        failure = attempt.failure = attempt.hide(failure)
         yield from self._give_up()
         if self.server_state == self.state_streaming:
             assert attempt.stream
-            fault = attempt.stream.fault or fault_of(failure)
-            yield from self._send(attempt.stream.fail(fault))
+            yield from self._send(attempt.stream.fail(fault_of(failure)))
             yield from self._finish()
             return
         self.server_state = self.state_connecting

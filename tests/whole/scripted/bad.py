@@ -130,6 +130,39 @@ async def not_http(talk: Talk, _: str) -> None:
     talk.cut()
 
 
+async def echo(talk: Talk, argument: str) -> None:
+    """Repeat in an error, and in a header, what was shown to open the door, as careless providers do."""
+    shown = _shown(talk)
+    fault = f"Incorrect API key provided: {shown}."
+    headers = {"x-echo": shown}
+    status = int(argument or 401)
+    body = json.dumps(replies.error(talk.request.dialect, status if status >= 400 else 503, fault)).encode()
+    if status >= 400 or not talk.request.stream:
+        await talk.whole(status, body, JSON, headers)
+        return
+    await talk.start(status, {"content-type": SSE, **headers})
+    await said.say(talk, [*said.frames(talk)[0], frames.fault(talk.request.dialect, 503, fault)])
+    await talk.end()
+
+
+async def echo_late(talk: Talk, _: str) -> None:
+    """Begin well, with the credential in a header, and repeat it in an error in the middle."""
+    headers = {"x-echo": _shown(talk)}
+    if not talk.request.stream:
+        await talk.whole(200, said.whole(talk), JSON, headers)
+        return
+    begin, content, _ = said.frames(talk)
+    await talk.start(200, {"content-type": SSE, **headers})
+    await said.say(talk, [*begin, *content[:3]])
+    await talk.send(frames.fault(talk.request.dialect, 503, f"the session of {_shown(talk)} has ended"))
+    await talk.end()
+
+
+def _shown(talk: Talk) -> str:
+    names = ("authorization", "x-api-key", "x-goog-api-key")
+    return " ".join(value for name, value in talk.request.headers if name.lower() in names)
+
+
 async def _never() -> None:
     await asyncio.Event().wait()
 
