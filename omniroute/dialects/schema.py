@@ -31,6 +31,16 @@ def children(schema: Schema) -> Iterator[Any]:
         yield schema.get(key)
 
 
+def _properties(schema: Schema) -> dict[str, Any]:
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _required(schema: Schema) -> set[str]:
+    found = schema.get("required")
+    return {name for name in found if isinstance(name, str)} if isinstance(found, list) else set()
+
+
 def is_strict(schema: Any, depth: int = 0) -> bool:
     """Whether OpenAI's strict mode takes it: each object closed, and each of its properties required."""
     if not isinstance(schema, dict):
@@ -40,7 +50,7 @@ def is_strict(schema: Any, depth: int = 0) -> bool:
     if schema.get("type") == "object" or "properties" in schema:
         if schema.get("additionalProperties") is not False:
             return False
-        if set(schema.get("properties") or {}) != set(schema.get("required") or []):
+        if set(_properties(schema)) != _required(schema):
             return False
     return all(is_strict(child, depth + 1) for child in children(schema))
 
@@ -51,7 +61,7 @@ def close(schema: Any, losses: Losses, where: str, depth: int = 0) -> Any:
         return schema
     closed: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in UNCHECKED or (key == "minItems" and value not in {0, 1}):
+        if key in UNCHECKED or (key == "minItems" and value not in (0, 1)):
             losses.add(where + key)
         elif key in MAPS and isinstance(value, dict):
             closed[key] = {name: close(child, losses, where, depth + 1) for name, child in value.items()}
@@ -63,7 +73,7 @@ def close(schema: Any, losses: Losses, where: str, depth: int = 0) -> Any:
         else:
             closed[key] = value
     if closed.get("type") == "object" or "properties" in closed:
-        if closed.get("additionalProperties") not in {None, False}:
+        if closed.get("additionalProperties") not in (None, False):
             losses.add(where + "additionalProperties")
         closed["additionalProperties"] = False
     return closed
@@ -76,13 +86,13 @@ def as_object(schema: Schema | None, losses: Losses) -> dict[str, Any]:
     for key, shapes in branches.items():
         losses.add(f"tools.parameters.{key}")
         shapes = [shape for shape in shapes if isinstance(shape, dict)]
-        needed = [set(shape.get("required") or []) for shape in shapes]
+        needed = [_required(shape) for shape in shapes]
         common = set.union(*needed) if key == "allOf" and needed else set.intersection(*needed) if needed else set()
         properties: dict[str, Any] = {}
         for shape in shapes:
-            properties |= shape.get("properties") or {}
-        plain["properties"] = properties | (plain.get("properties") or {})
-        plain["required"] = sorted(set(plain.get("required") or []) | common)
+            properties |= _properties(shape)
+        plain["properties"] = properties | _properties(plain)
+        plain["required"] = sorted(_required(plain) | common)
     if plain.get("type") != "object":
         plain["type"] = "object"
     plain.setdefault("properties", {})

@@ -152,7 +152,7 @@ def _part(part: Body, path: str) -> Part:
         case "image_url":
             image = required(part, "image_url", dict, path)
             url = required(image, "url", str, f"{path}.image_url")
-            if (detail := image.get("detail")) not in {None, "auto"}:
+            if (detail := optional(image, "detail", str, f"{path}.image_url")) not in {None, "auto"}:
                 extra = _extra({**extra.get("openai", {}), "detail": detail})
             if not url.startswith("data:"):
                 return Media("image", url=url, path=path, extra=extra)
