@@ -9,6 +9,9 @@ from omniroute.routing.failure import Failure, Kind
 OURS: dict[str, Kind] = {"empty": "empty", "cut": "cut", "garbage": "garbage"}
 """Faults that the dialects found themselves, and not an error that the upstream told us."""
 
+NOT_HTTP = ("Cannot parse", "unexpected server response", "HTTP/2 protocol error", "Invalid HTTP/2", "Received ")
+"""How mitmproxy's words begin for a head that cannot be read."""
+
 
 def of_dial(error: str) -> Failure:
     """Make a failure of a connection that never came to be; the words are mitmproxy's."""
@@ -32,6 +35,6 @@ def of_protocol_error(event: ResponseProtocolError, attempt: Attempt, *, stale: 
     """Make a failure of a connection that broke before the reply was whole."""
     if attempt.upstream is not None:
         return Failure("cut", "the connection broke in the middle of the reply")
-    if event.message.startswith(("Cannot parse", "unexpected server response", "HTTP/1 protocol error", "Received ")):
+    if event.message.startswith(NOT_HTTP):
         return Failure("garbage", "what came is not HTTP")
     return Failure("cut", "the connection closed before a reply came", stale=stale)
