@@ -8,11 +8,12 @@ However often an upstream fails, the client gets exactly one answer.
 """
 
 import time
+from copy import copy
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow, http
 from mitmproxy.connection import Server
-from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, GetHttpConnectionCompleted, SendHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent
@@ -171,13 +172,22 @@ class RoutedStream(Replying):
 
     def _late(self) -> layer.CommandGenerator[None]:
         if self.client_state == self.state_refused:
-            yield commands.CloseConnection(self.context.client)
+            error = ResponseProtocolError(self.stream_id, "the upload has not ended", ErrorCode.CANCEL)
+            yield SendHttp(error, self.context.client)
             yield from self._done()
         elif self.server_state == self.state_draining:
             yield from self._status_failed()
+        elif self._is_whole():
+            yield from self._give_up()
+            yield from self.server_state(ResponseEndOfMessage(self.stream_id))
         else:
             said = f"the deadline for {WAITED_FOR[self._phase]} of {self._seconds:g} s has passed"
             yield from self._failed(Failure("deadline", said, phase=self._phase))
+
+    def _is_whole(self) -> bool:
+        """Say whether the stream had come to its end before its connection broke or fell silent."""
+        reading = self.server_state in (self.state_probing, self.state_streaming)
+        return reading and self._attempt is not None and self._attempt.stream is not None and self._attempt.stream.done
 
     def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
         """End this attempt. Before content another may follow, after it the client is told in its own words."""
@@ -195,8 +205,8 @@ class RoutedStream(Replying):
         self._again = failure.stale
         yield NextAttemptHook(self.flow)
         if (yield from self.check_killed(True)):
-            yield from self._done()
-        elif self.flow.response:
+            return
+        if self.flow.response:
             yield from self._answer()
         else:
             yield from self._open()
@@ -228,10 +238,13 @@ class RoutedStream(Replying):
             attempt = self._attempt
             assert attempt
             assert self._server
-            stale = self._server in self.parent.warm and self.server_state == self.state_waiting and not self._again
+            used = self._server in self.parent.warm and not self._server.connected
+            stale = used and self.server_state == self.state_waiting and not self._again
             self._release()  # the connection is gone or of no use already
             if self.server_state == self.state_draining:
                 yield from self._status_failed()
+            elif self._is_whole():
+                yield from self.server_state(ResponseEndOfMessage(self.stream_id))
             else:
                 yield from self._failed(of_protocol_error(event, attempt, stale=stale))
 
@@ -252,6 +265,14 @@ class RoutedStream(Replying):
             yield HttpErrorHook(self.flow)
         yield from self._done()
 
+    def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+        """Look whether the client or a person has ended the flow while a hook ran; then nothing of it stays."""
+        killed = yield from super().check_killed(emit_error_hook)
+        if killed:
+            yield from self._give_up()
+            yield from self._done()
+        return killed
+
     def _answer(self) -> layer.CommandGenerator[None]:
         """Send `flow.response`, which is whole, with the hooks that mitmproxy fires for any response."""
         assert self.flow.response
@@ -260,7 +281,8 @@ class RoutedStream(Replying):
         if not (yield from self.check_killed(True)):
             refused = self.client_state == self.state_refused
             yield from self.send_response()
-            if refused:  # the request has not ended, so mitmproxy did not end the response
+            if refused and self.server_state == self.state_done:
+                # The request has not ended, so mitmproxy did not end the response.
                 yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
     def _done(self) -> layer.CommandGenerator[None]:
@@ -272,21 +294,11 @@ class RoutedStream(Replying):
 
 def _with_credential(request: http.Request, attempt: Attempt) -> http.Request:
     """Copy the head of a request and add what opens the upstream: the flow itself never holds it."""
-    headers = request.headers.copy()
+    data = copy(request.data)  # constructing one anew would check every field's type again
+    data.headers = request.headers.copy()
     for name, value in attempt.credential.items():
-        headers[name] = value
-    data = request.data
-    return http.Request(
-        data.host,
-        data.port,
-        data.method,
-        data.scheme,
-        data.authority,
-        data.path,
-        data.http_version,
-        headers,
-        None,
-        None,
-        data.timestamp_start,
-        data.timestamp_end,
-    )
+        data.headers[name] = value
+    data.content = None
+    sent = http.Request.__new__(http.Request)
+    sent.data = data
+    return sent
