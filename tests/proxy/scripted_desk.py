@@ -1,0 +1,112 @@
+"""Who decides, in these tests: a list of targets for each request, taken in their order."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from mitmproxy import http
+from mitmproxy.proxy import commands
+
+from omniroute.dialects import hub
+from omniroute.dialects.registry import DIALECTS
+from omniroute.errors import Exhausted, GatewayError
+from omniroute.proxy.attempt import Attempt, Deadlines
+
+LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
+SECRET = "upstream-secret"
+
+
+@dataclass(slots=True)
+class Told:
+    """What was decided for one request."""
+
+    flow: http.HTTPFlow
+    attempts: list[Attempt] = field(default_factory=list)
+    at: int = 0
+
+    @property
+    def failures(self) -> list[str]:
+        return [attempt.failure.label for attempt in self.attempts if attempt.failure]
+
+
+class ScriptedDesk:
+    """The `Desk` of the layer, and the addons whose hooks it fires."""
+
+    def __init__(self, hosts: Sequence[str], *, stream: bool, dialect: str = "openai", tls: bool = False) -> None:
+        self.hosts, self.stream, self.dialect, self.tls = hosts, stream, dialect, tls
+        self.max_body = 1000
+        self.clock: Callable[[], float] = lambda: 0.0
+        self.told: list[Told] = []
+        self.undecided: set[str] = set()
+        """Hooks that decide nothing."""
+        self.other: Callable[[commands.StartHook], None] = lambda hook: None
+
+    def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
+        told = self._of(flow)
+        return told.attempts[-1] if told and told.attempts else None
+
+    def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
+        body = json.dumps(DIALECTS[self.dialect].write_error(error)).encode()
+        return http.Response.make(error.status, body, {"content-type": "application/json"})
+
+    def hook(self, hook: commands.StartHook) -> None:
+        flow: Any = hook.args()[0]
+        if hook.name in self.undecided:
+            return
+        match hook.name:
+            case "request":
+                self.told.append(Told(flow))
+                self._ask(self.told[-1])
+            case "next_attempt":
+                told = self._of(flow)
+                assert told
+                failure = told.attempts[-1].failure
+                assert failure
+                told.at += not failure.stale
+                self._ask(told)
+            case "responseheaders":
+                self._head(flow)
+            case "read_reply":
+                attempt = self.attempt(flow)
+                assert attempt
+                attempt.whole = attempt.read_whole(bytes(attempt.raw))
+            case _:
+                self.other(hook)
+
+    def _of(self, flow: http.HTTPFlow) -> Told | None:
+        return next((told for told in self.told if told.flow is flow), None)
+
+    def _ask(self, told: Told) -> None:
+        if told.at >= len(self.hosts):
+            told.flow.response = self.answer(told.flow, Exhausted("every target failed"))
+            return
+        names = (self.dialect, self.dialect)
+        told.attempts.append(
+            Attempt(
+                credential={"authorization": f"Bearer {SECRET}"},
+                deadlines=LIMITS,
+                stream=hub.Stream(*names, model="m") if self.stream else None,
+                read_whole=partial(hub.read_whole, *names, model="m"),
+                last=told.at + 1 == len(self.hosts),
+            )
+        )
+        data = told.flow.request.data
+        data.host, data.port = self.hosts[told.at], 443 if self.tls else 80
+        data.scheme = b"https" if self.tls else b"http"
+        data.authority = b""
+        length = str(len(told.flow.request.raw_content or b""))
+        data.headers = http.Headers([(b"host", data.host.encode()), (b"content-length", length.encode())])
+
+    def _head(self, flow: http.HTTPFlow) -> None:
+        """Frame the reply for the client's side of the gateway."""
+        told = self._of(flow)
+        if flow.response and told and told.attempts and flow.response is told.attempts[-1].upstream:
+            flow.response.data.http_version = flow.request.data.http_version
+            headers = flow.response.headers = http.Headers()
+            headers["route"] = flow.request.host
+            if not self.stream:
+                headers["content-length"] = str(len(flow.response.raw_content or b""))
+            elif flow.request.http_version == "HTTP/1.1":
+                headers["transfer-encoding"] = "chunked"
