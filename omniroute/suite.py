@@ -2,6 +2,7 @@
 
 from omniroute.addons.access import Access
 from omniroute.addons.attach import Attach
+from omniroute.addons.body import Body
 from omniroute.addons.dispatch import Dispatch
 from omniroute.addons.intake import Intake
 from omniroute.addons.lifecycle import Lifecycle
@@ -17,8 +18,9 @@ def build(runtime: Runtime | None = None) -> list[object]:
     return [
         Lifecycle(runtime),  # options in; opens and closes what is shared
         Attach(runtime),  # puts our HTTP layer on the port
-        Intake(runtime),  # claims flows, takes the client's key out of them, reads the body
+        Intake(runtime),  # claims flows, takes the client's key out of them, reads the path
         Access(runtime),  # who is asking
+        Body(runtime),  # which model is asked
         Listing(runtime),  # what can be asked for
         Dispatch(runtime),  # plans; writes each attempt into the flow
         Meter(runtime),  # what it cost

@@ -58,10 +58,8 @@ def _from_elsewhere(origin: str) -> bool:
     """Browsers name the page's origin with every POST; a name that is not this machine's is another's."""
     if not origin:
         return False
-    host = urlsplit(origin).hostname or ""
-    if host == "localhost":
-        return False
     try:
-        return not ip_address(host).is_loopback
+        host = urlsplit(origin).hostname or ""
+        return host != "localhost" and not ip_address(host).is_loopback
     except ValueError:
         return True

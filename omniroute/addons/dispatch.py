@@ -162,6 +162,8 @@ class Dispatch:
                     headers["content-type"] = "text/event-stream; charset=utf-8"
                 if flow.request.http_version == "HTTP/1.1":
                     headers["transfer-encoding"] = "chunked"
+        elif flow.request.method == "HEAD":
+            flow.response.data.content = b""  # the head stays as it would be for GET, its content-length too
         headers[PREFIX + "request-id"] = exchange.id
         if exchange.plan:
             headers[PREFIX + "attempts"] = str(len(exchange.asked))

@@ -1,25 +1,18 @@
-"""Claims what came in on our port, takes the keys out of it, and reads its body."""
+"""Claims what came in on our port and takes the keys out of it."""
 
-import asyncio
 import secrets
-import zlib
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-import orjson
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from omniroute.addons.guard import guard
 from omniroute.catalog.provider import DialectName
-from omniroute.errors import BadRequest, GatewayError, TooLarge, UpgradeRequired
+from omniroute.errors import GatewayError, UpgradeRequired
 from omniroute.exchange import Exchange
-from omniroute.proxy.attempt import BIG
-from omniroute.proxy.inflate import inflater
-from omniroute.routing.paths import Claim, claim, dialect_of
+from omniroute.routing.paths import claim, dialect_of
 from omniroute.runtime import Runtime
 
-PIECE = 16 * 1024
 KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"proxy-authorization", b"cookie", b"api-key")
 HOP = (
@@ -77,8 +70,8 @@ class Intake:
         )
 
     @guard
-    async def request(self, flow: http.HTTPFlow) -> None:
-        """Read what is asked: by the path in which dialect, by the body for which model."""
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Read from method and path what is asked, and in which dialect."""
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response:
             return
@@ -91,17 +84,6 @@ class Intake:
         claimed = claim(flow.request.method, exchange.path)
         exchange.dialect = claimed.dialect if claimed.kind == "chat" else _sdk(flow.request, exchange, claimed.dialect)
         exchange.claimed = claimed
-        if claimed.kind == "chat":
-            await self._read(flow, exchange, claimed)
-
-    async def _read(self, flow: http.HTTPFlow, exchange: Exchange, claimed: Claim) -> None:
-        raw = flow.request.raw_content or b""
-        if encoding := flow.request.headers.get("content-encoding", ""):
-            raw = await asyncio.to_thread(_inflated, raw, encoding, self.runtime.limits.max_body)
-        body = await asyncio.to_thread(_json, raw) if len(raw) > BIG else _json(raw)
-        exchange.raw, exchange.body = raw, body
-        exchange.model = claimed.model if claimed.model is not None else _model(body)
-        exchange.stream = claimed.stream if claimed.stream is not None else _stream(body)
 
 
 def _take_keys(request: http.Request) -> tuple[str, ...]:
@@ -138,46 +120,3 @@ def _sdk(request: http.Request, exchange: Exchange, dialect: DialectName) -> Dia
 
 def _wants_websocket(request: http.Request) -> bool:
     return str(request.headers.get("upgrade", "")).lower() == "websocket"
-
-
-def _inflated(raw: bytes, encoding: str, limit: int) -> bytes:
-    """Undo the client's compression; a small body that unfolds over the limit is as large as it unfolds."""
-    out = bytearray()
-    try:
-        inflate = inflater(encoding)
-        if inflate is None:
-            return raw
-        for start in range(0, len(raw), PIECE):
-            out += inflate(raw[start : start + PIECE])
-            if len(out) > limit:
-                raise TooLarge(f"the request body unfolds over the limit of {limit} bytes (option omniroute_max_body)")
-    except (ValueError, zlib.error) as error:
-        raise BadRequest(f"the body's content-encoding {encoding!r} cannot be undone: {error}") from None
-    return bytes(out)
-
-
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(
-            f"the body is not JSON: {error}" if raw else "the body is empty: a JSON object is needed"
-        ) from None
-    if not isinstance(body, dict):
-        raise BadRequest("the body is not a JSON object")
-    return body
-
-
-def _model(body: dict[str, Any]) -> str:
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        said = "model is missing" if model is None else "model is not a text" if model else "model is empty"
-        raise BadRequest(f"{said}: name one, as in `openai/gpt-4o`", param="model")
-    return model
-
-
-def _stream(body: dict[str, Any]) -> bool:
-    stream = body.get("stream")
-    if stream is not None and not isinstance(stream, bool):
-        raise BadRequest("stream is neither true nor false", param="stream")
-    return bool(stream)

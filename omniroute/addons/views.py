@@ -86,7 +86,7 @@ def comment(exchange: Exchange) -> str:
     steps = [f"{failed.target} ({failed.account}) ✗ {failed.failure.label}" for failed in exchange.failures()]
     if (served := exchange.served) and not served.attempt.failure:
         steps.append(f"{served.target.name} ({served.target.account.name})")
-    parts.append(f"{exchange.model} → {' → '.join(steps)}" if steps else exchange.model)
+    parts.append(f"{exchange.model} → {' → '.join(steps)}" if steps else exchange.model or "no model")
     counted = exchange.usage
     if counted.input is not None or counted.output is not None:
         parts.append(f"{_number(counted.input)} in, {_number(counted.output)} out")
