@@ -134,7 +134,7 @@ class Upstream:
         names = ("method", "path", "http", "connection", "cancelled")
         return [
             Asked(
-                headers=httpx.Headers([(name, value) for name, value in entry["headers"]]),
+                headers=httpx.Headers([(n.encode("latin-1"), v.encode("latin-1")) for n, v in entry["headers"]]),
                 body=base64.b64decode(entry["body"]),
                 **{name: entry[name] for name in names},
             )
