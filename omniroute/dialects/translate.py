@@ -13,9 +13,10 @@ from omniroute.dialects.claude import write_request as claude_requests_out
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
 from omniroute.dialects.ir import Body, Event, Fault, Finish, Native, PartStart, PartStop, Reply, Request, ToolCall
 from omniroute.dialects.openai import read_request as openai_requests_in
+from omniroute.dialects.openai import read_stream as openai_streams_in
 from omniroute.dialects.openai import reply as openai_replies
-from omniroute.dialects.openai import stream as openai_streams
 from omniroute.dialects.openai import write_request as openai_requests_out
+from omniroute.dialects.openai import write_stream as openai_streams_out
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.written import Written
@@ -71,8 +72,8 @@ SPOKES = {
         openai_requests_out.write_request,
         openai_replies.read_reply,
         openai_replies.write_reply,
-        openai_streams.Reader,
-        openai_streams.Writer,
+        openai_streams_in.Reader,
+        openai_streams_out.Writer,
         {
             "parallel": "parallel_tool_calls",
             "format": "response_format",

@@ -82,6 +82,12 @@ def test_reasoning_of_other_providers_is_thinking_without_a_signature(key: str) 
     judge_reply("claude", body)
 
 
+def test_reasoning_may_be_a_part_of_the_content() -> None:
+    content = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "so"}]
+    read = read_openai(openai_reply({"content": content}))
+    assert read.parts == (Reasoning("hm"), Text("so"))
+
+
 @pytest.mark.parametrize(
     ("message", "finish", "stop"),
     [

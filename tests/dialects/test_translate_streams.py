@@ -266,6 +266,23 @@ def test_usage_that_comes_late_still_lands(end: list[bytes], usage: tuple[int, i
     assert final["delta"]["stop_reason"] == "end_turn"
 
 
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"reasoning_content": "h"}, {"reasoning_content": "m"}, {"content": "so"}],
+        [{"reasoning": "h", "reasoning_content": "h"}, {"reasoning": "m"}, {"content": "so"}],
+        [{"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}, {"content": "so"}],
+        [{"reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": None}]}, {"content": "so"}],
+        [{"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}, {"content": "so"}],
+        [{"content": "", "reasoning_content": "hm"}, {"content": "so", "reasoning_content": None}],
+    ],
+)
+def test_reasoning_is_thinking_however_it_is_streamed(deltas: list[dict[str, Any]]) -> None:
+    out = run("claude", "openai", [*map(chunk, deltas), chunk({}, "stop"), DONE])
+    assert CLAUDE.fullmatch(letters("claude", out))
+    assert read_stream("claude", out).parts == (Reasoning("hm"), Text("so"))
+
+
 def claude_events(*events: dict[str, Any]) -> bytes:
     return b"".join(f"event: {e['type']}\ndata: {compact(e)}\n\n".encode() for e in events)
 

@@ -48,3 +48,23 @@ def detail(part: Reasoning, index: int) -> dict[str, Any]:
     else:
         body = {"type": "reasoning.text", "text": part.text, "signature": part.signature, "index": index}
     return body | ({"format": ORIGINS[part.origin]} if part.origin in ORIGINS else {})
+
+
+def split_content(content: Any) -> tuple[str, str]:
+    """Give the reasoning and the text of a reply's content: one provider says both as parts of one list."""
+    if content is None:
+        return "", ""
+    if isinstance(content, str):
+        return "", content
+    if not isinstance(content, list):
+        raise ValueError(f"content is no text, but {type(content).__name__}")
+    reasoning = text = ""
+    for part in content:
+        match part:
+            case {"type": "text", "text": str(said)}:
+                text += said
+            case {"type": "thinking", "thinking": thought}:
+                reasoning += split_content(thought)[1]
+            case _:
+                raise ValueError("a part of content that is neither text nor thinking")
+    return reasoning, text

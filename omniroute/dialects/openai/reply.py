@@ -16,7 +16,7 @@ from omniroute.dialects.ir import (
     Usage,
 )
 from omniroute.dialects.names import derive_id
-from omniroute.dialects.openai.reasoning import read_reasoning, write_reasoning
+from omniroute.dialects.openai.reasoning import read_reasoning, split_content, write_reasoning
 from omniroute.dialects.openai.usage import read_usage
 from omniroute.errors import BadRequest
 
@@ -95,7 +95,10 @@ def read_reply(body: Body) -> Reply:
         parts: list[Part] = [*read_reasoning(message, "message")]
     except BadRequest as error:
         raise ValueError(error.message) from error
-    if text := _string(message.get("content")):
+    thought, text = split_content(message.get("content"))
+    if thought:
+        parts.append(Reasoning(thought))
+    if text:
         notes = message.get("annotations") or []
         found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
         parts.append(Text(text, tuple(citation for citation in found if citation)))

@@ -1,0 +1,118 @@
+"""Chat Completions streams: events -> chunks."""
+
+from typing import assert_never
+
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Event,
+    Finish,
+    Native,
+    PartCite,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from omniroute.dialects.jsonish import dump
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.reasoning import detail
+from omniroute.dialects.openai.reply import write_citation, write_reason, write_usage
+
+
+class Writer:
+    """Events in, chunks out. It trusts the order of the events."""
+
+    def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
+        self._head: Body = {"id": "", "object": "chat.completion.chunk", "created": created, "model": model}
+        self._include_usage = include_usage
+        self._tools = -1
+        self._spot = 0
+        self._start = 0
+        self._length = 0
+        self._refused = False
+        self._part: object = None
+        self._empty = True
+
+    def write(self, event: Event) -> bytes:
+        match event:
+            case Begin(id=reply_id):
+                self._head["id"] = reply_id or derive_id("chatcmpl-", self._head["model"])
+                return self._delta({"role": "assistant", "content": ""})
+            case PartStart():
+                self._part, self._empty = event.part, True
+                return self._write_start(event.part)
+            case PartDelta(text=text):
+                return self._write_piece(text)
+            case PartCite(citation=citation):
+                return self._delta({"annotations": [write_citation(citation, self._start, self._length)]})
+            case PartStop():
+                return self._write_stop(event)
+            case Finish():
+                return self._write_end(event)
+            case _:
+                assert_never(event)
+
+    def close(self) -> bytes:
+        """End what is open, before a fault is said: nothing here has an end of its own."""
+        return b""
+
+    def _write_start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
+        match part:
+            case ToolCall(id=call_id, name=name):
+                self._tools += 1
+                function = {"name": name, "arguments": ""}
+                call = {"index": self._tools, "id": call_id, "type": "function", "function": function}
+                return self._delta({"tool_calls": [call]})
+            case Reasoning():
+                self._spot += 1
+                if part.sealed is None:
+                    return b""
+                return self._delta({"reasoning_details": [detail(part, self._spot - 1)]})
+            case Text():
+                self._start = self._length
+                return b""
+            case Refusal() | Native():
+                return b""
+            case _:
+                assert_never(part)
+
+    def _write_stop(self, stop: PartStop) -> bytes:
+        if isinstance(self._part, ToolCall) and self._empty:
+            return self._write_piece("{}")
+        if stop.signature:
+            seal = Reasoning(signature=stop.signature, origin=stop.origin)
+            return self._delta({"reasoning_details": [detail(seal, self._spot - 1)]})
+        return b""
+
+    def _write_piece(self, text: str) -> bytes:
+        self._empty = False
+        match self._part:
+            case ToolCall():
+                return self._delta({"tool_calls": [{"index": self._tools, "function": {"arguments": text}}]})
+            case Reasoning():
+                return self._delta({"reasoning_content": text})
+            case Refusal():
+                self._refused = True
+                return self._delta({"refusal": text})
+            case _:
+                self._length += len(text)
+                return self._delta({"content": text})
+
+    def _write_end(self, finish: Finish) -> bytes:
+        out = self._delta({"refusal": finish.note}) if finish.note and not self._refused else b""
+        out += self._delta({}, write_reason(finish.reason, calls=self._tools >= 0))
+        if self._include_usage:
+            out += _frame(self._head | {"choices": [], "usage": write_usage(finish.usage)})
+        return out + b"data: [DONE]\n\n"
+
+    def _delta(self, delta: Body, reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return _frame(self._head | {"choices": [choice]} | ({"usage": None} if self._include_usage else {}))
+
+
+def _frame(chunk: Body) -> bytes:
+    return b"data: " + dump(chunk) + b"\n\n"
