@@ -7,7 +7,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,12 +22,16 @@ from omniroute.exchange import Exchange
 from omniroute.proxy.attempt import Deadlines
 from omniroute.redact import RedactingFilter
 from omniroute.routing.config import Config
-from omniroute.store import snapshot
+from omniroute.store import snapshot, usage
 from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+from omniroute.store.usage import UsageRow
 from omniroute.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
+GATHER, WINDOW = 0.03, 0.06
+"""Seconds that a log row waits for company, here and in the writer: together less than a kill may lose."""
 NOTICE = 0.1
 """Seconds between two looks for changes by another process."""
 
@@ -57,7 +63,8 @@ class Runtime:
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
         self.store: Store | None = None
-        self.writer: Writer | None = None
+        self._writer: Writer | None = None
+        self._rows: list[UsageRow] = []
         self._filter = RedactingFilter(lambda: self.credentials.values())
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = threading.Event()
@@ -68,8 +75,8 @@ class Runtime:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
         self.store = Store(data_dir)
         self._load()
-        self.writer = Writer(self.store)
-        self.writer.start()
+        self._writer = Writer(self.store, window=WINDOW)
+        self._writer.start()
         for handler in logging.getLogger().handlers:
             handler.addFilter(self._filter)
         self._closing.clear()
@@ -133,6 +140,21 @@ class Runtime:
         draft.replace(path)
         self._note = path
 
+    def record(self, row: UsageRow) -> None:
+        """Log an exchange. Rows of the same moment go as one job: a job for each would cost more than its row."""
+        self._rows.append(row)
+        if len(self._rows) == 1:
+            asyncio.get_running_loop().call_later(GATHER, self._flush)
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        if not (rows and self._writer and self.store):
+            return
+        try:
+            self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
+        except StoreError as error:
+            log.error("%d exchanges could not be logged: %s", len(rows), error)
+
     def task(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the traffic; it ends with the gateway at the latest."""
         task = asyncio.get_running_loop().create_task(work, name=f"omniroute: {name}")
@@ -151,15 +173,21 @@ class Runtime:
             task.cancel()
         if self._watcher:
             self._watcher.join(5.0)
-        if self.writer:
-            self.writer.close(timeout=10.0)
+        self._flush()
+        if self._writer:
+            self._writer.close(timeout=10.0)
         if self._note and _is_ours(self._note):
             self._note.unlink(missing_ok=True)
         if self.store:
             self.store.close()
         for handler in logging.getLogger().handlers:
             handler.removeFilter(self._filter)
-        self.store, self.writer, self._watcher, self._note = None, None, None, None
+        self.store, self._writer, self._watcher, self._note = None, None, None, None
+
+
+def _complain(done: "Future[None]") -> None:
+    if error := done.exception():
+        log.error("exchanges could not be logged: %s", error)
 
 
 def _read(store: Store) -> tuple[Config, dict[str, str]]:

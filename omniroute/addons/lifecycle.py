@@ -1,6 +1,7 @@
 """Options in; opens and closes what is shared; sets up mitmproxy itself the way a gateway needs it."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -87,6 +88,7 @@ class Lifecycle:
             log.error("%s", error)  # mitmproxy ends a start that has logged an error
             return
         ctx.options.update(**changes)
+        gc.freeze()  # what is loaded by now stays: no collection need look at it again
         self.runtime.task(self._announce(), "announce")
 
     async def _announce(self) -> None:

@@ -1,9 +1,6 @@
 """What an exchange came to: tokens, cost, time; one log row for each, whatever became of it."""
 
-import logging
-from concurrent.futures import Future
 from datetime import UTC, datetime
-from functools import partial
 
 from mitmproxy import http
 
@@ -11,8 +8,6 @@ from omniroute.catalog.prices import cost
 from omniroute.exchange import Asked, Exchange
 from omniroute.runtime import Runtime
 from omniroute.store import usage
-
-log = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
 """The status that is logged where the client left before its answer."""
@@ -43,15 +38,7 @@ class Meter:
             await self.runtime.prices_known.wait()
             at = datetime.fromtimestamp(exchange.at, UTC)
             exchange.cost = cost(served.target.provider, served.target.model, exchange.usage, at)
-        if self.runtime.store and self.runtime.writer:
-            row = _row(exchange, status, self.runtime.clock())
-            done = self.runtime.writer.submit(partial(usage.record, self.runtime.store, [row]))
-            done.add_done_callback(_complain)
-
-
-def _complain(done: "Future[None]") -> None:
-    if error := done.exception():
-        log.error("an exchange could not be logged: %s", error)
+        self.runtime.record(_row(exchange, status, self.runtime.clock()))
 
 
 def _row(exchange: Exchange, status: int, now: float) -> usage.UsageRow:
