@@ -63,7 +63,7 @@ class Intake:
             dialect=dialect_of(path),
             path=path,
             query=query,
-            headers=tuple(f for f in flow.request.headers.fields if not _ends_here(f[0].lower())),
+            headers=_about(flow.request.headers.fields),
             config=self.runtime.config,
             shown=(*shown, *in_query),
             google=google,
@@ -107,8 +107,15 @@ def _without_key(query: str) -> tuple[str, tuple[str, ...]]:
     return (urlencode([pair for pair in pairs if pair[0] != "key"]), keys) if keys else (query, ())
 
 
-def _ends_here(name: bytes) -> bool:
-    return name in CREDENTIALS or name in HOP or name.startswith(HOP_PREFIXES)
+def _about(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """Give what the client says of itself and its request: what ends at each hop stays here."""
+    said = b",".join(value for name, value in fields if name.lower() == b"connection")
+    stays = {*CREDENTIALS, *HOP, *(name.strip().lower() for name in said.split(b","))}
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if (low := name.lower()) not in stays and not low.startswith(HOP_PREFIXES)
+    )
 
 
 def _sdk(request: http.Request, exchange: Exchange, dialect: DialectName) -> DialectName:
