@@ -133,7 +133,7 @@ def meaning(request: Request) -> Request:
 def test_what_openai_says_is_the_same_after_claude(body: dict[str, Any]) -> None:
     there = to_claude(body)
     assert there.dropped == ()
-    back = to_openai(there.body)
+    back = to_openai(there.body, "gpt-4o")
     assert back.dropped == ()
     asked, again = SPOKES["openai"].read_request(body), SPOKES["openai"].read_request(back.body)
     assert meaning(again) == meaning(replace(asked, model=again.model))
@@ -142,7 +142,7 @@ def test_what_openai_says_is_the_same_after_claude(body: dict[str, Any]) -> None
 @given(body=openai_bodies())
 def test_what_openai_says_is_the_same_through_the_form(body: dict[str, Any]) -> None:
     spoke = SPOKES["openai"]
-    request = spoke.read_request(body)
+    request = spoke.read_request(body | {"model": "gpt-4o"})
     written = spoke.write_request(request)
     assert written.dropped == ()
     assert spoke.read_request(written.body) == request
@@ -156,7 +156,7 @@ def test_what_claude_says_is_the_same_through_the_form_and_after_openai(body: di
     written = spoke.write_request(request)
     assert written.dropped == ()
     assert written.body == claude
-    there = translate_request("claude", "openai", claude, model="gpt-5.1", stream=True, max_output=None)
+    there = translate_request("claude", "openai", claude, model="gpt-4o", stream=True, max_output=None)
     back = translate_request("openai", "claude", there.body, model=claude["model"], stream=True, max_output=None)
     assert back.body == claude
 
@@ -948,11 +948,44 @@ def test_sampling_is_fitted_to_claude() -> None:
     assert to_claude({"temperature": 0.3, "top_p": 0.9}, "glm-4.6").dropped == ()
 
 
+@pytest.mark.parametrize(
+    ("model", "thinking", "kept"),
+    [
+        ("gpt-5", {}, False),
+        ("gpt-5.1", {}, False),
+        ("gpt-5.1", {"thinking": {"type": "disabled"}}, True),
+        ("o3", {}, False),
+        ("gpt-5-chat-latest", {}, True),
+        ("gpt-4o", {}, True),
+        ("openai/gpt-oss-120b", {}, True),
+        ("deepseek-chat", {}, True),
+    ],
+)
+def test_sampling_is_fitted_to_openai(model: str, thinking: dict[str, Any], kept: bool) -> None:
+    asked = {"temperature": 0.2, "top_p": 0.5, "stop_sequences": ["x"], **thinking}
+    written = to_openai(asked, model)
+    assert {"temperature", "top_p", "stop"} & set(written.body) == ({"temperature", "top_p", "stop"} if kept else set())
+    assert written.dropped == (() if kept else ("temperature", "top_p", "stop_sequences"))
+    assert to_openai({"temperature": 1}, model).dropped == ()
+
+
+def test_some_models_cannot_be_told_to_call_one_tool_at_a_time() -> None:
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    written = to_openai({"tools": [CLAUDE_TOOL], "tool_choice": choice}, "o3")
+    assert "parallel_tool_calls" not in written.body
+    assert written.dropped == ("tool_choice.disable_parallel_tool_use",)
+
+
+def test_what_stands_for_the_past_is_kept() -> None:
+    turn = {"role": "assistant", "content": [{"type": "compaction", "content": "we did much"}]}
+    assert to_openai({"messages": [turn, *HI]}).body["messages"][0] == {"role": "assistant", "content": "we did much"}
+
+
 def test_stop_sequences() -> None:
     assert to_claude({"stop": "END"}).body["stop_sequences"] == ["END"]
     blank = to_claude({"stop": ["END", "\n"]})
     assert (blank.body["stop_sequences"], blank.dropped) == (["END"], ("stop",))
-    many = to_openai({"stop_sequences": list("abcde")})
+    many = to_openai({"stop_sequences": list("abcde")}, "gpt-4o")
     assert (many.body["stop"], many.dropped) == (list("abcd"), ("stop_sequences",))
 
 

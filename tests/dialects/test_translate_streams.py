@@ -308,6 +308,28 @@ def test_input_that_stands_in_the_start_of_a_block_is_not_lost() -> None:
     assert read_stream("openai", out).parts == (ToolCall("t", "n", '{"a":1}'),)
 
 
+def test_blocks_of_claude_that_are_interleaved_come_out_one_after_the_other() -> None:
+    def delta(index: int, text: str) -> dict[str, Any]:
+        return {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}
+
+    start = [
+        {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}
+        for index in (0, 1, 2)
+    ]
+    said = [delta(2, "c"), delta(0, "a"), delta(1, "b"), delta(0, "A"), delta(1, "B"), delta(2, "C")]
+    stop = [{"type": "content_block_stop", "index": index} for index in (1, 0, 2)]
+    wire = claude_events(
+        {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 1}}},
+        *start,
+        *said,
+        *stop,
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+        {"type": "message_stop"},
+    )
+    assert read_stream("claude", wire).parts == (Text("aA"), Text("bB"), Text("cC"))
+    assert judge_stream("openai", run("openai", "claude", [wire])).choices[0].message.content == "aAbBcC"
+
+
 def test_a_call_without_arguments_is_an_empty_object_for_openai() -> None:
     reply = Reply("m", (ToolCall("t", "n"),), "tool_calls")
     message = (

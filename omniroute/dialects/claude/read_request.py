@@ -127,24 +127,33 @@ def _block(block: Body, path: str) -> tuple[Part, ...]:
         case "redacted_thinking":
             sealed = required(block, "data", str, path)
             return (Reasoning(sealed=sealed, origin="claude", extra=_rest(block, "type", "data")),)
-        case "tool_use":
-            arguments = dump(required(block, "input", dict, path)).decode()
-            call_id, name = required(block, "id", str, path), required(block, "name", str, path)
-            return (ToolCall(call_id, name, arguments, _rest(block, "type", "id", "name", "input")),)
-        case "tool_result":
-            return (_result(block, path),)
-        case "tool_reference":
-            return (ToolName(required(block, "tool_name", str, path), _rest(block, "type", "tool_name")),)
+        case "tool_use" | "tool_result" | "tool_reference":
+            return (_tool_block(block, path),)
         case "search_result":
             # Its page, title and text are all content: only the original says that they are a search's.
             texts = _parts(block.get("content"), f"{path}.content")
             head = "\n".join(text for key in ("title", "source") if (text := optional(block, key, str, path)))
             return (Text(head, extra=_rest(block, "type", "title", "source", "content")), *texts)
+        case "compaction":
+            # All that was said before it, in short.
+            return (Text(optional(block, "content", str, path) or "", extra=_rest(block, "type", "content")),)
         case "container_upload":
             return (Native("claude", block, path),)
         case _:
             # Blocks that tell of tools which the provider ran by itself: the answer made of them follows as text.
             return (Native("claude", block, path, needed=False),)
+
+
+def _tool_block(block: Body, path: str) -> Part:
+    match block["type"]:
+        case "tool_use":
+            arguments = dump(required(block, "input", dict, path)).decode()
+            call_id, name = required(block, "id", str, path), required(block, "name", str, path)
+            return ToolCall(call_id, name, arguments, _rest(block, "type", "id", "name", "input"))
+        case "tool_reference":
+            return ToolName(required(block, "tool_name", str, path), _rest(block, "type", "tool_name"))
+        case _:
+            return _result(block, path)
 
 
 def _media(block: Body, path: str) -> Media | Native:

@@ -5,6 +5,7 @@ import re
 GPT = re.compile(r"(?:^|/)gpt-(\d{1,2})(?:\.(\d{1,2}))?(?![\do])")
 REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-oss|codex-mini|gemini-(?:2\.5|[3-9])|grok-3-mini)")
 OWN = re.compile(r"(?:^|/)(?:o\d|codex-mini)")
+CHATS = re.compile(r"gpt-[\d.]+-chat")
 
 
 def version(model: str) -> tuple[int, int] | None:
@@ -15,12 +16,27 @@ def version(model: str) -> tuple[int, int] | None:
 
 def reasons(model: str) -> bool:
     """Whether it is known to take `reasoning_effort`; others refuse the whole request for it."""
-    return (version(model) or (0, 0)) >= (5, 0) or bool(REASONS.search(model))
+    return is_own_reasoner(model) or bool(REASONS.search(model))
+
+
+def is_own_reasoner(model: str) -> bool:
+    """Whether it is one of OpenAI's reasoning models, which leave several fields of the older ones behind."""
+    return not CHATS.search(model) and ((version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model)))
 
 
 def limits_all_output(model: str) -> bool:
     """Whether it wants `max_completion_tokens`; `max_tokens` is what everyone else knows."""
-    return (version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model))
+    return (version(model) or (0, 0)) >= (5, 0) or is_own_reasoner(model)
+
+
+def takes_sampling(model: str, effort: str | None) -> bool:
+    """Whether it takes temperature, stop sequences and the like: a reasoner does only while it does not reason."""
+    return not is_own_reasoner(model) or effort == "none"
+
+
+def takes_parallel(model: str) -> bool:
+    """Whether it can be told to call several tools at once, or not to."""
+    return not OWN.search(model)
 
 
 def effort(model: str, wanted: str) -> str | None:

@@ -9,7 +9,10 @@ from omniroute.dialects.written import Losses, Written
 
 STOPS = 4
 USER_LIMIT = 64
-KNOWN = ("seed", "n", "logprobs", "top_logprobs", "frequency_penalty", "presence_penalty")
+ALWAYS = ("seed", "n")
+NEUTRAL = {"temperature": 1, "top_p": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
+"""Values that ask for nothing: leaving them out loses nothing."""
+KNOWN = (*ALWAYS, *NEUTRAL, "stop", "top_logprobs")
 BUDGETS = ((2048, "low"), (10_000, "medium"))
 """Up to so many tokens of thinking an effort is called so; more is `high`."""
 
@@ -24,9 +27,9 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
         body["tools"] = tools
     _write_choice(request, body, losses, names)
     _write_limit(request, body, max_output, losses)
-    _write_tuning(request, body, losses)
     if request.thinking is not None:
         _write_thinking(request.thinking, request.model, body, losses)
+    _write_tuning(request, body, losses)
     if request.format is not None:
         body["response_format"] = _format(request.format, losses)
     if request.user is not None and len(request.user) <= USER_LIMIT:
@@ -62,7 +65,9 @@ def _write_choice(request: Request, body: Body, losses: Losses, names: ToolNames
         if choice is not None and choice.mode != "none":
             losses.add("tool_choice")
         return
-    if request.parallel is not None:
+    if request.parallel is False and not models.takes_parallel(request.model):
+        losses.add("parallel")
+    elif request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
     if choice is None:
         return
@@ -89,18 +94,16 @@ def _write_limit(request: Request, body: Body, max_output: int | None, losses: L
 
 
 def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if request.top_p is not None:
-        body["top_p"] = request.top_p
-    if request.stop:
-        body["stop"] = list(request.stop[:STOPS])
+    wanted = {"temperature": request.temperature, "top_p": request.top_p, "stop": list(request.stop[:STOPS]) or None}
     if len(request.stop) > STOPS:
         losses.add("stop")
-    for key, value in request.tuning.items():
-        if key in KNOWN:
-            body[key] = value
-        else:
+    samples = models.takes_sampling(request.model, body.get("reasoning_effort"))
+    for key, value in {**wanted, **request.tuning}.items():
+        if key not in KNOWN:
+            losses.add(key)
+        elif samples or key in ALWAYS:
+            body |= {} if value is None else {key: value}
+        elif value is not None and value != NEUTRAL.get(key):
             losses.add(key)
 
 
