@@ -161,7 +161,7 @@ class Replying(HttpStream):
             yield from self._failed(Failure("empty", "an empty reply"))
         else:
             attempt.content_at = self.parent.desk.clock()
-            self.flow.response = attempt.upstream
+            self.flow.response = attempt.upstream.copy()
             self.flow.response.data.content = whole.raw
             yield from self._answer()
 
@@ -204,7 +204,8 @@ class Replying(HttpStream):
         assert attempt.upstream
         attempt.content_at = self.parent.desk.clock()
         self.server_state = self.state_streaming
-        self.flow.response = attempt.upstream
+        # A copy: mitmproxy reads from the original whether the connection is to be closed after it.
+        self.flow.response = attempt.upstream.copy()
         yield from self._arm("idle", attempt.deadlines.idle)
         yield HttpResponseHeadersHook(self.flow)
         if (yield from self.check_killed(True)):
