@@ -76,7 +76,7 @@ ODD = [
     b'{"model":"X","empty":{},"none":null,"yes":true,"list":[[],[[]]],"":""}',
 ]
 """Bodies that a JSON library would not write so again; the last top-level `X` stands for the model."""
-ODD_NAMES = "plain spaces order numbers escapes twice two-models decoy escaped-key empty".split()
+ODD_NAMES = ["plain", "spaces", "order", "numbers", "escapes", "twice", "two-models", "decoy", "escaped-key", "empty"]
 
 
 def named(body: bytes, model: str) -> bytes:
