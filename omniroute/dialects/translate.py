@@ -177,12 +177,21 @@ class Translator:
 
     def feed(self, frame: Frame) -> tuple[bytes, Sign]:
         """Take one frame; ValueError for what is not the upstream's dialect. Of a fault it only gives the sign."""
-        if not frame.data or self._ended:
+        if not frame.data:
             return b"", NOTHING
+        if self._ended:
+            return b"", self._after_the_end(frame)
         sign = self._watch(frame)
         if sign.fault is not None:
             return b"", sign
         return self._write(_read(self._reader.feed, frame)), sign
+
+    def _after_the_end(self, frame: Frame) -> Sign:
+        """Only numbers count now: a fault changes nothing about a reply that is whole."""
+        try:
+            return replace(self._watch(frame), fault=None)
+        except ValueError:
+            return NOTHING
 
     def finish(self) -> bytes:
         """Take the end of the upstream's reply. Of a reply that was cut nothing more is said: `fail` is for that."""

@@ -458,6 +458,24 @@ def test_a_system_prompt_alone_becomes_the_users_turn() -> None:
     assert [block["text"] for block in written.body["system"]] == ["a"]
 
 
+MARK = {"type": "ephemeral"}
+
+
+def test_cache_marks_said_by_an_openai_client_reach_claude() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": "a", "cache_control": MARK}]},
+        {"role": "user", "content": "b", "cache_control": MARK},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "d"},
+    ]
+    written = to_claude({"messages": messages, "tools": [{**TOOL, "cache_control": MARK}]})
+    assert written.dropped == ()
+    assert written.body["system"][0]["cache_control"] == MARK
+    assert written.body["messages"][0]["content"] == [{"type": "text", "text": "b", "cache_control": MARK}]
+    assert written.body["tools"][0]["cache_control"] == MARK
+
+
 # Tools
 
 

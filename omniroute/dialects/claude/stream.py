@@ -143,6 +143,7 @@ class Writer:
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._model = model
         self._open: int | None = None
+        self._count = 0
         self._piece = ("text_delta", "text")
 
     def write(self, event: Event) -> bytes:
@@ -152,10 +153,12 @@ class Writer:
                 message |= {"role": "assistant", "model": self._model, "content": []}
                 message |= {"stop_reason": None, "stop_sequence": None, "usage": write_usage(usage)}
                 return _frame("message_start", {"message": message})
-            case PartStart(index=index, part=part):
-                self._open = index
+            case PartStart(part=part):
+                # Counted here: parts that this dialect cannot say leave gaps in the form's numbers.
+                self._open = self._count
+                self._count += 1
                 self._piece = _piece(part)
-                return _frame("content_block_start", {"index": index, "content_block": write_part(part)})
+                return _frame("content_block_start", {"index": self._open, "content_block": write_part(part)})
             case PartDelta(text=text):
                 kind, key = self._piece
                 return self._delta({"type": kind, key: text})

@@ -1,29 +1,18 @@
 """Chat Completions requests: wire -> form."""
 
-import base64
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from omniroute.dialects.ir import (
-    NO_EXTRA,
     Body,
-    Extra,
     Format,
-    Media,
-    Message,
     Native,
-    Part,
-    Refusal,
     Request,
-    Text,
     Thinking,
     Tool,
-    ToolCall,
     ToolChoice,
-    ToolResult,
 )
-from omniroute.dialects.openai.reasoning import read_reasoning
+from omniroute.dialects.openai.read_messages import read_message, rest
 from omniroute.dialects.read import expect, objects, optional, refuse, required
 
 TUNING = {
@@ -44,7 +33,6 @@ READ = {
 }
 LEGACY = {"functions": "tools", "function_call": "tool_choice"}
 MODES: Mapping[str, Any] = {"auto": "auto", "none": "none", "required": "required"}
-AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
 def read_request(body: Body) -> Request:
@@ -59,7 +47,7 @@ def read_request(body: Body) -> Request:
     effort = optional(body, "reasoning_effort", str)
     return Request(
         model=optional(body, "model", str) or "",
-        messages=tuple(_message(message, path) for message, path in objects(messages, "messages")),
+        messages=tuple(read_message(message, path) for message, path in objects(messages, "messages")),
         stream=optional(body, "stream", bool) or False,
         tools=tuple(_tool(tool, path) for tool, path in objects(optional(body, "tools", list) or [], "tools")),
         tool_choice=_tool_choice(body.get("tool_choice")),
@@ -73,116 +61,8 @@ def read_request(body: Body) -> Request:
         user=optional(body, "user", str),
         tuning={key: value for key, kind in TUNING.items() if (value := optional(body, key, kind)) is not None},
         needs=tuple(Native("openai", {key: body[key]}, key) for key in NEEDS if body.get(key) is not None),
-        extra=_rest(body, *READ),
+        extra=rest(body, *READ),
     )
-
-
-def _extra(fields: Mapping[str, Any]) -> Extra:
-    return {"openai": fields} if fields else NO_EXTRA
-
-
-def _rest(body: Body, *known: str) -> Extra:
-    return _extra({key: value for key, value in body.items() if key not in known and value is not None})
-
-
-def _message(message: Body, path: str) -> Message:
-    role = required(message, "role", str, path)
-    content = message.get("content")
-    where = f"{path}.content"
-    match role:
-        case "system" | "developer":
-            return Message(role, _parts(content, where), _rest(message, "role", "content"))
-        case "user":
-            return Message("user", _parts(content, where), _rest(message, "role", "content"))
-        case "assistant":
-            return _assistant(message, path)
-        case "tool":
-            call_id = required(message, "tool_call_id", str, path)
-            parts = tuple(part for part in _parts(content, where) if isinstance(part, (Text, Media, Native)))
-            extra = _rest(message, "role", "content", "tool_call_id")
-            return Message("user", (ToolResult(call_id, parts, extra=extra),))
-        case "function":
-            raise refuse(f"{path}.role", "`function` is the old way, which cannot be translated: use `tool`")
-        case _:
-            raise refuse(f"{path}.role", f"must be system, developer, user, assistant or tool, not {role!r}")
-
-
-def _assistant(message: Body, path: str) -> Message:
-    if message.get("function_call") is not None:
-        raise refuse(f"{path}.function_call", "is the old way, which cannot be translated: use `tool_calls`")
-    parts: list[Part] = [*read_reasoning(message, path)]
-    if message.get("content") is not None:
-        parts += _parts(message["content"], f"{path}.content")
-    if (refusal := optional(message, "refusal", str, path)) is not None:
-        parts.append(Refusal(refusal))
-    calls = optional(message, "tool_calls", list, path) or []
-    parts += [_call(call, where) for call, where in objects(calls, f"{path}.tool_calls")]
-    known = ("role", "content", "refusal", "tool_calls", "reasoning_content", "reasoning", "reasoning_details")
-    return Message("assistant", tuple(parts), _rest(message, *known))
-
-
-def _call(call: Body, path: str) -> ToolCall:
-    if call.get("type") == "custom":
-        raise refuse(f"{path}.type", "`custom` cannot be translated: use functions")
-    function = required(call, "function", dict, path)
-    name = required(function, "name", str, f"{path}.function")
-    arguments = optional(function, "arguments", str, f"{path}.function") or ""
-    extra = _rest(call, "id", "type", "function", "index")
-    return ToolCall(required(call, "id", str, path), name, arguments, extra)
-
-
-def _parts(content: Any, path: str) -> tuple[Part, ...]:
-    if content is None:
-        return ()
-    if isinstance(content, str):
-        return (Text(content),)
-    if not isinstance(content, list):
-        raise refuse(path, "must be a string or a list of parts")
-    return tuple(_part(part, where) for part, where in objects(content, path))
-
-
-def _part(part: Body, path: str) -> Part:
-    kind = required(part, "type", str, path)
-    extra = _rest(part, "type", kind)
-    match kind:
-        case "text":
-            return Text(required(part, "text", str, path), extra=extra)
-        case "refusal":
-            return Refusal(required(part, "refusal", str, path))
-        case "image_url":
-            image = required(part, "image_url", dict, path)
-            url = required(image, "url", str, f"{path}.image_url")
-            if (detail := optional(image, "detail", str, f"{path}.image_url")) not in {None, "auto"}:
-                extra = _extra({**extra.get("openai", {}), "detail": detail})
-            if not url.startswith("data:"):
-                return Media("image", url=url, path=path, extra=extra)
-            mime, data = read_data_url(url, f"{path}.image_url.url")
-            return Media("image", mime, data, path=path, extra=extra)
-        case "input_audio":
-            audio = required(part, "input_audio", dict, path)
-            sound = required(audio, "format", str, f"{path}.input_audio")
-            data = required(audio, "data", str, f"{path}.input_audio")
-            return Media("audio", AUDIO.get(sound, f"audio/{sound}"), data, path=path, extra=extra)
-        case "file":
-            file = required(part, "file", dict, path)
-            if file.get("file_data") is None:
-                return Native("openai", part, f"{path}.file")
-            mime, data = read_data_url(required(file, "file_data", str, f"{path}.file"), f"{path}.file.file_data")
-            name = optional(file, "filename", str, f"{path}.file")
-            return Media("document", mime, data, name=name, path=path, extra=extra)
-        case _:
-            raise refuse(f"{path}.type", f"must be text, image_url, input_audio, file or refusal, not {kind!r}")
-
-
-def read_data_url(url: str, path: str) -> tuple[str, str]:
-    """Give the MIME type and the base64 text of a data URL."""
-    head, comma, data = url.partition(",")
-    kind, *marks = head.removeprefix("data:").split(";")
-    if not comma or not head.startswith("data:"):
-        raise refuse(path, "must be a data URL such as data:image/png;base64,…")
-    if "base64" not in marks:
-        return kind or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode()
-    return kind or "text/plain", data
 
 
 def _tool(tool: Body, path: str) -> Tool:
@@ -192,15 +72,14 @@ def _tool(tool: Body, path: str) -> Tool:
     where = f"{path}.function"
     function = required(tool, "function", dict, path)
     # `name` beside `function` is what one client repeats there; it says nothing new.
-    extra = {**_rest(tool, "type", "function", "name").get("openai", {})}
-    extra |= _rest(function, "name", "description", "parameters", "strict").get("openai", {})
+    known = ("type", "function", "name", "description", "parameters", "strict")
     return Tool(
         required(function, "name", str, where),
         optional(function, "description", str, where),
         optional(function, "parameters", dict, where),
         optional(function, "strict", bool, where),
         path=where,
-        extra=_extra(extra),
+        extra=rest({**tool, **function}, *known),
     )
 
 

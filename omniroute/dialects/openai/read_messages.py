@@ -1,0 +1,147 @@
+"""The conversation of a Chat Completions request: wire -> form."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from omniroute.dialects.ir import (
+    NO_EXTRA,
+    Body,
+    Extra,
+    Media,
+    Message,
+    Native,
+    Part,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from omniroute.dialects.openai.reasoning import read_reasoning
+from omniroute.dialects.read import objects, optional, refuse, required
+
+MESSAGE = ("role", "content", "cache_control")
+AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+def _own(fields: Mapping[str, Any]) -> Extra:
+    return {"openai": fields} if fields else NO_EXTRA
+
+
+def rest(body: Body, *known: str) -> Extra:
+    """Keep what else there is. `cache_control` is Claude's word, which its users say in this dialect too."""
+    rest = {key: value for key, value in body.items() if key not in known and value is not None}
+    mark = rest.pop("cache_control", None)
+    return _own(rest) if mark is None else {**_own(rest), "claude": {"cache_control": mark}}
+
+
+def read_message(message: Body, path: str) -> Message:
+    """Read one message. BadRequest names the field that is not as the dialect promises."""
+    role = required(message, "role", str, path)
+    content = _marked(message.get("content"), message.get("cache_control"))
+    where = f"{path}.content"
+    match role:
+        case "system" | "developer":
+            return Message(role, _parts(content, where), rest(message, *MESSAGE))
+        case "user":
+            return Message("user", _parts(content, where), rest(message, *MESSAGE))
+        case "assistant":
+            return _assistant(message, content, path)
+        case "tool":
+            call_id = required(message, "tool_call_id", str, path)
+            parts = tuple(part for part in _parts(content, where) if isinstance(part, (Text, Media, Native)))
+            extra = rest(message, *MESSAGE, "tool_call_id")
+            return Message("user", (ToolResult(call_id, parts, extra=extra),))
+        case "function":
+            raise refuse(f"{path}.role", "`function` is the old way, which cannot be translated: use `tool`")
+        case _:
+            raise refuse(f"{path}.role", f"must be system, developer, user, assistant or tool, not {role!r}")
+
+
+def _marked(content: Any, mark: Any) -> Any:
+    """Put a cache mark of a whole message where Claude has it: on the last part."""
+    if mark is None or not content:
+        return content
+    if isinstance(content, str):
+        return [{"type": "text", "text": content, "cache_control": mark}]
+    if isinstance(content, list) and isinstance(content[-1], dict):
+        return [*content[:-1], {"cache_control": mark, **content[-1]}]
+    return content
+
+
+def _assistant(message: Body, content: Any, path: str) -> Message:
+    if message.get("function_call") is not None:
+        raise refuse(f"{path}.function_call", "is the old way, which cannot be translated: use `tool_calls`")
+    parts: list[Part] = [*read_reasoning(message, path)]
+    parts += _parts(content, f"{path}.content")
+    if (refusal := optional(message, "refusal", str, path)) is not None:
+        parts.append(Refusal(refusal))
+    calls = optional(message, "tool_calls", list, path) or []
+    parts += [_call(call, where) for call, where in objects(calls, f"{path}.tool_calls")]
+    known = (*MESSAGE, "refusal", "tool_calls", "reasoning_content", "reasoning", "reasoning_details")
+    return Message("assistant", tuple(parts), rest(message, *known))
+
+
+def _call(call: Body, path: str) -> ToolCall:
+    if call.get("type") == "custom":
+        raise refuse(f"{path}.type", "`custom` cannot be translated: use functions")
+    function = required(call, "function", dict, path)
+    name = required(function, "name", str, f"{path}.function")
+    arguments = optional(function, "arguments", str, f"{path}.function") or ""
+    extra = rest(call, "id", "type", "function", "index")
+    return ToolCall(required(call, "id", str, path), name, arguments, extra)
+
+
+def _parts(content: Any, path: str) -> tuple[Part, ...]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (Text(content),)
+    if not isinstance(content, list):
+        raise refuse(path, "must be a string or a list of parts")
+    return tuple(_part(part, where) for part, where in objects(content, path))
+
+
+def _part(part: Body, path: str) -> Part:
+    kind = required(part, "type", str, path)
+    extra = rest(part, "type", kind)
+    match kind:
+        case "text":
+            return Text(required(part, "text", str, path), extra=extra)
+        case "refusal":
+            return Refusal(required(part, "refusal", str, path))
+        case "image_url":
+            image = required(part, "image_url", dict, path)
+            url = required(image, "url", str, f"{path}.image_url")
+            if (detail := optional(image, "detail", str, f"{path}.image_url")) not in {None, "auto"}:
+                extra = {**extra, "openai": {**extra.get("openai", {}), "detail": detail}}
+            if not url.startswith("data:"):
+                return Media("image", url=url, path=path, extra=extra)
+            mime, data = read_data_url(url, f"{path}.image_url.url")
+            return Media("image", mime, data, path=path, extra=extra)
+        case "input_audio":
+            audio = required(part, "input_audio", dict, path)
+            sound = required(audio, "format", str, f"{path}.input_audio")
+            data = required(audio, "data", str, f"{path}.input_audio")
+            return Media("audio", AUDIO.get(sound, f"audio/{sound}"), data, path=path, extra=extra)
+        case "file":
+            file = required(part, "file", dict, path)
+            if file.get("file_data") is None:
+                return Native("openai", part, f"{path}.file")
+            mime, data = read_data_url(required(file, "file_data", str, f"{path}.file"), f"{path}.file.file_data")
+            name = optional(file, "filename", str, f"{path}.file")
+            return Media("document", mime, data, name=name, path=path, extra=extra)
+        case _:
+            raise refuse(f"{path}.type", f"must be text, image_url, input_audio, file or refusal, not {kind!r}")
+
+
+def read_data_url(url: str, path: str) -> tuple[str, str]:
+    """Give the MIME type and the base64 text of a data URL."""
+    head, comma, data = url.partition(",")
+    kind, *marks = head.removeprefix("data:").split(";")
+    if not comma or not head.startswith("data:"):
+        raise refuse(path, "must be a data URL such as data:image/png;base64,…")
+    if "base64" not in marks:
+        return kind or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode()
+    return kind or "text/plain", data
