@@ -1,5 +1,6 @@
 """Lets in who has a gateway key, and on loopback who has none."""
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ class Access:
         shown, exchange.shown = exchange.shown, ()
         if shown:
             self._check(exchange, shown)
-        elif self.runtime.limits.require_key or not _is_loopback(flow):
+        elif self.runtime.limits.require_key or not _is_loopback(flow.client_conn.peername[0]):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):
             raise Forbidden("a web page of another origin may not use this gateway without a key")
@@ -45,9 +46,10 @@ class Access:
         )
 
 
-def _is_loopback(flow: http.HTTPFlow) -> bool:
+@lru_cache(maxsize=1024)
+def _is_loopback(peer: str) -> bool:
     try:
-        address = ip_address(flow.client_conn.peername[0].partition("%")[0])
+        address = ip_address(peer.partition("%")[0])
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)

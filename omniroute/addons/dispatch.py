@@ -140,35 +140,46 @@ class Dispatch:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response is None:
             return
-        headers = flow.response.headers
+        ours = {PREFIX + "request-id": exchange.id}
+        if exchange.plan:
+            ours[PREFIX + "attempts"] = str(len(exchange.asked))
+        if exchange.overhead is not None:
+            ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
+        kept = flow.response.headers.fields
         if served := exchange.served:
-            secrets = [secret.encode() for secret in served.attempt.secrets]
-            fields = [
-                (name, value)
-                for name, value in headers.fields
-                if name.lower() not in NOT_PASSED_BACK and not any(secret in value for secret in secrets)
-            ]
-            headers = flow.response.headers = http.Headers(fields)
+            kept, more = _passed_back(exchange, served, flow.response, flow.request.http_version)
+            ours |= more
             flow.response.data.http_version = flow.request.data.http_version
-            headers[PREFIX + "route"] = served.target.name
-            if served.dropped:
-                headers[PREFIX + "dropped"] = ", ".join(served.dropped)
-            if served.attempt.stream is None:
-                headers["content-type"] = "application/json"
-                headers["content-length"] = str(len(flow.response.raw_content or b""))
-            else:
-                headers.setdefault("cache-control", "no-cache")
-                if exchange.dialect != served.target.dialect:
-                    headers["content-type"] = "text/event-stream; charset=utf-8"
-                if flow.request.http_version == "HTTP/1.1":
-                    headers["transfer-encoding"] = "chunked"
         elif flow.request.method == "HEAD":
             flow.response.data.content = b""  # the head stays as it would be for GET, its content-length too
-        headers[PREFIX + "request-id"] = exchange.id
-        if exchange.plan:
-            headers[PREFIX + "attempts"] = str(len(exchange.asked))
-        if exchange.overhead is not None:
-            headers[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
+        flow.response.headers.fields = (*kept, *((name.encode(), value.encode()) for name, value in ours.items()))
+
+
+def _passed_back(
+    exchange: Exchange, served: Asked, response: http.Response, http_version: str
+) -> tuple[tuple[tuple[bytes, bytes], ...], dict[str, str]]:
+    """Give what stays of an upstream's headers, and what is put in place of the others."""
+    secrets = [secret.encode() for secret in served.attempt.secrets]
+    more = {PREFIX + "route": served.target.name}
+    if served.dropped:
+        more[PREFIX + "dropped"] = ", ".join(served.dropped)
+    if served.attempt.stream is None:
+        more |= {"content-type": "application/json", "content-length": str(len(response.raw_content or b""))}
+    else:
+        more |= {"cache-control": "no-cache"}
+        if exchange.dialect != served.target.dialect:
+            more["content-type"] = "text/event-stream; charset=utf-8"
+        if http_version == "HTTP/1.1":
+            more["transfer-encoding"] = "chunked"
+    replaced = {name.encode() for name in more}
+    kept = tuple(
+        (name, value)
+        for name, value in response.headers.fields
+        if (low := name.lower()) not in NOT_PASSED_BACK
+        and low not in replaced
+        and not any(secret in value for secret in secrets)
+    )
+    return kept, more
 
 
 def _understood(asked: Asked, failure: Failure) -> Failure:

@@ -13,8 +13,8 @@ from omniroute.exchange import Exchange
 from omniroute.routing.paths import claim, dialect_of
 from omniroute.runtime import Runtime
 
-KEY_HEADERS = ("x-api-key", "x-goog-api-key")
-CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"proxy-authorization", b"cookie", b"api-key")
+KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"x-goog-api-key"))
+CREDENTIALS = KEY_HEADERS | {b"proxy-authorization", b"cookie", b"api-key"}
 HOP = (
     b"host",
     b"connection",
@@ -34,6 +34,7 @@ HOP = (
     b"origin",
     b"referer",
 )
+STAYS = CREDENTIALS.union(HOP)
 HOP_PREFIXES = (b"x-forwarded-", b"x-omniroute-", b"sec-", b"x-real-ip")
 
 
@@ -87,14 +88,17 @@ class Intake:
 
 
 def _take_keys(request: http.Request) -> tuple[str, ...]:
-    shown = [request.headers.get(name, "") for name in KEY_HEADERS]
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        shown.insert(0, bearer.strip())
-    elif scheme:
-        shown.insert(0, f"{scheme} {bearer}")
-    for name in CREDENTIALS:
-        request.headers.pop(name.decode(), None)
+    kept: list[tuple[bytes, bytes]] = []
+    shown: list[str] = []
+    for field in request.headers.fields:
+        name, value = field[0].lower(), field[1]
+        if name not in CREDENTIALS:
+            kept.append(field)
+        elif name in KEY_HEADERS:
+            if name == b"authorization" and value[:7].lower() == b"bearer ":
+                value = value[7:].strip()
+            shown.append(value.decode("utf-8", "surrogateescape"))
+    request.headers.fields = tuple(kept)
     return tuple(key for key in shown if key)
 
 
@@ -110,7 +114,7 @@ def _without_key(query: str) -> tuple[str, tuple[str, ...]]:
 def _about(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
     """Give what the client says of itself and its request: what ends at each hop stays here."""
     said = b",".join(value for name, value in fields if name.lower() == b"connection")
-    stays = {*CREDENTIALS, *HOP, *(name.strip().lower() for name in said.split(b","))}
+    stays = STAYS.union(name.strip().lower() for name in said.split(b",")) if said else STAYS
     return tuple(
         (name, value)
         for name, value in fields

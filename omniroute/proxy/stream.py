@@ -8,7 +8,6 @@ However often an upstream fails, the client gets exactly one answer.
 """
 
 import time
-from copy import copy
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow, http
@@ -37,6 +36,7 @@ from omniroute.errors import GatewayError, TooLarge
 from omniroute.proxy.attempt import Attempt, NextAttemptHook
 from omniroute.proxy.dial import Dial, Late
 from omniroute.proxy.failures import fault_of, of_dial, of_protocol_error
+from omniroute.proxy.heads import copy_head
 from omniroute.proxy.reply import DRAIN, Replying
 from omniroute.routing.failure import Failure
 
@@ -294,11 +294,7 @@ class RoutedStream(Replying):
 
 def _with_credential(request: http.Request, attempt: Attempt) -> http.Request:
     """Copy the head of a request and add what opens the upstream: the flow itself never holds it."""
-    data = copy(request.data)  # constructing one anew would check every field's type again
-    data.headers = request.headers.copy()
+    sent = copy_head(request)
     for name, value in attempt.credential.items():
-        data.headers[name] = value
-    data.content = None
-    sent = http.Request.__new__(http.Request)
-    sent.data = data
+        sent.headers[name] = value
     return sent
