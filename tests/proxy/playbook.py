@@ -5,11 +5,11 @@ connection that is gone are dropped, a connection that we close says so once and
 closed says nothing more, and hooks end later than they begin.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection
 from functools import cache
 
-from mitmproxy import options
+from mitmproxy import http, options
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events
@@ -76,6 +76,8 @@ class Play:
         self.dials: list[commands.OpenConnection] = []
         self.held: list[commands.StartHook] = []
         self.hooks: list[str] = []
+        self.flows: dict[str, Counter[str]] = defaultdict(Counter)
+        """How often each hook of a flow has begun."""
         self.wakeups: list[tuple[float, commands.RequestWakeup]] = []
         self._there: set[Connection] = {self.client}
         self._next = deque[events.Event]()
@@ -108,11 +110,15 @@ class Play:
         self._refuse(self.dials[0], error)
         self._run()
 
+    def end_hook(self) -> None:
+        """Let the oldest of the held hooks end."""
+        self.feed(events.HookCompleted(self.held.pop(0)))
+
     def end_hooks(self) -> None:
         """Let the held hooks end, and those that follow."""
         self.hold.clear()
         while self.held:
-            self.feed(self._ended(self.held.pop(0)))
+            self.end_hook()
 
     def pass_time(self, seconds: float) -> None:
         """Move the clock, and wake who asked for it."""
@@ -176,7 +182,10 @@ class Play:
         self._feeding = True
         try:
             while self._next:
-                for command in self.layer.handle_event(self._next.popleft()):
+                event = self._next.popleft()
+                if isinstance(event, events.HookCompleted):
+                    self.desk.hook(event.command)
+                for command in self.layer.handle_event(event):
                     self._carry_out(command)
         finally:
             self._feeding = False
@@ -199,19 +208,20 @@ class Play:
             case commands.CloseConnection():
                 self._close(command.connection)
             case commands.StartHook():
-                self.hooks.append(command.name)
-                if command.name in self.hold:
-                    self.held.append(command)
-                else:
-                    self._next.append(self._ended(command))
+                self._begin(command)
             case commands.Log():
                 pass
             case _:
                 raise AssertionError(f"not for a server: {command}")
 
-    def _ended(self, hook: commands.StartHook) -> events.HookCompleted:
-        self.desk.hook(hook)
-        return events.HookCompleted(hook)
+    def _begin(self, hook: commands.StartHook) -> None:
+        self.hooks.append(hook.name)
+        if isinstance(flow := hook.args()[0], http.HTTPFlow):
+            self.flows[flow.id][hook.name] += 1
+        if hook.name in self.hold:
+            self.held.append(hook)
+        else:
+            self._next.append(events.HookCompleted(hook))
 
     def _refuse(self, dial: commands.OpenConnection, error: str) -> None:
         self.dials.remove(dial)

@@ -102,7 +102,7 @@ class ScriptedDesk:
     def _head(self, flow: http.HTTPFlow) -> None:
         """Frame the reply for the client's side of the gateway."""
         told = self._of(flow)
-        if flow.response and told and told.attempts and flow.response is told.attempts[-1].upstream:
+        if flow.response and told and told.attempts and told.attempts[-1].content_at is not None:
             flow.response.data.http_version = flow.request.data.http_version
             headers = flow.response.headers = http.Headers()
             headers["route"] = flow.request.host

@@ -138,6 +138,28 @@ def test_a_connection_that_closes_while_idle_is_not_used_again() -> None:
     assert play.desk.told[1].failures == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_reply_that_ends_by_closing(version: bytes, stream: bool) -> None:
+    play = Play(ScriptedDesk(["one"], stream=stream))
+    for _ in range(2):
+        play.ask(ASK)
+        peer = play.open().say(b"HTTP/%b 200 OK\r\n\r\n" % version + (SAID if stream else WHOLE))
+        peer.close()
+        assert peer.closed
+    assert [reply.body for reply in answers(play.answered, 2)] == [SAID if stream else WHOLE] * 2
+    assert not play.leaks()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_reply_that_says_close(stream: bool) -> None:
+    play = Play(ScriptedDesk(["one"], stream=stream))
+    play.ask(ASK)
+    assert play.open().say(sized(SAID if stream else WHOLE, 200, b"connection: close")).closed
+    assert answers(play.answered)[0].status == 200
+    assert not play.leaks()
+
+
 def test_late_words_of_an_abandoned_connection_change_nothing() -> None:
     play = Play(ScriptedDesk(["one", "two"], stream=True))
     play.ask(ASK)
