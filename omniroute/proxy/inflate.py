@@ -21,7 +21,9 @@ def inflater(encoding: str) -> Inflate | None:
         case "br":
             return _guarded(brotli.Decompressor().process, brotli.error)
         case "zstd":
-            return _guarded(zstandard.ZstdDecompressor().decompressobj().decompress, zstandard.ZstdError)
+            # Across frames: some servers end one wherever they flush.
+            machine = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+            return _guarded(machine.decompress, zstandard.ZstdError)
         case other:
             raise ValueError(f"an unknown content encoding {other!r}")
 
