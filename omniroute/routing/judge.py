@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from math import isnan
 from typing import Literal
 
 from omniroute.routing.failure import Failure
@@ -66,9 +67,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         if value.strip().replace(".", "", 1).isdigit():
             return _bounded(float(value))
         return _bounded(parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), 31 * 86400.0)
+def _bounded(seconds: float) -> float | None:
+    return None if isnan(seconds) else min(max(seconds, 0.0), 31 * 86400.0)
