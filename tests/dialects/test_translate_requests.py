@@ -620,6 +620,24 @@ def test_a_result_without_a_call_is_said_by_the_user() -> None:
     assert written.dropped == ("messages.tool_result_without_call",)
 
 
+def test_calls_of_one_id_get_their_results_in_order() -> None:
+    written = to_claude({"messages": [*HI, assistant("x", "x"), result("x", "A"), result("x", "B")]})
+    said = written.body["messages"][2]["content"]
+    assert [block["content"] for block in said] == ["A", "B"]
+    assert [block["id"] for block in written.body["messages"][1]["content"]] == [block["tool_use_id"] for block in said]
+    assert written.dropped == ()
+
+
+@pytest.mark.parametrize("between", ["system", "assistant"])
+def test_nothing_stands_between_calls_and_their_results(between: str) -> None:
+    calls = [{"type": "tool_use", "id": "a", "name": "read", "input": {}}]
+    answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "A"}]}
+    turns = [*HI, {"role": "assistant", "content": calls}, {"role": between, "content": "meanwhile"}, answer]
+    said = to_openai({"messages": turns}).body["messages"]
+    order = ["user", "assistant", "tool", "system"] if between == "system" else ["user", "assistant", "tool"]
+    assert [message["role"] for message in said] == order
+
+
 def test_ids_that_a_client_counts_anew_each_turn_are_made_unique() -> None:
     written = to_claude({"messages": [*HI, assistant("0"), result("0", "A"), assistant("0"), result("0", "B")]})
     turns = written.body["messages"]
