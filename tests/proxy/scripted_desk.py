@@ -76,7 +76,7 @@ class ScriptedDesk:
                 self.other(hook)
 
     def _of(self, flow: http.HTTPFlow) -> Told | None:
-        return next((told for told in self.told if told.flow is flow), None)
+        return next((told for told in reversed(self.told) if told.flow is flow), None)
 
     def _ask(self, told: Told) -> None:
         if told.at >= len(self.hosts):

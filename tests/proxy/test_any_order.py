@@ -144,7 +144,7 @@ ACTIONS = ["go"] * 12 + ["ask", "open", "refuse", "reply", "say", "close", "wait
 type Steps = list[tuple[str, int]]
 
 STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 10_000)), min_size=10, max_size=60)
-STAYS = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STAYS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def check_ends(play: Play) -> None:

@@ -55,6 +55,26 @@ def test_two_requests_share_an_upstream_connection() -> None:
     assert not play.leaks()
 
 
+def test_a_stale_connection_is_followed_by_a_fresh_one_for_each() -> None:
+    play, client = stage("one", "two")
+    client.ask()
+    one = H2Upstream(play.open(b"h2"))
+    one.head(1)
+    one.body(1, SAID, end=True)
+    again = [client.ask(), client.ask()]
+    one.flush()
+    assert set(one.heads) == {1, 3, 5}
+    one.goodbye()
+    assert [dial.connection.address for dial in play.dials] == [("one", 80)] * 2
+    for _ in again:
+        fresh = H2Upstream(play.open(b"h2"))
+        fresh.head(1)
+        fresh.body(1, SAID, end=True)
+    client.flush()
+    assert client.ended == {1, *again}
+    assert not play.leaks()
+
+
 def test_one_dial_for_two_and_one_of_them_leaves() -> None:
     play, client = stage("one")
     first, second = client.ask(), client.ask()

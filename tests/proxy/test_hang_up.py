@@ -3,7 +3,7 @@
 import pytest
 from playbook import Peer, Play
 from scripted_desk import ScriptedDesk
-from upstream_bytes import ASK, HEAD, REFUSAL, ROLE, TEXT, WHOLE, chunk, sized
+from upstream_bytes import ASK, HEAD, REFUSAL, ROLE, SAID, TEXT, WHOLE, chunk, sized
 
 WAITING: dict[str, tuple[bool, tuple[bytes, ...]]] = {
     "waiting": (True, ()),
@@ -130,6 +130,24 @@ def test_after_the_answer_nothing_is_wrong() -> None:
     play.ask(ASK)
     play.open().say(sized(WHOLE))
     play.hang_up()
+    play.end()
+    assert (play.fired["error"], play.fired["response"]) == (0, 1)
+    assert not play.leaks()
+
+
+def test_at_the_end_mark_of_a_stream_the_client_is_answered() -> None:
+    """SDKs close at the end mark, while the upstream has yet to end its body."""
+    play = Play(ScriptedDesk(["one"], stream=True))
+    play.ask(ASK)
+    peer = play.open().say(HEAD, chunk(SAID))
+    play.hang_up()
+    assert peer.closed
+    assert (play.fired["error"], play.fired["response"]) == (0, 1)
+    [told] = play.desk.told
+    assert told.failures == []
+    assert told.flow.response
+    assert told.flow.response.raw_content == SAID
+    assert not told.flow.error
     play.end()
     assert (play.fired["error"], play.fired["response"]) == (0, 1)
     assert not play.leaks()
