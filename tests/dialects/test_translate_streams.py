@@ -331,11 +331,10 @@ def test_blocks_of_claude_that_are_interleaved_come_out_one_after_the_other() ->
 
 
 def test_a_call_without_arguments_is_an_empty_object_for_openai() -> None:
-    reply = Reply("m", (ToolCall("t", "n"),), "tool_calls")
-    message = (
-        judge_stream("openai", run("openai", "claude", [write_stream("claude", unfold(reply))])).choices[0].message
-    )
-    assert message.tool_calls[0].function.arguments == "{}"
+    events = unfold(Reply("m", (ToolCall("t", "n"),), "tool_calls"))
+    for wire in [write_stream("openai", events), run("openai", "claude", [write_stream("claude", events)])]:
+        message = judge_stream("openai", wire).choices[0].message
+        assert message.tool_calls[0].function.arguments == "{}"
 
 
 @pytest.mark.parametrize(
