@@ -118,12 +118,16 @@ def check_directory(path: Path) -> Check:
     return Check("ok", "data directory", f"{path} is private")
 
 
+PUBLIC = ("mitmproxy-ca-cert.", "mitmproxy-dhparam.")
+"""Files of mitmproxy's that are made to be given away: its certificate without the key."""
+
+
 def check_files(path: Path) -> Check:
     """Secrets, database, its copies and what SQLite keeps beside it: all are for the owner alone."""
     open_to_others = [
         str(file.relative_to(path))
         for file in sorted(path.rglob("*"))
-        if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077
+        if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077 and not file.name.startswith(PUBLIC)
     ]
     if open_to_others:
         return Check("fail", "files", f"others may read {', '.join(open_to_others)}", f"chmod -R go= {path}")
