@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -45,15 +47,31 @@ def ask(gateway: Gateway, model: str, *, dialect: str = "openai", stream: bool =
     return httpx.post(f"{gateway.url}{PATHS[dialect]}", json=body, timeout=20, trust_env=False)
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_six_failing_targets_before_a_good_one(gateway: Any, upstream: Upstream, stream: bool) -> None:
-    def setup(store: Store) -> None:
-        first = [port_node(store, upstream, "refused"), port_node(store, upstream, "prose", "https")]
-        others = add(store, upstream, "429", "hang", "cut-first", "error-first", "ok")
-        combos.add(store, "brave", [*first, *others])
+BROKEN_LATE = ("error-late", "cut-late", "hang-late", "stops")
 
-    running = gateway(setup=setup, options=SHORT)
-    reply = ask(running, "brave", stream=stream)
+
+@pytest.fixture(scope="module")
+def shared(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Run one gateway for the tests that change nothing in it; a model is named after its behaviour."""
+    upstream = _upstreams()
+
+    def setup(store: Store) -> None:
+        nodes.add(store, "up", "openai", f"{upstream.url}/v1")
+        for dialect in PATHS:
+            good = add(store, upstream, "ok", dialect=dialect)
+            for behaviour in BROKEN_LATE:
+                combos.add(store, f"{dialect}-{behaviour}", [*add(store, upstream, behaviour, dialect=dialect), *good])
+        first = [port_node(store, upstream, "refused"), port_node(store, upstream, "prose", "https")]
+        others = add(store, upstream, "429", "hang", "cut-first", "error-first")
+        combos.add(store, "brave", [*first, *others, "o-ok/m"])
+
+    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup, options=SHORT) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_six_failing_targets_before_a_good_one(shared: Gateway, stream: bool) -> None:
+    reply = ask(shared, "brave", stream=stream)
     assert reply.status_code == 200, reply.text
     assert reply.headers["x-omniroute-route"] == "o-ok/m"
     assert reply.headers["x-omniroute-attempts"] == "7"
@@ -78,12 +96,13 @@ def test_every_kind_of_failure_is_passed_over(gateway: Any, upstream: Upstream, 
             combos.add(store, name.replace(":", "-"), [model, *good])
 
     running = gateway(setup=setup, options=SHORT)
-    for stream, names in ((False, kinds), (True, kinds + streams)):
-        for name in names:
-            reply = ask(running, name.replace(":", "-"), dialect=dialect, stream=stream)
-            said = f"{name} stream={stream}: {reply.status_code} {reply.headers} {reply.text[:300]}"
-            assert reply.status_code == 200, said
-            assert reply.headers["x-omniroute-attempts"] == "2", said
+    asked = [(name, stream) for name in [*kinds, *streams] for stream in (False, True) if stream or name in kinds]
+    with ThreadPoolExecutor(8) as pool:
+        replies = pool.map(lambda a: ask(running, a[0].replace(":", "-"), dialect=dialect, stream=a[1]), asked)
+    for (name, stream), reply in zip(asked, replies, strict=True):
+        said = f"{name} stream={stream}: {reply.status_code} {reply.headers} {reply.text[:300]}"
+        assert reply.status_code == 200, said
+        assert reply.headers["x-omniroute-attempts"] == "2", said
     until("nothing is left open", lambda: upstream.stats()["in_flight"] == 0)
 
 
@@ -102,12 +121,10 @@ def test_a_refusal_of_the_clients_own_making_stops(gateway: Any, upstream: Upstr
     [("429:7", 429), ("429:none", 429), ("500", 500), ("529", 529), ("404", 404), ("401", 502), ("empty", 502),
      ("wrong", 502), ("cut-first", 502), ("hang", 504)],
 )  # fmt: skip
-def test_one_target_keeps_its_own_status(gateway: Any, upstream: Upstream, behaviour: str, status: int) -> None:
-    models: list[str] = []
-    running = gateway(setup=lambda store: models.extend(add(store, upstream, behaviour)), options=SHORT)
-    reply = ask(running, models[0])
+def test_one_target_keeps_its_own_status(shared: Gateway, behaviour: str, status: int) -> None:
+    reply = ask(shared, f"up/{behaviour}")
     assert reply.status_code == status, reply.text
-    assert models[0] in reply.json()["error"]["message"]
+    assert f"up/{behaviour}" in reply.json()["error"]["message"]
     if status == 429:
         assert int(reply.headers["retry-after"]) == (7 if behaviour == "429:7" else 5)
 
@@ -125,17 +142,9 @@ def test_all_limited_is_429_with_the_soonest_reset_and_else_503(gateway: Any, up
 
 
 @pytest.mark.parametrize("dialect", ["openai", "claude", "responses"])
-@pytest.mark.parametrize("behaviour", ["error-late", "cut-late", "hang-late", "stops"])
-def test_after_content_the_client_is_told_in_its_own_words(
-    gateway: Any, upstream: Upstream, dialect: str, behaviour: str
-) -> None:
-    models: list[str] = []
-
-    def setup(store: Store) -> None:
-        models.extend(add(store, upstream, behaviour, "ok", dialect=dialect))
-        combos.add(store, "duo", models)
-
-    reply = ask(gateway(setup=setup, options=SHORT), "duo", dialect=dialect, stream=True)
+@pytest.mark.parametrize("behaviour", BROKEN_LATE)
+def test_after_content_the_client_is_told_in_its_own_words(shared: Gateway, dialect: str, behaviour: str) -> None:
+    reply = ask(shared, f"{dialect}-{behaviour}", dialect=dialect, stream=True)
     assert reply.status_code == 200
     assert reply.headers["x-omniroute-attempts"] == "1"
     payloads = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: {")]
@@ -150,7 +159,7 @@ async def test_a_client_that_leaves_cancels_the_upstream_at_once(gateway: Any, u
         body = {"model": model, "stream": streams, **FIELDS["openai"]}
         async with httpx.AsyncClient(trust_env=False) as client:
             call = asyncio.ensure_future(client.post(f"{running.url}/v1/chat/completions", json=body, timeout=20))
-            while not upstream.asked():
+            while not upstream.asked():  # noqa: ASYNC110 - nothing here could set an event
                 await asyncio.sleep(0.01)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
