@@ -80,6 +80,7 @@ class Play:
         """How often each hook of a flow has begun."""
         self.wakeups: list[tuple[float, commands.RequestWakeup]] = []
         self._there: set[Connection] = {self.client}
+        self._cancelled: list[commands.OpenConnection] = []
         self._next = deque[events.Event]()
         self._feeding = False
         self.feed(events.Start())
@@ -107,7 +108,7 @@ class Play:
 
     def refuse(self, error: str = "[Errno 111] Connect call failed") -> None:
         """Let the oldest dial fail."""
-        self._refuse(self.dials[0], error)
+        self._refuse(self.dials.pop(0), error)
         self._run()
 
     def end_hook(self) -> None:
@@ -135,8 +136,8 @@ class Play:
         self.hang_up()
         self.end_hooks()
         self.wakeups.clear()
-        for dial in list(self.dials):
-            self._refuse(dial, "connection cancelled")
+        while self.dials:
+            self._refuse(self.dials.pop(), "connection cancelled")
         for connection in list(self._there):
             self._close(connection)
         self._run()
@@ -181,7 +182,9 @@ class Play:
             return
         self._feeding = True
         try:
-            while self._next:
+            while self._next or self._cancelled:
+                if not self._next:
+                    self._refuse(self._cancelled.pop(0), "connection cancelled")
                 event = self._next.popleft()
                 if isinstance(event, events.HookCompleted):
                     self.desk.hook(event.command)
@@ -224,7 +227,6 @@ class Play:
             self._next.append(events.HookCompleted(hook))
 
     def _refuse(self, dial: commands.OpenConnection, error: str) -> None:
-        self.dials.remove(dial)
         self._there.discard(dial.connection)
         dial.connection.error = error
         self._next.append(events.OpenConnectionCompleted(dial, error))
@@ -232,7 +234,8 @@ class Play:
     def _close(self, connection: Connection) -> None:
         if dials := [dial for dial in self.dials if dial.connection is connection]:
             connection.state = ConnectionState.CLOSED
-            self._refuse(dials[0], "connection cancelled")
+            self.dials.remove(dials[0])
+            self._cancelled += dials  # it hears of it when everything else has been done
             return
         reading = connection.state & ConnectionState.CAN_READ
         connection.state = ConnectionState.CLOSED
