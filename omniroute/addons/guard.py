@@ -29,22 +29,34 @@ class Addon(Protocol):
 type Hook = Callable[[Any, http.HTTPFlow], Awaitable[None] | None]
 
 
-def guard(hook: Hook) -> Callable[[Any, http.HTTPFlow], Awaitable[None]]:
+def guard[H: Hook](hook: H) -> H:
     """Wrap a hook on the way to the upstream: what it raises becomes `flow.response`."""
+    if inspect.iscoroutinefunction(hook):
+
+        @functools.wraps(hook)
+        async def guarded_async(self: Addon, flow: http.HTTPFlow) -> None:
+            try:
+                await hook(self, flow)
+            except Exception as error:
+                _refuse(self.runtime, flow, error)
+
+        return guarded_async  # type: ignore[return-value]  # the same signature, which wraps cannot say
 
     @functools.wraps(hook)
-    async def guarded(self: Addon, flow: http.HTTPFlow) -> None:
+    def guarded(self: Addon, flow: http.HTTPFlow) -> None:
         try:
-            done = hook(self, flow)
-            if done is not None and inspect.isawaitable(done):
-                await done
-        except GatewayError as error:
-            flow.response = answer(self.runtime, flow, error)
-        except Exception:
-            log.exception("a hook failed for %s %s", flow.request.method, flow.request.path.partition("?")[0])
-            flow.response = answer(self.runtime, flow, GatewayError("the gateway failed; its log says why"))
+            hook(self, flow)
+        except Exception as error:
+            _refuse(self.runtime, flow, error)
 
-    return guarded
+    return guarded  # type: ignore[return-value]
+
+
+def _refuse(runtime: Runtime, flow: http.HTTPFlow, error: Exception) -> None:
+    if not isinstance(error, GatewayError):
+        log.error("a hook failed for %s %s", flow.request.method, flow.request.path.partition("?")[0], exc_info=error)
+        error = GatewayError("the gateway failed; its log says why")
+    flow.response = answer(runtime, flow, error)
 
 
 def answer(runtime: Runtime, flow: http.HTTPFlow, error: GatewayError) -> http.Response:

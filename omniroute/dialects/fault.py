@@ -117,7 +117,7 @@ def _is_bare(value: Mapping[str, object], status: int | None) -> bool:
 def _fault(error: Mapping[str, object], status: int | None) -> Fault:
     code, kind = error.get("code"), "error"
     for key in KIND_KEYS:
-        if isinstance(word := error.get(key), str) and word not in ("", "error") and not word.isdecimal():
+        if isinstance(word := error.get(key), str) and word.strip() not in ("", "error") and not word.isdecimal():
             kind = word.rpartition("#")[2]
             break
     if status is None or status < 400:

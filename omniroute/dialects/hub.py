@@ -16,10 +16,12 @@ from omniroute.dialects.fault import one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
 from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
+from omniroute.dialects.jsonish import dump
 from omniroute.dialects.passing import Passing
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.translate import PAIRS, Translator, translate_reply, translate_request
+from omniroute.errors import BadRequest
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
@@ -76,7 +78,10 @@ def prepare(
     written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
     if not stream_usage:
         written.body.pop("stream_options", None)
-    return Prepared(orjson.dumps(written.body), written.dropped, hides_usage, written.names)
+    try:
+        return Prepared(dump(written.body), written.dropped, hides_usage, written.names)
+    except ValueError as error:
+        raise BadRequest(f"the body is {error}") from None
 
 
 class Stream:
@@ -205,7 +210,7 @@ def read_whole(
         body = orjson.loads(raw)
         sign = DIALECTS[upstream].read_whole(body)
         if sign.fault is None and client != upstream:
-            raw = orjson.dumps(translate_reply(client, upstream, body, model=model, names=names, created=created))
+            raw = dump(translate_reply(client, upstream, body, model=model, names=names, created=created))
     except UNREADABLE:
         return Whole(raw, Usage(), False, read_error(200, raw))
     return Whole(raw, sign.usage or Usage(), sign.content and sign.fault is None, sign.fault)

@@ -7,11 +7,17 @@ import orjson
 
 
 def dump(value: Any) -> bytes:
-    """Write a value. Numbers beyond 64 bits and halves of characters are the slow way's business."""
+    """Write a value; ValueError when it is nested too deeply for anybody to read.
+
+    Numbers beyond 64 bits, halves of characters and hundreds of levels are the slow way's business.
+    """
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+        try:
+            return json.dumps(value, separators=(",", ":")).encode()
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 def load_object(text: str) -> dict[str, Any]:

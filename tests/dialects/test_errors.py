@@ -253,3 +253,10 @@ def test_a_keepalive_is_a_frame_that_says_nothing(dialect: str) -> None:
 
 def test_gemini_clients_are_kept_waiting_in_silence() -> None:
     assert DIALECTS["gemini"].keepalive == b""
+
+
+def test_a_refused_thread_is_said_so_that_the_sdk_goes_on_without() -> None:
+    error = BadRequest("no threads here", param="thread", code="thread_unsupported_request")
+    body = DIALECTS["claude"].write_error(error)
+    assert body["error"]["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert "details" not in DIALECTS["claude"].write_error(BadRequest("no"))["error"]

@@ -21,8 +21,15 @@ WORDS = {
 """Status -> type."""
 
 
+NO_THREADS = "thread_unsupported_request"
+"""A code that Anthropic's SDK acts on: it asks again, without a message thread."""
+
+
 def write_error(error: GatewayError) -> Body:
-    return _body(error.status, error.message)
+    body = _body(error.status, error.message)
+    if error.code == NO_THREADS:
+        body["error"]["details"] = {"error_code": NO_THREADS, "unsupported": ["thread"]}
+    return body
 
 
 def write_fault(fault: Fault) -> bytes:
