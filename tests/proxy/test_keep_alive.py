@@ -256,3 +256,27 @@ def test_a_big_whole_reply_is_read_by_a_hook(fails: bool) -> None:
         assert answers(play.answered)[0].status == 503
     else:
         assert answers(play.answered)[0].body == big
+
+
+def test_no_deadline_passes_while_a_big_reply_is_read() -> None:
+    play = Play(ScriptedDesk(["one"], stream=False), hold=["read_reply", "response"])
+    play.ask(ASK)
+    play.open().say(sized(WHOLE.replace(b"hello", b"x" * 2_000_000)))
+    play.pass_time(100)
+    play.end_hook()
+    play.pass_time(100)
+    play.end_hooks()
+    assert play.desk.told[0].failures == []
+    assert answers(play.answered)[0].status == 200
+
+
+def test_a_late_head_leaves_less_time_for_the_first_content() -> None:
+    play = Play(ScriptedDesk(["one", "two"], stream=True))
+    play.ask(ASK)
+    peer = play.open()
+    play.pass_time(15)
+    peer.say(HEAD, chunk(ROLE))
+    play.pass_time(34)
+    assert not play.desk.told[0].failures
+    play.pass_time(1)
+    assert play.desk.told[0].failures == ["deadline first content"]
