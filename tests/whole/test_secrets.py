@@ -5,8 +5,9 @@ neither is in a saved flow, a log, mitmweb, the database, or an answer, whatever
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ OPENS = {
 }
 WRONG = "Wolverine5tGb9YhN3uJm7Ik1"
 """A key that nobody knows and that looks like nothing: clients show such ones by mistake."""
-BEHAVIOURS = ("ok", "401", "429", "500", "cut-late", "echo:400", "echo:401", "echo:500", "echo:200", "echo-late")
+ECHOES = ("echo:400", "echo:401", "echo:500", "echo:200", "echo-late")
+BEHAVIOURS = ("ok", "429", "cut-late", *ECHOES)
 ENDPOINTS = {"completions": "openai", "responses": "responses", "messages": "claude"}
+CLAUDE = "/v1/messages"
 SHOWN = ("authorization", "x-api-key", "x-goog-api-key", "key")
 """Every way in which a client shows its key."""
 QUIET = {"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"}
@@ -71,7 +74,7 @@ def path(dialect: str, prefix: str, stream: bool) -> tuple[str, dict[str, Any]]:
         case "responses":
             return "/v1/responses", {"model": f"{prefix}/m", "input": "hello", **flag}
         case "claude":
-            return "/v1/messages", {"model": f"{prefix}/m", "messages": turn, "max_tokens": 9, **flag}
+            return CLAUDE, {"model": f"{prefix}/m", "messages": turn, "max_tokens": 9, **flag}
         case _:
             verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
             body = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
@@ -88,41 +91,50 @@ def prefix(dialect: str, behaviour: str) -> str:
     return f"{dialect[0]}-{behaviour.replace(':', '-')}"
 
 
-def talk(client: httpx.Client, key: str) -> list[httpx.Response]:
-    """Ask everything in every way."""
-    answers = []
+type Ask = tuple[str, dict[str, Any], dict[str, Any]]
+"""Path and body of a POST, and what goes with it."""
 
-    def post(where: str, body: dict[str, Any], **how: Any) -> None:
-        answers.append(client.post(where, json=body, **how))
 
-    for number, dialect in enumerate(ACCOUNT):
-        for behaviour in BEHAVIOURS:
-            for stream in (False, True):
-                where, body = path(dialect, prefix(dialect, behaviour), stream)
-                if dialect == "gemini" and stream:
-                    post(where, body, **show(SHOWN[number % 3], key))
-                else:
-                    post(where, body, **show(SHOWN[number], key))
+def every_behaviour(key: str) -> Iterator[Ask]:
+    for (number, dialect), behaviour, stream in product(enumerate(ACCOUNT), BEHAVIOURS, (False, True)):
+        # Google's own way to ask for a stream has a query already.
+        how = SHOWN[number % 3 if stream else number]
+        yield *path(dialect, prefix(dialect, behaviour), stream), show(how, key)
+
+
+def translated(key: str) -> Iterator[Ask]:
+    ways = (("openai", "claude"), ("claude", "openai"), ("responses", "gemini"))
+    for (client, upstream), behaviour, stream in product(ways, ECHOES, (False, True)):
+        yield *path(client, prefix(upstream, behaviour), stream), show("authorization", key)
+    for stream in (False, True):
+        where, body = path("openai", "x", stream)
+        yield where, {**body, "model": "falls"}, show("x-api-key", key)
+        yield where, {**body, "model": "sinks"}, show("key", key)
+
+
+def every_key(key: str) -> Iterator[Ask]:
+    basic = base64.b64encode(f"me:{WRONG}".encode()).decode()
+    for dialect in ACCOUNT:
         where, body = path(dialect, prefix(dialect, "ok"), False)
         for how in SHOWN:
-            post(where, body, **show(how, key))
-            post(where, body, **show(how, WRONG))
-        post(where, {**body, "model": 5}, **show("authorization", WRONG))
+            yield where, body, show(how, key)
+            yield where, body, show(how, WRONG)
+        yield where, {**body, "model": 5}, show("authorization", key)
+        yield where, body, {"headers": {"authorization": f"Basic {basic}"}}
+        yield where, body, {"headers": {"authorization": WRONG}}
         more = {"cookie": f"session={WRONG}", "proxy-authorization": f"Basic {WRONG}", "api-key": WRONG}
-        post(where, body, headers=more)
-        basic = base64.b64encode(f"me:{WRONG}".encode()).decode()
-        post(where, body, headers={"authorization": f"Basic {basic}"})
-        post(where, body, headers={"authorization": WRONG})
-    where, body = path("openai", "x", False)
-    for stream in (False, True):
-        post(where, {**body, "model": "falls", "stream": stream}, **show("x-api-key", key))
-        post(where, {**body, "model": "sinks", "stream": stream}, **show("key", key))
-    for how in SHOWN:
-        for shown in (key, WRONG):
-            answers.append(client.get("/v1/models", **show(how, shown)))
-            answers.append(client.get("/nowhere", **show(how, shown)))
-            answers.append(client.put("/v1/messages", content=b"{}", **show(how, shown)))
-            answers.append(client.post("/v1/responses", content=b"{", **show(how, shown)))
+        yield where, body, {"headers": more}
+
+
+def talk(client: httpx.Client, key: str) -> list[httpx.Response]:
+    """Ask everything in every way."""
+    asks = chain(every_behaviour(key), translated(key), every_key(key))
+    answers = [client.post(where, json=body, **how) for where, body, how in asks]
+    for how, shown in product(SHOWN, (key, WRONG)):
+        answers.append(client.get("/v1/models", **show(how, shown)))
+        answers.append(client.get("/nowhere", **show(how, shown)))
+        answers.append(client.put(CLAUDE, content=b"{}", **show(how, shown)))
+        answers.append(client.post("/v1/responses", content=b"{", **show(how, shown)))
     return answers
 
 
@@ -183,6 +195,10 @@ def test_the_talk_was_worth_it(run: Run) -> None:
     statuses = {answer.status_code for answer in run.answers}
     assert {200, 400, 401, 404, 405, 429, 500, 502, 503} <= statuses
     assert {dialect for dialect, _, _ in run.asked} == set(ACCOUNT)
+    routes = [
+        answer.headers.get("x-omniroute-route", "") for answer in run.answers if answer.request.url.path == CLAUDE
+    ]
+    assert any(route.startswith("o-echo") for route in routes), "nothing was translated"
 
 
 def test_the_upstream_gets_the_accounts_credential_and_no_other(run: Run) -> None:
