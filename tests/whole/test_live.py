@@ -187,6 +187,9 @@ def test_rows_for_what_failed(running: Gateway) -> None:
     assert (row.input, row.output, row.cost, row.ttft_ms) == (None, None, None, None)
     row = logged(running, ask(running, "nobody/m"))
     assert (row.status, row.provider, row.attempts) == (400, None, ())
+    url = f"{running.url}/v1/chat/completions"
+    row = logged(running, httpx.post(url, content=b"{", timeout=20, trust_env=False))
+    assert (row.status, row.model_asked, row.attempts) == (400, "", ())
     refused = ask(running, "up/ok", headers={"x-api-key": "nobody"})
     assert refused.status_code == 401
     assert logged(running, ask(running, "up/ok"))
