@@ -22,7 +22,7 @@ NOWHERE = "http://127.0.0.1:9"
 """Where reverse mode would send what no hook has decided about: the discard port, where nobody listens."""
 HINT = (
     "omniroute: mitmproxy starts on port 8080 before the gateway can choose its own; when 8080 is taken, say the "
-    f"gateway's port yourself: --mode reverse:{NOWHERE}@20128"
+    f"gateway's port yourself: --mode reverse:{NOWHERE}@127.0.0.1:20128"
 )
 
 
@@ -78,11 +78,11 @@ class Lifecycle:
         changes["tcp_timeout"] = max(ctx.options.tcp_timeout, int(max(longest.first_content, longest.idle)) + 60)
         try:
             if list(ctx.options.mode) == ["regular"]:
-                changes["mode"] = [f"reverse:{NOWHERE}"]
+                host = ctx.options.listen_host or self._settings.host
+                changes |= {"mode": [f"reverse:{NOWHERE}"], "listen_host": host}
                 if ctx.options.listen_port is None:
-                    host = ctx.options.listen_host or self._settings.host
                     check_port(host, self._settings.port)
-                    changes |= {"listen_host": host, "listen_port": self._settings.port}
+                    changes["listen_port"] = self._settings.port
             self.runtime.open(data_dir)
         except (StoreError, OSError) as error:
             log.error("%s", error)  # mitmproxy ends a start that has logged an error
