@@ -50,6 +50,8 @@ class Attempt:
     """Takes the credential out of what the upstream said: some repeat it in their errors."""
 
     started: float = 0.0
+    sent: float = 0.0
+    """When the request went out, its last byte included."""
     head_at: float | None = None
     content_at: float | None = None
     ended: float | None = None

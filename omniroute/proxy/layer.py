@@ -6,6 +6,8 @@ release is checked for: `HttpLayer.make_stream`, `.get_connection`, `.register_c
 `.check_body_size`, `.send_response`, `.check_killed` and its two state attributes.
 """
 
+import logging
+
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -14,6 +16,8 @@ from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, 
 from omniroute.proxy.attempt import Desk
 from omniroute.proxy.dial import Dial, Late
 from omniroute.proxy.stream import RoutedStream
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 0.05
 """Seconds after which a stream that was busy with a hook is asked about its deadline once more."""
@@ -64,12 +68,30 @@ class RoutedLayer(HttpLayer):
             return
         if isinstance(event, events.ConnectionEvent) and not self._knows(event.connection):
             return
-        yield from super()._handle_event(event)
+        try:
+            yield from super()._handle_event(event)
+        except Exception as error:
+            if not isinstance(event, events.ConnectionEvent) or not isinstance(event.connection, Server):
+                raise
+            yield from self._broken(event.connection, error)
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             self.warm.discard(event.connection)
             if event.connection.state is ConnectionState.CLOSED:
                 # A client that stays for weeks would collect them.
                 self.connections.pop(event.connection, None)
+
+    def _broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
+        """End what waits for a server whose words mitmproxy cannot read: else it would wait for its deadline.
+
+        One case is known: mitmproxy reads no trailers in HTTP/1, and finds them when the reply is whole.
+        """
+        trailers = isinstance(error, NotImplementedError) and "trailers" in str(error)
+        if not trailers:
+            log.error("mitmproxy could not read what %s said", connection.peername, exc_info=error)
+        yield commands.CloseConnection(connection)
+        for stream in set(self.streams.values()):
+            if isinstance(stream, RoutedStream) and stream.serves(connection):
+                yield from self.event_to_child(stream, stream.last_word(whole=trailers))
 
     def _knows(self, connection: Connection) -> bool:
         return connection in self.connections or connection is self.context.server

@@ -95,7 +95,7 @@ class Replying(HttpStream):
             self.server_state = self.state_collecting
         else:
             self.server_state = self.state_probing
-            spent = now - attempt.started
+            spent = now - attempt.sent
             yield from self._arm("first content", max(0.0, attempt.deadlines.first_content - spent))
 
     def _piece(self, event: ResponseData) -> bytes | None:

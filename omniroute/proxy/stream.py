@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow, http
-from mitmproxy.connection import Server
+from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, GetHttpConnectionCompleted, SendHttp
@@ -76,6 +76,16 @@ class RoutedStream(Replying):
         elif not isinstance(event, HttpEvent) or event.stream_id in (self.stream_id, self._attempt_id):
             yield from super()._handle_event(event)
         # Else a word of an attempt that was given up while a hook ran.
+
+    def serves(self, connection: Connection) -> bool:
+        """Tell whether the attempt that is in flight goes over this connection."""
+        return self._attempt_id != 0 and self._server is connection
+
+    def last_word(self, *, whole: bool) -> HttpEvent:
+        """Make the event with which the reply in flight ends."""
+        if whole:
+            return ResponseEndOfMessage(self._attempt_id)
+        return ResponseProtocolError(self._attempt_id, "Cannot parse HTTP response", ErrorCode.GENERIC_SERVER_ERROR)
 
     def _arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
         self._phase, self._seconds = phase, seconds
@@ -149,6 +159,7 @@ class RoutedStream(Replying):
         self._attempt_id = self.parent.next_attempt_id()
         self.parent.streams[self._attempt_id] = self
         self.server_state = self.state_waiting
+        self._attempt.sent = self.parent.desk.clock()
         limits = self._attempt.deadlines
         wait = limits.first_byte if self._attempt.stream else limits.first_content
         yield from self._arm("first byte" if self._attempt.stream else "first content", wait)

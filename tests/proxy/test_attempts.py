@@ -181,3 +181,21 @@ def test_times_are_noted() -> None:
     attempt = play.desk.told[0].attempts[0]
     noted = (attempt.started, attempt.head_at, attempt.content_at, attempt.ended)
     assert noted == (start, start + 2, start + 3, start + 4)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_trailers_end_a_reply_as_its_end_does(stream: bool) -> None:
+    """mitmproxy raises on trailers in HTTP/1, which would leave the client to its deadline."""
+    play = Play(ScriptedDesk(["one"], stream=stream))
+    play.ask(ASK)
+    whole = good(stream)
+    assert whole.endswith(b"0\r\n\r\n") or not stream
+    if not stream:
+        head, _, body = whole.partition(b"\r\n\r\n")
+        whole = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(body) + b"0\r\n\r\n"
+        assert head
+    play.open().say(whole.removesuffix(b"\r\n") + b"x-checksum: 1\r\n\r\n")
+    assert answer(play.answered).status == 200
+    assert play.fired["response"] == 1
+    play.end()
+    assert not play.leaks()
