@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -30,8 +31,9 @@ class Provider(RequestHandler):
         assert isinstance(body, dict)
         return body
 
+    @abstractmethod
     def refuse(self, status: int, message: str) -> None:
-        raise NotImplementedError
+        """Answer with an error in the dialect."""
 
     async def reply(self, body: dict[str, Any]) -> None:
         said = answer(self.model, body)
@@ -52,11 +54,13 @@ class Provider(RequestHandler):
             await asyncio.sleep(self.pause)
             yield event
 
+    @abstractmethod
     def whole(self, said: Answer) -> dict[str, Any]:
-        raise NotImplementedError
+        """Say the answer at once."""
 
+    @abstractmethod
     def stream(self, said: Answer, body: dict[str, Any]) -> Iterable[bytes]:
-        raise NotImplementedError
+        """Say it event by event."""
 
 
 def sse(data: dict[str, Any], event: str | None = None) -> bytes:
