@@ -1,11 +1,11 @@
 """One client request with everything that belongs to it, from its first byte to its log row."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from omniroute.catalog.provider import DialectName
 from omniroute.dialects.ir import Usage
-from omniroute.proxy.attempt import Attempt
+from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.routing.config import Config, Key
 from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
@@ -84,6 +84,20 @@ class Exchange:
         if asked.attempt.stream:
             return asked.attempt.stream.usage
         return asked.attempt.whole.usage if asked.attempt.whole else Usage()
+
+    def settle(self) -> int:
+        """Let go of what only the way needed, and say how many bytes stay for a person to look at.
+
+        A parsed body is several times as large as its text, and mitmweb keeps a flow for long.
+        """
+        self.body = {}
+        kept = len(self.raw)
+        for asked in self.asked:
+            del asked.attempt.raw[KEEP:]
+            kept += len(asked.attempt.raw)
+            if asked.attempt.whole:
+                asked.attempt.whole = replace(asked.attempt.whole, raw=b"")
+        return kept
 
     def failures(self) -> list[Failed]:
         """The attempts that failed, in order."""

@@ -15,6 +15,8 @@ from omniroute.runtime import Runtime
 MARK = ":leftwards_arrow_with_hook:"
 COLUMN = 48
 """Characters: two columns fit beside mitmweb's list."""
+MOST = 256 * 1024 * 1024
+"""Bytes of bodies that mitmweb keeps, of however few flows."""
 SHOWN = 200_000
 """Characters of one side: more than a person reads, less than what would hold up the event loop for long."""
 
@@ -26,6 +28,8 @@ class Views:
         self.runtime = runtime
         self._sides = SideBySide(runtime.exchanges)
         self._flows: deque[ref[http.HTTPFlow]] = deque()
+        self._weights: deque[int] = deque()
+        self._weight = 0
 
     def running(self) -> None:
         contentviews.add(self._sides)
@@ -33,28 +37,34 @@ class Views:
     def done(self) -> None:
         contentviews.registry._by_name.pop(self._sides.name.lower(), None)
 
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Let the oldest flows go, so that a window may stay open for weeks."""
-        view = getattr(ctx.master, "view", None)
-        if view is None:
-            return
-        self._flows.append(ref(flow))
-        while len(self._flows) > ctx.options.omniroute_keep_flows:
-            oldest = self._flows[0]()
-            if oldest is not None and oldest.live:
-                break
-            self._flows.popleft()
-            if oldest is not None:
-                view.remove([oldest])
-
     def next_attempt(self, flow: http.HTTPFlow) -> None:
         self._describe(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
         self._describe(flow)
+        self._keep(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
         self._describe(flow)
+        self._keep(flow)
+
+    def _keep(self, flow: http.HTTPFlow) -> None:
+        """Let the oldest flows go, by number and by weight, so that a window may stay open for weeks."""
+        exchange = self.runtime.exchanges.get(flow)
+        weight = exchange.settle() if exchange else 0
+        view = getattr(ctx.master, "view", None)
+        if view is None:
+            return
+        weight += len(flow.request.raw_content or b"")
+        weight += len(flow.response.raw_content or b"") if flow.response else 0
+        self._flows.append(ref(flow))
+        self._weights.append(weight)
+        self._weight += weight
+        while len(self._flows) > ctx.options.omniroute_keep_flows or (self._weight > MOST and len(self._flows) > 1):
+            self._weight -= self._weights.popleft()
+            oldest = self._flows.popleft()()
+            if oldest is not None:
+                view.remove([oldest])
 
     def _describe(self, flow: http.HTTPFlow) -> None:
         exchange = self.runtime.exchanges.get(flow)
