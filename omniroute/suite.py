@@ -3,6 +3,7 @@
 from omniroute.addons.access import Access
 from omniroute.addons.attach import Attach
 from omniroute.addons.body import Body
+from omniroute.addons.count import Count
 from omniroute.addons.dispatch import Dispatch
 from omniroute.addons.intake import Intake
 from omniroute.addons.lifecycle import Lifecycle
@@ -21,6 +22,7 @@ def build(runtime: Runtime | None = None) -> list[object]:
         Intake(runtime),  # claims flows, takes the client's key out of them, reads the path
         Access(runtime),  # who is asking
         Body(runtime),  # which model is asked
+        Count(runtime),  # how long is it
         Listing(runtime),  # what can be asked for
         Dispatch(runtime),  # plans; writes each attempt into the flow
         Meter(runtime),  # what it cost

@@ -14,6 +14,8 @@ from omniroute.proxy.inflate import inflater
 from omniroute.runtime import Runtime
 
 PIECE = 16 * 1024
+READ = ("chat", "count")
+"""Kinds of requests that have a body to be read."""
 
 
 class Body:
@@ -26,7 +28,7 @@ class Body:
     async def request(self, flow: http.HTTPFlow) -> None:
         """Find out which model is asked, and whether for a stream."""
         exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
+        if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind not in READ:
             return
         claimed = exchange.claimed
         raw = flow.request.raw_content or b""
@@ -34,6 +36,8 @@ class Body:
             raw = await asyncio.to_thread(_inflated, raw, encoding, self.runtime.limits.max_body)
         body = await asyncio.to_thread(_json, raw) if len(raw) > BIG else _json(raw)
         exchange.raw, exchange.body = raw, body
+        if claimed.kind == "count":
+            return
         exchange.model = claimed.model if claimed.model is not None else _model(body)
         exchange.stream = claimed.stream if claimed.stream is not None else _stream(body)
 

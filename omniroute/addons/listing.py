@@ -64,7 +64,7 @@ class Listing:
                 if found is None:
                     raise NotFound(f"there is no model {wanted[:200]!r} here; GET /v1/models lists them")
                 flow.response = json_answer(200, _one(exchange.dialect, found))
-            case "chat":
+            case "chat" | "count":
                 pass
 
     async def _models(self, exchange: Exchange) -> list[Listed]:

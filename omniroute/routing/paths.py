@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError, NotFound
 
-type Kind = Literal["chat", "models", "model", "hello"]
+type Kind = Literal["chat", "count", "models", "model", "hello"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,10 @@ CHAT: dict[str, DialectName] = {
     "/responses": "responses",
     "/v1/messages": "claude",
 }
-GEMINI = re.compile(r"/v1(?:beta|alpha)?/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent)")
+GEMINI_VERBS = (":generateContent", ":streamGenerateContent", ":countTokens")
+GEMINI = re.compile(
+    r"/v1(?:beta|alpha)?/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens)"
+)
 MODELS = re.compile(r"(?:/v1(?P<gemini>beta|alpha)?)?/models(?:/(?P<model>[^:]+))?")
 
 
@@ -42,8 +45,13 @@ def claim(method: str, path: str) -> Claim:
     if dialect := CHAT.get(path):
         _only(method, "POST", path)
         return Claim("chat", dialect)
+    if path == "/v1/messages/count_tokens":
+        _only(method, "POST", path)
+        return Claim("count", "claude")
     if match := GEMINI.fullmatch(path):
         _only(method, "POST", path)
+        if match["verb"] == "countTokens":
+            return Claim("count", "gemini", unquote(match["model"]))
         streams = match["verb"] == "streamGenerateContent"
         return Claim("chat", "gemini", unquote(match["model"]), streams)
     if match := MODELS.fullmatch(path):
@@ -64,6 +72,6 @@ def dialect_of(path: str) -> DialectName:
     """Guess in whose words a path that is not served is refused."""
     if "/messages" in path or path.startswith("/api/hello"):
         return "claude"
-    if path.startswith(("/v1beta", "/v1alpha")) or ":generateContent" in path or ":streamGenerateContent" in path:
+    if path.startswith(("/v1beta", "/v1alpha")) or any(verb in path for verb in GEMINI_VERBS):
         return "gemini"
     return "responses" if "/responses" in path else "openai"

@@ -80,7 +80,7 @@ def test_lists_take_nothing_but_get(method: str, path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/", "", "/v1", "/v1/", "/v2/chat/completions", "/v1/chat", "/v1/chat/completions/x", "/v1/embeddings", "/api",
-     "/v1/messages/count_tokens", "/V1/messages", "//v1/messages", "/v1/v1/v1/messages", "/v1beta/models/m:countTokens",
+     "/V1/messages", "//v1/messages", "/v1/v1/v1/messages", "/v1beta/models/m:countToken",
      "/v1beta/models/:generateContent", "/v1beta/models/m:generateContentX", "/v1/models/a:b", "/v1/models\n"],
 )  # fmt: skip
 def test_what_is_not_served(path: str) -> None:
@@ -132,3 +132,16 @@ def test_in_whose_words_a_path_is_refused(path: str, dialect: str) -> None:
 @pytest.mark.parametrize("path", CHAT)
 def test_a_path_that_is_served_is_refused_in_its_own_words(path: str) -> None:
     assert dialect_of(path) == CHAT[path]
+
+
+@pytest.mark.parametrize(
+    ("path", "claimed"),
+    [
+        ("/v1/messages/count_tokens", Claim("count", "claude")),
+        ("/v1/v1/messages/count_tokens/", Claim("count", "claude")),
+        ("/v1beta/models/a/b:countTokens", Claim("count", "gemini", "a/b")),
+        ("/v1/models/m:countTokens", Claim("count", "gemini", "m")),
+    ],
+)
+def test_what_is_counted(path: str, claimed: Claim) -> None:
+    assert claim("POST", path) == claimed
