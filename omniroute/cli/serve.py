@@ -103,6 +103,8 @@ def _greet(runtime: "Runtime", data_dir: Path, as_json: bool, demo: bool) -> Non
     console.print("[bold]OmniRoute is ready.[/bold] Ctrl-C ends it.")
     for name, value in lines:
         console.print(f"  {name:<9} {escape(value)}")
+    if runtime.limits.require_key:
+        console.print("  Every request needs a key: omniroute-ctl key create NAME")
     console.print()
     console.print("Next, in another terminal:")
     console.print(f"  {escape(_next(runtime, demo))}")
