@@ -41,11 +41,11 @@ def serve(
 
     from omniroute import settings
     from omniroute.addons.lifecycle import check_port
-    from omniroute.serving.run import Plan, run
+    from omniroute.serving.run import Setup, run
     from omniroute.store.database import Store
 
     read = settings.read(os.environ | {"DATA_DIR": str(state.data_dir)})
-    plan = Plan(
+    setup = Setup(
         data_dir=state.data_dir.expanduser().absolute(),
         host=_address(host) if host else read.host,
         port=read.port if port is None else port,
@@ -54,13 +54,13 @@ def serve(
         demo=demo,
         options=dict(_named(text) for text in sets),
     )
-    Store(plan.data_dir).close()  # its refusals are better said before anything has started
+    Store(setup.data_dir).close()  # its refusals are better said before anything has started
     try:
-        check_port(plan.host, plan.port)
+        check_port(setup.host, setup.port)
         if not headless:
-            plan = replace(plan, web_port=plan.web_port or _free_port())
-            check_port("127.0.0.1", plan.web_port)
-        run(plan, lambda runtime: _greet(runtime, plan.data_dir, state.as_json, demo))
+            setup = replace(setup, web_port=setup.web_port or _free_port())
+            check_port("127.0.0.1", setup.web_port)
+        run(setup, lambda runtime: _greet(runtime, setup.data_dir, state.as_json, demo))
     except (OSError, OptionsError, KeyError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error
 
