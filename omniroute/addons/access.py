@@ -12,6 +12,9 @@ from omniroute.exchange import Exchange
 from omniroute.runtime import Runtime
 from omniroute.store import keys
 
+RELAYS = ("x-forwarded-for", "forwarded", "x-real-ip")
+"""Headers with which a proxy says for whom it asks."""
+
 
 class Access:
     name = "omniroute.access"
@@ -28,7 +31,7 @@ class Access:
         shown, exchange.shown = exchange.shown, ()
         if shown:
             self._check(exchange, shown)
-        elif self.runtime.limits.require_key or not _is_loopback(flow.client_conn.peername[0]):
+        elif self.runtime.limits.require_key or not _is_here(flow):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):
             raise Forbidden("a web page of another origin may not use this gateway without a key")
@@ -44,6 +47,12 @@ class Access:
         raise NotAllowed(
             "this key is not known here: `omniroute-ctl key list` shows the keys that are", code="invalid_api_key"
         )
+
+
+def _is_here(flow: http.HTTPFlow) -> bool:
+    """Tell whether this machine is asking, and not somebody behind a proxy on it."""
+    relayed = any(name in flow.request.headers for name in RELAYS)
+    return not relayed and _is_loopback(flow.client_conn.peername[0])
 
 
 @lru_cache(maxsize=1024)
