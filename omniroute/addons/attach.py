@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mitmproxy import http, tls
+from mitmproxy.connection import Client
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.layers import ClientTLSLayer, modes
@@ -14,6 +15,12 @@ from omniroute.errors import GatewayError
 from omniroute.proxy.attempt import Attempt
 from omniroute.proxy.layer import RoutedLayer
 from omniroute.runtime import Runtime
+
+
+def is_ours(client: Client) -> bool:
+    """Tell whether a client came in on a port of ours: reverse mode of HTTP, wherever it would lead."""
+    mode = client.proxy_mode
+    return isinstance(mode, ReverseMode) and mode.scheme == "http"
 
 
 class Attach:
@@ -30,10 +37,6 @@ class Attach:
         """Bytes of the largest request body."""
         return self.runtime.limits.max_body
 
-    @max_body.setter
-    def max_body(self, value: int) -> None:
-        raise AttributeError("max_body is an option")
-
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what dispatch has decided."""
         exchange = self.runtime.exchanges.get(flow)
@@ -48,8 +51,7 @@ class Attach:
         context = data.context
         if data.layer or len(context.layers) != 1 or not isinstance(context.layers[0], modes.ReverseProxy):
             return
-        mode = context.client.proxy_mode
-        if not isinstance(mode, ReverseMode) or mode.scheme != "http":
+        if not is_ours(context.client):
             return
         stack = tunnel.LayerStack()
         if starts_like_tls_record(data.data_client()):
@@ -59,5 +61,5 @@ class Attach:
 
     def tls_start_server(self, data: tls.TlsData) -> None:
         """Offer HTTP/2 to upstreams: mitmproxy offers only what the client does, and ours speak plain HTTP/1."""
-        if isinstance(data.context.client.proxy_mode, ReverseMode) and not data.conn.alpn_offers:
+        if is_ours(data.context.client) and not data.conn.alpn_offers:
             data.conn.alpn_offers = (b"h2", b"http/1.1") if data.context.options.http2 else (b"http/1.1",)

@@ -4,8 +4,8 @@ import secrets
 from urllib.parse import parse_qsl, urlencode
 
 from mitmproxy import http
-from mitmproxy.proxy.mode_specs import ReverseMode
 
+from omniroute.addons.attach import is_ours
 from omniroute.addons.guard import guard
 from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError, UpgradeRequired
@@ -49,7 +49,7 @@ class Intake:
     @guard
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Begin an exchange. The client's key leaves the flow before anybody can show or save it."""
-        if flow.is_replay or not isinstance(flow.client_conn.proxy_mode, ReverseMode):
+        if flow.is_replay or not is_ours(flow.client_conn):
             return
         path, _, query = flow.request.path.partition("?")
         google = "x-goog-api-key" in flow.request.headers

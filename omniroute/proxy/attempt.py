@@ -71,8 +71,13 @@ class Attempt:
 class Desk(Protocol):
     """Who the layer asks."""
 
-    max_body: int
-    clock: Callable[[], float]
+    @property
+    def max_body(self) -> int:
+        """Bytes of the largest request body."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Give seconds that only ever grow."""
 
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what is to be tried now; None when nothing was decided, and then nothing is sent."""
