@@ -29,14 +29,21 @@ class Listed:
 
 
 def listed(config: Config) -> list[Listed]:
-    """List combos first, then the models of every provider in use. The first call takes time: use a thread."""
-    combos = [Listed(name, "combo") for name in config.combos]
-    models = [
-        Listed(f"{provider.prefix}/{model.id}", provider.id, model.context, model.max_output)
-        for provider in Names.of(config).in_use
-        for model in known_models(provider)
-    ]
-    return combos + models
+    """List combos first, then the models of every provider in use. The first call takes time: use a thread.
+
+    Nobody knows a node's models, but those that combos name are its.
+    """
+    names = Names.of(config)
+    found = {name: Listed(name, "combo") for name in config.combos}
+    for provider in names.in_use:
+        for model in known_models(provider):
+            name = f"{provider.prefix}/{model.id}"
+            found.setdefault(name, Listed(name, provider.id, model.context, model.max_output))
+    for name in (model for combo in config.combos.values() for model in combo.models):
+        owner = names.provider(name.partition("/")[0]) if "/" in name else None
+        if owner in names.in_use:
+            found.setdefault(name, Listed(name, owner.id))
+    return list(found.values())
 
 
 class Listing:
