@@ -18,6 +18,11 @@ from omniroute.dialects.openai import reply as openai_replies
 from omniroute.dialects.openai import write_request as openai_requests_out
 from omniroute.dialects.openai import write_stream as openai_streams_out
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.responses import read_request as responses_requests_in
+from omniroute.dialects.responses import read_stream as responses_streams_in
+from omniroute.dialects.responses import reply as responses_replies
+from omniroute.dialects.responses import write_request as responses_requests_out
+from omniroute.dialects.responses import write_stream as responses_streams_out
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.written import Written
 
@@ -96,6 +101,21 @@ SPOKES = {
             "user": "metadata.user_id",
         },
     ),
+    "responses": Spoke(
+        responses_requests_in.read_request,
+        responses_requests_out.write_request,
+        responses_replies.read_reply,
+        responses_replies.write_reply,
+        responses_streams_in.Reader,
+        responses_streams_out.Writer,
+        {
+            "messages": "input",
+            "parallel": "parallel_tool_calls",
+            "format": "text.format",
+            "thinking": "reasoning.effort",
+            "max_output": "max_output_tokens",
+        },
+    ),
 }
 
 PAIRS = frozenset(itertools.permutations(SPOKES, 2))
@@ -113,7 +133,8 @@ def translate_request(
     request = replace(SPOKES[client].read_request(body), model=model, stream=stream)
     written = SPOKES[upstream].write_request(request, max_output=max_output)
     fields = SPOKES[client].fields
-    return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped))
+    names = {**request.names, **{sent: request.names.get(name, name) for sent, name in written.names.items()}}
+    return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped), names=names)
 
 
 def _rename(name: str, fields: Mapping[str, str]) -> str:
