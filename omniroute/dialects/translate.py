@@ -17,6 +17,7 @@ from omniroute.dialects.openai import read_stream as openai_streams_in
 from omniroute.dialects.openai import reply as openai_replies
 from omniroute.dialects.openai import write_request as openai_requests_out
 from omniroute.dialects.openai import write_stream as openai_streams_out
+from omniroute.dialects.read import refuse
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses import read_request as responses_requests_in
 from omniroute.dialects.responses import read_stream as responses_streams_in
@@ -25,6 +26,7 @@ from omniroute.dialects.responses import write_request as responses_requests_out
 from omniroute.dialects.responses import write_stream as responses_streams_out
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.written import Written
+from omniroute.errors import BadRequest
 
 __all__ = ["PAIRS", "Translator", "Written", "translate_reply", "translate_request"]
 
@@ -131,8 +133,14 @@ def translate_request(
     not be lost.
     """
     request = replace(SPOKES[client].read_request(body), model=model, stream=stream)
-    written = SPOKES[upstream].write_request(request, max_output=max_output)
     fields = SPOKES[client].fields
+    try:
+        written = SPOKES[upstream].write_request(request, max_output=max_output)
+    except BadRequest as refused:
+        if (param := refused.param) not in fields:
+            raise
+        why = refused.message.removeprefix(f"{param} ")
+        raise refuse(fields[param], why, code=refused.code) from None
     names = {**request.names, **{sent: request.names.get(name, name) for sent, name in written.names.items()}}
     return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped), names=names)
 

@@ -202,10 +202,9 @@ class Reader:
     def _end(self, response: Body) -> list[Event]:
         events = self._begin(response)
         output = response.get("output") or []
-        seen = dict(self._items) or self._parts
         for index, item in enumerate(output):
-            announced = self._items.get(index, {}).get("type")
-            if not seen or announced == item.get("type"):
+            # Some repeat not all of the items there: then their numbers mean nothing.
+            if not self._items or self._items.get(index, {}).get("type") == item.get("type"):
                 events += self._finish_item(index, item)
         for index in self._items.keys() - self._done:
             events += self._give_up(index)
