@@ -137,7 +137,7 @@ def translate_request(
     try:
         written = SPOKES[upstream].write_request(request, max_output=max_output)
     except BadRequest as refused:
-        if (param := refused.param) not in fields:
+        if (param := refused.param) is None or param not in fields:
             raise
         why = refused.message.removeprefix(f"{param} ")
         raise refuse(fields[param], why, code=refused.code) from None

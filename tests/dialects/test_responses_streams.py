@@ -225,6 +225,7 @@ def test_numbers_ids_and_the_repeated_output_are_not_needed() -> None:
     for event in told:
         event.pop("sequence_number")
         event.pop("item_id", None)
+        event.pop("output_index", None)
         event.get("item", {}).pop("id", None)
         if event["type"] == "response.completed":
             event["response"]["output"] = []

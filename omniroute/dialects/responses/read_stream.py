@@ -39,6 +39,8 @@ class Reader:
         self._items: dict[int, Body] = {}
         """Items as they were announced."""
         self._done: set[int] = set()
+        self._last = -1
+        """The item that an event without a number belongs to."""
         self._calls = False
         self._refused = False
 
@@ -52,8 +54,9 @@ class Reader:
                 return self._begin(_object(event, "response"))
             case "response.completed" | "response.incomplete":
                 return self._end(_object(event, "response"))
-            case str(kind) if kind.startswith("response.") and "output_index" in event:
-                return [*self._begin({}), *self._item(kind.removeprefix("response."), event)]
+            case str(kind) if kind.startswith("response."):
+                events = self._item(kind.removeprefix("response."), event)
+                return [*self._begin({}), *events] if events else []
             case _:
                 return []
 
@@ -68,9 +71,15 @@ class Reader:
         self._reply_id = string(response.get("id")) or None
         return [Begin(self._reply_id)]
 
+    def _place(self, kind: str, event: Body) -> Key:
+        if event.get("output_index") is not None:
+            self._last = _number(event, "output_index")
+        elif kind == "output_item.added":
+            self._last += 1
+        return self._last, _number(event, "content_index")
+
     def _item(self, kind: str, event: Body) -> list[Event]:
-        index = _number(event, "output_index")
-        key = (index, _number(event, "content_index"))
+        key = index, _ = self._place(kind, event)
         match kind:
             case "output_item.added":
                 return self._added(index, _object(event, "item"))
