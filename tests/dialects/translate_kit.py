@@ -170,7 +170,7 @@ def _judge_responses(wire: bytes) -> Any:
         body = json.loads(frame.data)
         assert (frame.event, body["sequence_number"]) == (body["type"], number)
         state.handle_event(adapter.validate_python(body, strict=True))
-    # The helper only makes the end of a reply that was not cut short by a limit.
+    # The helper gives no final response for one that is incomplete, so the last event is judged itself.
     assert body["type"] in {"response.completed", "response.incomplete"}
     return Response.model_validate(body["response"], strict=True)
 

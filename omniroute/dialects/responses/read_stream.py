@@ -3,8 +3,7 @@
 from typing import Any
 
 from omniroute.dialects.blocks import Blocks
-from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Reasoning, Refusal, Text, ToolCall
-from omniroute.dialects.ir import Usage as NoUsage
+from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Reasoning, Refusal, Text, ToolCall, Usage
 from omniroute.dialects.jsonish import load_object
 from omniroute.dialects.responses.reasoning import BETWEEN, read_reasoning, read_seal
 from omniroute.dialects.responses.reply import read_annotation, read_call, read_content, read_reason, string
@@ -219,7 +218,7 @@ class Reader:
             events += self._give_up(index)
         self._ended = True
         reason = read_reason(response, calls=self._calls, refused=self._refused)
-        usage = read_usage(response.get("usage")) or NoUsage()
+        usage = read_usage(response.get("usage")) or Usage()
         return [*events, *self._blocks.finish(), Finish(reason, usage=usage)]
 
     def _give_up(self, index: int) -> list[Event]:

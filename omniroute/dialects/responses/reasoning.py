@@ -17,9 +17,10 @@ def text_of(item: Body) -> str:
 
 def read_reasoning(item: Body) -> Reasoning | None:
     """Read an item; None for one that says nothing."""
-    text, (signature, sealed, origin) = text_of(item), read_seal(item.get("encrypted_content"))
-    if sealed is None and signature is not None and origin == "responses" and not text:
-        return Reasoning(sealed=signature, origin=origin)
+    text = text_of(item)
+    signature, sealed, origin = read_seal(item.get("encrypted_content"))
+    if origin == "responses" and not text:
+        sealed = signature
     if sealed is not None:
         return Reasoning(sealed=sealed, origin=origin)
     return Reasoning(text, signature, origin=origin) if text or signature else None
