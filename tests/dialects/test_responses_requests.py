@@ -207,6 +207,17 @@ def test_tools_in_namespaces_have_names_of_their_own() -> None:
     assert len(set(written.names.values())) == 2
 
 
+def test_a_tool_that_is_offered_again_is_offered_once() -> None:
+    again = {"type": "additional_tools", "role": "developer", "tools": [READ]}
+    same = to("openai", {"input": [again, *HI, again], "tools": [READ]})
+    assert ([tool["function"]["name"] for tool in same.body["tools"]], same.dropped) == (["read"], ())
+    newer = to("openai", {"input": [again | {"tools": [READ | {"description": "new"}]}, *HI], "tools": [READ]})
+    assert [tool["function"].get("description") for tool in newer.body["tools"]] == ["new"]
+    assert newer.dropped == ("tools.duplicate",)
+    space = {"type": "namespace", "name": "a", "tools": [READ]}
+    assert refusal("openai", {"tools": [space, READ | {"name": "a__read"}]}).param == "tools[1].name"
+
+
 @pytest.mark.parametrize("kind", ["web_search", "web_search_preview", "tool_search"])
 def test_tools_that_a_client_can_do_without_are_reported(kind: str) -> None:
     written = to("claude", {"tools": [READ, {"type": kind}]})

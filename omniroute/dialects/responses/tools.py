@@ -56,6 +56,7 @@ class Tools:
     """The form's name -> the client's own word, for each tool that is no plain function."""
     left_out: dict[str, Any] = field(default_factory=dict)
     """Tools of the provider that the client can do without, by a name to report."""
+    _places: dict[str, tuple[int, OwnName]] = field(default_factory=dict)
 
     def read(self, tools: Iterable[tuple[Body, str]], namespace: str = "") -> None:
         for tool, path in tools:
@@ -67,17 +68,25 @@ class Tools:
                     self.left_out["tools.namespace.description"] = True
             elif kind == "function":
                 own = OwnName(required(tool, "name", str, path), namespace=namespace)
-                self._add(_function(tool, own, path), own)
+                self._add(_function(tool, own, path), own, path)
             elif kind == "custom":
                 own = OwnName(required(tool, "name", str, path), "custom", namespace)
-                self._add(_custom(tool, own, path), own)
+                self._add(_custom(tool, own, path), own, path)
             elif kind.startswith(OPTIONAL):
                 self.left_out[f"tools.{kind}"] = tool
             else:
                 self.tools.append(Native("responses", tool, f"{path}.type"))
 
-    def _add(self, tool: Tool, own: OwnName) -> None:
-        self.tools.append(tool)
+    def _add(self, tool: Tool, own: OwnName, path: str) -> None:
+        """Take a tool; one that is offered again is as it was offered last, since no one takes two of a name."""
+        place = self._places.setdefault(own.plain, (len(self.tools), own))
+        if place[1] != own:
+            raise refuse(f"{path}.name", f"{own.plain!r} is the name of another tool too, outside of its namespace")
+        if place[0] == len(self.tools):
+            self.tools.append(tool)
+        elif self.tools[place[0]] != tool:
+            self.tools[place[0]] = tool
+            self.left_out["tools.duplicate"] = True
         if own.kind == "custom" or own.namespace:
             self.names[own.plain] = own.word
 
