@@ -201,6 +201,8 @@ class Request:
     """What more than one dialect knows, but not each: `top_k`, `seed`, `n`, penalties, log probabilities."""
     needs: tuple[Native, ...] = ()
     """What is asked of the provider itself, such as a search of its own."""
+    names: Mapping[str, str] = field(default=MappingProxyType({}), compare=False)
+    """What the client's dialect calls a tool, where the form's name does not say it all: its calls go back so."""
     extra: Extra = NO_EXTRA
 
 

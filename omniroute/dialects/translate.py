@@ -17,9 +17,16 @@ from omniroute.dialects.openai import read_stream as openai_streams_in
 from omniroute.dialects.openai import reply as openai_replies
 from omniroute.dialects.openai import write_request as openai_requests_out
 from omniroute.dialects.openai import write_stream as openai_streams_out
+from omniroute.dialects.read import refuse
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.responses import read_request as responses_requests_in
+from omniroute.dialects.responses import read_stream as responses_streams_in
+from omniroute.dialects.responses import reply as responses_replies
+from omniroute.dialects.responses import write_request as responses_requests_out
+from omniroute.dialects.responses import write_stream as responses_streams_out
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.written import Written
+from omniroute.errors import BadRequest
 
 __all__ = ["PAIRS", "Translator", "Written", "translate_reply", "translate_request"]
 
@@ -96,6 +103,21 @@ SPOKES = {
             "user": "metadata.user_id",
         },
     ),
+    "responses": Spoke(
+        responses_requests_in.read_request,
+        responses_requests_out.write_request,
+        responses_replies.read_reply,
+        responses_replies.write_reply,
+        responses_streams_in.Reader,
+        responses_streams_out.Writer,
+        {
+            "messages": "input",
+            "parallel": "parallel_tool_calls",
+            "format": "text.format",
+            "thinking": "reasoning.effort",
+            "max_output": "max_output_tokens",
+        },
+    ),
 }
 
 PAIRS = frozenset(itertools.permutations(SPOKES, 2))
@@ -111,9 +133,16 @@ def translate_request(
     not be lost.
     """
     request = replace(SPOKES[client].read_request(body), model=model, stream=stream)
-    written = SPOKES[upstream].write_request(request, max_output=max_output)
     fields = SPOKES[client].fields
-    return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped))
+    try:
+        written = SPOKES[upstream].write_request(request, max_output=max_output)
+    except BadRequest as refused:
+        if (param := refused.param) is None or param not in fields:
+            raise
+        why = refused.message.removeprefix(f"{param} ")
+        raise refuse(fields[param], why, code=refused.code) from None
+    names = {**request.names, **{sent: request.names.get(name, name) for sent, name in written.names.items()}}
+    return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped), names=names)
 
 
 def _rename(name: str, fields: Mapping[str, str]) -> str:

@@ -54,7 +54,11 @@ def test_there_and_back_is_the_same_reply(client: str, upstream: str, reply: Rep
 def test_usage_is_counted_as_each_side_counts(dialect: str, fresh: int, read: int, written: int, out: int) -> None:
     usage = Usage(fresh + read + written, out, read, written)
     body = SPOKES[dialect].write_reply(Reply("m", (), "stop", usage=usage), model="m")["usage"]
-    if dialect == "claude":
+    if dialect == "responses":
+        assert (body["input_tokens"], body["output_tokens"]) == (fresh + read + written, out)
+        assert body["input_tokens_details"] == {"cached_tokens": read, "cache_write_tokens": written}
+        assert body["total_tokens"] == fresh + read + written + out
+    elif dialect == "claude":
         assert (body["input_tokens"], body["output_tokens"]) == (fresh, out)
         assert (body["cache_read_input_tokens"], body["cache_creation_input_tokens"]) == (read, written)
     else:

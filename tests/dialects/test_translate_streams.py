@@ -41,10 +41,40 @@ CLAUDE_BROKEN = re.compile(r"(M(SD*E)*)?(UX|F)")
 # R role, D anything said, F finish reason, U usage, X [DONE]
 OPENAI = re.compile(r"RD*FUX")
 OPENAI_BROKEN = re.compile(r"(RD*)?(FU|E)X")
+# C created, P in progress, A item added, B part added, D anything said, d said whole, e part done, O item done,
+# X the end, E error, F failed
+RESPONSES_LETTERS = {
+    "response.created": "C",
+    "response.in_progress": "P",
+    "response.output_item.added": "A",
+    "response.content_part.added": "B",
+    "response.reasoning_summary_part.added": "B",
+    "response.output_text.annotation.added": "D",
+    "response.output_text.done": "d",
+    "response.refusal.done": "d",
+    "response.reasoning_summary_text.done": "d",
+    "response.function_call_arguments.done": "d",
+    "response.custom_tool_call_input.done": "d",
+    "response.content_part.done": "e",
+    "response.reasoning_summary_part.done": "e",
+    "response.output_item.done": "O",
+    "response.completed": "X",
+    "response.incomplete": "X",
+    "error": "E",
+    "response.failed": "F",
+}
+RESPONSES = re.compile(r"CP(A(BD*de|D+d)?O)*X")
+RESPONSES_BROKEN = re.compile(r"(CP(A(BD*de|D+d)?O)*)?(X|(AB?D*)?EF)")
+
+
+def responses_letter(frame: sse.Frame) -> str:
+    body = json.loads(frame.data)
+    assert body["type"] == frame.event
+    return "D" if body["type"].endswith(".delta") else RESPONSES_LETTERS[body["type"]]
 
 
 def letters(dialect: str, wire: bytes) -> str:
-    return "".join(map(claude_letter if dialect == "claude" else openai_letter, frames(wire)))
+    return "".join(map(LETTERS[dialect], frames(wire)))
 
 
 def claude_letter(frame: sse.Frame) -> str:
@@ -67,8 +97,9 @@ def openai_letter(frame: sse.Frame) -> str:
     return "R" if "role" in choice["delta"] else "D"
 
 
-GRAMMAR = {"claude": CLAUDE, "openai": OPENAI}
-BROKEN = {"claude": CLAUDE_BROKEN, "openai": OPENAI_BROKEN}
+LETTERS = {"claude": claude_letter, "openai": openai_letter, "responses": responses_letter}
+GRAMMAR = {"claude": CLAUDE, "openai": OPENAI, "responses": RESPONSES}
+BROKEN = {"claude": CLAUDE_BROKEN, "openai": OPENAI_BROKEN, "responses": RESPONSES_BROKEN}
 
 
 @given(reply=replies())
@@ -96,6 +127,9 @@ def test_the_sdk_puts_a_translated_stream_together(client: str, upstream: str, r
         assert [block.model_dump(exclude_none=True) for block in snapshot.content] == whole["content"]
         assert snapshot.stop_reason == whole["stop_reason"]
         assert snapshot.usage.model_dump(exclude_none=True) == whole["usage"]
+        return
+    if client == "responses":
+        assert snapshot.model_dump(mode="json", exclude_unset=True) == whole
         return
     message, wanted = snapshot.choices[0].message, whole["choices"][0]["message"]
     assert (message.content or None) == wanted["content"]
@@ -159,6 +193,12 @@ def test_a_stream_that_breaks_off_is_closed_before_its_fault(client: str, upstre
             '{"type":"message_start","message":3}',
             '{"choices":[{"delta":{"tool_calls":[{"index":-5,"function":{"arguments":"{"}}]}}]}',
             '{"choices":[{"delta":{"tool_calls":[{"index":10000000000,"id":"a","function":{"name":"b"}}]}}]}',
+            '{"type":"response.output_item.added","output_index":99999999999,"item":{"type":"function_call"}}',
+            '{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":5}}',
+            '{"type":"response.output_text.delta","output_index":"x","delta":"z"}',
+            '{"type":"response.function_call_arguments.delta","output_index":7,"delta":"{"}',
+            '{"type":"response.completed","response":{"output":[5]}}',
+            '{"type":"response.created","response":[]}',
         ]
     ),
     place=st.integers(0, 30),

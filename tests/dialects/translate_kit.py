@@ -13,7 +13,9 @@ from anthropic.types.content_block_param import ContentBlockParam
 from anthropic.types.message_param import MessageParam
 from anthropic.types.tool_param import ToolParam
 from hypothesis import strategies as st
+from openai import omit
 from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.chat import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -22,6 +24,7 @@ from openai.types.chat import (
     ChatCompletionToolParam,
 )
 from openai.types.chat import completion_create_params as openai_params
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from omniroute.dialects import sse
@@ -39,7 +42,7 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.translate import SPOKES, Translator
 
 OTHER = {"openai": "claude", "claude": "openai"}
-MODELS = {"openai": "gpt-5.1", "claude": "claude-sonnet-4-5"}
+MODELS = {"openai": "gpt-5.1", "claude": "claude-sonnet-4-5", "responses": "gpt-5.1"}
 
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12
@@ -77,7 +80,8 @@ def replies(draw: st.DrawFn, *, signed: bool = True, refusals: bool = True) -> R
     if any(isinstance(part, Refusal) for part in parts) and reason == "stop":
         reason = "filter"
     read, written = draw(st.integers(0, 50)), draw(st.integers(0, 50))
-    usage = Usage(read + written + draw(st.integers(0, 99)), draw(st.integers(0, 99)), read, written)
+    output = draw(st.integers(0, 99))
+    usage = Usage(read + written + draw(st.integers(0, 99)), output, read, written, draw(st.integers(0, output)))
     return Reply("msg_1", (*parts, *calls), reason, usage=usage)
 
 
@@ -127,13 +131,14 @@ def frames(wire: bytes) -> list[sse.Frame]:
 
 
 def judge_reply(dialect: str, body: dict[str, Any]) -> Any:
-    kind: Any = {"openai": ChatCompletion, "claude": ClaudeMessage}[dialect]
+    kind: Any = {"openai": ChatCompletion, "claude": ClaudeMessage, "responses": Response}[dialect]
     return kind.model_validate(body, strict=True)
 
 
 def judge_stream(dialect: str, wire: bytes) -> Any:
     """Let the SDK put a stream together, each event strictly of its type."""
-    return (_judge_chunks if dialect == "openai" else _judge_events)(wire)
+    judges = {"openai": _judge_chunks, "claude": _judge_events, "responses": _judge_responses}
+    return judges[dialect](wire)
 
 
 def _judge_chunks(wire: bytes) -> Any:
@@ -156,6 +161,18 @@ def _judge_events(wire: bytes) -> Any:
         snapshot = accumulate_event(event=event, current_snapshot=snapshot, json_bufs=buffers)
     assert body["type"] == "message_stop"
     return snapshot
+
+
+def _judge_responses(wire: bytes) -> Any:
+    adapter: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    state: Any = ResponseStreamState(input_tools=[], text_format=omit)
+    for number, frame in enumerate(frames(wire)):
+        body = json.loads(frame.data)
+        assert (frame.event, body["sequence_number"]) == (body["type"], number)
+        state.handle_event(adapter.validate_python(body, strict=True))
+    # The helper gives no final response for one that is incomplete, so the last event is judged itself.
+    assert body["type"] in {"response.completed", "response.incomplete"}
+    return Response.model_validate(body["response"], strict=True)
 
 
 def judge_request(dialect: str, body: dict[str, Any]) -> None:

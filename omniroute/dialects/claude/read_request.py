@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from omniroute.dialects import seals
 from omniroute.dialects.ir import (
     NO_EXTRA,
     Body,
@@ -115,18 +116,14 @@ def _block(block: Body, path: str) -> tuple[Part, ...]:
             return (_media(block, path),)
         case "thinking":
             thought = required(block, "thinking", str, path)
-            signature = optional(block, "signature", str, path) or None
-            return (
-                Reasoning(
-                    thought,
-                    signature,
-                    origin="claude" if signature else None,
-                    extra=_rest(block, "type", "thinking", "signature"),
-                ),
-            )
+            extra = _rest(block, "type", "thinking", "signature")
+            if not (signature := optional(block, "signature", str, path)):
+                return (Reasoning(thought, extra=extra),)
+            seal, origin, _ = seals.unwrap(signature, "claude")
+            return (Reasoning(thought, seal, origin=origin, extra=extra),)
         case "redacted_thinking":
-            sealed = required(block, "data", str, path)
-            return (Reasoning(sealed=sealed, origin="claude", extra=_rest(block, "type", "data")),)
+            sealed, origin, _ = seals.unwrap(required(block, "data", str, path), "claude")
+            return (Reasoning(sealed=sealed, origin=origin, extra=_rest(block, "type", "data")),)
         case "tool_use" | "tool_result" | "tool_reference":
             return (_tool_block(block, path),)
         case "search_result":

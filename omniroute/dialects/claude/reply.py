@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, assert_never
 
+from omniroute.dialects import seals
 from omniroute.dialects.claude.usage import read_usage
 from omniroute.dialects.claude.write_messages import read_arguments
 from omniroute.dialects.ir import (
@@ -88,10 +89,13 @@ def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
             found = (read_citation(citation) for citation in block.get("citations") or ())
             return Text(text, tuple(citation for citation in found if citation))
         case {"type": "thinking", "thinking": str(text)}:
-            signature = block.get("signature") or None
-            return Reasoning(text, signature, origin="claude" if signature else None)
+            if not (signature := block.get("signature")):
+                return Reasoning(text)
+            seal, origin, _ = seals.unwrap(signature, "claude")
+            return Reasoning(text, seal, origin=origin)
         case {"type": "redacted_thinking", "data": str(data)}:
-            return Reasoning(sealed=data, origin="claude")
+            sealed, origin, _ = seals.unwrap(data, "claude")
+            return Reasoning(sealed=sealed, origin=origin)
         case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
             return ToolCall(call_id, name, dump(block.get("input") or {}).decode())
         case {"type": "text" | "thinking" | "redacted_thinking" | "tool_use"}:
@@ -110,10 +114,11 @@ def write_part(part: Part) -> Body:
             return {"type": "text", "text": text} | ({"citations": noted} if noted else {})
         case Refusal(text=text):
             return {"type": "text", "text": text}
-        case Reasoning(sealed=str(data)):
-            return {"type": "redacted_thinking", "data": data}
-        case Reasoning(text=text, signature=signature):
-            return {"type": "thinking", "thinking": text, "signature": signature or ""}
+        case Reasoning(sealed=str(data), origin=origin):
+            return {"type": "redacted_thinking", "data": seals.wrap(data, origin or "claude", "claude")}
+        case Reasoning(text=text, signature=signature, origin=origin):
+            seal = seals.wrap(signature, origin or "claude", "claude") if signature else ""
+            return {"type": "thinking", "thinking": text, "signature": seal}
         case ToolCall(id=call_id, name=name, arguments=text):
             given = read_arguments(text) if text.strip() else {}
             return {

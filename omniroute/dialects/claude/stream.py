@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, assert_never
 
+from omniroute.dialects import seals
 from omniroute.dialects.blocks import Blocks
 from omniroute.dialects.claude.reply import (
     read_citation,
@@ -72,8 +73,10 @@ class Reader:
             case "content_block_stop":
                 index = _index(event)
                 events = self._blocks.add(index, self._given.pop(index, ""))
-                signature = self._signatures.pop(index, None)
-                return events + self._blocks.stop(index, signature, "claude" if signature else None)
+                if not (signature := self._signatures.pop(index, "")):
+                    return events + self._blocks.stop(index)
+                seal, origin, _ = seals.unwrap(signature, "claude")
+                return events + self._blocks.stop(index, seal, origin)
             case "message_delta":
                 self._read_end(event)
                 return []
@@ -102,8 +105,8 @@ class Reader:
             case Text(text=given):
                 part = replace(part, text="", citations=())
             case Reasoning(text=given, signature=signature):
-                if signature:
-                    self._signatures[index] = signature
+                if signature and part.origin:
+                    self._signatures[index] = seals.wrap(signature, part.origin, "claude")
                 part = replace(part, text="", signature=None, origin=part.origin if part.sealed is not None else None)
             case ToolCall(arguments=given):
                 part = replace(part, arguments="")
@@ -164,8 +167,9 @@ class Writer:
                 return self._delta({"type": kind, key: text})
             case PartCite(citation=citation):
                 return self._delta({"type": "citations_delta", "citation": write_citation(citation)})
-            case PartStop(signature=signature):
-                signed = self._delta({"type": "signature_delta", "signature": signature}) if signature else b""
+            case PartStop(signature=signature, origin=origin):
+                seal = seals.wrap(signature, origin or "claude", "claude") if signature else ""
+                signed = self._delta({"type": "signature_delta", "signature": seal}) if seal else b""
                 return signed + self.close()
             case Finish(reason=reason, stop_sequence=stop_sequence, note=note, usage=usage):
                 end = {"delta": write_end(reason, stop_sequence, note), "usage": write_usage(usage)}

@@ -1,0 +1,178 @@
+"""OpenAI Responses streams: events of the form -> events of the wire."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Citation,
+    Event,
+    Finish,
+    Native,
+    PartCite,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from omniroute.dialects.jsonish import dump
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.responses.reply import write_annotation, write_end, write_head, write_item
+from omniroute.dialects.responses.tools import read_own_name
+
+NO_CONTENT = {"content_index": 0}
+NO_SUMMARY = {"summary_index": 0}
+
+
+class Writer:
+    """Events in, frames out. It trusts the order of the events."""
+
+    def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
+        self._model = model
+        self._head = write_head("", model=model, created=created)
+        self._number = 0
+        self._output: list[Body] = []
+        self._part: Text | Refusal | Reasoning | ToolCall | Native = Text()
+        self._custom = False
+        self._where: Body = {}
+        self._pieces: list[str] = []
+        self._citations: list[Citation] = []
+        self._refused = False
+
+    def write(self, event: Event) -> bytes:
+        match event:
+            case Begin(id=reply_id):
+                self._head["id"] = reply_id or derive_id("resp_", self._model)
+                return self._frame("created", {"response": self._head}) + self._frame(
+                    "in_progress", {"response": self._head}
+                )
+            case PartStart(part=part):
+                return self._start(part)
+            case PartDelta(text=text):
+                return self._delta(text)
+            case PartCite(citation=citation):
+                return self._cite(citation)
+            case PartStop(signature=signature, origin=origin):
+                return self._stop(signature, origin)
+            case Finish():
+                return self._finish(event)
+            case _:
+                assert_never(event)
+
+    def close(self) -> bytes:
+        """Say nothing more of what is open, before a fault is said: a call that looked whole would be run."""
+        return b""
+
+    def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
+        self._part, self._pieces, self._citations = part, [], []
+        item = write_item(part, self._head["id"], len(self._output), "in_progress")
+        self._where = {"item_id": item.get("id") or "", "output_index": len(self._output)}
+        match part:
+            case Text() | Refusal():
+                self._refused = self._refused or isinstance(part, Refusal)
+                [content], item["content"] = item["content"], []
+                added = self._frame("output_item.added", self._place(item))
+                return added + self._at("content_part.added", NO_CONTENT | {"part": content})
+            case ToolCall(name=name):
+                self._custom = read_own_name(name).kind == "custom"
+                item["input" if self._custom else "arguments"] = ""
+            case Reasoning() | Native():
+                pass
+            case _:
+                assert_never(part)
+        return self._frame("output_item.added", self._place(item))
+
+    def _delta(self, text: str) -> bytes:
+        first = not self._pieces
+        self._pieces.append(text)
+        match self._part:
+            case Text():
+                return self._at("output_text.delta", NO_CONTENT | {"delta": text, "logprobs": []})
+            case Refusal():
+                return self._at("refusal.delta", NO_CONTENT | {"delta": text})
+            case Reasoning():
+                part = {"part": {"type": "summary_text", "text": ""}}
+                added = self._at("reasoning_summary_part.added", NO_SUMMARY | part) if first else b""
+                return added + self._at("reasoning_summary_text.delta", NO_SUMMARY | {"delta": text})
+            case ToolCall() if not self._custom:
+                return self._at("function_call_arguments.delta", {"delta": text})
+            case ToolCall() | Native():
+                return b""  # the input of a custom tool is inside the JSON, and can be told when that is whole
+            case _:
+                assert_never(self._part)
+
+    def _cite(self, citation: Citation) -> bytes:
+        note = write_annotation(citation, sum(map(len, self._pieces)))
+        self._citations.append(citation)
+        place = NO_CONTENT | {"annotation_index": len(self._citations) - 1, "annotation": note}
+        return self._at("output_text.annotation.added", place)
+
+    def _stop(self, signature: str | None, origin: str | None) -> bytes:
+        text = "".join(self._pieces)
+        match self._part:
+            case Text() as part:
+                whole: Text | Refusal | Reasoning | ToolCall | Native = replace(
+                    part, text=text, citations=tuple(self._citations)
+                )
+            case Refusal():
+                whole = Refusal(text)
+            case Reasoning() as thought:
+                whole = replace(thought, text=text, signature=signature, origin=origin or thought.origin)
+            case ToolCall() as call:
+                whole = replace(call, arguments=text)
+            case Native() as native:
+                whole = native
+            case _:
+                assert_never(self._part)
+        item = write_item(whole, self._head["id"], len(self._output))
+        out = self._say_whole(item) + self._frame("output_item.done", self._place(item))
+        self._output.append(item)
+        return out
+
+    def _say_whole(self, item: Body) -> bytes:
+        match self._part:
+            case Text():
+                [content] = item["content"]
+                done = self._at("output_text.done", NO_CONTENT | {"text": content["text"], "logprobs": []})
+                return done + self._at("content_part.done", NO_CONTENT | {"part": content})
+            case Refusal():
+                [content] = item["content"]
+                done = self._at("refusal.done", NO_CONTENT | {"refusal": content["refusal"]})
+                return done + self._at("content_part.done", NO_CONTENT | {"part": content})
+            case Reasoning() if item["summary"]:
+                [part] = item["summary"]
+                done = self._at("reasoning_summary_text.done", NO_SUMMARY | {"text": part["text"]})
+                return done + self._at("reasoning_summary_part.done", NO_SUMMARY | {"part": part})
+            case ToolCall() if self._custom:
+                given = self._at("custom_tool_call_input.delta", {"delta": item["input"]}) if item["input"] else b""
+                return given + self._at("custom_tool_call_input.done", {"input": item["input"]})
+            case ToolCall():
+                text = item["arguments"]
+                missed = b"" if self._pieces else self._at("function_call_arguments.delta", {"delta": text})
+                named = {"name": item["name"], "arguments": text}
+                return missed + self._at("function_call_arguments.done", named)
+            case _:
+                return b""
+
+    def _finish(self, finish: Finish) -> bytes:
+        out = b""
+        if finish.note and not self._refused:
+            out = self._start(Refusal()) + self._delta(finish.note) + self._stop(None, None)
+        end = write_end(finish.reason, self._output, finish.usage, refused=self._refused)
+        return out + self._frame(end["status"], {"response": self._head | end})
+
+    def _place(self, item: Body) -> Body:
+        return {"output_index": len(self._output), "item": item}
+
+    def _at(self, kind: str, fields: Body) -> bytes:
+        return self._frame(kind, self._where | fields)
+
+    def _frame(self, kind: str, fields: Body) -> bytes:
+        event = f"response.{kind}"
+        body = {"type": event, "sequence_number": self._number} | fields
+        self._number += 1
+        return b"event: " + event.encode() + b"\ndata: " + dump(body) + b"\n\n"
