@@ -11,6 +11,7 @@ from types import MappingProxyType
 import orjson
 
 from omniroute.dialects import patch, usage
+from omniroute.dialects.claude.foreign import without_foreign_thinking
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
 from omniroute.dialects.fault import one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
@@ -71,6 +72,8 @@ def prepare(
     """
     hides_usage = client == "openai" and stream and not patch.asks_usage(body)
     if client == upstream:
+        if client == "claude" and (ours := without_foreign_thinking(raw, body)):
+            return Prepared(patch.set_model(_written(ours), ours, model), ("messages.thinking",))
         raw = patch.set_model(raw, body, model)
         if hides_usage and stream_usage:
             return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)
@@ -78,8 +81,12 @@ def prepare(
     written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
     if not stream_usage:
         written.body.pop("stream_options", None)
+    return Prepared(_written(written.body), written.dropped, hides_usage, written.names)
+
+
+def _written(body: Body) -> bytes:
     try:
-        return Prepared(dump(written.body), written.dropped, hides_usage, written.names)
+        return dump(body)
     except ValueError as error:
         raise BadRequest(f"the body is {error}") from None
 
