@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from translate_kit import (
     compact,
     frames,
+    judge_reply,
     judge_stream,
     pieces,
     read_stream,
@@ -43,8 +44,24 @@ OPENAI = re.compile(r"RD*FUX")
 OPENAI_BROKEN = re.compile(r"(RD*)?(FU|E)X")
 
 
+# D a part, F finish reason, E error
+GEMINI = re.compile(r"D*F")
+GEMINI_BROKEN = re.compile(r"D*(F|E)")
+
+
 def letters(dialect: str, wire: bytes) -> str:
-    return "".join(map(claude_letter if dialect == "claude" else openai_letter, frames(wire)))
+    letter = {"claude": claude_letter, "openai": openai_letter, "gemini": gemini_letter}[dialect]
+    return "".join(map(letter, frames(wire)))
+
+
+def gemini_letter(frame: sse.Frame) -> str:
+    assert frame.event is None
+    reply = json.loads(frame.data)
+    if "error" in reply:
+        return "E"
+    [candidate] = reply["candidates"]
+    assert ("usageMetadata" in reply) == ("finishReason" in candidate)
+    return "F" if "finishReason" in candidate else "D"
 
 
 def claude_letter(frame: sse.Frame) -> str:
@@ -67,8 +84,8 @@ def openai_letter(frame: sse.Frame) -> str:
     return "R" if "role" in choice["delta"] else "D"
 
 
-GRAMMAR = {"claude": CLAUDE, "openai": OPENAI}
-BROKEN = {"claude": CLAUDE_BROKEN, "openai": OPENAI_BROKEN}
+GRAMMAR = {"claude": CLAUDE, "openai": OPENAI, "gemini": GEMINI}
+BROKEN = {"claude": CLAUDE_BROKEN, "openai": OPENAI_BROKEN, "gemini": GEMINI_BROKEN}
 
 
 @given(reply=replies())
@@ -91,6 +108,11 @@ def test_a_translated_stream_is_the_translated_reply(client: str, upstream: str,
 def test_the_sdk_puts_a_translated_stream_together(client: str, upstream: str, reply: Reply, size: int) -> None:
     snapshot = judge_stream(client, run(client, upstream, [write_stream(upstream, pieces(reply, size))]))
     whole = translate_reply(client, upstream, SPOKES[upstream].write_reply(reply, model="m"), model="the-model")
+    if client == "gemini":
+        assert snapshot.model_version == "the-model"
+        assert said_by(snapshot) == said_by(judge_reply("gemini", whole))
+        assert snapshot.usage_metadata == judge_reply("gemini", whole).usage_metadata
+        return
     assert snapshot.model == "the-model"
     if client == "claude":
         assert [block.model_dump(exclude_none=True) for block in snapshot.content] == whole["content"]
@@ -105,6 +127,15 @@ def test_the_sdk_puts_a_translated_stream_together(client: str, upstream: str, r
     ]
     assert snapshot.choices[0].finish_reason == whole["choices"][0]["finish_reason"]
     assert snapshot.usage.model_dump(exclude_none=True) == whole["usage"]
+
+
+def said_by(reply: Any) -> tuple[Any, ...]:
+    """Give what the SDK tells of a reply: its text, its thoughts, its calls, its end."""
+    [candidate] = reply.candidates
+    parts = [part for part in candidate.content.parts if not part.function_call]
+    texts = ["".join(part.text for part in parts if bool(part.thought) is thought) for thought in (False, True)]
+    calls = [call.model_dump() for call in reply.function_calls or []]
+    return texts, calls, [part.thought_signature for part in parts if part.thought_signature], candidate.finish_reason
 
 
 SAMPLE = Reply(
@@ -159,6 +190,11 @@ def test_a_stream_that_breaks_off_is_closed_before_its_fault(client: str, upstre
             '{"type":"message_start","message":3}',
             '{"choices":[{"delta":{"tool_calls":[{"index":-5,"function":{"arguments":"{"}}]}}]}',
             '{"choices":[{"delta":{"tool_calls":[{"index":10000000000,"id":"a","function":{"name":"b"}}]}}]}',
+            '{"candidates":{}}',
+            '{"candidates":[{"content":{"parts":["x"]}}]}',
+            '{"candidates":[{"content":{"parts":[{"functionCall":{"args":[]}}]}}]}',
+            '{"candidates":[{"index":99999999999,"content":{"parts":[{"text":"z"}]}}]}',
+            '{"candidates":[{"finishReason":{}}]}',
         ]
     ),
     place=st.integers(0, 30),

@@ -90,15 +90,19 @@ class Fitter:
         for key, value in schema.items():
             if key in INNER:
                 self._put_inner(key, value, fitted, path, depth + 1)
-            elif key == "const":
-                fitted["enum"] = [value]
-            elif key in ("exclusiveMinimum", "exclusiveMaximum"):
-                self._bound(key, value, schema, fitted)
-            elif key in KEPT:
-                fitted[key] = value
-            elif key not in SILENT and key not in ("allOf", "$ref"):
-                self._lose(key)
+            else:
+                self._put(key, value, schema, fitted)
         return _settle(fitted)
+
+    def _put(self, key: str, value: Any, schema: Schema, fitted: dict[str, Any]) -> None:
+        if key == "const":
+            fitted["enum"] = [value]
+        elif key in ("exclusiveMinimum", "exclusiveMaximum"):
+            self._bound(key, value, schema, fitted)
+        elif key in KEPT:
+            fitted[key] = value
+        elif key not in SILENT and key not in ("allOf", "$ref"):
+            self._lose(key)
 
     def _put_inner(self, key: str, value: Any, fitted: dict[str, Any], path: tuple[str, ...], depth: int) -> None:
         """Fit the schemas inside a schema."""
