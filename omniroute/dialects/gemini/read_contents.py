@@ -77,6 +77,7 @@ def read_system(instruction: Any) -> tuple[Message, ...]:
     if isinstance(instruction, str):
         return (Message("system", (Text(instruction),)),) if instruction else ()
     parts = _parts(camel(expect(instruction, dict, path)).get("parts"), f"{path}.parts", Calls())
+    parts = _settle(parts, "system", f"{path}.parts")
     return (Message("system", parts),) if parts else ()
 
 
@@ -87,9 +88,22 @@ def _content(content: Body, path: str, calls: Calls) -> Message:
         raise refuse(f"{path}.role", f"must be user or model, not {role!r}")
     said: Literal["user", "assistant"] = "assistant" if role == "model" else "user"
     parts = _parts(content.get("parts"), f"{path}.parts", calls)
+    parts = _settle(parts, said, f"{path}.parts")
     if said == "assistant":
         parts = _join(parts)
     return Message(said, parts, rest(content, "role", "parts"))
+
+
+def _settle(parts: tuple[Part, ...], role: str, path: str) -> tuple[Part, ...]:
+    """Refuse calls and results that stand in another's turn; a thought is the model's, too, or it is just text."""
+    settled: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolCall) and role != "assistant":
+            raise refuse(path, "must not hold a functionCall, which belongs to a turn of the model")
+        if isinstance(part, ToolResult) and role != "user":
+            raise refuse(path, "must not hold a functionResponse, which belongs to a turn of the user")
+        settled.append(Text(part.text) if isinstance(part, Reasoning) and role != "assistant" else part)
+    return tuple(settled)
 
 
 def _parts(parts: Any, path: str, calls: Calls) -> tuple[Part, ...]:
