@@ -11,6 +11,11 @@ from omniroute.dialects.claude import reply as claude_replies
 from omniroute.dialects.claude import stream as claude_streams
 from omniroute.dialects.claude import write_request as claude_requests_out
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
+from omniroute.dialects.gemini import read_request as gemini_requests_in
+from omniroute.dialects.gemini import read_stream as gemini_streams_in
+from omniroute.dialects.gemini import reply as gemini_replies
+from omniroute.dialects.gemini import write_request as gemini_requests_out
+from omniroute.dialects.gemini import write_stream as gemini_streams_out
 from omniroute.dialects.ir import Body, Event, Fault, Finish, Native, PartStart, PartStop, Reply, Request, ToolCall
 from omniroute.dialects.openai import read_request as openai_requests_in
 from omniroute.dialects.openai import read_stream as openai_streams_in
@@ -116,6 +121,25 @@ SPOKES = {
             "format": "text.format",
             "thinking": "reasoning.effort",
             "max_output": "max_output_tokens",
+        },
+    ),
+    "gemini": Spoke(
+        gemini_requests_in.read_request,
+        gemini_requests_out.write_request,
+        gemini_replies.read_reply,
+        gemini_replies.write_reply,
+        gemini_streams_in.Reader,
+        gemini_streams_out.Writer,
+        {
+            "messages": "contents",
+            "tool_choice": "toolConfig",
+            "max_output": "generationConfig.maxOutputTokens",
+            "temperature": "generationConfig.temperature",
+            "top_p": "generationConfig.topP",
+            "stop": "generationConfig.stopSequences",
+            "thinking": "generationConfig.thinkingConfig",
+            "format": "generationConfig.responseSchema",
+            **{name: f"generationConfig.{key}" for key, (name, _) in gemini_requests_in.TUNING.items()},
         },
     ),
 }

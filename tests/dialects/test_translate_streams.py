@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from translate_kit import (
     compact,
     frames,
+    judge_reply,
     judge_stream,
     pieces,
     read_stream,
@@ -73,8 +74,23 @@ def responses_letter(frame: sse.Frame) -> str:
     return "D" if body["type"].endswith(".delta") else RESPONSES_LETTERS[body["type"]]
 
 
+# D a part, F finish reason, E error
+GEMINI = re.compile(r"D*F")
+GEMINI_BROKEN = re.compile(r"D*(F|E)")
+
+
 def letters(dialect: str, wire: bytes) -> str:
     return "".join(map(LETTERS[dialect], frames(wire)))
+
+
+def gemini_letter(frame: sse.Frame) -> str:
+    assert frame.event is None
+    reply = json.loads(frame.data)
+    if "error" in reply:
+        return "E"
+    [candidate] = reply["candidates"]
+    assert ("usageMetadata" in reply) == ("finishReason" in candidate)
+    return "F" if "finishReason" in candidate else "D"
 
 
 def claude_letter(frame: sse.Frame) -> str:
@@ -97,9 +113,19 @@ def openai_letter(frame: sse.Frame) -> str:
     return "R" if "role" in choice["delta"] else "D"
 
 
-LETTERS = {"claude": claude_letter, "openai": openai_letter, "responses": responses_letter}
-GRAMMAR = {"claude": CLAUDE, "openai": OPENAI, "responses": RESPONSES}
-BROKEN = {"claude": CLAUDE_BROKEN, "openai": OPENAI_BROKEN, "responses": RESPONSES_BROKEN}
+LETTERS = {
+    "claude": claude_letter,
+    "openai": openai_letter,
+    "responses": responses_letter,
+    "gemini": gemini_letter,
+}
+GRAMMAR = {"claude": CLAUDE, "openai": OPENAI, "responses": RESPONSES, "gemini": GEMINI}
+BROKEN = {
+    "claude": CLAUDE_BROKEN,
+    "openai": OPENAI_BROKEN,
+    "responses": RESPONSES_BROKEN,
+    "gemini": GEMINI_BROKEN,
+}
 
 
 @given(reply=replies())
@@ -122,6 +148,11 @@ def test_a_translated_stream_is_the_translated_reply(client: str, upstream: str,
 def test_the_sdk_puts_a_translated_stream_together(client: str, upstream: str, reply: Reply, size: int) -> None:
     snapshot = judge_stream(client, run(client, upstream, [write_stream(upstream, pieces(reply, size))]))
     whole = translate_reply(client, upstream, SPOKES[upstream].write_reply(reply, model="m"), model="the-model")
+    if client == "gemini":
+        assert snapshot.model_version == "the-model"
+        assert said_by(snapshot) == said_by(judge_reply("gemini", whole))
+        assert snapshot.usage_metadata == judge_reply("gemini", whole).usage_metadata
+        return
     assert snapshot.model == "the-model"
     if client == "claude":
         assert [block.model_dump(exclude_none=True) for block in snapshot.content] == whole["content"]
@@ -139,6 +170,15 @@ def test_the_sdk_puts_a_translated_stream_together(client: str, upstream: str, r
     ]
     assert snapshot.choices[0].finish_reason == whole["choices"][0]["finish_reason"]
     assert snapshot.usage.model_dump(exclude_none=True) == whole["usage"]
+
+
+def said_by(reply: Any) -> tuple[Any, ...]:
+    """Give what the SDK tells of a reply: its text, its thoughts, its calls, its end."""
+    [candidate] = reply.candidates
+    parts = [part for part in candidate.content.parts if not part.function_call]
+    texts = ["".join(part.text for part in parts if bool(part.thought) is thought) for thought in (False, True)]
+    calls = [call.model_dump() for call in reply.function_calls or []]
+    return texts, calls, [part.thought_signature for part in parts if part.thought_signature], candidate.finish_reason
 
 
 SAMPLE = Reply(
@@ -199,6 +239,11 @@ def test_a_stream_that_breaks_off_is_closed_before_its_fault(client: str, upstre
             '{"type":"response.function_call_arguments.delta","output_index":7,"delta":"{"}',
             '{"type":"response.completed","response":{"output":[5]}}',
             '{"type":"response.created","response":[]}',
+            '{"candidates":{}}',
+            '{"candidates":[{"content":{"parts":["x"]}}]}',
+            '{"candidates":[{"content":{"parts":[{"functionCall":{"args":[]}}]}}]}',
+            '{"candidates":[{"index":99999999999,"content":{"parts":[{"text":"z"}]}}]}',
+            '{"candidates":[{"finishReason":{}}]}',
         ]
     ),
     place=st.integers(0, 30),

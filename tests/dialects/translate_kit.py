@@ -12,6 +12,7 @@ from anthropic.types import message_create_params as claude_params
 from anthropic.types.content_block_param import ContentBlockParam
 from anthropic.types.message_param import MessageParam
 from anthropic.types.tool_param import ToolParam
+from google.genai import types as gemini_types
 from hypothesis import strategies as st
 from openai import omit
 from openai.lib.streaming.chat import ChatCompletionStreamState
@@ -131,14 +132,31 @@ def frames(wire: bytes) -> list[sse.Frame]:
 
 
 def judge_reply(dialect: str, body: dict[str, Any]) -> Any:
+    if dialect == "gemini":  # its words and bytes are strings on the wire, which strict types would not take
+        return gemini_types.GenerateContentResponse.model_validate(body)
     kind: Any = {"openai": ChatCompletion, "claude": ClaudeMessage, "responses": Response}[dialect]
     return kind.model_validate(body, strict=True)
 
 
 def judge_stream(dialect: str, wire: bytes) -> Any:
     """Let the SDK put a stream together, each event strictly of its type."""
-    judges = {"openai": _judge_chunks, "claude": _judge_events, "responses": _judge_responses}
+    judges = {
+        "openai": _judge_chunks,
+        "claude": _judge_events,
+        "responses": _judge_responses,
+        "gemini": _judge_partial_replies,
+    }
     return judges[dialect](wire)
+
+
+def _judge_partial_replies(wire: bytes) -> Any:
+    """Join the parts of a stream of Gemini; whatever is not plain `data:` lines breaks its clients."""
+    assert all(line.startswith(b"data: {") for line in wire.split(b"\n\n") if line)
+    *said, last = [judge_reply("gemini", json.loads(frame.data)) for frame in frames(wire)]
+    assert last.candidates[0].finish_reason is not None
+    parts = [part for reply in said for part in reply.candidates[0].content.parts]
+    last.candidates[0].content.parts = parts
+    return last
 
 
 def _judge_chunks(wire: bytes) -> Any:

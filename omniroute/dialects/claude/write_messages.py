@@ -97,7 +97,7 @@ def _block(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case Native(dialect="claude") | Native(needed=True):
             return write_native(part)
         case Native(body=body):
-            losses.add(f"messages.{body.get('type')}")
+            losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
         case _:
             assert_never(part)

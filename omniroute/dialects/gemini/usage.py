@@ -1,6 +1,6 @@
 """Token numbers of Gemini."""
 
-from omniroute.dialects.ir import Usage
+from omniroute.dialects.ir import Body, Usage
 from omniroute.dialects.usage import count, total
 
 
@@ -19,3 +19,18 @@ def read_usage(value: object) -> Usage | None:
         cache_read=count(value.get("cachedContentTokenCount")),
         reasoning=thoughts,
     )
+
+
+def write_usage(usage: Usage) -> Body:
+    """Count as Gemini does: thoughts stand beside the candidates. Writing to a cache has no number there."""
+    reasoning = min(usage.reasoning or 0, usage.output or 0)
+    body: Body = {
+        "promptTokenCount": usage.input or 0,
+        "candidatesTokenCount": (usage.output or 0) - reasoning,
+        "totalTokenCount": (usage.input or 0) + (usage.output or 0),
+    }
+    if usage.cache_read is not None:
+        body["cachedContentTokenCount"] = usage.cache_read
+    if usage.reasoning is not None:
+        body["thoughtsTokenCount"] = reasoning
+    return body

@@ -114,7 +114,7 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case Native(dialect="openai") | Native(needed=True):
             return write_native(part)
         case Native(body=body):
-            losses.add(f"messages.{body.get('type')}")
+            losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
         case _:
             raise AssertionError(f"{type(part).__name__} has no place in the content of a message")

@@ -1,0 +1,226 @@
+"""The conversation of a Gemini request: wire -> form."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from omniroute.dialects.gemini.seals import unwrap
+from omniroute.dialects.gemini.spelling import camel
+from omniroute.dialects.ir import (
+    NO_EXTRA,
+    Body,
+    Extra,
+    Media,
+    Message,
+    Native,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from omniroute.dialects.jsonish import dump
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.read import expect, objects, optional, refuse, required
+
+ROLES = {"user": "user", "function": "user", "model": "assistant"}
+SAID = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+"""What a part may be in other dialects, too."""
+OWN_PLACES = ("gs://", "https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
+"""Files that only Google can read."""
+OUTPUTS = ("output", "result", "content")
+
+
+class Calls:
+    """Knows which calls have no result yet: many clients give neither calls nor results an id."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, str]] = []
+        self._count = 0
+
+    def call(self, call_id: str | None, name: str) -> str:
+        """Give the id of a call; the same one in each turn, since the conversation only grows."""
+        self._count += 1
+        given = call_id or derive_id("call_", self._count, name)
+        self._open.append((given, name))
+        return given
+
+    def result(self, call_id: str | None, name: str) -> str:
+        """Give the id of the call that a result belongs to: the one it names, or the first of that name."""
+        found = next((call for call in self._open if call[0] == call_id), None)
+        found = found or next((call for call in self._open if call[1] == name), None)
+        if found is None:
+            self._count += 1
+            return call_id or derive_id("call_", self._count, name)
+        self._open.remove(found)
+        return found[0]
+
+
+def own(fields: Mapping[str, Any]) -> Extra:
+    return {"gemini": fields} if fields else NO_EXTRA
+
+
+def rest(body: Body, *known: str) -> Extra:
+    return own({key: value for key, value in body.items() if key not in known})
+
+
+def read_contents(contents: list[Any]) -> tuple[Message, ...]:
+    """Read the turns. BadRequest names the field that is not as the dialect promises."""
+    calls = Calls()
+    return tuple(_content(content, path, calls) for content, path in objects(contents, "contents"))
+
+
+def read_system(instruction: Any) -> tuple[Message, ...]:
+    """Read the system prompt."""
+    if instruction is None:
+        return ()
+    path = "systemInstruction"
+    if isinstance(instruction, str):
+        return (Message("system", (Text(instruction),)),) if instruction else ()
+    parts = _parts(camel(expect(instruction, dict, path)).get("parts"), f"{path}.parts", Calls())
+    parts = _settle(parts, "system", f"{path}.parts")
+    return (Message("system", parts),) if parts else ()
+
+
+def _content(content: Body, path: str, calls: Calls) -> Message:
+    content = camel(content)
+    role = optional(content, "role", str, path) or "user"
+    if role not in ROLES:
+        raise refuse(f"{path}.role", f"must be user or model, not {role!r}")
+    said: Literal["user", "assistant"] = "assistant" if role == "model" else "user"
+    parts = _parts(content.get("parts"), f"{path}.parts", calls)
+    parts = _settle(parts, said, f"{path}.parts")
+    if said == "assistant":
+        parts = _join(parts)
+    return Message(said, parts, rest(content, "role", "parts"))
+
+
+def _settle(parts: tuple[Part, ...], role: str, path: str) -> tuple[Part, ...]:
+    """Refuse calls and results that stand in another's turn; a thought is the model's, too, or it is just text."""
+    settled: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolCall) and role != "assistant":
+            raise refuse(path, "must not hold a functionCall, which belongs to a turn of the model")
+        if isinstance(part, ToolResult) and role != "user":
+            raise refuse(path, "must not hold a functionResponse, which belongs to a turn of the user")
+        settled.append(Text(part.text) if isinstance(part, Reasoning) and role != "assistant" else part)
+    return tuple(settled)
+
+
+def _parts(parts: Any, path: str, calls: Calls) -> tuple[Part, ...]:
+    if parts is None:
+        return ()
+    if isinstance(parts, dict):
+        parts = [parts]
+    if not isinstance(parts, list):
+        raise refuse(path, "must be a list of parts")
+    return tuple(part for body, where in objects(parts, path) if (part := _part(camel(body), where, calls)))
+
+
+def _join(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Join what was streamed in pieces: some clients keep each piece of an answer as a part of its own."""
+    joined: list[Part] = []
+    for part in parts:
+        match joined[-1] if joined else None, part:
+            case Text(text=before, extra=extra), Text(text=text) if not extra:
+                joined[-1] = Text(before + text, extra=part.extra)
+            case Reasoning(text=before, signature=None, sealed=None), Reasoning(text=text, sealed=None):
+                joined[-1] = Reasoning(before + text, part.signature, origin=part.origin, extra=part.extra)
+            case _:
+                joined.append(part)
+    return tuple(joined)
+
+
+def _part(body: Body, path: str, calls: Calls) -> Part | None:
+    kind = next((key for key in SAID if key in body), None)
+    if kind == "text":
+        return _text(body, path)
+    if kind == "functionCall":
+        call = camel(required(body, kind, dict, path))
+        where = f"{path}.functionCall"
+        name = required(call, "name", str, where)
+        arguments = dump(optional(call, "args", dict, where) or {}).decode()
+        call_id = calls.call(optional(call, "id", str, where), name)
+        return ToolCall(call_id, name, arguments, _rest(body, kind))
+    if kind == "functionResponse":
+        return _result(camel(required(body, kind, dict, path)), f"{path}.functionResponse", calls)
+    if kind is not None:
+        return _media(body, kind, path)
+    if not body.keys() - {"thought", "thoughtSignature"}:
+        return None
+    # Code that the provider ran by itself: the answer made of it follows as text.
+    return Native("gemini", body, path, needed=False)
+
+
+def _rest(body: Body, kind: str) -> Extra:
+    extra = {key: value for key, value in body.items() if key not in (kind, "thought")}
+    return own(extra)
+
+
+def _text(body: Body, path: str) -> Part | None:
+    text = required(body, "text", str, path)
+    if not optional(body, "thought", bool, path):
+        return Text(text, extra=_rest(body, "text")) if text else None
+    signature = optional(body, "thoughtSignature", str, path)
+    extra = rest(body, "text", "thought", "thoughtSignature")
+    if not signature:
+        return Reasoning(text, extra=extra) if text else None
+    found = unwrap(text, signature)
+    return Reasoning(found.text, found.signature, found.sealed, found.origin, extra)
+
+
+def _media(body: Body, kind: str, path: str) -> Media | Native:
+    where = f"{path}.{kind}"
+    blob = camel(required(body, kind, dict, path))
+    mime = optional(blob, "mimeType", str, where)
+    name = optional(blob, "displayName", str, where)
+    family = _family(mime)
+    extra = _rest(body, kind)
+    if kind == "inlineData":
+        data = required(blob, "data", str, where)
+        if mime is None:
+            raise refuse(f"{where}.mimeType", "is missing")
+        # The JSON of Google's libraries is web-safe base64; other dialects know only the plain one.
+        data = data.replace("-", "+").replace("_", "/")
+        return Native("gemini", body, where) if family is None else Media(family, mime, data, None, name, where, extra)
+    url = required(blob, "fileUri", str, where)
+    if family is None or mime is None or url.startswith(OWN_PLACES):
+        return Native("gemini", body, where)
+    return Media(family, mime, url=url, name=name, path=where, extra=extra)
+
+
+def _family(mime: str | None) -> Literal["image", "document", "audio"] | None:
+    match (mime or "").partition("/")[0]:
+        case "image":
+            return "image"
+        case "audio":
+            return "audio"
+        case "video":
+            return None
+        case _:
+            return "document"
+
+
+def _result(result: Body, path: str, calls: Calls) -> ToolResult:
+    name = optional(result, "name", str, path) or ""
+    response = optional(result, "response", dict, path) or {}
+    call_id = calls.result(optional(result, "id", str, path), name)
+    text, error = _outcome(response, name)
+    parts: list[Text | Media | Native] = [Text(text)] if text else []
+    shown = objects(optional(result, "parts", list, path) or [], f"{path}.parts")
+    for body, where in shown:
+        body = camel(body)
+        kind = next((key for key in ("inlineData", "fileData") if key in body), None)
+        parts.append(_media(body, kind, where) if kind else Native("gemini", body, where))
+    return ToolResult(call_id, tuple(parts), error, rest(result, "id", "name", "response", "parts"))
+
+
+def _outcome(response: Body, name: str) -> tuple[str, bool]:
+    """Give what a tool said, and whether that is an error; a field that only repeats its name says nothing."""
+    fields = {key: value for key, value in response.items() if (key, value) != ("name", name)}
+    if len(fields) == 1:
+        [(key, value)] = fields.items()
+        if key == "error":
+            return (value if isinstance(value, str) else dump(value).decode()), True
+        if key in OUTPUTS:
+            return (value if isinstance(value, str) else dump(value).decode()), False
+    return (dump(fields).decode() if fields else ""), False

@@ -1,0 +1,214 @@
+"""Gemini streams: partial replies -> events."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omniroute.dialects.gemini.seals import unwrap
+from omniroute.dialects.gemini.usage import read_usage
+from omniroute.dialects.ir import (
+    NO_EXTRA,
+    Begin,
+    Body,
+    Citation,
+    Event,
+    Finish,
+    Native,
+    PartCite,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reason,
+    Reasoning,
+    Text,
+    ToolCall,
+    Usage,
+)
+from omniroute.dialects.jsonish import dump, load_object
+from omniroute.dialects.names import derive_id
+from omniroute.dialects.sse import Frame
+from omniroute.dialects.usage import merge
+
+REASONS: Mapping[str, Reason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "filter"),
+    **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"), "filter"),
+}
+BROKEN = {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE"}
+"""The model failed to say what it was about to; where nothing came before that, there is no reply."""
+
+
+class Reader:
+    """Partial replies in, events out. There is no end mark, and usage may come late: the end waits for the end."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._ended = False
+        self._heard = False
+        self._usage = Usage()
+        self._id: str | None = None
+        self._word: str | None = None
+        self._note: str | None = None
+        self._index = -1
+        self._open: str | None = None
+        """What is passing: `text` or `thought`."""
+        self._calls = 0
+
+    def feed(self, frame: Frame) -> list[Event]:
+        """Read one frame; ValueError for what is not the dialect."""
+        if self._ended or not frame.data:
+            return []
+        return self.take(load_object(frame.data))
+
+    def take(self, reply: Body) -> list[Event]:
+        """Read a reply or a part of one."""
+        self._usage = merge(self._usage, read_usage(reply.get("usageMetadata")) or Usage())
+        candidates = _list(reply.get("candidates"))
+        feedback = reply.get("promptFeedback")
+        if not candidates and not isinstance(feedback, dict) and "usageMetadata" not in reply:
+            return []
+        self._heard = True
+        events: list[Event] = []
+        if not self._begun:
+            self._begun = True
+            self._id = reply["responseId"] if isinstance(reply.get("responseId"), str) else None
+            events.append(Begin(self._id or None, self._usage))
+        if isinstance(feedback, dict) and (word := _word(feedback.get("blockReason"))):
+            self._word = "SAFETY"
+            self._note = _string(feedback.get("blockReasonMessage")) or f"the prompt was blocked: {word}"
+        for candidate in candidates:
+            if not candidate.get("index"):
+                events += self._candidate(candidate)
+        return events
+
+    def finish(self) -> list[Event]:
+        """Say the end, where the upstream gave a reason for it; without one the reply was cut, and this is silent."""
+        if self._ended or self._word is None:
+            return []
+        self._ended = True
+        if self._word in BROKEN and self._index < 0:
+            raise ValueError(f"the model's answer cannot be used: {self._word} {self._note or ''}".rstrip())
+        reason = REASONS.get(self._word, "stop")
+        if reason == "stop" and self._calls:
+            reason = "tool_calls"
+        note = self._note if reason == "filter" else None
+        begin = [] if self._begun else [Begin(None, self._usage)]
+        return [*begin, *self._close(), Finish(reason, note=note, usage=self._usage)]
+
+    def end_whole(self) -> list[Event]:
+        """End a reply that came in one piece: it is whole though it may give no reason."""
+        if self._word is None and self._heard:
+            self._word = "STOP"
+        return self.finish()
+
+    def _candidate(self, candidate: Body) -> list[Event]:
+        events: list[Event] = []
+        content = candidate.get("content") or {}
+        if not isinstance(content, dict):
+            raise ValueError("a candidate whose content is no object")
+        for part in _list(content.get("parts")):
+            events += self._part(part)
+        events += self._cite(candidate.get("groundingMetadata"))
+        if word := _word(candidate.get("finishReason")):
+            self._word = word
+            self._note = _string(candidate.get("finishMessage")) or None
+        return events
+
+    def _part(self, part: Body) -> list[Event]:
+        signature = _string(part.get("thoughtSignature")) or _string(part.get("thought_signature"))
+        if "functionCall" in part:
+            return self._call(part["functionCall"], signature)
+        if "text" in part:
+            text = _string(part["text"])
+            return self._thought(text, signature) if part.get("thought") is True else self._say("text", Text(), text)
+        if not part.keys() - {"thought", "thoughtSignature", "thought_signature"}:
+            return []
+        return self._whole(Native("gemini", part, needed=False))
+
+    def _call(self, call: Any, signature: str) -> list[Event]:
+        name = call.get("name") if isinstance(call, dict) else None
+        if not isinstance(name, str) or not name:
+            raise ValueError("a call without the name of its function")
+        arguments = call.get("args")
+        if arguments is not None and not isinstance(arguments, dict):
+            raise ValueError("a call whose arguments are no object")
+        call_id = _string(call.get("id")) or derive_id("call_", self._id, self._calls, name)
+        self._calls += 1
+        extra = {"gemini": {"thoughtSignature": signature}} if signature else NO_EXTRA
+        return self._whole(ToolCall(call_id, name, extra=extra), dump(arguments or {}).decode())
+
+    def _thought(self, text: str, signature: str) -> list[Event]:
+        if not signature:
+            return self._say("thought", Reasoning(), text)
+        seal = unwrap(text, signature)
+        if seal.sealed is not None:
+            return self._whole(Reasoning(sealed=seal.sealed, origin=seal.origin), text)
+        events = self._say("thought", Reasoning(), text)
+        if self._open != "thought":
+            events += self._start("thought", Reasoning())
+        self._open = None
+        return [*events, PartStop(self._index, seal.signature, seal.origin)]
+
+    def _say(self, kind: str, part: Text | Reasoning, text: str) -> list[Event]:
+        """Go on with the text or the thought that is open, or begin one."""
+        if not text:
+            return []
+        begin = [] if self._open == kind else self._start(kind, part)
+        return [*begin, PartDelta(self._index, text)]
+
+    def _start(self, kind: str | None, part: Text | Reasoning | ToolCall | Native) -> list[Event]:
+        events = self._close()
+        self._open = kind
+        self._index += 1
+        return [*events, PartStart(self._index, part)]
+
+    def _whole(self, part: Reasoning | ToolCall | Native, text: str = "") -> list[Event]:
+        said: list[Event] = [PartDelta(self._index + 1, text)] if text else []
+        return [*self._start(None, part), *said, PartStop(self._index)]
+
+    def _close(self) -> list[Event]:
+        if self._open is None:
+            return []
+        self._open = None
+        return [PartStop(self._index)]
+
+    def _cite(self, grounding: Any) -> list[Event]:
+        """Read the pages that the text relies on; they are told when it is said, and stand at what was said last."""
+        if self._open != "text" or not isinstance(grounding, dict):
+            return []
+        quotes: dict[int, str] = {}
+        for support in _list(grounding.get("groundingSupports")):
+            segment = support.get("segment")
+            quote = segment.get("text") if isinstance(segment, dict) else None
+            indices = support.get("groundingChunkIndices")
+            for index in indices if isinstance(indices, list) else ():
+                if isinstance(index, int) and isinstance(quote, str):
+                    quotes.setdefault(index, quote)
+        events: list[Event] = []
+        for index, chunk in enumerate(_list(grounding.get("groundingChunks"))):
+            match chunk.get("web"):
+                case {"uri": str(url), **page}:
+                    citation = Citation(url, str(page.get("title") or ""), quotes.get(index, ""))
+                    events.append(PartCite(self._index, citation))
+        return events
+
+
+def _word(value: Any) -> str | None:
+    word = _string(value)
+    return None if not word or word.endswith("_UNSPECIFIED") else word
+
+
+def _string(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {type(value).__name__}")
+    return value
+
+
+def _list(value: Any) -> list[Body]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ValueError("expected a list of objects")
+    return value

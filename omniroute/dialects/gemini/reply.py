@@ -1,0 +1,107 @@
+"""Gemini replies: wire -> form -> wire."""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from omniroute.dialects.fold import fold
+from omniroute.dialects.gemini.read_stream import Reader
+from omniroute.dialects.gemini.seals import wrap
+from omniroute.dialects.gemini.usage import write_usage
+from omniroute.dialects.gemini.write_contents import read_arguments
+from omniroute.dialects.ir import (
+    Body,
+    Citation,
+    Media,
+    Native,
+    Part,
+    Reason,
+    Reasoning,
+    Refusal,
+    Reply,
+    Text,
+    ToolCall,
+    ToolName,
+    ToolResult,
+)
+from omniroute.dialects.names import derive_id
+
+SAID: Mapping[Reason, str] = {
+    "stop": "STOP",
+    "stop_sequence": "STOP",
+    "pause": "STOP",
+    "tool_calls": "STOP",
+    "length": "MAX_TOKENS",
+    "context": "MAX_TOKENS",
+    "filter": "SAFETY",
+}
+
+
+def read_reply(body: Body) -> Reply:
+    """Read a whole reply, of several candidates the first. ValueError for what is not one."""
+    reader = Reader()
+    events = reader.take(body)
+    return fold([*events, *reader.end_whole()])
+
+
+def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
+    """Write a whole reply. The time has no place in it."""
+    parts = [body for part in reply.parts if (body := write_part(part)) is not None]
+    cited = [citation for part in reply.parts if isinstance(part, Text) for citation in part.citations]
+    return write_chunk(head(reply.id, model), parts) | {
+        "candidates": [write_candidate(parts) | write_end(reply.reason, reply.note, cited)],
+        "usageMetadata": write_usage(reply.usage),
+    }
+
+
+def head(reply_id: str | None, model: str) -> Body:
+    return {"modelVersion": model, "responseId": reply_id or derive_id("", model)}
+
+
+def write_chunk(said: Body, parts: Sequence[Body]) -> Body:
+    return {"candidates": [write_candidate(parts)]} | said
+
+
+def write_candidate(parts: Sequence[Body]) -> Body:
+    """Write a candidate. One without parts is a broken reply to some clients, so it gets an empty text."""
+    return {"content": {"parts": list(parts) or [{"text": ""}], "role": "model"}, "index": 0}
+
+
+def write_end(reason: Reason, note: str | None, cited: Sequence[Citation]) -> Body:
+    end: Body = {"finishReason": SAID[reason]}
+    if note is not None:
+        end["finishMessage"] = note
+    if cited:
+        end["groundingMetadata"] = write_grounding(cited)
+    return end
+
+
+def write_grounding(cited: Sequence[Citation]) -> Body:
+    """Say which pages the answer relies on."""
+    chunks = [{"web": {"uri": citation.url, "title": citation.title}} for citation in cited]
+    supports = [
+        {"segment": {"text": citation.quote}, "groundingChunkIndices": [index]}
+        for index, citation in enumerate(cited)
+        if citation.quote
+    ]
+    return {"groundingChunks": chunks} | ({"groundingSupports": supports} if supports else {})
+
+
+def write_part(part: Part) -> Body | None:
+    """Write a part of a reply; None where nothing is in it."""
+    match part:
+        case Text(text=text) | Refusal(text=text):
+            return {"text": text} if text else None
+        case Reasoning(text=text):
+            seal = wrap(part)
+            signed = {"thoughtSignature": seal} if seal else {}
+            return {"text": text, "thought": True} | signed if text or signed else None
+        case ToolCall(id=call_id, name=name, arguments=arguments, extra=extra):
+            given = read_arguments(arguments)
+            call = {"id": call_id, "name": name, "args": {"arguments": arguments} if given is None else given}
+            return {"functionCall": call} | dict(extra.get("gemini", {}))
+        case Native(body=body):
+            return dict(body)
+        case Media() | ToolResult() | ToolName():
+            raise AssertionError(f"a reply holds no {type(part).__name__}")
+        case _:
+            assert_never(part)

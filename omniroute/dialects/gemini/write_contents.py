@@ -1,0 +1,190 @@
+"""The conversation of a Gemini request: form -> wire."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, assert_never
+
+import orjson
+
+from omniroute.dialects.gemini import models
+from omniroute.dialects.ir import (
+    Body,
+    Media,
+    Message,
+    Native,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolName,
+    ToolResult,
+)
+from omniroute.dialects.names import ToolNames, fit_id
+from omniroute.dialects.read import refuse
+from omniroute.dialects.turns import mend
+from omniroute.dialects.written import Losses
+
+ID_LIMIT = 64
+PROMPTS = ("system", "developer")
+UNCHECKED = "skip_thought_signature_validator"
+"""What Google takes in place of the signature of a call that its models did not make."""
+TYPES = {
+    **{"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"},
+    **{"heic": "image/heic", "heif": "image/heif", "pdf": "application/pdf", "txt": "text/plain"},
+}
+
+
+class Names(ToolNames):
+    """Fits the names of tools to Gemini's rule: they begin with a letter or an underscore, too."""
+
+    def fit(self, name: str) -> str:
+        if name[:1] == "_" or (name[:1].isascii() and name[:1].isalpha()):
+            return super().fit(name)
+        said = super().fit(f"_{name}")
+        self.back[said] = name
+        return said
+
+
+def write_contents(
+    messages: Sequence[Message], model: str, losses: Losses, names: ToolNames
+) -> tuple[list[Body], list[Body]]:
+    """Give the parts of the system prompt, and the turns; system prompts between the turns join the first."""
+    mended = mend(messages, partial(fit_id, limit=ID_LIMIT), losses)
+    if all(message.role in PROMPTS for message in mended):
+        # A prompt alone is no conversation here: the last one becomes what the user says.
+        losses.add("messages.system_position")
+        mended[-1] = replace(mended[-1], role="user")
+    called = {part.id: part.name for message in mended for part in message.parts if isinstance(part, ToolCall)}
+    system: list[Body] = []
+    turns: list[Body] = []
+    for message in mended:
+        parts = _parts(message.parts, losses, names, called)
+        extra = losses.foreign(message.extra, "gemini", "messages.")
+        if message.role in PROMPTS:
+            system += parts
+            if turns:
+                losses.add("messages.system_position")
+        elif parts:
+            if message.role == "assistant" and models.checks_signatures(model):
+                _sign(parts)
+            turns.append({"role": "model" if message.role == "assistant" else "user", "parts": parts} | extra)
+    if not turns:
+        raise refuse("messages", "must hold at least one message with content")
+    return system, turns
+
+
+def _sign(parts: list[Body]) -> None:
+    """Mark the first call of a turn as not to be checked, where it bears no signature."""
+    first = next((part for part in parts if "functionCall" in part), None)
+    if first is not None:
+        first.setdefault("thoughtSignature", UNCHECKED)
+
+
+def _parts(parts: Iterable[Part], losses: Losses, names: ToolNames, called: Mapping[str, str]) -> list[Body]:
+    """Write parts: the results of tools before what they show, which stands beside them."""
+    written: list[Body] = []
+    shown: list[Body] = []
+    said: list[Body] = []
+    for part in parts:
+        if isinstance(part, ToolResult):
+            written.append(_result(part, losses, names, called))
+            shown += [_media(inner, losses) for inner in part.parts if isinstance(inner, Media)]
+        elif (body := _part(part, losses, names)) is not None:
+            said.append(body)
+    return written + shown + said
+
+
+def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
+    match part:
+        case Text():
+            return _text(part, losses)
+        case Refusal(text=text):
+            return _text(Text(text), losses)
+        case Reasoning():
+            return _reasoning(part, losses)
+        case Media():
+            return _media(part, losses)
+        case ToolCall(id=call_id, name=name, extra=extra):
+            call = {"id": call_id, "name": names.fit(name), "args": _arguments(part, losses)}
+            return {"functionCall": call} | losses.foreign(extra, "gemini", "tool_calls.")
+        case ToolName(name=name, extra=extra):
+            losses.foreign(extra, "gemini")
+            return {"text": names.fit(name)}
+        case Native(dialect="gemini") | Native(needed=True):
+            return write_native(part)
+        case Native(body=body):
+            losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
+            return None
+        case ToolResult():
+            raise AssertionError("a result has its own place")
+        case _:
+            assert_never(part)
+
+
+def _text(part: Text, losses: Losses) -> Body | None:
+    if part.citations:
+        losses.add("citations")
+    extra = losses.foreign(part.extra, "gemini")
+    return {"text": part.text} | extra if part.text else None
+
+
+def _reasoning(part: Reasoning, losses: Losses) -> Body | None:
+    """Write what Gemini can check: thoughts of another provider are none of its own."""
+    extra = losses.foreign(part.extra, "gemini")
+    seal = part.signature if part.sealed is None else part.sealed
+    if part.origin == "gemini" and seal:
+        return {"text": part.text, "thought": True, "thoughtSignature": seal} | extra
+    losses.add("messages.reasoning")
+    return None
+
+
+def _media(media: Media, losses: Losses) -> Body:
+    extra = losses.foreign(media.extra, "gemini")
+    if media.name:
+        losses.add("document.title")
+    mime = "image/jpeg" if media.mime == "image/jpg" else media.mime
+    if media.url is not None:
+        tail = media.url.partition("?")[0].rpartition(".")[2].lower()
+        mime = mime or TYPES.get(tail) or ("application/pdf" if media.kind == "document" else None)
+        return {"fileData": {"fileUri": media.url} | ({"mimeType": mime} if mime else {})} | extra
+    return {"inlineData": {"mimeType": mime or "", "data": media.data or ""}} | extra
+
+
+def _arguments(call: ToolCall, losses: Losses) -> dict[str, Any]:
+    """Give the arguments as the object that is asked for; what is none is kept as text inside one."""
+    given = read_arguments(call.arguments)
+    if given is None:
+        losses.add("messages.tool_calls.arguments")
+        return {"arguments": call.arguments}
+    return given
+
+
+def read_arguments(text: str) -> dict[str, Any] | None:
+    """Read the arguments of a call; None where they are no object, or not whole."""
+    if not text.strip():
+        return {}
+    try:
+        arguments = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return arguments if isinstance(arguments, dict) else None
+
+
+def _result(result: ToolResult, losses: Losses, names: ToolNames, called: Mapping[str, str]) -> Body:
+    inner = [_part(part, losses, names) for part in result.parts if not isinstance(part, Media)]
+    text = "\n\n".join(part["text"] for part in inner if part and "text" in part)
+    name = called.get(result.call_id, result.call_id)
+    body: Body = {"id": result.call_id, "name": names.fit(name)}
+    body["response"] = {"error" if result.error else "output": text}
+    if own := [part for part in inner if part and "text" not in part]:
+        body["parts"] = own
+    return {"functionResponse": body | losses.foreign(result.extra, "gemini", "messages.")}
+
+
+def write_native(native: Native) -> Body:
+    """Write what is this dialect's own, and refuse what is another's."""
+    if native.dialect != "gemini":
+        raise refuse(native.path, "cannot be said in Gemini's API, which the chosen model is served by")
+    return dict(native.body)

@@ -1,0 +1,88 @@
+"""Gemini streams: events -> partial replies."""
+
+from typing import assert_never
+
+from omniroute.dialects.gemini.reply import head, write_candidate, write_chunk, write_end, write_part
+from omniroute.dialects.gemini.seals import wrap
+from omniroute.dialects.gemini.usage import write_usage
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Citation,
+    Event,
+    Finish,
+    Native,
+    PartCite,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from omniroute.dialects.jsonish import dump
+
+
+class Writer:
+    """Events in, partial replies out. It trusts the order of the events. A call goes out when it is whole."""
+
+    def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
+        self._model = model
+        self._head: Body = {}
+        self._part: Text | Refusal | Reasoning | ToolCall | Native = Text()
+        self._arguments: list[str] = []
+        self._cited: list[Citation] = []
+
+    def write(self, event: Event) -> bytes:
+        match event:
+            case Begin(id=reply_id):
+                self._head = head(reply_id, self._model)
+                return b""
+            case PartStart(part=part):
+                self._part = part
+                self._arguments = []
+                return self._say(write_part(part)) if isinstance(part, Native) else b""
+            case PartDelta(text=text):
+                return self._write_piece(text)
+            case PartCite(citation=citation):
+                self._cited.append(citation)
+                return b""
+            case PartStop():
+                return self._write_stop(event)
+            case Finish(reason=reason, note=note, usage=usage):
+                end = write_candidate([]) | write_end(reason, note, self._cited)
+                return _frame(self._head | {"candidates": [end], "usageMetadata": write_usage(usage)})
+            case _:
+                assert_never(event)
+
+    def close(self) -> bytes:
+        """End what is open, before a fault is said: nothing here has an end of its own, and half a call is none."""
+        return b""
+
+    def _write_piece(self, text: str) -> bytes:
+        match self._part:
+            case ToolCall():
+                self._arguments.append(text)
+                return b""
+            case Reasoning():
+                return self._say({"text": text, "thought": True})
+            case _:
+                return self._say({"text": text})
+
+    def _write_stop(self, stop: PartStop) -> bytes:
+        match self._part:
+            case ToolCall(id=call_id, name=name, extra=extra):
+                return self._say(write_part(ToolCall(call_id, name, "".join(self._arguments), extra)))
+            case Reasoning(sealed=sealed, origin=origin):
+                seal = wrap(Reasoning(signature=stop.signature, sealed=sealed, origin=stop.origin or origin))
+                return self._say({"text": "", "thought": True, "thoughtSignature": seal}) if seal else b""
+            case _:
+                return b""
+
+    def _say(self, part: Body | None) -> bytes:
+        return b"" if part is None else _frame(write_chunk(self._head, [part]))
+
+
+def _frame(chunk: Body) -> bytes:
+    return b"data: " + dump(chunk) + b"\n\n"
