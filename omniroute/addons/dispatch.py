@@ -106,6 +106,9 @@ class Dispatch:
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target) -> None:
         limits = self.runtime.limits
+        as_array = exchange.dialect == "gemini" and exchange.stream and "alt=sse" not in exchange.query
+        if as_array and target.dialect != "gemini":
+            raise BadRequest("ask for the stream with ?alt=sse: a JSON array is not translated", param="alt")
 
         def say() -> hub.Prepared:
             return hub.prepare(

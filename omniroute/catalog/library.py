@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NAMES = {
     "openai": "openai",
     "anthropic": "anthropic",
+    "gemini": "google",
     "openrouter": "openrouter",
     "deepseek": "deepseek",
     "groq": "groq",

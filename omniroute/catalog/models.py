@@ -20,6 +20,9 @@ _PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _OTHER = re.compile(r"audio|embed|guard|image|realtime|computer-use|claude-[23]")
 """What else the price table remembers: models for other work than chat, and families that were shut down."""
 
+_GEMINI = re.compile(r"gemini-\d[\d.]*-(pro|flash|flash-lite)(-preview)?")
+"""The library's Google has other makers' models too, and models of pictures, speech and robots."""
+
 _TEXT = {"input_mtok", "output_mtok"}
 
 
@@ -61,6 +64,7 @@ def _is_current(row: Provider, info: ModelInfo) -> bool:
         and bool(_PLAIN.fullmatch(info.id))
         and not _OTHER.search(info.id)
         and (row.id != "openrouter" or "/" in info.id)
+        and (row.id != "gemini" or bool(_GEMINI.fullmatch(info.id)))
     )
 
 

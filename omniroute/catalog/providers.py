@@ -53,6 +53,16 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
+        "gemini", "gemini", "Google Gemini", "https://generativelanguage.googleapis.com/v1beta", GEMINI,
+        auth="x-goog-api-key",
+        models=_models(
+            "gemini-3.8-flash", "gemini-3.7-flash", "gemini-3.5-flash", "gemini-3.5-flash-lite",
+            "gemini-3.1-pro-preview", "gemini-3-flash-preview",
+            Model("gemini-2.5-pro", max_output=65_536), Model("gemini-2.5-flash", max_output=65_536),
+            Model("gemini-2.5-flash-lite", max_output=65_536),
+        ),
+    ),
+    Provider(
         "openrouter", "openrouter", "OpenRouter", "https://openrouter.ai/api/v1", CHAT | MESSAGES | RESPONSES,
         headers={"X-Title": "OmniRoute"}, models=_models("auto"),
     ),

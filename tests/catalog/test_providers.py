@@ -7,7 +7,7 @@ from omniroute.catalog.models import known_models
 from omniroute.catalog.providers import PROVIDERS, find, node
 from omniroute.catalog.urls import check_base_url, endpoint
 
-ASKED = ["openai", "anthropic", "openrouter", "deepseek", "groq", "xai", "mistral", "perplexity"]
+ASKED = ["openai", "anthropic", "gemini", "openrouter", "deepseek", "groq", "xai", "mistral", "perplexity"]
 ASKED += ["together", "fireworks", "cerebras", "cohere", "nvidia", "glm", "minimax", "kimi"]
 
 
@@ -22,7 +22,7 @@ def test_a_row_holds_together(row) -> None:
     assert check_base_url(row.base_url) == row.base_url
     assert row.base_url.startswith("https://")
     assert row.paths
-    assert all("{" not in path for path in row.paths.values())
+    assert all(("{" in path) == (dialect == "gemini") for dialect, path in row.paths.items())
     assert row.models
     assert len({model.id for model in row.models}) == len(row.models)
     assert not row.node
@@ -30,7 +30,7 @@ def test_a_row_holds_together(row) -> None:
         assert row.auth == "x-api-key"
         assert row.headers["anthropic-version"] == "2023-06-01"
     else:
-        assert row.auth == "bearer"
+        assert row.auth == ("x-goog-api-key" if "gemini" in row.paths else "bearer")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,11 @@ def test_a_row_holds_together(row) -> None:
         ("kimi", "claude", "https://api.moonshot.ai/anthropic/v1/messages"),
         ("ds", "claude", "https://api.deepseek.com/anthropic/v1/messages"),
         ("openrouter", "claude", "https://openrouter.ai/api/v1/messages"),
+        (
+            "gemini",
+            "gemini",
+            "https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse",
+        ),
     ],
 )
 def test_the_real_addresses(provider, dialect, url) -> None:
