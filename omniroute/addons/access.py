@@ -12,7 +12,7 @@ from omniroute.exchange import Exchange
 from omniroute.runtime import Runtime
 from omniroute.store import keys
 
-RELAYS = ("x-forwarded-for", "forwarded", "x-real-ip")
+RELAYS = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
 """Headers with which a proxy says for whom it asks."""
 
 
@@ -51,7 +51,7 @@ class Access:
 
 def _is_here(flow: http.HTTPFlow) -> bool:
     """Tell whether this machine is asking, and not somebody behind a proxy on it."""
-    relayed = any(name in flow.request.headers for name in RELAYS)
+    relayed = any(name.lower() in RELAYS for name, _ in flow.request.headers.fields)
     return not relayed and _is_loopback(flow.client_conn.peername[0])
 
 
