@@ -1,8 +1,10 @@
 """Puts our HTTP layer on the reverse-proxy port; every other mode stays mitmproxy's own."""
 
+import logging
 from collections.abc import Callable
 
-from mitmproxy import http, tls
+from mitmproxy import ctx, http, tls
+from mitmproxy.addonmanager import traverse
 from mitmproxy.connection import Client
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
@@ -11,10 +13,16 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from omniroute.addons.guard import answer
+from omniroute.addons.head import dress
 from omniroute.errors import GatewayError
 from omniroute.proxy.attempt import Attempt
 from omniroute.proxy.layer import RoutedLayer
 from omniroute.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+QUIET = ("omniroute.", "mitmproxy.addons.")
+"""Whose `responseheaders` may be left out: ours is called anyway, mitmproxy's own only act on options."""
 
 
 def is_ours(client: Client) -> bool:
@@ -31,6 +39,8 @@ class Attach:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.clock: Callable[[], float] = runtime.clock
+        self._known: tuple[int, ...] = ()
+        self._listeners = True
 
     @property
     def max_body(self) -> int:
@@ -41,6 +51,31 @@ class Attach:
         """Give what dispatch has decided."""
         exchange = self.runtime.exchanges.get(flow)
         return exchange.last.attempt if exchange and exchange.last else None
+
+    def dressed(self, flow: http.HTTPFlow) -> bool:
+        """Do without a hook that nobody else listens to: asking some forty addons costs more than all of ours."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response is None or self._somebody_listens():
+            return False
+        try:
+            dress(exchange, flow, flow.response)
+        except Exception:
+            log.exception("the head of a reply could not be made")
+            return False
+        return True
+
+    def _somebody_listens(self) -> bool:
+        """Tell whether an addon that is not mitmproxy's or ours, or an option that is set, wants to see heads."""
+        manager = ctx.master.addons
+        if "modify_headers" in ctx.options and ctx.options.modify_headers:
+            return True
+        if (known := tuple(map(id, manager.lookup.values()))) != self._known:
+            self._known = known
+            self._listeners = any(
+                hasattr(addon, "responseheaders") and not type(addon).__module__.startswith(QUIET)
+                for addon in traverse(manager.chain)
+            )
+        return self._listeners
 
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
         """Say an error in the client's dialect."""

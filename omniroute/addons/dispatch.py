@@ -12,6 +12,7 @@ from mitmproxy import http
 
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
+from omniroute.addons.head import dress
 from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.urls import endpoint
@@ -29,11 +30,6 @@ from omniroute.runtime import Runtime
 
 ABOUT_THE_CLIENT = (b"user-agent", b"accept-language")
 """What is passed on to an upstream of another dialect; to the same dialect everything is."""
-
-NOT_PASSED_BACK = frozenset(
-    b"connection keep-alive proxy-authenticate set-cookie trailer transfer-encoding upgrade content-length "
-    b"content-encoding alt-svc strict-transport-security".split()
-)
 
 
 class Told(TypedDict):
@@ -139,50 +135,9 @@ class Dispatch:
 
     @guard
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Make the upstream's head ours: what ends at each hop goes, what the gateway did comes."""
-        exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or flow.response is None:
-            return
-        ours = {PREFIX + "request-id": exchange.id}
-        if exchange.plan:
-            ours[PREFIX + "attempts"] = str(len(exchange.asked))
-        if exchange.overhead is not None:
-            ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
-        kept = flow.response.headers.fields
-        if served := exchange.served:
-            kept, more = _passed_back(exchange, served, flow.response, flow.request.http_version)
-            ours |= more
-            flow.response.data.http_version = flow.request.data.http_version
-        elif flow.request.method == "HEAD":
-            flow.response.data.content = b""  # the head stays as it would be for GET, its content-length too
-        flow.response.headers.fields = (*kept, *((name.encode(), value.encode()) for name, value in ours.items()))
-
-
-def _passed_back(
-    exchange: Exchange, served: Asked, response: http.Response, http_version: str
-) -> tuple[tuple[tuple[bytes, bytes], ...], dict[str, str]]:
-    """Give what stays of an upstream's headers, and what is put in place of the others."""
-    secrets = [secret.encode() for secret in served.attempt.secrets]
-    more = {PREFIX + "route": served.target.name}
-    if served.dropped:
-        more[PREFIX + "dropped"] = ", ".join(served.dropped)
-    if served.attempt.stream is None:
-        more |= {"content-type": "application/json", "content-length": str(len(response.raw_content or b""))}
-    else:
-        more |= {"cache-control": "no-cache"}
-        if exchange.dialect != served.target.dialect:
-            more["content-type"] = "text/event-stream; charset=utf-8"
-        if http_version == "HTTP/1.1":
-            more["transfer-encoding"] = "chunked"
-    replaced = {name.encode() for name in more}
-    kept = tuple(
-        (name, value)
-        for name, value in response.headers.fields
-        if (low := name.lower()) not in NOT_PASSED_BACK
-        and low not in replaced
-        and not any(secret in value for secret in secrets)
-    )
-    return kept, more
+        """Make the upstream's head ours, where `Attach` has not done so without the hook."""
+        if (exchange := self.runtime.exchanges.get(flow)) and flow.response:
+            dress(exchange, flow, flow.response)
 
 
 def _understood(asked: Asked, failure: Failure) -> Failure:

@@ -82,6 +82,9 @@ class Desk(Protocol):
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what is to be tried now; None when nothing was decided, and then nothing is sent."""
 
+    def dressed(self, flow: http.HTTPFlow) -> bool:
+        """Make the head of `flow.response` the client's, unless somebody's `responseheaders` hook is to see it."""
+
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
         """Say an error in the client's dialect."""
 

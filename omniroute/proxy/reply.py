@@ -207,7 +207,8 @@ class Replying(HttpStream):
         # A copy: mitmproxy reads from the original whether the connection is to be closed after it.
         self.flow.response = attempt.upstream.copy()
         yield from self._arm("idle", attempt.deadlines.idle)
-        yield HttpResponseHeadersHook(self.flow)
+        if not self.parent.desk.dressed(self.flow):
+            yield HttpResponseHeadersHook(self.flow)
         if (yield from self.check_killed(True)):
             return
         yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)

@@ -288,7 +288,8 @@ class RoutedStream(Replying):
         """Send `flow.response`, which is whole, with the hooks that mitmproxy fires for any response."""
         assert self.flow.response
         self.flow.response.timestamp_start = time.time()
-        yield HttpResponseHeadersHook(self.flow)
+        if not self.parent.desk.dressed(self.flow):
+            yield HttpResponseHeadersHook(self.flow)
         if not (yield from self.check_killed(True)):
             refused = self.client_state == self.state_refused
             yield from self.send_response()

@@ -47,6 +47,9 @@ class ScriptedDesk:
         told = self._of(flow)
         return told.attempts[-1] if told and told.attempts else None
 
+    def dressed(self, flow: http.HTTPFlow) -> bool:
+        return False  # the hook does it
+
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
         body = json.dumps(DIALECTS[self.dialect].write_error(error)).encode()
         return http.Response.make(error.status, body, {"content-type": "application/json"})

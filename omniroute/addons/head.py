@@ -1,0 +1,55 @@
+"""The head of a reply: what ends at each hop goes, what the gateway did comes."""
+
+from mitmproxy import http
+
+from omniroute.addons.answers import PREFIX
+from omniroute.exchange import Asked, Exchange
+
+NOT_PASSED_BACK = frozenset(
+    b"connection keep-alive proxy-authenticate set-cookie trailer transfer-encoding upgrade content-length "
+    b"content-encoding alt-svc strict-transport-security".split()
+)
+
+
+def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> None:
+    """Make the upstream's head, or that of our own answer, what the client gets."""
+    ours = {PREFIX + "request-id": exchange.id}
+    if exchange.plan:
+        ours[PREFIX + "attempts"] = str(len(exchange.asked))
+    if exchange.overhead is not None:
+        ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
+    kept = response.headers.fields
+    if served := exchange.served:
+        kept, more = _passed_back(exchange, served, response, flow.request.http_version)
+        ours |= more
+        response.data.http_version = flow.request.data.http_version
+    elif flow.request.method == "HEAD":
+        response.data.content = b""  # the head stays as it would be for GET, its content-length too
+    response.headers.fields = (*kept, *((name.encode(), value.encode()) for name, value in ours.items()))
+
+
+def _passed_back(
+    exchange: Exchange, served: Asked, response: http.Response, http_version: str
+) -> tuple[tuple[tuple[bytes, bytes], ...], dict[str, str]]:
+    """Give what stays of an upstream's headers, and what is put in place of the others."""
+    secrets = [secret.encode() for secret in served.attempt.secrets]
+    more = {PREFIX + "route": served.target.name}
+    if served.dropped:
+        more[PREFIX + "dropped"] = ", ".join(served.dropped)
+    if served.attempt.stream is None:
+        more |= {"content-type": "application/json", "content-length": str(len(response.raw_content or b""))}
+    else:
+        more |= {"cache-control": "no-cache"}
+        if exchange.dialect != served.target.dialect:
+            more["content-type"] = "text/event-stream; charset=utf-8"
+        if http_version == "HTTP/1.1":
+            more["transfer-encoding"] = "chunked"
+    replaced = {name.encode() for name in more}
+    kept = tuple(
+        (name, value)
+        for name, value in response.headers.fields
+        if (low := name.lower()) not in NOT_PASSED_BACK
+        and low not in replaced
+        and not any(secret in value for secret in secrets)
+    )
+    return kept, more

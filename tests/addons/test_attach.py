@@ -1,0 +1,60 @@
+"""The hook for heads is left out only where nobody would miss it."""
+
+from collections.abc import Iterator
+
+import pytest
+from mitmproxy.addons.modifyheaders import ModifyHeaders
+from mitmproxy.test import taddons, tflow
+
+from omniroute.addons.attach import Attach
+from omniroute.exchange import Exchange
+from omniroute.routing.config import Config
+from omniroute.runtime import Runtime
+
+
+class Listener:
+    """Somebody's own addon."""
+
+    name = "listener"
+
+    def responseheaders(self, flow: object) -> None:
+        """Look at heads."""
+
+
+@pytest.fixture
+def context() -> Iterator[taddons.context]:
+    with taddons.context(ModifyHeaders()) as context:
+        yield context
+
+
+def dressed(attach: Attach) -> tuple[bool, bool]:
+    flow = tflow.tflow(resp=True)
+    attach.runtime.exchanges[flow] = Exchange(
+        id="e1", at=0.0, started=0.0, dialect="openai", path="/", query="", headers=(), config=Config()
+    )
+    done = attach.dressed(flow)
+    return done, flow.response.headers.get("x-omniroute-request-id") == "e1"
+
+
+def test_a_head_is_made_without_the_hook(context: taddons.context) -> None:
+    assert dressed(Attach(Runtime())) == (True, True)
+
+
+def test_whoever_listens_is_heard_from_the_moment_he_comes(context: taddons.context) -> None:
+    attach = Attach(Runtime())
+    assert dressed(attach) == (True, True)
+    listener = Listener()
+    context.master.addons.add(listener)
+    assert dressed(attach) == (False, False)
+    context.master.addons.remove(listener)
+    assert dressed(attach) == (True, True)
+
+
+def test_so_is_an_option_that_changes_heads(context: taddons.context) -> None:
+    attach = Attach(Runtime())
+    context.options.modify_headers = ["/~s/x-mine/1"]
+    assert dressed(attach) == (False, False)
+
+
+def test_a_flow_that_is_not_ours_keeps_its_hook(context: taddons.context) -> None:
+    assert not Attach(Runtime()).dressed(tflow.tflow(resp=True))
