@@ -59,7 +59,7 @@ class Attach:
             return False
         try:
             dress(exchange, flow, flow.response)
-        except Exception:
+        except Exception:  # then the hook runs, and its guard makes an answer of what it raises
             log.exception("the head of a reply could not be made")
             return False
         return True
