@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "route": ("route", "Where a request would go, and why."),
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
     "status": ("status", "Say whether the gateway runs, where, and what it has."),
+    "translate": ("translate", "Say FILE, a request in one dialect, in another, as the gateway would."),
     "usage": ("usage", "Requests, tokens and cost."),
 }
 
