@@ -66,6 +66,11 @@ class Exchange:
     metered: bool = False
 
     @property
+    def as_array(self) -> bool:
+        """Whether a client of Gemini asks for its stream as one JSON array that grows, and not for events."""
+        return self.dialect == "gemini" and self.stream and "alt=sse" not in self.query
+
+    @property
     def last(self) -> Asked | None:
         """The newest attempt."""
         return self.asked[-1] if self.asked else None

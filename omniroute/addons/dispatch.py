@@ -102,9 +102,6 @@ class Dispatch:
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target) -> None:
         limits = self.runtime.limits
-        as_array = exchange.dialect == "gemini" and exchange.stream and "alt=sse" not in exchange.query
-        if as_array and target.dialect != "gemini":
-            raise BadRequest("ask for the stream with ?alt=sse: a JSON array is not translated", param="alt")
 
         def say() -> hub.Prepared:
             return hub.prepare(
@@ -122,10 +119,13 @@ class Dispatch:
         api_key = self.runtime.credentials.get(target.account.id)
         ways = (exchange.dialect, target.dialect)
         told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at)}
+        stream = None
+        if exchange.stream:
+            stream = hub.Stream(*ways, hides_usage=prepared.hides_usage, as_array=exchange.as_array, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=limits.deadlines,
-            stream=hub.Stream(*ways, hides_usage=prepared.hides_usage, **told) if exchange.stream else None,
+            stream=stream,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
             hide=partial(_without, api_key),

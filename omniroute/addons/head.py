@@ -41,7 +41,7 @@ def _passed_back(
     else:
         more |= {"cache-control": "no-cache"}
         if exchange.dialect != served.target.dialect:
-            more["content-type"] = "text/event-stream; charset=utf-8"
+            more["content-type"] = f"{'application/json' if exchange.as_array else 'text/event-stream'}; charset=utf-8"
         if http_version == "HTTP/1.1":
             more["transfer-encoding"] = "chunked"
     replaced = {name.encode() for name in more}

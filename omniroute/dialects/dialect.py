@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.sse import Frame
@@ -49,6 +50,11 @@ def strict[Wire](read: Callable[[Wire], Sign]) -> Callable[[Wire], Sign]:
     return checked
 
 
+class WriteFault(Protocol):
+    def __call__(self, fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
+        """Write a fault into a stream, with what must follow it there; `first` and `last` is what the stream said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One wire format, seen from outside."""
@@ -62,7 +68,6 @@ class Dialect:
     """Read status and body of a refusal; takes anything, and never raises."""
     write_error: Callable[[GatewayError], Body]
     """Write the body of our own refusal."""
-    write_fault: Callable[[Fault], bytes]
-    """Write a fault into a stream that has begun, with what must follow it there."""
+    write_fault: WriteFault
     keepalive: bytes
     """What may stand between two frames to keep a waiting client; empty where it would break clients."""

@@ -24,6 +24,16 @@ MESSAGE_KEYS = ("message", "Message", "detail", "error_description", "msg", "sta
 KIND_KEYS = ("type", "__type", "status", "code")
 OUTER_KEYS = ("error", "errors", "base_resp")
 
+TOO_LONG = "context_length_exceeded"
+"""OpenAI's code for what no other provider has one for; clients of it make the conversation shorter."""
+SAYS_TOO_LONG = re.compile(
+    r"prompt is too long|input is too long for|maximum context length|exceeds? (?:the |this )?(?:model'?s? |maximum )*"
+    r"context|context (?:window|length) (?:is |was )?exceeded|input token count .{0,80}exceeds the maximum",
+    re.IGNORECASE,
+)
+UNTELLING = (None, "", "invalid_request_error", "bad_request")
+OVERLOADED = {"overloaded_error", "server_is_overloaded", "slow_down", "engine_overloaded"}
+
 STATUS = {
     "invalid_request_error": 400,
     "INVALID_ARGUMENT": 400,
@@ -46,6 +56,7 @@ STATUS = {
     "server_error": 500,
     "INTERNAL": 500,
     "overloaded_error": 529,
+    "server_is_overloaded": 529,
     "UNAVAILABLE": 503,
     "timeout_error": 504,
     "DEADLINE_EXCEEDED": 504,
@@ -57,6 +68,8 @@ STATUS = {
 
 def status_of(fault: Fault) -> int:
     """Say which HTTP status means the same; 502 when nothing tells."""
+    if not OVERLOADED.isdisjoint((fault.code, fault.kind)):
+        return 529
     return fault.status or STATUS.get(fault.code or "") or STATUS.get(fault.kind) or 502
 
 
@@ -130,6 +143,12 @@ def _fault(error: Mapping[str, object], status: int | None) -> Fault:
     metadata = error.get("metadata")
     if isinstance(metadata, dict) and isinstance(raw := metadata.get("raw"), str) and raw not in message:
         message = f"{message}: {raw}"  # OpenRouter: the words of the provider behind it
+    if (
+        (status is None or status in (400, 413))
+        and SAYS_TOO_LONG.search(message)
+        and (not isinstance(code, str) or code in UNTELLING)
+    ):
+        code = TOO_LONG
     return Fault(kind[:200], one_line(message), code[:200] if isinstance(code, str) and code else None, status)
 
 

@@ -13,7 +13,7 @@ import orjson
 from omniroute.dialects import patch, usage
 from omniroute.dialects.claude.foreign import without_foreign_thinking
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
-from omniroute.dialects.fault import one_line, read_error
+from omniroute.dialects.fault import find, one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
 from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
@@ -106,8 +106,12 @@ class Stream:
         hides_usage: bool = False,
         names: Mapping[str, str] = NO_NAMES,
         created: int = 0,
+        as_array: bool = False,
     ) -> None:
-        """Take what `prepare` said; `created` is the time in seconds that a translated reply is to bear."""
+        """Take what `prepare` said; `created` is the time in seconds that a translated reply is to bear.
+
+        `as_array` is for a client of Gemini that does not ask for events, wherever the reply comes from.
+        """
         self.content = False
         self.done = False
         self.fault: Fault | None = None
@@ -119,7 +123,13 @@ class Stream:
             self._way = Passing(DIALECTS[client], hides_usage=hides_usage)
         else:
             self._way = Translator(
-                client, upstream, model=model, include_usage=not hides_usage, names=names, created=created
+                client,
+                upstream,
+                model=model,
+                include_usage=not hides_usage,
+                names=names,
+                created=created,
+                as_array=as_array,
             )
         self._heard = False
         self._sent = False
@@ -171,6 +181,9 @@ class Stream:
         out = []
         for frame in frames:
             self._heard = self._heard or bool(frame.data)
+            if not frame.data and (told := _bare_error(frame.raw)):
+                self.fault = told
+                break
             try:
                 said, sign = self._way.feed(frame)
             except UNREADABLE:
@@ -201,6 +214,17 @@ class Stream:
         if self._heard:
             return Fault("cut", "the upstream's reply ended before its end mark")
         return Fault("empty", "the upstream's reply ended without having said anything")
+
+
+def _bare_error(raw: bytes) -> Fault | None:
+    """Read an error that stands outside of any event, as Google says one in the middle of a stream."""
+    raw = raw.strip()
+    if not raw.startswith(b"{"):
+        return None
+    try:
+        return find(orjson.loads(raw))
+    except ValueError:
+        return None
 
 
 def read_whole(

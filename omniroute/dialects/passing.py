@@ -17,10 +17,16 @@ class Passing:
         self._hides_usage = hides_usage
         # Gemini clients take a comment for a broken stream.
         self._strips_comments = dialect.name == "gemini"
+        self._first: Frame | None = None
+        self._last: Frame | None = None
 
     def feed(self, frame: Frame) -> tuple[bytes, Sign]:
         """Give the client's bytes and what they mean; ValueError for what is not the dialect."""
-        sign = self._dialect.watch(frame) if frame.data else NOTHING
+        sign = NOTHING
+        if frame.data:
+            sign = self._dialect.watch(frame)
+            if sign.fault is None:
+                self._first, self._last = self._first or frame, frame
         if sign.only_usage and self._hides_usage:
             return b"", sign
         return self._without_comments(frame) if self._strips_comments else frame.raw, sign
@@ -29,7 +35,7 @@ class Passing:
         return b""
 
     def fail(self, fault: Fault) -> bytes:
-        return self._dialect.write_fault(fault)
+        return self._dialect.write_fault(fault, self._first, self._last)
 
     def _without_comments(self, frame: Frame) -> bytes:
         raw = frame.raw

@@ -54,10 +54,10 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Takes events in the order of the form; gives bytes."""
+    """Takes events in the order of the form; gives bytes. `fail` ends instead of the events, wherever they are."""
 
     def write(self, event: Event) -> bytes: ...
-    def close(self) -> bytes: ...
+    def fail(self, fault: Fault) -> bytes: ...
 
 
 class MakeWriter(Protocol):
@@ -207,7 +207,8 @@ class Translator:
     """An upstream's frames in, the client's bytes out.
 
     `names` leads from the names of tools that were sent to the client's own; `created` is the time in seconds
-    that the client is told where its dialect tells one.
+    that the client is told where its dialect tells one. `as_array` is for a client of Gemini that does not ask for
+    events.
     """
 
     def __init__(
@@ -219,11 +220,13 @@ class Translator:
         include_usage: bool = False,
         names: Mapping[str, str] = NO_NAMES,
         created: int = 0,
+        as_array: bool = False,
     ) -> None:
         self._client = client
         self._watch = DIALECTS[upstream].watch
         self._reader = SPOKES[upstream].reader()
-        self._writer = SPOKES[client].writer(model=model, include_usage=include_usage, created=created)
+        make = gemini_streams_out.ArrayWriter if as_array else SPOKES[client].writer
+        self._writer: Writer = make(model=model, include_usage=include_usage, created=created)
         self._names = names
         self._hidden: int | None = None
         self._ended = False
@@ -260,7 +263,7 @@ class Translator:
         if self._ended:
             return b""
         self._ended = True
-        return self._writer.close() + DIALECTS[self._client].write_fault(fault)
+        return self._writer.fail(fault)
 
     def _write(self, events: Iterable[Event]) -> bytes:
         out = []

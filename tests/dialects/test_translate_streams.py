@@ -27,7 +27,7 @@ from omniroute.dialects.translate import PAIRS, SPOKES, Translator, translate_re
 
 BOTH = sorted(PAIRS)
 
-# M message_start, S/D/E block start, delta, stop, U message_delta, X message_stop, F error
+# M message_start, S/D/E block start, delta, stop, T the start of a call, U message_delta, X message_stop, F error
 CLAUDE_LETTERS = {
     "message_start": "M",
     "content_block_start": "S",
@@ -37,8 +37,8 @@ CLAUDE_LETTERS = {
     "message_stop": "X",
     "error": "F",
 }
-CLAUDE = re.compile(r"M(SD*E)*UX")
-CLAUDE_BROKEN = re.compile(r"(M(SD*E)*)?(UX|F)")
+CLAUDE = re.compile(r"M([ST]D*E)*UX")
+CLAUDE_BROKEN = re.compile(r"(M([ST]D*E)*(TD*(?=F))?)?(UX|F)")
 # R role, D anything said, F finish reason, U usage, X [DONE]
 OPENAI = re.compile(r"RD*FUX")
 OPENAI_BROKEN = re.compile(r"(RD*)?(FU|E)X")
@@ -96,6 +96,8 @@ def gemini_letter(frame: sse.Frame) -> str:
 def claude_letter(frame: sse.Frame) -> str:
     body = json.loads(frame.data)
     assert body["type"] == frame.event
+    if body.get("content_block", {}).get("type") == "tool_use":
+        return "T"
     return CLAUDE_LETTERS[body["type"]]
 
 

@@ -124,8 +124,11 @@ def read_stream(dialect: str, wire: bytes) -> Reply:
 
 
 def frames(wire: bytes) -> list[sse.Frame]:
+    """Give what is said; an error of Gemini stands outside of any event."""
     decoder = sse.Decoder()
-    return [frame for frame in [*decoder.feed(wire), *decoder.finish()] if frame.data]
+    said = [*decoder.feed(wire), *decoder.finish()]
+    bare = [sse.Frame(None, frame.raw.decode(), frame.raw) for frame in said[-1:] if frame.raw.startswith(b"{")]
+    return [frame for frame in said if frame.data] + bare
 
 
 # The SDKs as judges: they were written by others, against the real services.

@@ -101,12 +101,14 @@ def test_any_client_at_any_upstream(
     assert (row.input, row.output) == (137, 43)
 
 
-def test_a_json_array_is_only_for_gemini_at_gemini(running: tuple[Gateway, Upstream]) -> None:
+@pytest.mark.parametrize("upstream", ["openai", "claude", "responses"])
+def test_who_does_not_ask_for_events_gets_a_json_array(running: tuple[Gateway, Upstream], upstream: str) -> None:
     gateway, _ = running
-    refused = ask(gateway, "gemini", "openai", stream=True, query="")
-    assert refused.status_code == 400
-    assert "alt=sse" in refused.json()["error"]["message"]
-    assert refused.json()["error"]["status"] == "INVALID_ARGUMENT"
+    reply = ask(gateway, "gemini", upstream, stream=True, query="")
+    assert reply.headers["content-type"].startswith("application/json")
+    parts = [part for chunk in reply.json() for part in chunk["candidates"][0]["content"]["parts"]]
+    assert "nothing else to say today" in "".join(part.get("text", "") for part in parts)
+    assert reply.json()[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
 @pytest.mark.parametrize("upstream", DIALECTS)

@@ -2,8 +2,9 @@
 
 import orjson
 
-from omniroute.dialects.fault import status_of
+from omniroute.dialects.fault import TOO_LONG, status_of
 from omniroute.dialects.ir import Body, Fault
+from omniroute.dialects.sse import Frame
 from omniroute.errors import GatewayError
 
 WORDS = {
@@ -26,14 +27,21 @@ NO_THREADS = "thread_unsupported_request"
 
 
 def write_error(error: GatewayError) -> Body:
-    body = _body(error.status, error.message)
+    body = _body(error.status, _words(error.message, error.code))
     if error.code == NO_THREADS:
         body["error"]["details"] = {"error_code": NO_THREADS, "unsupported": ["thread"]}
     return body
 
 
-def write_fault(fault: Fault) -> bytes:
-    return b"event: error\ndata: " + orjson.dumps(_body(status_of(fault), fault.message)) + b"\n\n"
+def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
+    body = _body(status_of(fault), _words(fault.message, fault.code))
+    return b"event: error\ndata: " + orjson.dumps(body) + b"\n\n"
+
+
+def _words(message: str, code: str | None) -> str:
+    """Say Anthropic's own words for a conversation that is too long: Claude Code looks for them, and has no code."""
+    own = "prompt is too long"
+    return f"{own}: {message}" if code == TOO_LONG and own not in message.lower() else message
 
 
 def _body(status: int, message: str) -> Body:

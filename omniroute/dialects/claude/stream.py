@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 from omniroute.dialects import seals
 from omniroute.dialects.blocks import Blocks
+from omniroute.dialects.claude.errors import write_fault
 from omniroute.dialects.claude.reply import (
     read_citation,
     read_note,
@@ -20,6 +21,7 @@ from omniroute.dialects.ir import (
     Begin,
     Body,
     Event,
+    Fault,
     Finish,
     Native,
     PartCite,
@@ -170,15 +172,19 @@ class Writer:
             case PartStop(signature=signature, origin=origin):
                 seal = seals.wrap(signature, origin or "claude", "claude") if signature else ""
                 signed = self._delta({"type": "signature_delta", "signature": seal}) if seal else b""
-                return signed + self.close()
+                return signed + self._close()
             case Finish(reason=reason, stop_sequence=stop_sequence, note=note, usage=usage):
                 end = {"delta": write_end(reason, stop_sequence, note), "usage": write_usage(usage)}
                 return _frame("message_delta", end) + _frame("message_stop", {})
             case _:
                 assert_never(event)
 
-    def close(self) -> bytes:
-        """End what is open, before a fault is said."""
+    def fail(self, fault: Fault) -> bytes:
+        """End with a fault. A call stays open: a client may run one as soon as its block ends."""
+        closed = b"" if self._piece[0] == "input_json_delta" else self._close()
+        return closed + write_fault(fault)
+
+    def _close(self) -> bytes:
         if self._open is None:
             return b""
         index, self._open = self._open, None

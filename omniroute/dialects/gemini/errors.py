@@ -4,6 +4,7 @@ import orjson
 
 from omniroute.dialects.fault import status_of
 from omniroute.dialects.ir import Body, Fault
+from omniroute.dialects.sse import Frame
 from omniroute.errors import GatewayError
 
 WORDS = {
@@ -28,13 +29,18 @@ def write_error(error: GatewayError) -> Body:
     return _body(error.status, error.message)
 
 
-def write_fault(fault: Fault) -> bytes:
-    return b"data: " + orjson.dumps(_body(status_of(fault), fault.message)) + b"\n\n"
+def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
+    """Write a fault as Google does: bare, and with nothing behind it.
+
+    The Python SDK raises it in an event too, but the JavaScript SDK takes an event for a part of the reply, and
+    raises only what stands outside of one.
+    """
+    return orjson.dumps(_body(status_of(fault), fault.message))
 
 
 def write_array_fault(fault: Fault, *, first: bool) -> bytes:
     """Write a fault as the last element of an array stream, or as its only one."""
-    return (b"[" if first else b",\n") + orjson.dumps(_body(status_of(fault), fault.message)) + b"]"
+    return (b"[" if first else b",\r\n") + orjson.dumps(_body(status_of(fault), fault.message)) + b"]"
 
 
 def _body(status: int, message: str) -> Body:

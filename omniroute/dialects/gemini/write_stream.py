@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from omniroute.dialects.gemini.errors import write_array_fault, write_fault
 from omniroute.dialects.gemini.reply import head, write_candidate, write_chunk, write_end, write_part
 from omniroute.dialects.gemini.seals import wrap
 from omniroute.dialects.gemini.usage import write_usage
@@ -10,6 +11,7 @@ from omniroute.dialects.ir import (
     Body,
     Citation,
     Event,
+    Fault,
     Finish,
     Native,
     PartCite,
@@ -52,13 +54,13 @@ class Writer:
                 return self._write_stop(event)
             case Finish(reason=reason, note=note, usage=usage):
                 end = write_candidate([]) | write_end(reason, note, self._cited)
-                return _frame(self._head | {"candidates": [end], "usageMetadata": write_usage(usage)})
+                return self._frame(self._head | {"candidates": [end], "usageMetadata": write_usage(usage)})
             case _:
                 assert_never(event)
 
-    def close(self) -> bytes:
-        """End what is open, before a fault is said: nothing here has an end of its own, and half a call is none."""
-        return b""
+    def fail(self, fault: Fault) -> bytes:
+        """End with a fault: nothing here has an end of its own, and half a call is none."""
+        return write_fault(fault)
 
     def _write_piece(self, text: str) -> bytes:
         match self._part:
@@ -81,8 +83,27 @@ class Writer:
                 return b""
 
     def _say(self, part: Body | None) -> bytes:
-        return b"" if part is None else _frame(write_chunk(self._head, [part]))
+        return b"" if part is None else self._frame(write_chunk(self._head, [part]))
+
+    def _frame(self, chunk: Body) -> bytes:
+        return b"data: " + dump(chunk) + b"\n\n"
 
 
-def _frame(chunk: Body) -> bytes:
-    return b"data: " + dump(chunk) + b"\n\n"
+class ArrayWriter(Writer):
+    """The same as one JSON array that grows: what Gemini gives to a client that does not ask for events."""
+
+    def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
+        super().__init__(model=model, include_usage=include_usage, created=created)
+        self._begun = False
+
+    def write(self, event: Event) -> bytes:
+        said = super().write(event)
+        return said + b"\r\n]" if isinstance(event, Finish) else said
+
+    def fail(self, fault: Fault) -> bytes:
+        """End with the fault as the last element, or the only one."""
+        return write_array_fault(fault, first=not self._begun)
+
+    def _frame(self, chunk: Body) -> bytes:
+        before, self._begun = b",\r\n" if self._begun else b"[", True
+        return before + dump(chunk)

@@ -4,11 +4,13 @@ import orjson
 
 from omniroute.dialects.fault import status_of
 from omniroute.dialects.ir import Body, Fault
+from omniroute.dialects.sse import Frame
 from omniroute.errors import GatewayError, NotFound
 
 WORDS = {
     400: ("invalid_request_error", "bad_request"),
     401: ("authentication_error", "invalid_api_key"),
+    402: ("insufficient_quota", "insufficient_quota"),
     403: ("permission_error", "forbidden"),
     404: ("invalid_request_error", "model_not_found"),
     413: ("invalid_request_error", "request_too_large"),
@@ -17,6 +19,7 @@ WORDS = {
     502: ("server_error", "bad_gateway"),
     503: ("server_error", "service_unavailable"),
     504: ("server_error", "gateway_timeout"),
+    529: ("service_unavailable_error", "server_is_overloaded"),
 }
 """Status -> type and code."""
 
@@ -37,7 +40,7 @@ def write_error(error: GatewayError) -> Body:
     return {"error": {"message": error.message, "type": kind, "code": error.code or code, "param": error.param}}
 
 
-def write_fault(fault: Fault) -> bytes:
+def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
     """Write the error as a chunk, and the end mark, without which some clients wait on."""
     return b"data: " + orjson.dumps({"error": fault_body(fault)}) + b"\n\ndata: [DONE]\n\n"
 

@@ -6,6 +6,7 @@ from omniroute.dialects.ir import (
     Begin,
     Body,
     Event,
+    Fault,
     Finish,
     Native,
     PartCite,
@@ -19,6 +20,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.errors import write_fault
 from omniroute.dialects.openai.reasoning import detail
 from omniroute.dialects.openai.reply import write_citation, write_reason, write_usage
 
@@ -56,9 +58,9 @@ class Writer:
             case _:
                 assert_never(event)
 
-    def close(self) -> bytes:
-        """End what is open, before a fault is said: nothing here has an end of its own."""
-        return b""
+    def fail(self, fault: Fault) -> bytes:
+        """End with a fault: nothing here has an end of its own."""
+        return write_fault(fault)
 
     def _write_start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
         match part:

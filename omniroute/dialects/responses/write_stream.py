@@ -8,6 +8,7 @@ from omniroute.dialects.ir import (
     Body,
     Citation,
     Event,
+    Fault,
     Finish,
     Native,
     PartCite,
@@ -21,6 +22,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.responses.errors import write_failure
 from omniroute.dialects.responses.reply import write_annotation, write_end, write_head, write_item
 from omniroute.dialects.responses.tools import read_own_name
 
@@ -63,9 +65,14 @@ class Writer:
             case _:
                 assert_never(event)
 
-    def close(self) -> bytes:
-        """Say nothing more of what is open, before a fault is said: a call that looked whole would be run."""
-        return b""
+    def fail(self, fault: Fault) -> bytes:
+        """End with a fault. Of what is open nothing more is said: a call that looked whole would be run."""
+        self._head["id"] = self._head["id"] or derive_id("resp_", self._model)
+        said = [*self._output]
+        if isinstance(self._part, Text | Refusal) and self._pieces:
+            part = replace(self._part, text="".join(self._pieces))
+            said.append(write_item(part, self._head["id"], len(said), "incomplete"))
+        return write_failure(fault, self._head | {"output": said}, self._number)
 
     def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
         self._part, self._pieces, self._citations = part, [], []
@@ -131,6 +138,7 @@ class Writer:
         item = write_item(whole, self._head["id"], len(self._output))
         out = self._say_whole(item) + self._frame("output_item.done", self._place(item))
         self._output.append(item)
+        self._pieces = []
         return out
 
     def _say_whole(self, item: Body) -> bytes:
