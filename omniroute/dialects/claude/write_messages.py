@@ -78,9 +78,8 @@ def _blocks(parts: Iterable[Part], losses: Losses, names: ToolNames) -> list[Bod
 
 def _block(part: Part, losses: Losses, names: ToolNames) -> Body | None:
     match part:
-        case Text(text=text, extra=extra):
-            block = {"type": "text", "text": text} | losses.foreign(extra, "claude")
-            return block if text.strip() else None
+        case Text():
+            return _text(part, losses)
         case Refusal(text=text):
             return {"type": "text", "text": text} if text.strip() else None
         case Reasoning():
@@ -101,6 +100,13 @@ def _block(part: Part, losses: Losses, names: ToolNames) -> Body | None:
             return None
         case _:
             assert_never(part)
+
+
+def _text(part: Text, losses: Losses) -> Body | None:
+    if part.citations:
+        losses.add("citations")  # Anthropic takes back only its own, each with its seal
+    block = {"type": "text", "text": part.text} | losses.foreign(part.extra, "claude")
+    return block if part.text.strip() else None
 
 
 def _reasoning(part: Reasoning, losses: Losses) -> Body | None:
