@@ -17,7 +17,11 @@ class ToolNames:
     def fit(self, name: str) -> str:
         if FIT.fullmatch(name):
             return name
-        said = f"{UNFIT.sub('_', name)[:55]}_{_digest(name)[:8]}"
+        return self._replace(name, name)
+
+    def _replace(self, name: str, alike: str) -> str:
+        """Say something like `alike` for `name`; the digest keeps apart what looks the same then."""
+        said = f"{UNFIT.sub('_', alike)[:55]}_{_digest(name)[:8]}"
         self.back[said] = name
         return said
 

@@ -17,6 +17,7 @@ from omniroute.dialects.gemini import reply as gemini_replies
 from omniroute.dialects.gemini import write_request as gemini_requests_out
 from omniroute.dialects.gemini import write_stream as gemini_streams_out
 from omniroute.dialects.ir import Body, Event, Fault, Finish, Native, PartStart, PartStop, Reply, Request, ToolCall
+from omniroute.dialects.offers import settle
 from omniroute.dialects.openai import read_request as openai_requests_in
 from omniroute.dialects.openai import read_stream as openai_streams_in
 from omniroute.dialects.openai import reply as openai_replies
@@ -30,7 +31,7 @@ from omniroute.dialects.responses import reply as responses_replies
 from omniroute.dialects.responses import write_request as responses_requests_out
 from omniroute.dialects.responses import write_stream as responses_streams_out
 from omniroute.dialects.sse import Frame
-from omniroute.dialects.written import Written
+from omniroute.dialects.written import Losses, Written
 from omniroute.errors import BadRequest
 
 __all__ = ["PAIRS", "Translator", "Written", "translate_reply", "translate_request"]
@@ -158,15 +159,17 @@ def translate_request(
     """
     request = replace(SPOKES[client].read_request(body), model=model, stream=stream)
     fields = SPOKES[client].fields
+    losses = Losses()
     try:
-        written = SPOKES[upstream].write_request(request, max_output=max_output)
+        written = SPOKES[upstream].write_request(settle(request, losses), max_output=max_output)
     except BadRequest as refused:
         if (param := refused.param) is None or param not in fields:
             raise
         why = refused.message.removeprefix(f"{param} ")
         raise refuse(fields[param], why, code=refused.code) from None
     names = {**request.names, **{sent: request.names.get(name, name) for sent, name in written.names.items()}}
-    return replace(written, dropped=tuple(_rename(name, fields) for name in written.dropped), names=names)
+    dropped = dict.fromkeys(_rename(name, fields) for name in (*losses.names, *written.dropped))
+    return replace(written, dropped=tuple(dropped), names=names)
 
 
 def _rename(name: str, fields: Mapping[str, str]) -> str:

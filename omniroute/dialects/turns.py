@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from omniroute.dialects.ir import Message, Part, ToolCall, ToolResult
+from omniroute.dialects.read import refuse
 from omniroute.dialects.written import Losses
 
 
@@ -13,6 +14,7 @@ def mend(messages: Iterable[Message], fit: Callable[[str], str], losses: Losses)
 
     A call without a result gets an empty one, a result without a call becomes what the user says; both
     are reported. Ids are fitted with `fit` and made unique: some clients count them anew in each turn.
+    BadRequest where nobody says anything.
     """
     joined = _join_assistant(messages)
     answers, orphans = _pair(joined)
@@ -41,6 +43,8 @@ def mend(messages: Iterable[Message], fit: Callable[[str], str], losses: Losses)
     _flush(mended, waiting)
     if orphans:
         losses.add("messages.tool_result_without_call")
+    if not mended:
+        raise refuse("messages", "must hold at least one message with content")
     return mended
 
 

@@ -3,12 +3,15 @@
 import re
 
 CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+TAKES_EFFORT = re.compile(r"claude-opus-4[-.]5(?!\d)")
 ALWAYS_THINK = re.compile(r"claude-(?:fable|mythos)")
 FIRST_THINKING = (3, 7)
 FIRST_PICKY = (4, 1)
 FIRST_STRICT = (4, 5)
 FIRST_ADAPTIVE = (4, 6)
 FIRST_WITHOUT_SAMPLING = (4, 7)
+FIRST_WITHOUT_BUDGET = (4, 7)
+FIRST_XHIGH = (4, 7)
 FIRST_SYSTEM_TURNS = (4, 8)
 FIRST_THINKING_UNASKED = (5, 0)
 FIRST_ALWAYS_THINKING = (5, 5)
@@ -34,6 +37,31 @@ def thinks(model: str) -> bool:
 def thinks_adaptively(model: str) -> bool:
     """Whether it sets its own budget and takes an effort instead; the newest take nothing else."""
     return _since(model, FIRST_ADAPTIVE)
+
+
+def takes_budget(model: str) -> bool:
+    """Whether it takes a budget; the newest only think adaptively."""
+    return not _since(model, FIRST_WITHOUT_BUDGET)
+
+
+def takes_effort(model: str) -> bool:
+    """Whether it takes `output_config.effort`."""
+    return thinks_adaptively(model) or bool(TAKES_EFFORT.search(model))
+
+
+def effort(model: str, wanted: str) -> str:
+    """Give the nearest effort that it knows."""
+    known = {"minimal": "low"}
+    if not _since(model, FIRST_XHIGH):
+        known["xhigh"] = "high"
+    if not thinks_adaptively(model):
+        known["max"] = "high"
+    return known.get(wanted, wanted)
+
+
+def takes_prefill(model: str) -> bool:
+    """Whether the last turn may be the assistant's, for it to go on from there."""
+    return not thinks_adaptively(model)
 
 
 def thinks_unasked(model: str) -> bool:

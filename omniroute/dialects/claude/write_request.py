@@ -8,6 +8,7 @@ from omniroute.dialects.claude.write_messages import write_native, write_turns
 from omniroute.dialects.claude.write_thinking import settle_sampling, write_thinking
 from omniroute.dialects.ir import Body, Format, Native, Request, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames
+from omniroute.dialects.read import refuse
 from omniroute.dialects.schema import as_object, close
 from omniroute.dialects.written import Losses, Written
 
@@ -22,6 +23,8 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
     system, turns = write_turns(request.messages, losses, names, system_turns=models.takes_system_turns(request.model))
+    if turns[-1]["role"] == "assistant" and not models.takes_prefill(request.model):
+        raise refuse("messages", "must end with what the user says: the chosen model does not go on from its own words")
     body: Body = {"model": request.model, "messages": turns, "max_tokens": _limit(request, max_output, losses)}
     if system:
         body["system"] = system
@@ -54,7 +57,8 @@ def _write_own(fields: Mapping[str, Any], body: Body) -> None:
 def _limit(request: Request, max_output: int | None, losses: Losses) -> int:
     wanted = request.max_output
     if wanted is None:
-        return max_output or DEFAULT_MAX_TOKENS
+        thoughts = request.thinking.budget if request.thinking else None
+        return max_output or DEFAULT_MAX_TOKENS + (thoughts or 0)
     if max_output is not None and wanted > max_output:
         losses.add("max_output")
         return max_output

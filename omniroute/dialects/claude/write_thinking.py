@@ -11,33 +11,44 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh"
 
 def write_thinking(thinking: Thinking, request: Request, body: Body, losses: Losses) -> None:
     """Say how much to think, in the way that the model's family knows and that the rest of the body allows."""
-    adaptive = models.thinks_adaptively(request.model)
-    effort = "low" if thinking.effort == "minimal" else thinking.effort
+    model = request.model
+    effort = thinking.effort
     if thinking.mode == "off":
-        if models.always_thinks(request.model):
+        if models.always_thinks(model):
             losses.add("thinking")
             effort = effort or "low"
-        elif models.thinks_unasked(request.model):
+        elif models.thinks_unasked(model):
             body["thinking"] = {"type": "disabled"}
-    elif thinking.mode == "adaptive":
+    elif _forced(body) or not models.thinks(model):
+        if thinking.mode is not None or not models.takes_effort(model):
+            losses.add("thinking")
+    elif models.thinks_adaptively(model) and (thinking.mode != "budget" or not models.takes_budget(model)):
         body["thinking"] = {"type": "adaptive"}
-    elif thinking.mode == "budget":
-        body["thinking"] = {"type": "enabled", "budget_tokens": thinking.budget}
-    elif adaptive and not _forced(body):
-        body["thinking"] = {"type": "adaptive"}
-    elif not adaptive:
-        _write_budget(thinking, request.model, body, losses)
-    if effort is not None and (adaptive or thinking.mode is not None):
-        body["output_config"] = {"effort": effort}
-
-
-def _write_budget(thinking: Thinking, model: str, body: Body, losses: Losses) -> None:
-    """Give an effort as a budget; the answer needs room beside it."""
-    budget = min(BUDGETS.get(thinking.effort or "", BUDGETS["medium"]), body["max_tokens"] * 3 // 4)
-    if not models.thinks(model) or _forced(body) or _unsigned(body["messages"]) or budget < LEAST_BUDGET:
-        losses.add("thinking")
+        effort = effort or (thinking.budget and _named(thinking.budget)) or None
     else:
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        _write_budget(thinking, body, losses)
+    if effort is not None and models.takes_effort(model):
+        body["output_config"] = {"effort": models.effort(model, effort)}
+    elif effort is not None and thinking.mode is not None:
+        losses.add("thinking.effort")
+
+
+def _named(budget: int) -> str:
+    return next((name for name, limit in BUDGETS.items() if budget <= limit), "max")
+
+
+def _write_budget(thinking: Thinking, body: Body, losses: Losses) -> None:
+    """Give a budget that the provider takes; the answer needs room beside it."""
+    wanted = thinking.budget or BUDGETS.get(thinking.effort or "", BUDGETS["medium"])
+    budget = max(wanted, LEAST_BUDGET)
+    if thinking.budget is None or budget >= body["max_tokens"]:
+        budget = min(budget, body["max_tokens"] * 3 // 4)
+    if budget < LEAST_BUDGET or _unsigned(body["messages"]):
+        losses.add("thinking")
+        return
+    if thinking.budget is not None and budget != thinking.budget:
+        losses.add("thinking.budget_tokens")
+    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
 def _forced(body: Body) -> bool:

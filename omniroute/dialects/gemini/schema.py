@@ -176,7 +176,9 @@ def _settle(schema: dict[str, Any]) -> dict[str, Any]:
     if values == [None]:
         del schema["enum"]
     if isinstance(schema.get("properties"), dict) and isinstance(schema.get("required"), list):
-        schema["required"] = [name for name in schema["required"] if name in schema["properties"]]
+        schema["required"] = [
+            name for name in schema["required"] if isinstance(name, str) and name in schema["properties"]
+        ]
     if schema.get("required") == []:
         del schema["required"]
     return schema

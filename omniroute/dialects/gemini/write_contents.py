@@ -42,9 +42,7 @@ class Names(ToolNames):
     def fit(self, name: str) -> str:
         if name[:1] == "_" or (name[:1].isascii() and name[:1].isalpha()):
             return super().fit(name)
-        said = super().fit(f"_{name}")
-        self.back[said] = name
-        return said
+        return self._replace(name, f"_{name}")
 
 
 def write_contents(
@@ -69,10 +67,22 @@ def write_contents(
         elif parts:
             if message.role == "assistant" and models.checks_signatures(model):
                 _sign(parts)
-            turns.append({"role": "model" if message.role == "assistant" else "user", "parts": parts} | extra)
+            _add({"role": "model" if message.role == "assistant" else "user", "parts": parts} | extra, turns)
     if not turns:
         raise refuse("messages", "must hold at least one message with content")
+    if any("functionCall" in part for part in turns[0]["parts"]):
+        # Google refuses a call that follows nothing that was said to the model.
+        losses.add("messages.first_turn")
+        turns.insert(0, {"role": "user", "parts": [{"text": " "}]})
     return system, turns
+
+
+def _add(turn: Body, turns: list[Body]) -> None:
+    """Add a turn; two of the model are one, since Google refuses a call that follows the model's own words."""
+    if turns and turn["role"] == "model" == turns[-1]["role"]:
+        turns[-1] |= turn | {"parts": turns[-1]["parts"] + turn["parts"]}
+    else:
+        turns.append(turn)
 
 
 def _sign(parts: list[Body]) -> None:
