@@ -112,7 +112,7 @@ class Dispatch:
                 model=target.model,
                 stream=exchange.stream,
                 stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
-                max_output=None,
+                max_output=target.provider.max_output(target.model),
             )
 
         prepared = await asyncio.to_thread(say) if len(exchange.raw) > BIG else say()

@@ -46,3 +46,7 @@ class Provider:
     quirks: Quirks = field(default_factory=Quirks)
     node: bool = False
     """Added by the user; needs no account."""
+
+    def max_output(self, model: str) -> int | None:
+        """Give the most tokens that an answer of the model may have, where that is known."""
+        return next((row.max_output for row in self.models if row.id == model), None)

@@ -124,3 +124,8 @@ def test_the_price_library_is_not_imported_before_it_is_needed() -> None:
         "sys.exit('genai_prices' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_how_long_an_answer_may_be_is_told_of_known_models_only() -> None:
+    row = find("openai", ())
+    assert (row.max_output("gpt-4o"), row.max_output("gpt-4o-of-tomorrow")) == (16_384, None)

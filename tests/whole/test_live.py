@@ -68,6 +68,12 @@ def logged(gateway: Gateway, reply: httpx.Response) -> usage.UsageRow:
     )
 
 
+def test_a_translated_request_asks_for_no_more_than_its_model_can_say(running: Gateway, upstream: Upstream) -> None:
+    reply = ask(running, "openai/gpt-4o", path="/v1/messages", max_tokens=64_000)
+    assert json.loads(upstream.asked()[-1].body)["max_tokens"] == 16_384
+    assert reply.headers["x-omniroute-dropped"] == "max_tokens"
+
+
 # ---- what another process changes
 
 
