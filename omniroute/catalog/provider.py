@@ -25,6 +25,8 @@ class Quirks:
 
     stream_usage: bool = True
     """Takes OpenAI's `stream_options.include_usage`."""
+    keeps_state: bool = False
+    """Knows its own replies of OpenAI Responses by their ids, for weeks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ CLAUDE_VERSION = {"anthropic-version": "2023-06-01"}
 
 COUNTS_UNASKED = Quirks(stream_usage=False)
 """Every stream says its usage anyway, and the option that asks for it may be refused as an unknown field."""
+KEEPS_STATE = Quirks(keeps_state=True)
+"""OpenAI and xAI keep replies for 30 days; OpenRouter calls its own Responses API stateless.
+(https://developers.openai.com/api/docs/guides/conversation-state,
+https://docs.x.ai/developers/model-capabilities/text/generate-text,
+https://openrouter.ai/docs/api/reference/responses/overview)"""
 
 
 def _models(*models: str | Model) -> tuple[Model, ...]:
@@ -29,7 +34,7 @@ def _models(*models: str | Model) -> tuple[Model, ...]:
 
 PROVIDERS: tuple[Provider, ...] = (
     Provider(
-        "openai", "openai", "OpenAI", "https://api.openai.com/v1", CHAT | RESPONSES,
+        "openai", "openai", "OpenAI", "https://api.openai.com/v1", CHAT | RESPONSES, quirks=KEEPS_STATE,
         models=_models(
             "gpt-6.1-sol", "gpt-6-sol", "gpt-6-luna", "gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.3-codex", "gpt-5.2",
             Model("gpt-5", max_output=128_000), Model("gpt-5-mini", max_output=128_000),
@@ -79,7 +84,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        "xai", "xai", "xAI", "https://api.x.ai/v1", CHAT | RESPONSES,
+        "xai", "xai", "xAI", "https://api.x.ai/v1", CHAT | RESPONSES, quirks=KEEPS_STATE,
         models=_models("grok-4.7", "grok-4.6", "grok-4", "grok-4-fast-reasoning", "grok-code-fast-1", "grok-3"),
     ),
     Provider(

@@ -4,7 +4,7 @@ Same dialect on both sides: requests are patched, replies pass byte for byte and
 pair is translated.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -107,10 +107,13 @@ class Stream:
         names: Mapping[str, str] = NO_NAMES,
         created: int = 0,
         as_array: bool = False,
+        reply_id: str | None = None,
+        ended: Callable[[bytes], None] | None = None,
     ) -> None:
-        """Take what `prepare` said; `created` is the time in seconds that a translated reply is to bear.
+        """Take what `prepare` said; `created` and `reply_id` are what a translated reply is to bear.
 
         `as_array` is for a client of Gemini that does not ask for events, wherever the reply comes from.
+        `ended` is told the bytes in which the client gets the end of a whole reply, just before it gets them.
         """
         self.content = False
         self.done = False
@@ -130,7 +133,9 @@ class Stream:
                 names=names,
                 created=created,
                 as_array=as_array,
+                reply_id=reply_id,
             )
+        self._on_end = ended
         self._heard = False
         self._sent = False
         self._open = False
@@ -146,6 +151,7 @@ class Stream:
                 self.fault = Fault("garbage", self._framing.error)
             elif self._framing.stray is not None and len(self._framing.stray) == MAX_STRAY:
                 self.fault = read_error(200, self._framing.stray)
+        self._tell()
         return out
 
     def finish(self) -> bytes:
@@ -163,7 +169,14 @@ class Stream:
                 out += self._way.finish()
             except UNREADABLE as exc:
                 self.fault = self._garbage(str(exc))
+        self._tell()
         return out
+
+    def _tell(self) -> None:
+        if ending := self._way.ending:
+            self._way.ending = b""
+            if self._on_end is not None:
+                self._on_end(ending)
 
     def fail(self, fault: Fault) -> bytes:
         """Give up after content: close what is open and say the fault as the client reads it."""
@@ -235,13 +248,15 @@ def read_whole(
     model: str,
     names: Mapping[str, str] = NO_NAMES,
     created: int = 0,
+    reply_id: str | None = None,
 ) -> Whole:
     """Read a whole reply and give it as the client takes it; never raises."""
     try:
         body = orjson.loads(raw)
         sign = DIALECTS[upstream].read_whole(body)
         if sign.fault is None and client != upstream:
-            raw = dump(translate_reply(client, upstream, body, model=model, names=names, created=created))
+            told = translate_reply(client, upstream, body, model=model, names=names, created=created, reply_id=reply_id)
+            raw = dump(told)
     except UNREADABLE:
         return Whole(raw, Usage(), False, read_error(200, raw))
     return Whole(raw, sign.usage or Usage(), sign.content and sign.fault is None, sign.fault)

@@ -19,6 +19,8 @@ class Passing:
         self._strips_comments = dialect.name == "gemini"
         self._first: Frame | None = None
         self._last: Frame | None = None
+        self.ending = b""
+        """The frame that made the reply whole."""
 
     def feed(self, frame: Frame) -> tuple[bytes, Sign]:
         """Give the client's bytes and what they mean; ValueError for what is not the dialect."""
@@ -27,6 +29,8 @@ class Passing:
             sign = self._dialect.watch(frame)
             if sign.fault is None:
                 self._first, self._last = self._first or frame, frame
+        if sign.done:
+            self.ending = frame.raw
         if sign.only_usage and self._hides_usage:
             return b"", sign
         return self._without_comments(frame) if self._strips_comments else frame.raw, sign

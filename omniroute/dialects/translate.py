@@ -16,7 +16,19 @@ from omniroute.dialects.gemini import read_stream as gemini_streams_in
 from omniroute.dialects.gemini import reply as gemini_replies
 from omniroute.dialects.gemini import write_request as gemini_requests_out
 from omniroute.dialects.gemini import write_stream as gemini_streams_out
-from omniroute.dialects.ir import Body, Event, Fault, Finish, Native, PartStart, PartStop, Reply, Request, ToolCall
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Event,
+    Fault,
+    Finish,
+    Native,
+    PartStart,
+    PartStop,
+    Reply,
+    Request,
+    ToolCall,
+)
 from omniroute.dialects.offers import settle
 from omniroute.dialects.openai import read_request as openai_requests_in
 from omniroute.dialects.openai import read_stream as openai_streams_in
@@ -195,6 +207,7 @@ def translate_reply(
     model: str,
     names: Mapping[str, str] = NO_NAMES,
     created: int = 0,
+    reply_id: str | None = None,
 ) -> Body:
     """Say an upstream's whole reply as the client reads it; ValueError for what is not the upstream's dialect."""
     reply = _read(SPOKES[upstream].read_reply, body)
@@ -203,15 +216,17 @@ def translate_reply(
         for part in reply.parts
         if not isinstance(part, Native) or part.dialect == client
     )
-    return SPOKES[client].write_reply(replace(reply, parts=parts), model=model, created=created)
+    return SPOKES[client].write_reply(
+        replace(reply, id=reply_id or reply.id, parts=parts), model=model, created=created
+    )
 
 
 class Translator:
     """An upstream's frames in, the client's bytes out.
 
     `names` leads from the names of tools that were sent to the client's own; `created` is the time in seconds
-    that the client is told where its dialect tells one. `as_array` is for a client of Gemini that does not ask for
-    events.
+    that the client is told where its dialect tells one; `reply_id` stands for the upstream's own id where given.
+    `as_array` is for a client of Gemini that does not ask for events.
     """
 
     def __init__(
@@ -224,8 +239,12 @@ class Translator:
         names: Mapping[str, str] = NO_NAMES,
         created: int = 0,
         as_array: bool = False,
+        reply_id: str | None = None,
     ) -> None:
+        self.ending = b""
+        """What the client was told as the end of its reply."""
         self._client = client
+        self._reply_id = reply_id
         self._watch = DIALECTS[upstream].watch
         self._reader = SPOKES[upstream].reader()
         make = gemini_streams_out.ArrayWriter if as_array else SPOKES[client].writer
@@ -272,6 +291,8 @@ class Translator:
         out = []
         for event in events:
             match event:
+                case Begin() if self._reply_id is not None:
+                    out.append(self._writer.write(replace(event, id=self._reply_id)))
                 case PartStart(index=index, part=Native(dialect=dialect)) if dialect != self._client:
                     self._hidden = index
                 case PartStop(index=index) if index == self._hidden:
@@ -280,5 +301,6 @@ class Translator:
                     out.append(self._writer.write(replace(event, part=replace(call, name=self._names[name]))))
                 case _:
                     out.append(self._writer.write(event))
-            self._ended = self._ended or isinstance(event, Finish)
+            if isinstance(event, Finish):
+                self._ended, self.ending = True, out[-1]
         return b"".join(out)

@@ -61,3 +61,24 @@ def m002_usage(db: SqliteDatabase) -> None:
             overhead_ms real, dropped text not null)"""
     )
     db.execute_sql("create index usage_history_at on usage_history (at)")
+
+
+@step
+def m003_kept_replies(db: SqliteDatabase) -> None:
+    # When a conversation expires stands apart from its replies: each turn moves it, and a reply is large.
+    for sql in (
+        "create table kept_conversation (id text not null primary key, expires real not null, bytes integer not null)",
+        "create index kept_conversation_expires on kept_conversation (expires)",
+        """create table kept_reply (
+            exchange text not null primary key, conversation text not null, parent text, id text not null,
+            owner text not null, account text not null, native integer not null, hidden integer not null,
+            at real not null, bytes integer not null, content blob not null)""",
+        "create index kept_reply_id on kept_reply (id, owner)",
+        "create index kept_reply_conversation on kept_reply (conversation)",
+        "create index kept_reply_parent on kept_reply (parent)",
+        """create table kept_item (
+            number integer not null primary key, id text not null, owner text not null, exchange text not null)""",
+        "create index kept_item_id on kept_item (id, owner)",
+        "create index kept_item_exchange on kept_item (exchange)",
+    ):
+        db.execute_sql(sql)

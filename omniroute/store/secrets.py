@@ -25,19 +25,26 @@ KNOWN_TO_ALL = frozenset({"omniroute-default-secret-change-me", "endpoint-proxy-
 
 
 class Vault:
-    """Seals short texts with AES-GCM, each bound to what it is about: moved elsewhere, it no longer opens."""
+    """Seals with AES-GCM, each secret bound to what it is about: moved elsewhere, it no longer opens."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
     def seal(self, text: str, about: str) -> bytes:
+        return self.seal_bytes(text.encode(), about)
+
+    def seal_bytes(self, content: bytes, about: str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), about.encode())
+        return nonce + self._cipher.encrypt(nonce, content, about.encode())
 
     def unseal(self, sealed: bytes, about: str) -> str:
         """Raise StoreError when this is another key's work, or was about something else."""
+        return self.unseal_bytes(sealed, about).decode()
+
+    def unseal_bytes(self, sealed: bytes, about: str) -> bytes:
+        """As `unseal`."""
         try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode()).decode()
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode())
         except (InvalidTag, ValueError) as exc:
             raise StoreError(f"the secret of {about!r} cannot be decrypted") from exc
 

@@ -1,6 +1,6 @@
 """The tables as they are now. No table is bound to a database: each query is given the store's own."""
 
-from peewee import BlobField, BooleanField, FloatField, IntegerField, Model, TextField
+from peewee import AutoField, BlobField, BooleanField, FloatField, IntegerField, Model, TextField
 
 
 class Table(Model):
@@ -90,6 +90,42 @@ class UsageHistory(Table):
     dropped = TextField()
 
 
+class KeptConversation(Table):
+    """Turns that go on from one another; they are kept and forgotten together."""
+
+    id = TextField(primary_key=True)
+    expires = FloatField()
+    bytes = IntegerField()
+
+
+class KeptReply(Table):
+    """One turn: what the request added, and the reply to it, sealed."""
+
+    exchange = TextField(primary_key=True)
+    conversation = TextField()
+    parent = TextField(null=True)
+    """The exchange before it in the conversation; empty where that is not kept here."""
+    id = TextField()
+    owner = TextField()
+    """The key that asked; empty for who has none."""
+    account = TextField()
+    native = BooleanField()
+    hidden = BooleanField()
+    """Deleted, and still a part of what goes on from it."""
+    at = FloatField()
+    bytes = IntegerField()
+    content = BlobField()
+
+
+class KeptItem(Table):
+    """Where an item of a reply is found by its id."""
+
+    number = AutoField()
+    id = TextField()
+    owner = TextField()
+    exchange = TextField()
+
+
 TABLES: tuple[type[Table], ...] = (
     Meta,
     ConfigRevision,
@@ -98,4 +134,7 @@ TABLES: tuple[type[Table], ...] = (
     Combos,
     ApiKeys,
     UsageHistory,
+    KeptConversation,
+    KeptReply,
+    KeptItem,
 )
