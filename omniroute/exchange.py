@@ -5,6 +5,7 @@ from typing import Any
 
 from omniroute.catalog.provider import DialectName
 from omniroute.dialects.ir import Usage
+from omniroute.dialects.responses.state import Recalled
 from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.routing.config import Config, Key
 from omniroute.routing.outcome import Failed
@@ -49,6 +50,8 @@ class Exchange:
 
     raw: bytes = field(default=b"", repr=False)
     body: dict[str, Any] = field(default_factory=dict, repr=False)
+    recalled: Recalled | None = field(default=None, repr=False)
+    """What the request goes on from, where it names something."""
     model: str = ""
     stream: bool = False
 
@@ -95,7 +98,7 @@ class Exchange:
 
         A parsed body is several times as large as its text, and mitmweb keeps a flow for long.
         """
-        self.body = {}
+        self.body, self.recalled = {}, None
         kept = len(self.raw)
         for asked in self.asked:
             del asked.attempt.raw[KEEP:]

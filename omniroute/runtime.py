@@ -25,6 +25,7 @@ from omniroute.routing.config import Config
 from omniroute.store import snapshot, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.keeper import Keeper
 from omniroute.store.usage import UsageRow
 from omniroute.store.writer import Writer
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 GATHER, WINDOW = 0.03, 0.06
 """Seconds that a log row waits for company, here and in the writer: together less than a kill may lose."""
+TIDY = 60.0
+"""Seconds between two looks for kept replies that have expired; none of these is ever served."""
 NOTICE = 0.1
 """Seconds between two looks for changes by another process."""
 
@@ -44,6 +47,10 @@ class Limits:
     max_body: int = 32 * 1024 * 1024
     require_key: bool = False
     stream_usage: bool = True
+    response_ttl: float = 86400.0
+    """Seconds for which a conversation of OpenAI Responses is kept after its last reply; 0 keeps none."""
+    response_store: int = 256 * 1024 * 1024
+    """Bytes of all conversations that are kept."""
 
 
 class Runtime:
@@ -63,6 +70,7 @@ class Runtime:
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
         self.store: Store | None = None
+        self.keeper: Keeper | None = None
         self._writer: Writer | None = None
         self._rows: list[UsageRow] = []
         self._filter = RedactingFilter(lambda: self.credentials.values())
@@ -77,6 +85,8 @@ class Runtime:
         self._load()
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
+        self.keeper = Keeper(self.store, self._writer, wall=self.wall)
+        self.task(self._tidy(self.keeper), "kept replies")
         for handler in logging.getLogger().handlers:
             handler.addFilter(self._filter)
         self._closing.clear()
@@ -90,6 +100,15 @@ class Runtime:
             await asyncio.to_thread(prices.load)
         finally:
             self.prices_known.set()
+
+    async def _tidy(self, keeper: Keeper) -> None:
+        """Forget from time to time what nobody has gone on from."""
+        while True:
+            try:
+                await asyncio.wrap_future(keeper.trim(self.limits.response_store))
+            except StoreError as error:
+                log.warning("kept replies that have expired could not be taken out: %s", error)
+            await asyncio.sleep(TIDY)
 
     def _load(self) -> None:
         assert self.store
@@ -174,6 +193,8 @@ class Runtime:
         if self._watcher:
             self._watcher.join(5.0)
         self._flush()
+        if self.keeper:
+            self.keeper.close()
         if self._writer:
             self._writer.close(timeout=10.0)
         if self._note and _is_ours(self._note):
@@ -182,7 +203,7 @@ class Runtime:
             self.store.close()
         for handler in logging.getLogger().handlers:
             handler.removeFilter(self._filter)
-        self.store, self._writer, self._watcher, self._note = None, None, None, None
+        self.store, self._writer, self._watcher, self._note, self.keeper = None, None, None, None, None
 
 
 def _complain(done: "Future[None]") -> None:

@@ -9,6 +9,7 @@ from omniroute.addons.intake import Intake
 from omniroute.addons.lifecycle import Lifecycle
 from omniroute.addons.listing import Listing
 from omniroute.addons.meter import Meter
+from omniroute.addons.recall import Recall
 from omniroute.addons.views import Views
 from omniroute.runtime import Runtime
 
@@ -24,6 +25,7 @@ def build(runtime: Runtime | None = None) -> list[object]:
         Body(runtime),  # which model is asked
         Count(runtime),  # how long is it
         Listing(runtime),  # what can be asked for
+        Recall(runtime),  # which reply does it go on from; keeps the new one
         Dispatch(runtime),  # plans; writes each attempt into the flow
         Meter(runtime),  # what it cost
         Views(runtime),  # how mitmproxy shows it

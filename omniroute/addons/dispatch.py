@@ -13,11 +13,13 @@ from mitmproxy import http
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
+from omniroute.addons.recall import forgot, keep, weight, words_for
 from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.urls import endpoint
 from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.responses.state import reply_id
 from omniroute.errors import BadRequest, Exhausted
 from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import BIG, Attempt
@@ -38,6 +40,7 @@ class Told(TypedDict):
     model: str
     names: Mapping[str, str]
     created: int
+    reply_id: str | None
 
 
 class Dispatch:
@@ -66,7 +69,7 @@ class Dispatch:
         assert asked
         assert asked.attempt.failure
         failure = asked.attempt.failure = _understood(asked, asked.attempt.failure)
-        verdict = judge(failure)
+        verdict = "again" if forgot(exchange, failure) else judge(failure)
         if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
             exchange.error = failure.message
             flow.response = told
@@ -86,6 +89,7 @@ class Dispatch:
     async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         assert exchange.plan
         targets = exchange.plan.targets
+        refused: BadRequest | None = None
         for target in targets[exchange.position + 1 :]:
             exchange.position += 1
             try:
@@ -93,35 +97,46 @@ class Dispatch:
             except BadRequest as error:
                 if len(targets) == 1:
                     raise
+                refused = error
                 unable = Attempt({}, self.runtime.limits.deadlines, None, _unread, last=False)
                 unable.failure = Failure("unable", error.message, status=error.status)
                 exchange.asked.append(Asked(target, unable))
                 continue
             return
-        raise outcome(exchange.failures(), targets=len(targets))
+        failures = exchange.failures()
+        if refused is not None and all(failed.failure.kind == "unable" for failed in failures):
+            raise refused  # nobody was asked: it is the request's own fault
+        raise outcome(failures, targets=len(targets))
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target) -> None:
         limits = self.runtime.limits
+
+        raw, body, lost = await words_for(self.runtime, exchange, target)
 
         def say() -> hub.Prepared:
             return hub.prepare(
                 exchange.dialect,
                 target.dialect,
-                exchange.raw,
-                exchange.body,
+                raw,
+                body,
                 model=target.model,
                 stream=exchange.stream,
                 stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
                 max_output=target.provider.max_output(target.model),
             )
 
-        prepared = await asyncio.to_thread(say) if len(exchange.raw) > BIG else say()
+        prepared = await asyncio.to_thread(say) if weight(exchange) > BIG else say()
         api_key = self.runtime.credentials.get(target.account.id)
         ways = (exchange.dialect, target.dialect)
-        told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at)}
+        told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at), "reply_id": None}
+        ended = None
+        if exchange.dialect == "responses":
+            told["reply_id"] = reply_id(exchange.id)
+            ended = partial(keep, self.runtime, exchange, target)
         stream = None
         if exchange.stream:
-            stream = hub.Stream(*ways, hides_usage=prepared.hides_usage, as_array=exchange.as_array, **told)
+            hides, array = prepared.hides_usage, exchange.as_array
+            stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=limits.deadlines,
@@ -130,7 +145,7 @@ class Dispatch:
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
             hide=partial(_without, api_key),
         )
-        exchange.asked.append(Asked(target, attempt, prepared.dropped))
+        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped)))
         _write(flow.request, exchange, target, prepared.raw)
 
     @guard

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import re
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 NOWHERE = "http://127.0.0.1:9"
 """Where reverse mode would send what no hook has decided about: the discard port, where nobody listens."""
+PERIOD = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 HINT = (
     "omniroute: mitmproxy starts on port 8080 before the gateway can choose its own; when 8080 is taken, say the "
     f"gateway's port yourself: --mode reverse:{NOWHERE}@127.0.0.1:20128"
@@ -41,6 +44,13 @@ class Lifecycle:
         add("omniroute_max_body", int, limits.max_body, "Bytes of the largest request body.")
         add("omniroute_require_api_key", bool, False, "Refuse requests without a key on loopback too.")
         add("omniroute_stream_usage", bool, True, "Ask OpenAI-shaped upstreams to count tokens in streams.")
+        add(
+            "omniroute_response_ttl",
+            str,
+            "24h",
+            "How long replies are kept to be gone on from: 30m, 24h, 7d; 0 for not.",
+        )
+        add("omniroute_response_store", int, limits.response_store, "Bytes of all replies that are kept.")
         help = "Seconds until an upstream is given up: "
         add("omniroute_connect_timeout", str, f"{deadlines.connect:g}", help + "for the connection.")
         add("omniroute_first_byte_timeout", str, f"{deadlines.first_byte:g}", help + "for the head of a stream.")
@@ -50,8 +60,10 @@ class Lifecycle:
 
     def configure(self, updated: set[str]) -> None:
         options = ctx.options
-        if options.omniroute_max_body < 1 or options.omniroute_keep_flows < 1:
-            raise exceptions.OptionsError("omniroute_max_body and omniroute_keep_flows count from 1")
+        if min(options.omniroute_max_body, options.omniroute_keep_flows, options.omniroute_response_store) < 1:
+            raise exceptions.OptionsError(
+                "omniroute_max_body, omniroute_keep_flows and omniroute_response_store count from 1"
+            )
         try:
             settings = read(os.environ)
         except SettingsError as error:
@@ -67,6 +79,8 @@ class Lifecycle:
             max_body=options.omniroute_max_body,
             require_key=options.omniroute_require_api_key or settings.requires_key or not is_loopback(host),
             stream_usage=options.omniroute_stream_usage,
+            response_ttl=_period("omniroute_response_ttl"),
+            response_store=options.omniroute_response_store,
         )
         self._settings = settings
 
@@ -135,6 +149,15 @@ def _seconds(option: str) -> float:
     if not 0 < seconds <= 86400:
         raise exceptions.OptionsError(f"{option} is {text!r}: it takes seconds, more than 0 and at most 86400")
     return seconds
+
+
+def _period(option: str) -> float:
+    text = getattr(ctx.options, option)
+    if text == "0":
+        return 0.0
+    if (found := PERIOD.fullmatch(text)) is None:
+        raise exceptions.OptionsError(f"{option} is {text!r}: it takes a time such as 30m, 24h or 7d, or 0")
+    return float(found[1]) * UNITS[found[2]]
 
 
 class _PortHint(logging.Handler):

@@ -71,7 +71,7 @@ class Listing:
                 if found is None:
                     raise NotFound(f"there is no model {wanted[:200]!r} here; GET /v1/models lists them")
                 flow.response = json_answer(200, _one(exchange.dialect, found))
-            case "chat" | "count":
+            case _:
                 pass
 
     async def _models(self, exchange: Exchange) -> list[Listed]:

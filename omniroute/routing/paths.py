@@ -8,17 +8,19 @@ from urllib.parse import unquote
 from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError, NotFound
 
-type Kind = Literal["chat", "count", "models", "model", "hello"]
+type Kind = Literal["chat", "count", "models", "model", "hello", "reply", "forget", "reply_input", "cancel"]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request that is ours. `model` and `stream` are set where the path itself says them."""
+    """A request that is ours. `model`, `stream` and `reply` are set where the path itself says them."""
 
     kind: Kind
     dialect: DialectName
     model: str | None = None
     stream: bool | None = None
+    reply: str | None = None
+    """The id of a reply of OpenAI Responses that was kept."""
 
 
 CHAT: dict[str, DialectName] = {
@@ -32,6 +34,7 @@ GEMINI_VERBS = (":generateContent", ":streamGenerateContent", ":countTokens")
 GEMINI = re.compile(
     r"/v1(?:beta|alpha)?/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens)"
 )
+REPLY = re.compile(r"(?:/v1)?/responses/(?P<id>[^/]+)(?P<what>/input_items|/cancel)?")
 MODELS = re.compile(r"(?:/v1(?P<gemini>beta|alpha)?)?/models(?:/(?P<model>[^:]+))?")
 
 
@@ -54,6 +57,8 @@ def claim(method: str, path: str) -> Claim:
             return Claim("count", "gemini", unquote(match["model"]))
         streams = match["verb"] == "streamGenerateContent"
         return Claim("chat", "gemini", unquote(match["model"]), streams)
+    if (match := REPLY.fullmatch(path)) and (found := _reply(method, path, unquote(match["id"]), match["what"])):
+        return found
     if match := MODELS.fullmatch(path):
         _only(method, "GET", path)
         dialect = "gemini" if match["gemini"] else "openai"
@@ -61,6 +66,21 @@ def claim(method: str, path: str) -> Claim:
             return Claim("model", dialect, unquote(model))
         return Claim("models", dialect)
     raise NotFound(f"no such path here: {method} {path[:200]}")
+
+
+def _reply(method: str, path: str, reply: str, what: str | None) -> Claim | None:
+    if what == "/cancel":
+        _only(method, "POST", path)
+        return Claim("cancel", "responses", reply=reply)
+    if what == "/input_items":
+        _only(method, "GET", path)
+        return Claim("reply_input", "responses", reply=reply)
+    if method == "POST":
+        return None  # OpenAI has calls below `/responses` that are about no reply, and are not served here
+    if method == "DELETE":
+        return Claim("forget", "responses", reply=reply)
+    _only(method, "GET", path)
+    return Claim("reply", "responses", reply=reply)
 
 
 def _only(method: str, allowed: str, path: str) -> None:

@@ -81,7 +81,7 @@ class Keeper:
 
     def show(self, id: str, owner: str) -> "Future[dict[str, Any] | None]":
         """Find a reply as its client had it."""
-        return self._thread.submit(lambda: state.unpack(kept.content)[1] if (kept := self._find(id, owner)) else None)
+        return self._thread.submit(self._show, id, owner)
 
     def turns_of(self, id: str, owner: str, most: int) -> "Future[tuple[Turn, ...] | None]":
         """As `turns`, for a reply by its own id."""
@@ -117,7 +117,7 @@ class Keeper:
         if response is None:
             self._lighten(draft.size)
             return
-        content = state.pack(draft.input, draft.recalled, response)
+        content = state.pack(draft.input, draft.recalled.found if draft.recalled else {}, response)
         if len(content) > min(LARGEST, most):
             raise StoreError(f"{len(content)} bytes are more than is kept of one")
         recalled = draft.recalled
@@ -142,17 +142,21 @@ class Keeper:
         self._writer.submit(job).add_done_callback(partial(self._written, kept.exchange, draft.size))
 
     def _recall(self, previous: str | None, items: tuple[str, ...], owner: str) -> Recalled:
-        found = Recalled(previous)
+        recalled = Recalled(previous)
         if previous is not None:
             if kept := self._find(previous, owner):
-                found.place = (kept.exchange, kept.conversation)
-                found.answered = kept.account if kept.native else ""
+                recalled.place = (kept.exchange, kept.conversation)
+                recalled.answered = kept.account if kept.native else ""
             elif replies.is_anothers(self._store, previous, owner, self._wall()):
                 raise state.not_found(previous)
         holders = {item: kept for item in items if (kept := self._find_item(item, owner))}
         turns = {kept.exchange: _turn(kept) for kept in holders.values()}
-        found.items = MappingProxyType({item: turns[kept.exchange] for item, kept in holders.items()})
-        return found
+        recalled.found = MappingProxyType({item: turns[kept.exchange] for item, kept in holders.items()})
+        return recalled
+
+    def _show(self, id: str, owner: str) -> dict[str, Any] | None:
+        kept = self._find(id, owner)
+        return state.unpack(kept.content, kept.account, native=kept.native)[1] if kept else None
 
     def _find(self, id: str, owner: str) -> Kept | None:
         waiting = [kept for kept in tuple(self._waiting.values()) if (kept.id, kept.owner) == (id, owner)]
@@ -184,7 +188,7 @@ class Keeper:
         self._grown += len(sealed)
         if self._grown > most // replies.SPARE:
             replies.trim(self._store, kept.at, most - len(sealed))
-            self._grown = 0
+            self._grown = len(sealed)
         replies.keep(self._store, kept, sealed, expires)
 
     def _written(self, exchange: str, size: int, done: "Future[None]") -> None:
@@ -209,5 +213,4 @@ class Keeper:
 
 
 def _turn(kept: Kept) -> Turn:
-    given, response = state.unpack(kept.content)
-    return Turn(given, response["output"], kept.account, kept.native)
+    return state.unpack(kept.content, kept.account, native=kept.native)[0]

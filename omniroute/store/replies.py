@@ -134,17 +134,16 @@ def forget_all(store: Store) -> int:
 
 
 def trim(store: Store, now: float, most: int) -> int:
-    """Forget what has expired, then the conversations that were not used for the longest, down to `most` bytes."""
+    """Forget what has expired, then the conversations unused for the longest until there is room below `most` bytes."""
     with store.change():
         gone = [row["id"] for row in store.rows(C.select(C.id).where(C.expires <= now))]
         _drop(store, gone)
-        left = _bytes(store)
-        crowd = []
-        if left > most:
+        left, crowd = _bytes(store), []
+        if left > (most := most - most // SPARE):
             for row in store.rows(C.select(C.id, C.bytes).order_by(C.expires, C.id)):
                 crowd.append(row["id"])
                 left -= row["bytes"]
-                if left <= most - most // SPARE:
+                if left <= most:
                     break
             _drop(store, crowd)
     return len(gone) + len(crowd)

@@ -6,8 +6,8 @@ OpenAI too takes from the newest request alone
 (https://developers.openai.com/api/docs/guides/conversation-state).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,9 @@ ELSEWHERE = ("conversation", "background")
 """Fields that put the conversation, or the reply itself, where only its provider can find it."""
 
 
+NOTHING_FOUND: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a request added to its conversation, and the reply to it."""
@@ -37,6 +40,24 @@ class Turn:
     """Who answered."""
     native: bool = False
     """In this dialect, so that the provider knows the reply by the id that the client has."""
+    found: "Mapping[str, Turn]" = NOTHING_FOUND
+    """Id of an item that the input only refers to -> the turn that had it."""
+    size: int = 0
+    """Bytes of all that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Who is asked, as far as it matters here."""
+
+    account: str
+    native: bool
+    """It is asked in this dialect."""
+    keeps: bool
+    """And knows its own replies by their ids."""
+
+    def made(self, turn: Turn) -> bool:
+        return turn.native and turn.account == self.account
 
 
 @dataclass(slots=True)
@@ -51,7 +72,7 @@ class Recalled:
     """The account that knows that reply by the client's own name for it."""
     turns: tuple[Turn, ...] | None = None
     """All turns up to that reply, the oldest first, once they are looked up."""
-    items: Mapping[str, Turn] = field(default_factory=lambda: MappingProxyType({}))
+    found: Mapping[str, Turn] = NOTHING_FOUND
     """Id of an item that the request refers to -> the turn that has it."""
     refused: bool = False
     """The provider that answered before says that it does not know that reply: it may keep none for this account."""
@@ -105,82 +126,69 @@ def _refers(item: Any) -> bool:
     )
 
 
-def passes(recalled: Recalled, *, account: str, native: bool, keeps: bool) -> bool:
-    """Whether an account can take the request as it came.
-
-    `native` is one that is asked in this dialect, `keeps` one that also knows its own replies.
-    """
-    if not native:
+def passes(recalled: Recalled, upstream: Upstream) -> bool:
+    """Whether an upstream can take the request as it came."""
+    if not upstream.native:
         return False
-    keeps = keeps and not recalled.refused
+    keeps = upstream.keeps and not recalled.refused
     if recalled.previous is not None:
         # What is not kept here an upstream may know all the same.
-        return recalled.place is None or (keeps and recalled.answered == account)
-    return all(keeps and _is(turn, account) for turn in recalled.items.values())
+        return recalled.place is None or (keeps and recalled.answered == upstream.account)
+    return all(keeps and upstream.made(turn) for turn in recalled.found.values())
 
 
-def write_for(recalled: Recalled, body: Body, *, account: str, native: bool, keeps: bool) -> Written:
+def write_for(recalled: Recalled, body: Body, upstream: Upstream) -> Written:
     """Say the request with all that it goes on from. BadRequest when that is not here."""
-    keeps = keeps and not recalled.refused
     if recalled.previous is not None and recalled.turns is None:
         raise not_found(recalled.previous)
+    if recalled.refused:
+        upstream = replace(upstream, keeps=False)
     losses = Losses()
-    said = [item for turn in recalled.turns or () for item in _said(turn, account, native, keeps, losses)]
-    new = [_resolved(item, recalled, account, native, keeps, losses) for item in items_of(body)]
+    said: list[Any] = []
+    for turn in recalled.turns or ():
+        said += [known for item in turn.input for known in _resolved(item, turn.found, upstream, losses)]
+        said += [told for item in turn.output for told in _told(item, turn, upstream, losses)]
+    said += [known for item in items_of(body) for known in _resolved(item, recalled.found, upstream, losses)]
     rest = {key: value for key, value in body.items() if key != "previous_response_id"}
-    return Written(rest | {"input": [*said, *(item for item in new if item is not None)]}, losses.names)
+    return Written(rest | {"input": said}, losses.names)
 
 
-def _is(turn: Turn, account: str) -> bool:
-    return turn.native and turn.account == account
-
-
-def _said(turn: Turn, account: str, native: bool, keeps: bool, losses: Losses) -> Iterator[Any]:
-    yield from turn.input
-    for item in turn.output:
-        if (own := _as_told(item, turn, account, native, keeps, losses)) is not None:
-            yield own
-
-
-def _as_told(item: Any, turn: Turn, account: str, native: bool, keeps: bool, losses: Losses) -> Any:
-    """Give an item of an earlier reply as the account can take it: ids and seals mean something to who made them."""
-    if not native or not isinstance(item, dict):
-        return item  # what another dialect can take of it is its reader's and writer's to say
+def _told(item: Any, turn: Turn, upstream: Upstream, losses: Losses) -> list[Any]:
+    """Give an item of an earlier reply as an upstream can take it: ids and seals mean something to who made them."""
+    if not upstream.native or not isinstance(item, dict):
+        return [item]  # what another dialect can take of it is its reader's and writer's to say
     kind = item.get("type")
-    if _is(turn, account):
-        if kind != "reasoning" or keeps or item.get("encrypted_content") or item.get("content"):
-            return item
-        return None  # a reasoning without its seal is but a reference to what is not kept
+    if upstream.made(turn):
+        if kind != "reasoning" or upstream.keeps or item.get("encrypted_content") or item.get("content"):
+            return [item]
+        return []  # without its seal it only refers to what is not kept
     if kind == "reasoning":
         losses.add("input.reasoning")
-        return None
+        return []
     if kind in {"message", "function_call", "custom_tool_call"}:
         return _without_ids(item)
-    return item
+    return [item]
 
 
-def _without_ids(item: Body) -> Body | None:
-    """Say an item as somebody would who never had it from a provider: text as plain as every server takes it.
+def _resolved(item: Any, found: Mapping[str, Turn], upstream: Upstream, losses: Losses) -> list[Any]:
+    if not _refers(item) or (turn := found.get(item["id"])) is None:
+        return [item]
+    if upstream.keeps and upstream.made(turn):
+        return [item]
+    return _told(find_item(turn, item["id"]), turn, upstream, losses)
 
-    None for a message without a word.
-    """
+
+def _without_ids(item: Body) -> list[Body]:
+    """Say an item as somebody would who never had it from a provider: text as plain as every server takes it."""
     plain = {key: value for key, value in item.items() if key not in {"id", "status"}}
     content = item.get("content")
     if content == []:
-        return None
+        return []  # a message without a word
     if isinstance(content, list) and all(
         isinstance(part, dict) and part.get("type") == "output_text" for part in content
     ):
         plain["content"] = "".join(str(part.get("text") or "") for part in content)
-    return plain
-
-
-def _resolved(item: Any, recalled: Recalled, account: str, native: bool, keeps: bool, losses: Losses) -> Any:
-    if not _refers(item) or (turn := recalled.items.get(item["id"])) is None:
-        return item
-    if keeps and _is(turn, account):
-        return item
-    return _as_told(find_item(turn, item["id"]), turn, account, native, keeps, losses)
+    return [plain]
 
 
 def find_item(turn: Turn, item_id: str) -> Any:
@@ -207,19 +215,24 @@ def read_end(raw: bytes) -> Body | None:
     return response
 
 
-def pack(given: list[Any], recalled: Recalled | None, response: Body) -> bytes:
-    """Write what is kept of a turn; what the input only refers to becomes the thing itself where that is known."""
-    items = recalled.items if recalled else {}
-    known = [
-        find_item(items[item["id"]], item["id"]) if _refers(item) and item["id"] in items else item for item in given
-    ]
-    return dump({"input": known, "response": response})
+def pack(given: list[Any], found: Mapping[str, Turn], response: Body) -> bytes:
+    """Write what is kept of a turn, with the items that its input refers to: they may be forgotten before it is."""
+    kept: Body = {"input": given, "response": response}
+    if found:
+        kept["found"] = [
+            {"account": turn.account, "native": turn.native, "item": find_item(turn, item_id)}
+            for item_id, turn in found.items()
+        ]
+    return dump(kept)
 
 
-def unpack(content: bytes) -> tuple[list[Any], Body]:
-    """Read what `pack` wrote: the input that the turn added, and the reply."""
+def unpack(content: bytes, account: str, *, native: bool) -> tuple[Turn, Body]:
+    """Read what `pack` wrote: the turn, and its reply as the client had it."""
     kept = orjson.loads(content)
-    return kept["input"], kept["response"]
+    found = {
+        each["item"]["id"]: Turn([], [each["item"]], each["account"], each["native"]) for each in kept.get("found", ())
+    }
+    return Turn(kept["input"], kept["response"]["output"], account, native, found, len(content)), kept["response"]
 
 
 def item_ids(response: Body) -> tuple[str, ...]:
@@ -231,7 +244,7 @@ def item_ids(response: Body) -> tuple[str, ...]:
 def list_input(response_id: str, turns: tuple[Turn, ...], *, after: str | None, limit: int, newest_first: bool) -> Body:
     """Write a page of what led to the reply that ends `turns`; BadRequest for an item that is not there."""
     *earlier, last = turns
-    items = [item for turn in earlier for item in (*turn.input, *turn.output)] + last.input
+    items = [item for turn in earlier for item in (*_in_full(turn), *turn.output)] + _in_full(last)
     shown = [_shown(item, response_id, place) for place, item in enumerate(items)]
     if newest_first:
         shown.reverse()
@@ -244,6 +257,11 @@ def list_input(response_id: str, turns: tuple[Turn, ...], *, after: str | None, 
     page = shown[start : start + limit]
     ends = {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
     return {"object": "list", "data": page, **ends, "has_more": start + limit < len(shown)}
+
+
+def _in_full(turn: Turn) -> list[Any]:
+    known = {item_id: find_item(holder, item_id) for item_id, holder in turn.found.items()}
+    return [known.get(item["id"], item) if _refers(item) else item for item in turn.input]
 
 
 PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "function_call_output": "fco_"}
