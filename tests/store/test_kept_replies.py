@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Clock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -331,7 +330,7 @@ def test_the_disk_never_holds_more_than_the_bound(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], most: int
 ) -> None:
     """As the keeper writes it: nobody calls `trim` from outside."""
-    store = Store(tmp_path_factory.mktemp("bound"), clock=Clock(), environ={})
+    store = Store(tmp_path_factory.mktemp("bound"), clock=lambda: NOW, environ={})
     keeper = Keeper(store, Writer(store), wall=lambda: NOW)
     try:
         for number, size in enumerate(sizes):
