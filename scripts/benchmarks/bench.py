@@ -12,9 +12,11 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     first content    time that a target adds before the first content: 32 clients, an event every 10 ms
     memory, start    resident set after the first answer and at the end; command to first answer
 
+    translation      each pair of dialects, no sockets: see translation.py for its columns
+
 Plain mitmdump is told to pass streams on at once where streams are measured. Needs Linux: processor
 time and memory come from /proc. Touches nothing but loopback and a folder of its own, ends what it
-starts and nothing else, and takes at most two minutes (--quick: half of one).
+starts and nothing else, and takes at most two minutes, and one more for translation (--quick: one in all).
 """
 
 import argparse
@@ -28,6 +30,7 @@ from pathlib import Path
 
 import report
 import scenarios
+import translation
 from load import Outcome
 from processes import Target, gateway, load, plain, serves_headless, stub
 from scenarios import Scenario
@@ -95,8 +98,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two short rounds, half a minute")
     parser.add_argument("--rounds", type=int, default=0, help="default 4, or 2 with --quick")
+    parser.add_argument("--only", choices=("gateway", "translation"), help="one half of it")
     parser.add_argument("--json", action="store_true", help="print the medians as JSON")
     args = parser.parse_args()
+    bench = Bench([], 1.0) if args.only == "translation" else run(args)
+    alone = {} if args.only == "gateway" else dict(translation.measure(quick=args.quick))
+    if args.json:
+        print(json.dumps(report.medians(bench.found) | ({"translation": alone} if alone else {}), indent=2))
+    else:
+        if bench.found:
+            report.show(bench.found)
+        if alone:
+            translation.show(alone)
+    for error in sorted(set(bench.errors)):
+        print(error, file=sys.stderr)
+    return 1 if bench.errors else 0
+
+
+def run(args: argparse.Namespace) -> Bench:
     rounds = args.rounds or (2 if args.quick else 4)
     begin = time.monotonic()
     with ExitStack() as stack:
@@ -114,13 +133,7 @@ def main() -> int:
             done += 1
             print(f"round {done} of {rounds}, {time.monotonic() - begin:.0f} s", file=sys.stderr)
         bench.finish()
-    if args.json:
-        print(json.dumps(report.medians(bench.found), indent=2))
-    else:
-        report.show(bench.found)
-    for error in sorted(set(bench.errors)):
-        print(error, file=sys.stderr)
-    return 1 if bench.errors else 0
+    return bench
 
 
 if __name__ == "__main__":

@@ -85,6 +85,26 @@ def test_the_big_request_is_as_big_as_it_says(monkeypatch: pytest.MonkeyPatch) -
     assert 280_000 < len(job.body) < 340_000
 
 
+def test_translation_is_measured_on_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import translation
+
+    assert (len(translation.agent().messages), len(translation.agent().tools)) == (60, 40)
+    for dialect, spoke in translation.SPOKES.items():
+        assert 280_000 < len(json.dumps(spoke.write_request(translation.agent()).body)) < 340_000
+        assert 280_000 < len(json.dumps(spoke.write_reply(translation.long_reply(), model="m"))) < 340_000
+        for kind in ("text", "reasoning"):
+            assert 50 <= len(translation.stream(dialect, kind, 50)) < 60
+        translation.feed("openai", dialect, translation.line(dialect, 5000))()
+    monkeypatch.setattr(translation, "SHORT", 20)
+    monkeypatch.setattr(translation, "LONG", 50)
+    monkeypatch.setattr(translation, "MEGABYTE", 2000)
+    found = dict(translation.measure(quick=True))
+    assert len(found) == 12
+    columns = set(translation.COLUMNS)
+    assert all(columns - set(note) == ({"arguments"} if "→ gemini" in pair else set()) for pair, note in found.items())
+
+
 def test_it_says_what_it_measures() -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "bench.py"), "--help"], capture_output=True, text=True, check=True
