@@ -89,3 +89,18 @@ def test_openai_reads_what_claude_said(streamed: bool) -> None:
     assert completion.choices[0].finish_reason == "tool_calls"
     usage = completion.usage
     assert (usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens, usage.completion_tokens) == (50, 30, 7)
+
+
+def test_a_stream_of_signed_thinking_is_given_back_as_it_was() -> None:
+    said = (
+        Reasoning("first this", "c2lnMQ==", origin="claude"),
+        Reasoning("then that", "c2lnMg==", origin="claude"),
+        Text("So."),
+    )
+    wire = run("openai", "claude", [write_stream("claude", pieces(Reply("r1", said, "stop"), 3))])
+    with openai_client(wire).chat.completions.stream(model="m", messages=ASKED["messages"]) as stream:
+        for _ in stream:
+            pass
+        message = stream.get_final_completion().choices[0].message.to_dict()
+    asked = SPOKES["openai"].read_request({"model": "m", "messages": [*ASKED["messages"], message]})
+    assert asked.messages[1].parts == said

@@ -50,6 +50,11 @@ def detail(part: Reasoning, index: int) -> dict[str, Any]:
     return body | ({"format": ORIGINS[part.origin]} if part.origin in ORIGINS else {})
 
 
+def piece(text: str, index: int) -> dict[str, Any]:
+    """Give a piece of a thought whose seal may follow: what has the same index is put together by clients."""
+    return {"type": "reasoning.text", "text": text, "index": index}
+
+
 def split_content(content: Any) -> tuple[str, str]:
     """Give the reasoning and the text of a reply's content: one provider says both as parts of one list."""
     if content is None:

@@ -21,7 +21,7 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.errors import write_fault
-from omniroute.dialects.openai.reasoning import detail
+from omniroute.dialects.openai.reasoning import detail, piece
 from omniroute.dialects.openai.reply import write_citation, write_reason, write_usage
 
 
@@ -96,7 +96,8 @@ class Writer:
             case ToolCall():
                 return self._delta({"tool_calls": [{"index": self._tools, "function": {"arguments": text}}]})
             case Reasoning():
-                return self._delta({"reasoning_content": text})
+                # Once for all clients, and once where the seal will stand, which holds for these words alone.
+                return self._delta({"reasoning_content": text, "reasoning_details": [piece(text, self._spot - 1)]})
             case Refusal():
                 self._refused = True
                 return self._delta({"refusal": text})
