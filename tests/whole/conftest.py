@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faithful.server import Provider
 from harness import Gateway, Upstream
+from matrix_kit import UPSTREAMS, Matrix
+
+from omniroute.store import keys, nodes
+from omniroute.store.database import Store
 
 type StartGateway = Callable[..., Gateway]
 
@@ -64,3 +69,18 @@ def no_proxies() -> Iterator[None]:
             if name.upper().endswith("_PROXY"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def matrix(tmp_path_factory: pytest.TempPathFactory, no_proxies: None) -> Iterator[Matrix]:
+    """One gateway before one faithful provider of each dialect."""
+    made: list[str] = []
+    with Provider.start() as provider:
+
+        def setup(store: Store) -> None:
+            for dialect in UPSTREAMS:
+                nodes.add(store, f"at-{dialect}", dialect, provider.base(dialect))
+            made.append(keys.create(store, "matrix")[1])
+
+        with Gateway.start(tmp_path_factory.mktemp("matrix"), setup=setup) as gateway:
+            yield Matrix(gateway, provider, made[0])
