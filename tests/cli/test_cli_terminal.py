@@ -85,3 +85,13 @@ def test_a_reader_that_leaves_early_sees_no_traceback(ctl: Ctl, words: str) -> N
         assert running.stderr
         running.stdout.close()
         assert running.stderr.read() == b""
+
+
+def test_a_translation_is_laid_out_and_cannot_steer_the_terminal(ctl: Ctl, tmp_path: Path) -> None:
+    file = tmp_path / "body.json"
+    body = {"model": "m", "messages": [{"role": "user", "content": "a\x9b2Jb"}], "seed": 7}
+    file.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+    shown = at_terminal("translate", "--from", "openai", "--to", "claude", str(file))
+    assert '\n  "model": "m",\n' in shown
+    assert '"text": "a2Jb"' in shown
+    assert shown.endswith("dropped: seed\n")

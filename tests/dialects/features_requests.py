@@ -284,8 +284,14 @@ ABOUT = [
         {d: {"service_tier": "auto"} for d in ("openai", "responses", "claude")},
         sees={d: {"never": "seen"} for d in DIALECTS},
     ),
-    Feature("`store`", {d: {"store": True} for d in ("openai", "responses")}, sees={"responses": {"store": True}}),
-    Feature("`previous_response_id`", {"responses": {"previous_response_id": "resp_1"}}),
+    Feature(
+        "`store`, where replies are not kept here",
+        {d: {"store": True} for d in ("openai", "responses")},
+        sees={"responses": {"store": True}},
+    ),
+    Feature(
+        "`previous_response_id` of a reply that is not kept here", {"responses": {"previous_response_id": "resp_1"}}
+    ),
     Feature("`background`", {"responses": {"background": True}}),
     Feature("a message `thread`", {"claude": {"thread": {"type": "create"}}}),
     Feature("`truncation`", {"responses": {"truncation": "auto"}}),

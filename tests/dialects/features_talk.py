@@ -94,6 +94,11 @@ CONVERSATION = [
         mapped={d: ("a system prompt", prompts(d, "Be brief.")) for d in ("claude", "gemini")},
     ),
     Feature("an answer that is begun", each(lambda d: talk(d, turn(d, "assistant", "The answer is")))),
+    Feature(
+        "the same, Claude models since 4.6",
+        each(lambda d: talk(d, turn(d, "assistant", "The answer is")), "openai", "responses", "gemini"),
+        models={"claude": "claude-opus-5"},
+    ),
     Feature("a speaker's `name`", {"openai": {"messages": [{"role": "user", "content": HI, "name": "Ada"}]}}),
     Feature(
         "a refusal in the history",
@@ -172,6 +177,11 @@ CONVERSATION = [
 
 TOOLS = [
     Feature("tools with their schemas", each(tools)),
+    Feature(
+        "a tool that is offered twice, differently",
+        each(lambda d: {"tools": [tool(d, schema=REFS), tool(d)]}, "openai", "responses", "claude"),
+        mapped={d: ("as it was offered last", {"tools": [tool(d)]}) for d in DIALECTS},
+    ),
     Feature("`strict` tools", {d: {"tools": [tool(d, strict=True)]} for d in ("openai", "responses", "claude")}),
     Feature(
         "a schema with `$ref`",
