@@ -63,6 +63,10 @@ class Exchange:
     """Seconds from the request's last byte to the first attempt."""
     received: float = 0.0
     """When the request was whole, on the runtime's clock."""
+    early: bool = False
+    """The client has the head of a stream, though nobody has answered yet."""
+    status: int | None = None
+    """What the client was told inside such a stream when nobody did."""
     cost: float | None = None
     error: str | None = None
     """What the client was told where it got no answer."""

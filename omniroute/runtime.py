@@ -51,6 +51,8 @@ class Limits:
     """Seconds for which a conversation of OpenAI Responses is kept after its last reply; 0 keeps none."""
     response_store: int = 256 * 1024 * 1024
     """Bytes of all conversations that are kept."""
+    keepalive: float = 15.0
+    """Seconds of silence after which a client that waits for a stream hears that it is not forgotten; 0 for never."""
 
 
 class Runtime:

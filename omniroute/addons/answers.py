@@ -1,6 +1,7 @@
 """Answers that the gateway gives itself, in the words of the client's dialect."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -31,3 +32,14 @@ def refusal(dialect: DialectName, error: GatewayError) -> http.Response:
     if isinstance(error, UpgradeRequired):
         headers["upgrade"] = "HTTP/1.1"
     return json_answer(error.status, DIALECTS[dialect].write_error(error), headers)
+
+
+def in_stream(dialect: DialectName, answer: http.Response) -> bytes:
+    """Say a whole refusal as the error event of a stream that has begun. The time to wait has no header any more.
+
+    Codex reads it out of these very words.
+    """
+    fault = DIALECTS[dialect].read_error(answer.status_code, answer.raw_content or b"")
+    if wait := answer.headers.get("retry-after"):
+        fault = replace(fault, message=f"{fault.message.rstrip('.')}. Please try again in {wait}s.")
+    return DIALECTS[dialect].write_fault(fault)

@@ -12,10 +12,12 @@ from mitmproxy.proxy.layers import ClientTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from omniroute.addons.answers import in_stream
 from omniroute.addons.guard import answer
-from omniroute.addons.head import dress
+from omniroute.addons.head import dress, early_head
+from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError
-from omniroute.proxy.attempt import Attempt
+from omniroute.proxy.attempt import Attempt, Keepalive
 from omniroute.proxy.layer import RoutedLayer
 from omniroute.runtime import Runtime
 
@@ -51,6 +53,25 @@ class Attach:
         """Give what dispatch has decided."""
         exchange = self.runtime.exchanges.get(flow)
         return exchange.last.attempt if exchange and exchange.last else None
+
+    def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
+        """Keep who waits for a stream, in a dialect that has words for it."""
+        exchange, every = self.runtime.exchanges.get(flow), self.runtime.limits.keepalive
+        if exchange is None or not exchange.stream or not every:
+            return None
+        said = DIALECTS[exchange.dialect].keepalive
+        return Keepalive(every, said) if said else None
+
+    def early_head(self, flow: http.HTTPFlow) -> http.Response:
+        """Begin a stream; `dress` leaves out of its head what is not known yet."""
+        self.runtime.exchanges[flow].early = True
+        return early_head(flow.request, self.runtime.wall())
+
+    def last_words(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
+        """Say a refusal in a stream, and keep its status for the log: the client's says only that it began."""
+        exchange = self.runtime.exchanges[flow]
+        exchange.status = answer.status_code
+        return in_stream(exchange.dialect, answer)
 
     def dressed(self, flow: http.HTTPFlow) -> bool:
         """Do without a hook that nobody else listens to: asking some forty addons costs more than all of ours."""

@@ -11,10 +11,21 @@ NOT_PASSED_BACK = frozenset(
 )
 
 
+STREAM = "text/event-stream; charset=utf-8"
+
+
+def early_head(request: http.Request, at: float) -> http.Response:
+    """Make the head of a stream that nobody has answered yet."""
+    headers = http.Headers(((b"content-type", STREAM.encode()), (b"cache-control", b"no-cache")))
+    if request.http_version == "HTTP/1.1":
+        headers["transfer-encoding"] = "chunked"
+    return http.Response(request.data.http_version, 200, b"OK", headers, None, None, at, None)
+
+
 def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> None:
     """Make the upstream's head, or that of our own answer, what the client gets."""
     ours = {PREFIX + "request-id": exchange.id}
-    if exchange.plan:
+    if exchange.plan and not exchange.early:
         ours[PREFIX + "attempts"] = str(len(exchange.asked))
     if exchange.overhead is not None:
         ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
@@ -41,7 +52,7 @@ def _passed_back(
     else:
         more |= {"cache-control": "no-cache"}
         if exchange.dialect != served.target.dialect:
-            more["content-type"] = f"{'application/json' if exchange.as_array else 'text/event-stream'}; charset=utf-8"
+            more["content-type"] = "application/json; charset=utf-8" if exchange.as_array else STREAM
         if http_version == "HTTP/1.1":
             more["transfer-encoding"] = "chunked"
     replaced = {name.encode() for name in more}

@@ -56,6 +56,8 @@ class Lifecycle:
         add("omniroute_first_byte_timeout", str, f"{deadlines.first_byte:g}", help + "for the head of a stream.")
         add("omniroute_first_content_timeout", str, f"{deadlines.first_content:g}", help + "for the first content.")
         add("omniroute_idle_timeout", str, f"{deadlines.idle:g}", help + "between two pieces of a stream.")
+        said = "Seconds of silence after which a client that waits for a stream is kept; 0 switches it off."
+        add("omniroute_keepalive", str, f"{limits.keepalive:g}", said)
         logging.getLogger().addHandler(self._hint)
 
     def configure(self, updated: set[str]) -> None:
@@ -81,6 +83,7 @@ class Lifecycle:
             stream_usage=options.omniroute_stream_usage,
             response_ttl=_period("omniroute_response_ttl"),
             response_store=options.omniroute_response_store,
+            keepalive=_seconds("omniroute_keepalive", off=True),
         )
         self._settings = settings
 
@@ -140,14 +143,16 @@ def check_port(host: str, port: int) -> None:
             raise OSError(f"port {port} on {host} cannot be used: {why}. Choose another with PORT or --port") from None
 
 
-def _seconds(option: str) -> float:
+def _seconds(option: str, *, off: bool = False) -> float:
+    """Read an option; `off` allows 0."""
     text = getattr(ctx.options, option)
     try:
         seconds = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86400:
-        raise exceptions.OptionsError(f"{option} is {text!r}: it takes seconds, more than 0 and at most 86400")
+        seconds = -1.0
+    if not 0 < seconds <= 86400 and not (off and seconds == 0):
+        least = "0 for never, or more than 0" if off else "more than 0"
+        raise exceptions.OptionsError(f"{option} is {text!r}: it takes seconds, {least} and at most 86400")
     return seconds
 
 

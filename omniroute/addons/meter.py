@@ -21,7 +21,9 @@ class Meter:
 
     async def response(self, flow: http.HTTPFlow) -> None:
         """The client has its answer, or at least its end."""
-        await self._meter(flow, flow.response.status_code if flow.response else CLIENT_GONE)
+        exchange = self.runtime.exchanges.get(flow)
+        told = exchange.status if exchange else None
+        await self._meter(flow, told or (flow.response.status_code if flow.response else CLIENT_GONE))
 
     async def error(self, flow: http.HTTPFlow) -> None:
         """The client has left, or a person has killed the flow."""

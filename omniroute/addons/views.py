@@ -78,6 +78,7 @@ class Views:
             "id": exchange.id,
             "client": exchange.dialect,
             "model": exchange.model,
+            "told": exchange.status,
             "attempts": [
                 {
                     "target": a.target.name,
@@ -104,7 +105,7 @@ def comment(exchange: Exchange) -> str:
     if served and served.dropped:
         parts.append(f"dropped {', '.join(served.dropped)}")
     if exchange.error:
-        parts.append(exchange.error)
+        parts.append(f"{exchange.status}: {exchange.error}" if exchange.status else exchange.error)
     return " · ".join(parts)
 
 

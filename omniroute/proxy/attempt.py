@@ -34,6 +34,16 @@ class Deadlines:
     """Between two pieces of a stream."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """What a client that waits for a stream is told."""
+
+    every: float
+    """Seconds of silence before it, and between two of them."""
+    said: bytes
+    """May stand between any two frames, and before the first."""
+
+
 @dataclass(slots=True, eq=False)
 class Attempt:
     """One target, asked. The upper half is written by the addon, the lower half by the layer."""
@@ -81,6 +91,15 @@ class Desk(Protocol):
 
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what is to be tried now; None when nothing was decided, and then nothing is sent."""
+
+    def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
+        """Give what a client is told while it waits; None where it hears nothing before its answer."""
+
+    def early_head(self, flow: http.HTTPFlow) -> http.Response:
+        """Make the head of a stream whose answer is not known yet."""
+
+    def last_words(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
+        """Say a whole answer inside a stream that has begun, as the error that ends it."""
 
     def dressed(self, flow: http.HTTPFlow) -> bool:
         """Make the head of `flow.response` the client's, unless somebody's `responseheaders` hook is to see it."""

@@ -49,7 +49,7 @@ class RoutedLayer(HttpLayer):
         yield from self.event_to_child(stream, events.Start())
 
     def alarm(self, stream: RoutedStream, when: float) -> layer.CommandGenerator[None]:
-        """Make sure that the streams are asked about their deadlines at `when` or a little later.
+        """Make sure that the streams are asked what is due at `when` or a little later.
 
         mitmproxy cannot cancel a wake-up, so a connection keeps one for all its streams.
         """
@@ -98,17 +98,16 @@ class RoutedLayer(HttpLayer):
 
     def _ring(self) -> layer.CommandGenerator[None]:
         now = self.desk.clock()
-        for stream in set(self.streams.values()):
-            if isinstance(stream, RoutedStream) and stream.deadline is not None and stream.deadline <= now:
+        for due, stream in self._due():
+            if due <= now:
                 yield from self.event_to_child(stream, Late(stream.stream_id))
-        waiting = [
-            (stream.deadline, stream)
-            for stream in self.streams.values()
-            if isinstance(stream, RoutedStream) and stream.deadline is not None
-        ]
-        if waiting:
+        if waiting := self._due():
             when, stream = min(waiting, key=lambda pair: pair[0])
             yield from self.alarm(stream, max(when, now + LOOK_AGAIN))
+
+    def _due(self) -> list[tuple[float, RoutedStream]]:
+        streams = [stream for stream in set(self.streams.values()) if isinstance(stream, RoutedStream)]
+        return [(stream.due, stream) for stream in streams if stream.due is not None]
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
         yield from super().get_connection(event, reuse=reuse and not (isinstance(event, Dial) and event.fresh))

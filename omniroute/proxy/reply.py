@@ -4,7 +4,7 @@
             ─► collecting (whole) ─► done
             ─► draining (an error's body) ─► failed
 
-Nothing reaches the client before the first content.
+Nothing of it reaches the client before the first content.
 """
 
 import time
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from mitmproxy.connection import Server
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
-from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
 
 from omniroute.dialects.ir import Fault
+from omniroute.dialects.sse import BOM
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
 from omniroute.proxy.failures import of_fault
 from omniroute.proxy.inflate import Inflate, inflater
+from omniroute.proxy.telling import Telling
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import retry_after
 
@@ -37,14 +37,11 @@ DRAIN = 10.0
 BROKEN_ENCODING = "the reply's content encoding is broken"
 
 
-class Replying(HttpStream):
+class Replying(Telling):
     """The states of a reply. `RoutedStream` has what comes before and after."""
 
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
-        super().__init__(context, stream_id)
-        self.parent = parent
-        self.deadline: float | None = None
-        """When the layer is to say `Late`; on the desk's clock."""
+        super().__init__(context, stream_id, parent)
         self._attempt: Attempt | None = None
         self._server: Server | None = None
         self._held = bytearray()
@@ -61,14 +58,6 @@ class Replying(HttpStream):
     @abstractmethod
     def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
         """End the attempt."""
-
-    @abstractmethod
-    def _answer(self) -> layer.CommandGenerator[None]:
-        """Send `flow.response`, which is whole."""
-
-    @abstractmethod
-    def _finish(self) -> layer.CommandGenerator[None]:
-        """End a streamed answer."""
 
     def state_waiting(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Wait for the reply's head."""
@@ -200,26 +189,20 @@ class Replying(HttpStream):
         return attempt.stream.feed(piece)
 
     def _commit(self, attempt: Attempt) -> layer.CommandGenerator[None]:
-        """Send the head and what was held back: from here on this attempt is the client's answer."""
+        """Send what was held back: from here on this attempt is the client's answer."""
         assert attempt.upstream
         attempt.content_at = self.parent.desk.clock()
         self.server_state = self.state_streaming
-        # A copy: mitmproxy reads from the original whether the connection is to be closed after it.
-        self.flow.response = attempt.upstream.copy()
         yield from self._arm("idle", attempt.deadlines.idle)
-        if not self.parent.desk.dressed(self.flow):
-            yield HttpResponseHeadersHook(self.flow)
-        if (yield from self.check_killed(True)):
+        if self._head:
+            held = self._held.removeprefix(BOM)  # it would stand in the middle of the client's stream
+        elif (yield from self._begin(attempt.upstream.copy())):
+            # A copy: mitmproxy reads from the original whether the connection is to be closed after it.
+            held = self._held
+        else:
             return
-        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
-        yield from self._send(bytes(self._held))
+        yield from self._send(bytes(held))
         self._held.clear()
-
-    def _send(self, data: bytes) -> layer.CommandGenerator[None]:
-        if data:
-            if (room := KEEP - len(self.response_body_buf)) > 0:
-                self.response_body_buf += data[:room]
-            yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
 
     def state_streaming(self, event: events.Event) -> layer.CommandGenerator[None]:
         attempt = self._attempt

@@ -28,7 +28,6 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import (
     HttpErrorHook,
     HttpRequestHeadersHook,
-    HttpResponseHeadersHook,
     HttpResponseHook,
 )
 
@@ -70,9 +69,12 @@ class RoutedStream(Replying):
                 self._dial = None
                 yield from self._dialled(*event.reply)
         elif isinstance(event, Late):
-            if self.deadline is not None and self.deadline <= self.parent.desk.clock():
+            now = self.parent.desk.clock()
+            if self.deadline is not None and self.deadline <= now:
                 self.deadline = None
                 yield from self._late()
+            elif self._speak_at is not None and self._speak_at <= now:
+                yield from self._speak()
         elif not isinstance(event, HttpEvent) or event.stream_id in (self.stream_id, self._attempt_id):
             yield from super()._handle_event(event)
         # Else a word of an attempt that was given up while a hook ran.
@@ -90,7 +92,8 @@ class RoutedStream(Replying):
     def _arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
         self._phase, self._seconds = phase, seconds
         self.deadline = self.parent.desk.clock() + seconds
-        yield from self.parent.alarm(self, self.deadline)
+        if self.due is not None:
+            yield from self.parent.alarm(self, self.due)
 
     # the request
 
@@ -114,6 +117,9 @@ class RoutedStream(Replying):
         self.flow.response.headers["connection"] = "close"
         yield from self._arm("upload", DRAIN)
         yield from self._answer()
+        if self.server_state == self.state_done:
+            # The request has not ended, so mitmproxy has not ended the response.
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
         return True
 
     def state_refused(self, event: events.Event) -> layer.CommandGenerator[None]:
@@ -123,6 +129,7 @@ class RoutedStream(Replying):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         """Start the first attempt. mitmproxy has nothing more to do with the request after this."""
+        self._begin_waiting()
         yield from self._open()
         return False
 
@@ -170,15 +177,6 @@ class RoutedStream(Replying):
             yield SendHttp(RequestData(self._attempt_id, content), connection)
         yield SendHttp(RequestEndOfMessage(self._attempt_id), connection)
 
-    def _finish(self) -> layer.CommandGenerator[None]:
-        self.deadline = None
-        assert self.flow.response
-        if self.server_state == self.state_errored:
-            return
-        self.flow.response.data.content = bytes(self.response_body_buf)
-        self.response_body_buf.clear()
-        yield from self.send_response(already_streamed=True)
-
     # failures
 
     def _late(self) -> layer.CommandGenerator[None]:
@@ -200,6 +198,9 @@ class RoutedStream(Replying):
         reading = self.server_state in (self.state_probing, self.state_streaming)
         return reading and self._attempt is not None and self._attempt.stream is not None and self._attempt.stream.done
 
+    def _is_told(self) -> bool:
+        return self.server_state == self.state_streaming and self._is_whole()
+
     def _failed(self, failure: Failure) -> layer.CommandGenerator[None]:
         """End this attempt. Before content another may follow, after it the client is told in its own words."""
         attempt = self._attempt
@@ -214,10 +215,12 @@ class RoutedStream(Replying):
         self.server_state = self.state_connecting
         self._held.clear()
         self._again = failure.stale
+        self.flow.response = None  # whatever the hook puts there is the answer; a head that is out is none
         yield NextAttemptHook(self.flow)
+        answer, self.flow.response = self.flow.response, self.flow.response or self._head
         if (yield from self.check_killed(True)):
             return
-        if self.flow.response:
+        if answer:
             yield from self._answer()
         else:
             yield from self._open()
@@ -263,7 +266,7 @@ class RoutedStream(Replying):
         attempt, told = self._attempt, False
         if attempt and not attempt.failure and self.server_state != self.state_done:
             # SDKs close the connection at the end mark, while the upstream has yet to end its body.
-            told = self.server_state == self.state_streaming and attempt.stream is not None and attempt.stream.done
+            told = self._is_told()
             attempt.failure = None if told else Failure("client_gone", "the client left")
         yield from self._give_up()
         if told:
@@ -284,21 +287,8 @@ class RoutedStream(Replying):
             yield from self._done()
         return killed
 
-    def _answer(self) -> layer.CommandGenerator[None]:
-        """Send `flow.response`, which is whole, with the hooks that mitmproxy fires for any response."""
-        assert self.flow.response
-        self.flow.response.timestamp_start = time.time()
-        if not self.parent.desk.dressed(self.flow):
-            yield HttpResponseHeadersHook(self.flow)
-        if not (yield from self.check_killed(True)):
-            refused = self.client_state == self.state_refused
-            yield from self.send_response()
-            if refused and self.server_state == self.state_done:
-                # The request has not ended, so mitmproxy did not end the response.
-                yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-
     def _done(self) -> layer.CommandGenerator[None]:
-        self.deadline = None
+        self.deadline = self._speak_at = None
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored
         yield DropStream(self.stream_id)

@@ -9,10 +9,13 @@ from typing import Any
 from mitmproxy import http
 from mitmproxy.proxy import commands
 
+from omniroute.addons.answers import in_stream
+from omniroute.addons.head import early_head
+from omniroute.catalog.provider import DialectName
 from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import Exhausted, GatewayError
-from omniroute.proxy.attempt import Attempt, Deadlines
+from omniroute.proxy.attempt import Attempt, Deadlines, Keepalive
 
 LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
 SECRET = "upstream-secret"
@@ -34,8 +37,17 @@ class Told:
 class ScriptedDesk:
     """The `Desk` of the layer, and the addons whose hooks it fires."""
 
-    def __init__(self, hosts: Sequence[str], *, stream: bool, dialect: str = "openai", tls: bool = False) -> None:
-        self.hosts, self.stream, self.dialect, self.tls = hosts, stream, dialect, tls
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        *,
+        stream: bool,
+        dialect: DialectName = "openai",
+        tls: bool = False,
+        every: float | None = None,
+    ) -> None:
+        """Take where to ask; `every` so many seconds of silence a stream's client is told to wait."""
+        self.hosts, self.stream, self.dialect, self.tls, self.every = hosts, stream, dialect, tls, every
         self.max_body = 1000
         self.clock: Callable[[], float] = lambda: 0.0
         self.told: list[Told] = []
@@ -46,6 +58,15 @@ class ScriptedDesk:
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         told = self._of(flow)
         return told.attempts[-1] if told and told.attempts else None
+
+    def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
+        return Keepalive(self.every, DIALECTS[self.dialect].keepalive) if self.stream and self.every else None
+
+    def early_head(self, flow: http.HTTPFlow) -> http.Response:
+        return early_head(flow.request, 0.0)
+
+    def last_words(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
+        return in_stream(self.dialect, answer)
 
     def dressed(self, flow: http.HTTPFlow) -> bool:
         return False  # the hook does it

@@ -1,6 +1,7 @@
 """Whatever happens in whatever order: one whole answer for each request, one end for each flow, nothing kept."""
 
 import gzip
+import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ REPLIES = [
     b"\r\n",
     b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
 ]
+STILL = b": keep-alive"
 HOOKS = ["requestheaders", "request", "next_attempt", "responseheaders", "response", "error"]
 
 
@@ -152,21 +154,41 @@ def check_ends(play: Play) -> None:
     for fired in play.flows.values():
         assert fired["requestheaders"] == 1
         assert fired["response"] + fired["error"] == 1, fired
+        assert fired["responseheaders"] <= 1
     for told in play.desk.told:
         assert not told.flow.live
         assert all(attempt.ended for attempt in told.attempts if attempt.started)
 
 
-@given(st.booleans(), st.integers(1, 4), STEPS)
+def check_stream(body: bytes) -> None:
+    """Whole frames up to the end mark, with nothing but keep-alives between them, and none of these after it."""
+    said, mark, rest = body.partition(b"data: [DONE]\n\n")
+    assert mark
+    *frames, half = said.split(b"\n\n")
+    assert not half
+    assert all(frame == STILL or json.loads(frame.removeprefix(b"data: ")) for frame in frames)
+    assert STILL not in rest
+
+
+EVERY = st.sampled_from([None, 0.5, 10.0])
+"""Seconds of silence before a keep-alive: none, before all that can happen, and at the moment of a deadline."""
+
+
+@given(st.booleans(), EVERY, st.integers(1, 4), STEPS)
 @STAYS
-def test_a_client_that_stays_gets_one_whole_answer_to_each_request(stream: bool, hosts: int, steps: Steps) -> None:
-    play = Play(ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream))
+def test_a_client_that_stays_gets_one_whole_answer_to_each_request(
+    stream: bool, every: float | None, hosts: int, steps: Steps
+) -> None:
+    play = Play(ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every))
     stage = Stage(play, ASK * 3)
     stage.do(steps)
     asked = stage.settle()
     assert not play.left
     read = answers(play.answered, asked)
     assert all(reply.status in (200, 503) for reply in read)
+    for reply in read:
+        if stream and reply.status == 200:
+            check_stream(reply.body)
     assert len(play.desk.told) == asked
     if stage.asked % len(ASK) == 0:
         check_ends(play)
@@ -174,10 +196,12 @@ def test_a_client_that_stays_gets_one_whole_answer_to_each_request(stream: bool,
     check_ends(play)
 
 
-@given(st.booleans(), st.integers(1, 4), STEPS, STEPS)
+@given(st.booleans(), EVERY, st.integers(1, 4), STEPS, STEPS)
 @STAYS
-def test_a_client_that_leaves_gets_nothing_more(stream: bool, hosts: int, steps: Steps, rest: Steps) -> None:
-    play = Play(ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream))
+def test_a_client_that_leaves_gets_nothing_more(
+    stream: bool, every: float | None, hosts: int, steps: Steps, rest: Steps
+) -> None:
+    play = Play(ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every))
     stage = Stage(play, ASK * 3)
     stage.do(steps)
     busy = play.held or play.hold
