@@ -76,9 +76,10 @@ class RoutedLayer(HttpLayer):
             yield from self._broken(event.connection, error)
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             self.warm.discard(event.connection)
-            if event.connection.state is ConnectionState.CLOSED:
-                # A client that stays for weeks would collect them.
-                self.connections.pop(event.connection, None)
+            if event.connection.state is not ConnectionState.CLOSED:
+                yield commands.CloseConnection(event.connection)  # mitmproxy leaves it half open after a 101
+            # A client that stays for weeks would collect them.
+            self.connections.pop(event.connection, None)
 
     def _broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
         """End what waits for a server whose words mitmproxy cannot read: else it would wait for its deadline.

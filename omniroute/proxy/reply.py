@@ -68,7 +68,8 @@ class Replying(Telling):
         assert self._server
         now = self.parent.desk.clock()
         attempt.head_at, attempt.upstream = now, event.response
-        self.parent.warm.add(self._server)
+        if self._server.connected:  # it may have gone while a hook held this word up
+            self.parent.warm.add(self._server)
         try:
             self._inflate = inflater(event.response.headers.get("content-encoding", ""))
         except ValueError as error:

@@ -159,8 +159,9 @@ class RoutedStream(Replying):
 
     def _dialled(self, connection: Server | None, error: str | None) -> layer.CommandGenerator[None]:
         assert self._attempt
-        if connection is None:
-            yield from self._failed(of_dial(error or "no reason given"))
+        if connection is None or connection not in self.parent.connections:
+            # It may have gone again while the hook for an early head ran.
+            yield from self._failed(of_dial(error or "it closed at once"))
             return
         self._server = self.context.server = self.flow.server_conn = connection
         self._attempt_id = self.parent.next_attempt_id()

@@ -413,6 +413,27 @@ def test_the_upstream_may_answer_while_the_hook_for_the_early_head_runs() -> Non
     check_end(play)
 
 
+def test_so_may_its_connection_close() -> None:
+    play = waiting("one", "two", hold=("responseheaders",))
+    play.pass_time(EVERY)
+    play.open().close()
+    play.end_hooks()
+    assert play.desk.told[0].failures == ["connect"]
+    play.open().say(chunked(SAID))
+    assert answer(play.answered).body == STILL + SAID
+    check_end(play)
+
+
+def test_so_may_its_connection_after_the_reply() -> None:
+    play = waiting("one", hold=("responseheaders",))
+    peer = play.open()
+    play.pass_time(EVERY)
+    peer.say(chunked(SAID)).close()
+    play.end_hooks()
+    assert answer(play.answered).body == STILL + SAID
+    check_end(play)
+
+
 @pytest.mark.parametrize("early_head", [True, False])
 def test_a_hook_may_put_a_whole_answer_in_the_place_of_a_head(early_head: bool) -> None:
     play = waiting("one")
