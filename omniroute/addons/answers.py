@@ -8,6 +8,7 @@ import orjson
 from mitmproxy import http
 
 from omniroute.catalog.provider import DialectName
+from omniroute.dialects.openai.errors import words
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError, RateLimited, UpgradeRequired
 from omniroute.routing.outcome import WAIT
@@ -40,6 +41,8 @@ def in_stream(dialect: DialectName, answer: http.Response) -> bytes:
     Codex reads it out of these very words.
     """
     fault = DIALECTS[dialect].read_error(answer.status_code, answer.raw_content or b"")
+    if fault.code == words(answer.status_code)[1]:
+        fault = replace(fault, code=None)  # it only repeats the status, for which a stream may have another word
     if wait := answer.headers.get("retry-after"):
         fault = replace(fault, message=f"{fault.message.rstrip('.')}. Please try again in {wait}s.")
     return DIALECTS[dialect].write_fault(fault)

@@ -11,7 +11,7 @@ from omniroute.addons.attach import Attach
 from omniroute.addons.head import dress
 from omniroute.addons.views import comment
 from omniroute.catalog.provider import DialectName
-from omniroute.errors import Exhausted, RateLimited
+from omniroute.errors import BadRequest, Exhausted, RateLimited
 from omniroute.exchange import Exchange
 from omniroute.routing.config import Config
 from omniroute.routing.plan import Plan
@@ -83,6 +83,11 @@ def test_an_upstreams_own_refusal_keeps_its_words() -> None:
 def test_even_what_no_dialect_says_ends_the_stream(dialect: DialectName) -> None:
     for answer in (Response.make(500, b"<html>oh"), Response.make(200, b"all is well"), Response.make(204)):
         assert told(in_stream(dialect, answer))["message"]
+
+
+def test_a_responses_client_gets_the_code_of_a_stream_and_not_that_of_a_body() -> None:
+    failed = in_stream("responses", refusal("responses", BadRequest("say it otherwise")))
+    assert json.loads(failed.split(b"data: ")[-1])["response"]["error"]["code"] == "invalid_prompt"
 
 
 def test_codex_finds_the_time_to_wait() -> None:
