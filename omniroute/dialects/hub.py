@@ -11,20 +11,28 @@ from types import MappingProxyType
 import orjson
 
 from omniroute.dialects import patch, usage
-from omniroute.dialects.claude.foreign import without_foreign_thinking
+from omniroute.dialects.claude import foreign as foreign_to_claude
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
 from omniroute.dialects.fault import find, one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
+from omniroute.dialects.gemini import foreign as foreign_to_gemini
 from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.passing import Passing
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.responses import foreign as foreign_to_responses
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.translate import PAIRS, Translator, translate_reply, translate_request
 from omniroute.errors import BadRequest
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
+WITHOUT_FOREIGN = {
+    "claude": (foreign_to_claude.without_foreign_thinking, "messages.thinking"),
+    "responses": (foreign_to_responses.without_foreign_thinking, "input.reasoning"),
+    "gemini": (foreign_to_gemini.without_foreign_thinking, "contents.thoughtSignature"),
+}
+"""What takes out the seals that a provider did not make itself, and what that is called in the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,9 @@ def prepare(
     """
     hides_usage = client == "openai" and stream and not patch.asks_usage(body)
     if client == upstream:
-        if client == "claude" and (ours := without_foreign_thinking(raw, body)):
-            return Prepared(patch.set_model(_written(ours), ours, model), ("messages.thinking",))
+        without_foreign, lost = WITHOUT_FOREIGN.get(client, (None, ""))
+        if without_foreign is not None and (ours := without_foreign(raw, body, model)):
+            return Prepared(patch.set_model(_written(ours), ours, model), (lost,))
         raw = patch.set_model(raw, body, model)
         if hides_usage and stream_usage:
             return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)

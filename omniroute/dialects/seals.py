@@ -2,10 +2,19 @@
 
 A client gives reasoning back as it came, and says it in its own dialect: a mark in front of the seal tells whose
 it is. No provider's own seal holds a colon.
+
+Google seals more than thoughts: the first call of a turn bears a seal that Gemini 3 demands back, and the text of
+an answer may bear one. No other dialect has a place for them, but each gives back the reasoning that stands before
+a call. So in the form a seal of Google's is reasoning, and a word in front of it tells where it belongs; the seal
+itself is base64, which has no full stop. (https://ai.google.dev/gemini-api/docs/thought-signatures)
 """
 
 DIALECTS = ("openai", "responses", "claude", "gemini")
 SEALED = ".sealed"
+CALL = "call."
+"""Before a seal of Google's that belongs on the call which follows."""
+TEXT = "text."
+"""Before sealed reasoning of Google's that belongs on the text of the answer."""
 
 
 def wrap(seal: str, origin: str, own: str, *, sealed: bool = False) -> str:

@@ -13,7 +13,7 @@ SUSPECT = re.compile(rb'"signature"\s*:\s*""|"(?:signature|data)"\s*:\s*"(?:open
 """What a body without a foreign block never holds: most bodies are not looked at any further."""
 
 
-def without_foreign_thinking(raw: bytes, body: Body) -> Body | None:
+def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
     """Give the body without the thinking that Anthropic would refuse; None when there is none."""
     if not SUSPECT.search(raw) or not isinstance(messages := body.get("messages"), list):
         return None

@@ -135,6 +135,14 @@ def write_part(part: Part) -> Body:
             assert_never(part)
 
 
+def is_sealed(part: Part) -> bool:
+    """Whether a part is reasoning of which there is only the seal.
+
+    Such a block may not follow an answer: some clients take the last block for what the answer is.
+    """
+    return isinstance(part, Reasoning) and part.sealed is not None
+
+
 def read_reply(body: Body) -> Reply:
     """Read a whole reply; ValueError for what is not one."""
     content = body.get("content")
@@ -153,12 +161,16 @@ def read_reply(body: Body) -> Reply:
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     """Write a whole reply. The dialect tells no time, so `created` has no place in it."""
+    parts = list(reply.parts)
+    if not all(isinstance(part, Reasoning) for part in parts):
+        while is_sealed(parts[-1]):
+            parts.pop()
     body = {
         "id": reply.id or derive_id("msg_", model),
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": [write_part(part) for part in reply.parts],
+        "content": [write_part(part) for part in parts],
     }
     return body | write_end(reply.reason, reply.stop_sequence, reply.note) | {"usage": write_usage(reply.usage)}
 

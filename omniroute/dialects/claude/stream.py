@@ -7,6 +7,7 @@ from omniroute.dialects import seals
 from omniroute.dialects.blocks import Blocks
 from omniroute.dialects.claude.errors import write_fault
 from omniroute.dialects.claude.reply import (
+    is_sealed,
     read_citation,
     read_note,
     read_part,
@@ -150,6 +151,9 @@ class Writer:
         self._open: int | None = None
         self._count = 0
         self._piece = ("text_delta", "text")
+        self._answered = False
+        self._held = b""
+        """Sealed reasoning after a part of the answer: it goes out before the next one, or not at all."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -159,11 +163,13 @@ class Writer:
                 message |= {"stop_reason": None, "stop_sequence": None, "usage": write_usage(usage)}
                 return _frame("message_start", {"message": message})
             case PartStart(part=part):
-                # Counted here: parts that this dialect cannot say leave gaps in the form's numbers.
-                self._open = self._count
-                self._count += 1
-                self._piece = _piece(part)
-                return _frame("content_block_start", {"index": self._open, "content_block": write_part(part)})
+                started = self._start(part)
+                self._answered = self._answered or not isinstance(part, Reasoning)
+                if is_sealed(part) and self._answered:
+                    self._held += started + self._close()
+                    return b""
+                held, self._held = self._held, b""
+                return held + started
             case PartDelta(text=text):
                 kind, key = self._piece
                 return self._delta({"type": kind, key: text})
@@ -178,6 +184,13 @@ class Writer:
                 return _frame("message_delta", end) + _frame("message_stop", {})
             case _:
                 assert_never(event)
+
+    def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
+        # Counted here: parts that this dialect cannot say leave gaps in the form's numbers.
+        self._open = self._count
+        self._count += 1
+        self._piece = _piece(part)
+        return _frame("content_block_start", {"index": self._open, "content_block": write_part(part)})
 
     def fail(self, fault: Fault) -> bytes:
         """End with a fault. A call stays open: a client may run one as soon as its block ends."""

@@ -1,6 +1,7 @@
 """The conversation of a Gemini request: wire -> form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from omniroute.dialects.gemini.seals import unwrap
@@ -21,12 +22,15 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.read import expect, objects, optional, refuse, required
+from omniroute.dialects.seals import CALL, TEXT
 
 ROLES = {"user": "user", "function": "user", "model": "assistant"}
 SAID = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 """What a part may be in other dialects, too."""
 OWN_PLACES = ("gs://", "https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
 """Files that only Google can read."""
+UNCHECKED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+"""What Google takes in place of the signature of a call that its models did not make."""
 OUTPUTS = ("output", "result", "content")
 
 
@@ -113,7 +117,36 @@ def _parts(parts: Any, path: str, calls: Calls) -> tuple[Part, ...]:
         parts = [parts]
     if not isinstance(parts, list):
         raise refuse(path, "must be a list of parts")
-    return tuple(part for body, where in objects(parts, path) if (part := _part(camel(body), where, calls)))
+    found: list[Part] = []
+    for body, where in objects(parts, path):
+        body = camel(body)
+        if "functionCall" in body:
+            found = _seal(found, optional(body, "thoughtSignature", str, where))
+        if (part := _part(body, where, calls)) is not None:
+            found.append(part)
+    return tuple(found)
+
+
+def _seal(before: list[Part], signature: str | None) -> list[Part]:
+    """Give what stands before a call, with the reasoning that the call bears as its signature.
+
+    Of another provider's reasoning the client may have kept the rest, or nothing: the first of a turn opens it.
+    """
+    if not signature or signature in UNCHECKED:
+        return before
+    if (thoughts := unwrap(signature)) is None:
+        return [*before, Reasoning(signature=CALL + signature, origin="gemini")]
+    told = {(part.signature, part.sealed) for part in before if isinstance(part, Reasoning)}
+    missing = [part for part in thoughts if (part.signature, part.sealed) not in told]
+    texts = {part.text for part in missing}
+    kept = [part for part in before if not _is_bare(part, texts)]
+    first = not any(isinstance(part, ToolCall) for part in before)
+    return [*missing, *kept] if first else [*kept, *missing]
+
+
+def _is_bare(part: Part, texts: Iterable[str]) -> bool:
+    """Whether it is a thought without its seal, of those that are told with it elsewhere."""
+    return isinstance(part, Reasoning) and not part.signature and part.sealed is None and part.text in texts
 
 
 def _join(parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -140,7 +173,7 @@ def _part(body: Body, path: str, calls: Calls) -> Part | None:
         name = required(call, "name", str, where)
         arguments = dump(optional(call, "args", dict, where) or {}).decode()
         call_id = calls.call(optional(call, "id", str, where), name)
-        return ToolCall(call_id, name, arguments, _rest(body, kind))
+        return ToolCall(call_id, name, arguments, rest(body, kind, "thought", "thoughtSignature"))
     if kind == "functionResponse":
         return _result(camel(required(body, kind, dict, path)), f"{path}.functionResponse", calls)
     if kind is not None:
@@ -158,14 +191,16 @@ def _rest(body: Body, kind: str) -> Extra:
 
 def _text(body: Body, path: str) -> Part | None:
     text = required(body, "text", str, path)
-    if not optional(body, "thought", bool, path):
-        return Text(text, extra=_rest(body, "text")) if text else None
     signature = optional(body, "thoughtSignature", str, path)
+    if not optional(body, "thought", bool, path):
+        if signature and not text:
+            return Reasoning(sealed=TEXT + signature, origin="gemini")
+        return Text(text, extra=_rest(body, "text")) if text else None
     extra = rest(body, "text", "thought", "thoughtSignature")
     if not signature:
         return Reasoning(text, extra=extra) if text else None
-    found = unwrap(text, signature)
-    return Reasoning(found.text, found.signature, found.sealed, found.origin, extra)
+    [*_, found] = unwrap(signature) or [Reasoning("", signature, origin="gemini")]
+    return replace(found, text=text, extra=extra)
 
 
 def _media(body: Body, kind: str, path: str) -> Media | Native:

@@ -6,7 +6,6 @@ from typing import Any
 from omniroute.dialects.gemini.seals import unwrap
 from omniroute.dialects.gemini.usage import read_usage
 from omniroute.dialects.ir import (
-    NO_EXTRA,
     Begin,
     Body,
     Citation,
@@ -25,6 +24,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump, load_object
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.seals import CALL, TEXT
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.usage import merge
 
@@ -53,6 +53,10 @@ class Reader:
         self._open: str | None = None
         """What is passing: `text` or `thought`."""
         self._calls = 0
+        self._seal = ""
+        """The seal on the text, which may stand on any piece of it."""
+        self._told: set[str] = set()
+        """Signatures of other providers: each stands on its thought, and again on the call after it."""
 
     def feed(self, frame: Frame) -> list[Event]:
         """Read one frame; ValueError for what is not the dialect."""
@@ -120,7 +124,11 @@ class Reader:
             return self._call(part["functionCall"], signature)
         if "text" in part:
             text = _string(part["text"])
-            return self._thought(text, signature) if part.get("thought") is True else self._say("text", Text(), text)
+            if part.get("thought") is True:
+                return self._thought(text, signature)
+            events = self._say("text", Text(), text)
+            self._seal = signature or self._seal
+            return events
         if not part.keys() - {"thought", "thoughtSignature", "thought_signature"}:
             return []
         return self._whole(Native("gemini", part, needed=False))
@@ -134,20 +142,36 @@ class Reader:
             raise ValueError("a call whose arguments are no object")
         call_id = _string(call.get("id")) or derive_id("call_", self._id, self._calls, name)
         self._calls += 1
-        extra = {"gemini": {"thoughtSignature": signature}} if signature else NO_EXTRA
-        return self._whole(ToolCall(call_id, name, extra=extra), dump(arguments or {}).decode())
+        sealed = self._seal_call(signature) if signature else []
+        return [*sealed, *self._whole(ToolCall(call_id, name), dump(arguments or {}).decode())]
 
     def _thought(self, text: str, signature: str) -> list[Event]:
-        if not signature:
-            return self._say("thought", Reasoning(), text)
-        seal = unwrap(text, signature)
-        if seal.sealed is not None:
-            return self._whole(Reasoning(sealed=seal.sealed, origin=seal.origin), text)
         events = self._say("thought", Reasoning(), text)
-        if self._open != "thought":
-            events += self._start("thought", Reasoning())
+        if not signature:
+            return events
+        [*_, found] = unwrap(signature) or [Reasoning(signature=signature, origin="gemini")]
+        return [*events, *self._stop_thought(found)]
+
+    def _stop_thought(self, found: Reasoning) -> list[Event]:
+        """Seal the thought that is open, or one without words."""
+        self._told.add(found.sealed or found.signature or "")
+        if found.sealed is not None:
+            return self._whole(Reasoning(sealed=found.sealed, origin=found.origin))
+        events = [] if self._open == "thought" else self._start("thought", Reasoning())
         self._open = None
-        return [*events, PartStop(self._index, seal.signature, seal.origin)]
+        return [*events, PartStop(self._index, found.signature, found.origin)]
+
+    def _seal_call(self, signature: str) -> list[Event]:
+        """Give the reasoning that a call bears as its signature."""
+        if (thoughts := unwrap(signature)) is None:
+            return self._stop_thought(Reasoning(signature=CALL + signature, origin="gemini"))
+        missing = [part for part in thoughts if (part.sealed or part.signature) not in self._told]
+        return [event for part in missing for event in self._thought_whole(part)]
+
+    def _thought_whole(self, part: Reasoning) -> list[Event]:
+        events = self._close()
+        events += self._say("thought", Reasoning(), part.text)
+        return [*events, *self._stop_thought(part)]
 
     def _say(self, kind: str, part: Text | Reasoning, text: str) -> list[Event]:
         """Go on with the text or the thought that is open, or begin one."""
@@ -167,10 +191,14 @@ class Reader:
         return [*self._start(None, part), *said, PartStop(self._index)]
 
     def _close(self) -> list[Event]:
-        if self._open is None:
-            return []
+        events: list[Event] = [] if self._open is None else [PartStop(self._index)]
         self._open = None
-        return [PartStop(self._index)]
+        if self._seal:
+            self._index += 1
+            sealed = Reasoning(sealed=TEXT + self._seal, origin="gemini")
+            events += [PartStart(self._index, sealed), PartStop(self._index)]
+            self._seal = ""
+        return events
 
     def _cite(self, grounding: Any) -> list[Event]:
         """Read the pages that the text relies on; they are told when it is said, and stand at what was said last."""

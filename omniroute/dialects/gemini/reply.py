@@ -5,7 +5,7 @@ from typing import assert_never
 
 from omniroute.dialects.fold import fold
 from omniroute.dialects.gemini.read_stream import Reader
-from omniroute.dialects.gemini.seals import wrap
+from omniroute.dialects.gemini.seals import Signer
 from omniroute.dialects.gemini.usage import write_usage
 from omniroute.dialects.gemini.write_contents import read_arguments
 from omniroute.dialects.ir import (
@@ -45,7 +45,8 @@ def read_reply(body: Body) -> Reply:
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     """Write a whole reply. The time has no place in it."""
-    parts = [body for part in reply.parts if (body := write_part(part)) is not None]
+    signer = Signer()
+    parts = [body for part in reply.parts if (body := write_part(part, signer)) is not None]
     cited = [citation for part in reply.parts if isinstance(part, Text) for citation in part.citations]
     return write_chunk(head(reply.id, model), parts) | {
         "candidates": [write_candidate(parts) | write_end(reply.reason, reply.note, cited)],
@@ -86,19 +87,19 @@ def write_grounding(cited: Sequence[Citation]) -> Body:
     return {"groundingChunks": chunks} | ({"groundingSupports": supports} if supports else {})
 
 
-def write_part(part: Part) -> Body | None:
+def write_part(part: Part, signer: Signer) -> Body | None:
     """Write a part of a reply; None where nothing is in it."""
     match part:
         case Text(text=text) | Refusal(text=text):
             return {"text": text} if text else None
         case Reasoning(text=text):
-            seal = wrap(part)
-            signed = {"thoughtSignature": seal} if seal else {}
-            return {"text": text, "thought": True} | signed if text or signed else None
-        case ToolCall(id=call_id, name=name, arguments=arguments, extra=extra):
+            sealed = signer.take(part)
+            thought = {"text": text, "thought": True} if text else None
+            return thought if sealed is None else sealed | (thought or {})
+        case ToolCall(id=call_id, name=name, arguments=arguments):
             given = read_arguments(arguments)
             call = {"id": call_id, "name": name, "args": {"arguments": arguments} if given is None else given}
-            return {"functionCall": call} | dict(extra.get("gemini", {}))
+            return signer.sign({"functionCall": call})
         case Native(body=body):
             return dict(body)
         case Media() | ToolResult() | ToolName():

@@ -8,6 +8,8 @@ from typing import Any, assert_never
 import orjson
 
 from omniroute.dialects.gemini import models
+from omniroute.dialects.gemini.read_contents import UNCHECKED
+from omniroute.dialects.gemini.seals import Signer
 from omniroute.dialects.ir import (
     Body,
     Media,
@@ -28,8 +30,6 @@ from omniroute.dialects.written import Losses
 
 ID_LIMIT = 64
 PROMPTS = ("system", "developer")
-UNCHECKED = "skip_thought_signature_validator"
-"""What Google takes in place of the signature of a call that its models did not make."""
 TYPES = {
     **{"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"},
     **{"heic": "image/heic", "heif": "image/heif", "pdf": "application/pdf", "txt": "text/plain"},
@@ -89,7 +89,7 @@ def _sign(parts: list[Body]) -> None:
     """Mark the first call of a turn as not to be checked, where it bears no signature."""
     first = next((part for part in parts if "functionCall" in part), None)
     if first is not None:
-        first.setdefault("thoughtSignature", UNCHECKED)
+        first.setdefault("thoughtSignature", UNCHECKED[0])
 
 
 def _parts(parts: Iterable[Part], losses: Losses, names: ToolNames, called: Mapping[str, str]) -> list[Body]:
@@ -97,12 +97,17 @@ def _parts(parts: Iterable[Part], losses: Losses, names: ToolNames, called: Mapp
     written: list[Body] = []
     shown: list[Body] = []
     said: list[Body] = []
+    signer = Signer()
     for part in parts:
         if isinstance(part, ToolResult):
             written.append(_result(part, losses, names, called))
             shown += [_media(inner, losses) for inner in part.parts if isinstance(inner, Media)]
+        elif isinstance(part, Reasoning):
+            said += _reasoning(part, signer, losses)
         elif (body := _part(part, losses, names)) is not None:
-            said.append(body)
+            said.append(signer.sign(body) if "functionCall" in body else body)
+    if signer.waits:
+        losses.add("messages.reasoning")
     return written + shown + said
 
 
@@ -112,8 +117,6 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
             return _text(part, losses)
         case Refusal(text=text):
             return _text(Text(text), losses)
-        case Reasoning():
-            return _reasoning(part, losses)
         case Media():
             return _media(part, losses)
         case ToolCall(id=call_id, name=name, extra=extra):
@@ -127,8 +130,8 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case Native(body=body):
             losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
-        case ToolResult():
-            raise AssertionError("a result has its own place")
+        case ToolResult() | Reasoning():
+            raise AssertionError(f"{type(part).__name__} has its own place")
         case _:
             assert_never(part)
 
@@ -140,14 +143,15 @@ def _text(part: Text, losses: Losses) -> Body | None:
     return {"text": part.text} | extra if part.text else None
 
 
-def _reasoning(part: Reasoning, losses: Losses) -> Body | None:
+def _reasoning(part: Reasoning, signer: Signer, losses: Losses) -> list[Body]:
     """Write what Gemini can check: thoughts of another provider are none of its own."""
     extra = losses.foreign(part.extra, "gemini")
-    seal = part.signature if part.sealed is None else part.sealed
-    if part.origin == "gemini" and seal:
-        return {"text": part.text, "thought": True, "thoughtSignature": seal} | extra
-    losses.add("messages.reasoning")
-    return None
+    if part.origin != "gemini" or not (part.signature or part.sealed):
+        losses.add("messages.reasoning")
+        return []
+    thought: Body = {"text": part.text, "thought": True} if part.text else {}
+    body = (signer.take(part) or {}) | thought
+    return [body | extra] if body else []
 
 
 def _media(media: Media, losses: Losses) -> Body:

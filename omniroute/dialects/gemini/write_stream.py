@@ -1,10 +1,11 @@
 """Gemini streams: events -> partial replies."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from omniroute.dialects.gemini.errors import write_array_fault, write_fault
 from omniroute.dialects.gemini.reply import head, write_candidate, write_chunk, write_end, write_part
-from omniroute.dialects.gemini.seals import wrap
+from omniroute.dialects.gemini.seals import Signer
 from omniroute.dialects.gemini.usage import write_usage
 from omniroute.dialects.ir import (
     Begin,
@@ -33,8 +34,10 @@ class Writer:
         self._model = model
         self._head: Body = {}
         self._part: Text | Refusal | Reasoning | ToolCall | Native = Text()
-        self._arguments: list[str] = []
+        self._pieces: list[str] = []
+        """Of a call or a thought."""
         self._cited: list[Citation] = []
+        self._signer = Signer()
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -43,8 +46,8 @@ class Writer:
                 return b""
             case PartStart(part=part):
                 self._part = part
-                self._arguments = []
-                return self._say(write_part(part)) if isinstance(part, Native) else b""
+                self._pieces = []
+                return self._say(write_part(part, self._signer)) if isinstance(part, Native) else b""
             case PartDelta(text=text):
                 return self._write_piece(text)
             case PartCite(citation=citation):
@@ -65,20 +68,21 @@ class Writer:
     def _write_piece(self, text: str) -> bytes:
         match self._part:
             case ToolCall():
-                self._arguments.append(text)
+                self._pieces.append(text)
                 return b""
             case Reasoning():
+                self._pieces.append(text)
                 return self._say({"text": text, "thought": True})
             case _:
                 return self._say({"text": text})
 
     def _write_stop(self, stop: PartStop) -> bytes:
         match self._part:
-            case ToolCall(id=call_id, name=name, extra=extra):
-                return self._say(write_part(ToolCall(call_id, name, "".join(self._arguments), extra)))
+            case ToolCall() as call:
+                return self._say(write_part(replace(call, arguments="".join(self._pieces)), self._signer))
             case Reasoning(sealed=sealed, origin=origin):
-                seal = wrap(Reasoning(signature=stop.signature, sealed=sealed, origin=stop.origin or origin))
-                return self._say({"text": "", "thought": True, "thoughtSignature": seal}) if seal else b""
+                text = "".join(self._pieces)
+                return self._say(self._signer.take(Reasoning(text, stop.signature, sealed, stop.origin or origin)))
             case _:
                 return b""
 

@@ -5,6 +5,7 @@ import re
 GPT = re.compile(r"(?:^|/)gpt-(\d{1,2})(?:\.(\d{1,2}))?(?![\do])")
 REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-oss|codex-mini|gemini-(?:2\.5|[3-9])|grok-3-mini)")
 OWN = re.compile(r"(?:^|/)(?:o\d|codex-mini)")
+AT_GOOGLE = re.compile(r"(?:models/)?gemini-")
 CHATS = re.compile(r"gpt-[\d.]+-chat")
 
 
@@ -22,6 +23,15 @@ def reasons(model: str) -> bool:
 def is_own_reasoner(model: str) -> bool:
     """Whether it is one of OpenAI's reasoning models, which leave several fields of the older ones behind."""
     return not CHATS.search(model) and ((version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model)))
+
+
+def is_at_google(model: str) -> bool:
+    """Whether it is a Gemini at Google's own OpenAI-compatible endpoint."""
+    return bool(AT_GOOGLE.match(model))
+
+
+def is_gemini_at_openrouter(model: str) -> bool:
+    return model.startswith("google/gemini-")
 
 
 def limits_all_output(model: str) -> bool:

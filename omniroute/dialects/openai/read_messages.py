@@ -19,6 +19,7 @@ from omniroute.dialects.ir import (
     ToolResult,
 )
 from omniroute.dialects.openai.reasoning import read_reasoning
+from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
 from omniroute.dialects.read import objects, optional, refuse, required
 
 MESSAGE = ("role", "content", "cache_control")
@@ -78,9 +79,13 @@ def _assistant(message: Body, content: Any, path: str) -> Message:
     if (refusal := optional(message, "refusal", str, path)) is not None:
         parts.append(Refusal(refusal))
     calls = optional(message, "tool_calls", list, path) or []
-    parts += [_call(call, where) for call, where in objects(calls, f"{path}.tool_calls")]
+    for call, where in objects(calls, f"{path}.tool_calls"):
+        parts += [part for part in (read_call_seal(call), _call(call, where)) if part is not None]
+    sealed = read_text_seal(message)
+    parts += [] if sealed is None else [sealed]
     known = (*MESSAGE, "refusal", "tool_calls", "reasoning_content", "reasoning", "reasoning_details")
-    return Message("assistant", tuple(parts), rest(message, *known))
+    extra = rest(message, *known, *(() if sealed is None else ("extra_content",)))
+    return Message("assistant", tuple(parts), extra)
 
 
 def _call(call: Body, path: str) -> ToolCall:
@@ -89,7 +94,7 @@ def _call(call: Body, path: str) -> ToolCall:
     function = required(call, "function", dict, path)
     name = required(function, "name", str, f"{path}.function")
     arguments = optional(function, "arguments", str, f"{path}.function") or ""
-    extra = rest(call, "id", "type", "function", "index")
+    extra = rest(call, "id", "type", "function", "index", *(("extra_content",) if read_call_seal(call) else ()))
     return ToolCall(required(call, "id", str, path), name, arguments, extra)
 
 

@@ -1,5 +1,6 @@
 """Chat Completions streams: chunks -> events."""
 
+from dataclasses import replace
 from typing import Any
 
 from omniroute.dialects.blocks import Blocks, Document
@@ -17,8 +18,9 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import load_object
 from omniroute.dialects.names import derive_id
-from omniroute.dialects.openai.reasoning import FORMATS, split_content
+from omniroute.dialects.openai.reasoning import FORMATS, read_encrypted, split_content
 from omniroute.dialects.openai.reply import read_citation, read_reason
+from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
 from omniroute.dialects.openai.usage import read_usage
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.usage import merge
@@ -63,6 +65,8 @@ class Reader:
         self._text: list[str] = []
         self._refused = False
         self._nameless = 0
+        self._seal: Reasoning | None = None
+        """What Google's Gemini wants back with the text."""
 
     def feed(self, frame: Frame) -> list[Event]:
         """Read one frame; ValueError for what is not the dialect."""
@@ -92,7 +96,8 @@ class Reader:
             raise ValueError("a tool call without the name of its function")
         begin = [] if self._begun else self._start(None)
         reason: Reason = read_reason(self._word, calls=bool(self._calls), refused=self._refused)
-        return [*begin, *self._blocks.finish(), Finish(reason, usage=self._usage)]
+        sealed = [] if self._seal is None else self._whole(self._seal)
+        return [*begin, *sealed, *self._blocks.finish(), Finish(reason, usage=self._usage)]
 
     def _start(self, reply_id: str | None) -> list[Event]:
         self._begun = True
@@ -119,6 +124,7 @@ class Reader:
             events += self._say("refusal", Refusal(), text)
         for call in _list(delta.get("tool_calls")):
             events += self._tool(call)
+        self._seal = read_text_seal(delta) or self._seal
         self._word = _string(choice.get("finish_reason")) or self._word
         return events
 
@@ -141,9 +147,13 @@ class Reader:
                     events += self._say("reasoning", Reasoning(), "")
                     events += self._blocks.stop(self._tail, signature, origin)
             case "reasoning.encrypted":
-                events += self._begin("sealed", Reasoning(sealed=_string(item.get("data")), origin=origin))
-                events += self._blocks.stop(self._tail)
+                events += self._whole(read_encrypted(_string(item.get("data")), origin))
         return events
+
+    def _whole(self, part: Reasoning) -> list[Event]:
+        """Say reasoning of which there is nothing but the seal."""
+        events = self._begin("sealed", replace(part, signature=None, origin=part.origin if part.sealed else None))
+        return [*events, *self._blocks.stop(self._tail, part.signature, part.origin if part.signature else None)]
 
     def _say(self, kind: str, part: Text | Refusal | Reasoning, text: str) -> list[Event]:
         """Go on with the part that was begun last, or begin the next one."""
@@ -179,6 +189,8 @@ class Reader:
             arguments = "".join(call.early)
             self._nameless -= 1
             call_id = call.id or derive_id("call_", self._reply_id, len(self._calls), name)
+            if (sealed := read_call_seal(piece)) is not None:
+                events += self._whole(sealed)
             events += self._begin("tool", ToolCall(call_id, name))
             call.key = self._tail
             self._calls[call.key] = call

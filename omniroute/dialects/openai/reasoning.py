@@ -8,6 +8,7 @@ from typing import Any
 
 from omniroute.dialects.ir import Body, Reasoning
 from omniroute.dialects.read import objects, optional
+from omniroute.dialects.seals import CALL
 
 FORMATS = {"anthropic-claude-v1": "claude", "openai-responses-v1": "responses", "google-gemini-v1": "gemini"}
 ORIGINS = {origin: name for name, origin in FORMATS.items()}
@@ -26,10 +27,17 @@ def read_reasoning(message: Body, path: str) -> list[Reasoning]:
                 signature = optional(detail, "signature", str, where) or None
                 found.append(Reasoning(said, signature, origin=origin if signature else None))
             case "reasoning.encrypted":
-                found.append(Reasoning(sealed=optional(detail, "data", str, where) or "", origin=origin))
+                found.append(read_encrypted(optional(detail, "data", str, where) or "", origin))
     if text and not any(part.text for part in found):
         found.insert(0, Reasoning(text))
     return found
+
+
+def read_encrypted(data: str, origin: str | None) -> Reasoning:
+    """Read sealed reasoning; Google's, as OpenRouter tells it, is the seal of the call that follows."""
+    if origin == "gemini":
+        return Reasoning(signature=CALL + data, origin=origin)
+    return Reasoning(sealed=data, origin=origin)
 
 
 def write_reasoning(parts: list[Reasoning]) -> Body:

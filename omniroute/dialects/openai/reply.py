@@ -17,7 +17,9 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.reasoning import read_reasoning, split_content, write_reasoning
+from omniroute.dialects.openai.seals import find, read_call_seal, read_text_seal, write_seal
 from omniroute.dialects.openai.usage import read_usage
+from omniroute.dialects.seals import CALL, TEXT
 from omniroute.errors import BadRequest
 
 REASONS: Mapping[str, Reason] = {
@@ -106,9 +108,13 @@ def read_reply(body: Body) -> Reply:
     if refused:
         parts.append(Refusal(refused))
     calls = [_call(call, index, reply_id) for index, call in enumerate(message.get("tool_calls") or [])]
+    for call, bearer in zip(calls, message.get("tool_calls") or (), strict=True):
+        parts += [part for part in (read_call_seal(bearer), call) if part is not None]
+    if (sealed := read_text_seal(message)) is not None:
+        parts.append(sealed)
     word = _string(choices[0].get("finish_reason"))
     reason = read_reason(word, calls=bool(calls), refused=bool(refused))
-    return Reply(reply_id or None, (*parts, *calls), reason, usage=read_usage(body.get("usage")) or Usage())
+    return Reply(reply_id or None, tuple(parts), reason, usage=read_usage(body.get("usage")) or Usage())
 
 
 def _string(value: Any) -> str:
@@ -134,6 +140,7 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     notes: list[Body] = []
     calls: list[Body] = []
     reasoning: list[Reasoning] = []
+    seal = text_seal = None
     for part in reply.parts:
         match part:
             case Text(text=text, citations=citations):
@@ -142,12 +149,15 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
             case Refusal(text=text):
                 refusal += text
             case Reasoning():
-                reasoning.append(part)
+                on_call, on_text = find(part, CALL), find(part, TEXT)
+                seal, text_seal = on_call or seal, on_text or text_seal
+                reasoning.append(Reasoning(part.text) if on_call or on_text else part)
             case ToolCall(id=call_id, name=name, arguments=arguments):
                 function = {"name": name, "arguments": arguments}
-                calls.append({"id": call_id, "type": "function", "function": function})
+                calls.append({"id": call_id, "type": "function", "function": function} | write_seal(seal))
+                seal = None
     message: Body = {"role": "assistant", "content": content or None, "refusal": refusal or reply.note or None}
-    message |= write_reasoning(reasoning)
+    message |= write_reasoning(reasoning) | write_seal(text_seal)
     if notes:
         message["annotations"] = notes
     if calls:

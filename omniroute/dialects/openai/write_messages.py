@@ -18,6 +18,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.openai.reasoning import write_reasoning
+from omniroute.dialects.openai.seals import Seals
 from omniroute.dialects.read import read_base64, refuse
 from omniroute.dialects.turns import mend
 from omniroute.dialects.written import Losses
@@ -26,14 +27,14 @@ ID_LIMIT = 40
 SUBTYPES = {"audio/mpeg": "mp3", "audio/wav": "wav"}
 
 
-def write_messages(messages: Iterable[Message], losses: Losses, names: ToolNames) -> list[Body]:
+def write_messages(messages: Iterable[Message], model: str, losses: Losses, names: ToolNames) -> list[Body]:
     """Write the messages, each call of a tool followed by its result."""
     written: list[Body] = []
     for message in mend(messages, partial(fit_id, limit=ID_LIMIT), losses):
         extra = losses.foreign(message.extra, "openai", "messages.")
         match message.role:
             case "assistant":
-                written.append(_assistant(message.parts, losses, names) | extra)
+                written.append(_assistant(message.parts, model, losses, names) | extra)
             case "user":
                 written += _user(message.parts, extra, losses, names)
             case role:
@@ -61,23 +62,25 @@ def _user(parts: Iterable[Part], extra: Body, losses: Losses, names: ToolNames) 
     return results
 
 
-def _assistant(parts: Iterable[Part], losses: Losses, names: ToolNames) -> Body:
+def _assistant(parts: Iterable[Part], model: str, losses: Losses, names: ToolNames) -> Body:
     reasoning: list[Reasoning] = []
     texts: list[Part] = []
     refusals: list[str] = []
     calls: list[Body] = []
+    seals = Seals(model)
     for part in parts:
         match part:
             case Reasoning(signature=None, sealed=None):
                 reasoning.append(part)
             case Reasoning():
-                losses.add("messages.thinking")
+                if not seals.take(part):
+                    losses.add("messages.thinking")
             case Refusal(text=text):
                 refusals.append(text)
             case ToolCall():
                 function = {"name": names.fit(part.name), "arguments": part.arguments or "{}"}
                 call: Body = {"id": part.id, "type": "function", "function": function}
-                calls.append(call | losses.foreign(part.extra, "openai", "tool_calls."))
+                calls.append(seals.sign(call | losses.foreign(part.extra, "openai", "tool_calls.")))
             case _:
                 texts.append(part)
     body: Body = {"role": "assistant", "content": _content(texts, losses, names) if texts else None}
@@ -87,7 +90,7 @@ def _assistant(parts: Iterable[Part], losses: Losses, names: ToolNames) -> Body:
         body["refusal"] = "".join(refusals)
     if calls:
         body["tool_calls"] = calls
-    return body | write_reasoning(reasoning)
+    return body | write_reasoning(reasoning) | seals.said
 
 
 def _content(parts: Iterable[Part], losses: Losses, names: ToolNames) -> str | list[Body]:

@@ -20,7 +20,7 @@ BUDGETS = ((2048, "low"), (10_000, "medium"))
 def write_request(request: Request, *, max_output: int | None = None) -> Written:
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
-    body: Body = {"model": request.model, "messages": write_messages(request.messages, losses, names)}
+    body: Body = {"model": request.model, "messages": write_messages(request.messages, request.model, losses, names)}
     for need in request.needs:
         body |= write_native(need)
     if tools := [_tool(tool, losses, names) for tool in request.tools]:

@@ -23,6 +23,8 @@ from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.errors import write_fault
 from omniroute.dialects.openai.reasoning import detail, piece
 from omniroute.dialects.openai.reply import write_citation, write_reason, write_usage
+from omniroute.dialects.openai.seals import find, write_seal
+from omniroute.dialects.seals import CALL, TEXT
 
 
 class Writer:
@@ -38,6 +40,8 @@ class Writer:
         self._refused = False
         self._part: object = None
         self._empty = True
+        self._seal: str | None = None
+        """What Google's Gemini wants back with the next call."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -68,8 +72,12 @@ class Writer:
                 self._tools += 1
                 function = {"name": name, "arguments": ""}
                 call = {"index": self._tools, "id": call_id, "type": "function", "function": function}
+                call |= write_seal(self._seal)
+                self._seal = None
                 return self._delta({"tool_calls": [call]})
             case Reasoning():
+                if seal := find(part, TEXT):
+                    return self._delta(write_seal(seal))
                 self._spot += 1
                 if part.sealed is None:
                     return b""
@@ -86,8 +94,11 @@ class Writer:
         if isinstance(self._part, ToolCall) and self._empty:
             return self._write_piece("{}")
         if stop.signature:
-            seal = Reasoning(signature=stop.signature, origin=stop.origin)
-            return self._delta({"reasoning_details": [detail(seal, self._spot - 1)]})
+            sealed = Reasoning(signature=stop.signature, origin=stop.origin)
+            if seal := find(sealed, CALL):
+                self._seal = seal
+                return b""
+            return self._delta({"reasoning_details": [detail(sealed, self._spot - 1)]})
         return b""
 
     def _write_piece(self, text: str) -> bytes:
