@@ -62,9 +62,8 @@ def calls(dialect: str, *ids: str, **more: Any) -> list[Body]:
     match dialect:
         case "openai":
             function = {"name": "look", "arguments": '{"at":1}'}
-            return [
-                {"role": "assistant", "tool_calls": [{"id": i, "type": "function", "function": function} for i in ids]}
-            ]
+            made = [{"id": i, "type": "function", "function": function, **more} for i in ids]
+            return [{"role": "assistant", "tool_calls": made}]
         case "responses":
             return [{"type": "function_call", "call_id": i, "name": "look", "arguments": '{"at":1}'} for i in ids]
         case "claude":
@@ -162,7 +161,11 @@ def thought(dialect: str, origin: str, *, sealed: bool = False) -> Body:
             return talk(dialect, item, {"role": "assistant", "content": "So."})
         case "gemini":
             part = Reasoning(sealed=SEAL, origin=origin) if sealed else Reasoning(text, SEAL, origin=origin)
-            body = {"text": text, "thought": True, "thoughtSignature": wrap_for_gemini(part)}
+            body = {
+                "text": text,
+                "thought": True,
+                "thoughtSignature": SEAL if origin == "gemini" else wrap_for_gemini([part]),
+            }
             return talk(dialect, {"role": "model", "parts": [body, {"text": "So."}]})
         case _:
             formats = {
@@ -181,6 +184,23 @@ def thought(dialect: str, origin: str, *, sealed: bool = False) -> Body:
             )
             detail |= {"format": formats[origin]} if origin in formats else {}
             return talk(dialect, {"role": "assistant", "content": "So.", "reasoning_details": [detail]})
+
+
+def sealed_call(dialect: str) -> Body:
+    """Give back a call that Google has sealed."""
+    match dialect:
+        case "openai":
+            said = calls(dialect, "c1", extra_content={"google": {"thought_signature": SEAL}})
+        case "claude":
+            said = calls(dialect, "c1")
+            block = {"type": "thinking", "thinking": "", "signature": f"gemini:{seals.CALL}{SEAL}"}
+            said[0]["content"].insert(0, block)
+        case "responses":
+            item = {"type": "reasoning", "summary": [], "encrypted_content": f"gemini:{seals.CALL}{SEAL}"}
+            said = [item, *calls(dialect, "c1")]
+        case _:
+            said = calls(dialect, "c1", thoughtSignature=SEAL)
+    return talk(dialect, said, results(dialect, "c1"))
 
 
 def own_thought(dialect: str, *, sealed: bool = False) -> Body:

@@ -272,9 +272,19 @@ REPLIES = [
         "a call's `thoughtSignature`",
         {"gemini": gemini({"functionCall": {"id": "c1", "name": "look", "args": {}}, "thoughtSignature": SEAL})},
         mapped={
-            "openai": ("beside the call", openai({"tool_calls": [{"extra_content": _has(SEAL)}]})),
+            "openai": (
+                "`extra_content` of the call",
+                openai({"tool_calls": [{"extra_content": {"google": {"thought_signature": SEAL}}}]}, "tool_calls"),
+            ),
+            "claude": (
+                "thinking before it",
+                claude({"type": "thinking", "signature": _has(SEAL)}, {"type": "tool_use"}, reason="tool_use"),
+            ),
+            "responses": (
+                "reasoning before it",
+                responses({"type": "reasoning", "encrypted_content": _has(SEAL)}, {"type": "function_call"}),
+            ),
         },
-        lacks=("openai", "responses", "claude"),
     ),
     Said(
         "a refusal in words",

@@ -6,12 +6,11 @@ from features import DIALECTS, HI, Feature
 from features_kit import (
     SCHEMA,
     SEAL,
-    calls,
     config,
     each,
     media,
     own_thought,
-    results,
+    sealed_call,
     shown,
     talk,
     text_found,
@@ -188,8 +187,10 @@ REASONING = [
         sees={d: {"never": "seen"} for d in ("responses", "claude", "gemini")},
     ),
     Feature(
-        "a call's `thoughtSignature`",
-        {"gemini": talk("gemini", calls("gemini", "c1", thoughtSignature=SEAL), results("gemini", "c1"))},
+        "the `thoughtSignature` of a call, back to a Gemini model",
+        {d: sealed_call(d) for d in DIALECTS},
+        sees={d: {"never": "seen"} for d in ("responses", "claude")},
+        models={"openai": "gemini-3-pro-preview", "gemini": "gemini-3-pro-preview"},
     ),
 ]
 

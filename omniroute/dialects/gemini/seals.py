@@ -55,10 +55,9 @@ class Signer:
         self._call = ""
         self._foreign: list[Reasoning] = []
 
-    @property
-    def waits(self) -> bool:
-        """Whether a seal of Google's has not found its call."""
-        return bool(self._call)
+    def rest(self) -> Body | None:
+        """Give a text of its own for the seal that has not found its call."""
+        return {"text": "", "thoughtSignature": self._call} if self._call else None
 
     def take(self, part: Reasoning) -> Body | None:
         """Take reasoning when it is whole; give the part that bears its seal, but for the text of the thought."""

@@ -106,8 +106,8 @@ def _parts(parts: Iterable[Part], losses: Losses, names: ToolNames, called: Mapp
             said += _reasoning(part, signer, losses)
         elif (body := _part(part, losses, names)) is not None:
             said.append(signer.sign(body) if "functionCall" in body else body)
-    if signer.waits:
-        losses.add("messages.reasoning")
+    if (rest := signer.rest()) is not None:
+        said.append(rest)
     return written + shown + said
 
 
