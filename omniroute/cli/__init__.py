@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("key", "Keys that clients show to the gateway."),
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "provider": ("provider", "Accounts at providers."),
+    "responses": ("responses", "Replies that are kept so that clients of OpenAI Responses can go on from them."),
     "route": ("route", "Where a request would go, and why."),
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
     "status": ("status", "Say whether the gateway runs, where, and what it has."),

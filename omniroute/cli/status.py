@@ -9,7 +9,7 @@ import click
 from omniroute.cli.base import Command, State
 from omniroute.cli.output import fields, iso, local, say, show_json, table
 from omniroute.cli.running import Running, answers, read_runtime
-from omniroute.store import snapshot
+from omniroute.store import replies, snapshot
 
 
 @click.command(cls=Command)
@@ -18,7 +18,7 @@ def status(state: State) -> None:
     """Say whether the gateway runs, where, and what it has."""
     running = read_runtime(state.data_dir)
     answering = running is not None and answers(running)
-    counts = _counts(state)
+    counts, (number, size) = _counts(state)
     if state.as_json:
         show_json(
             {
@@ -31,10 +31,19 @@ def status(state: State) -> None:
                 "panel": running and running.web_url,
                 "data_dir": str(state.data_dir),
                 **counts,
+                "kept_responses": number,
+                "kept_bytes": size,
             }
         )
         return
-    fields([*_life(running, answering), ("data", state.data_dir), *counts.items()])
+    fields(
+        [
+            *_life(running, answering),
+            ("data", state.data_dir),
+            *counts.items(),
+            ("responses", f"{number} kept, {size:,} bytes"),
+        ]
+    )
     if running is None:
         say("Start it: omniroute-ctl serve")
     elif not counts["accounts"] and not counts["nodes"]:
@@ -52,14 +61,15 @@ def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
     ]
 
 
-def _counts(state: State) -> dict[str, int]:
+def _counts(state: State) -> tuple[dict[str, int], tuple[int, int]]:
+    """Count what is set up, and the replies that are kept with their bytes."""
     counts = dict.fromkeys(("accounts", "nodes", "combos", "keys"), 0)
     if not Path(state.data_dir, "storage.sqlite").exists():
-        return counts  # asking makes nothing
+        return counts, (0, 0)  # asking makes nothing
     with state.store() as store:
-        config = snapshot.load(store)
+        config, kept = snapshot.load(store), replies.count(store)
     found = (config.accounts, config.nodes, config.combos, config.keys)
-    return {name: len(each) for name, each in zip(counts, found, strict=True)}
+    return {name: len(each) for name, each in zip(counts, found, strict=True)}, kept
 
 
 @click.command(cls=Command)

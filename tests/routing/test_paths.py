@@ -145,3 +145,25 @@ def test_a_path_that_is_served_is_refused_in_its_own_words(path: str) -> None:
 )
 def test_what_is_counted(path: str, claimed: Claim) -> None:
     assert claim("POST", path) == claimed
+
+
+@pytest.mark.parametrize("start", ["/v1/responses", "/responses", "/v1/v1/responses"])
+def test_kept_replies_have_paths_of_their_own(start: str) -> None:
+    for method, end, kind in (
+        ("GET", "/resp_1", "reply"),
+        ("DELETE", "/resp_1/", "forget"),
+        ("GET", "/resp_1/input_items", "reply_input"),
+        ("POST", "/resp_1/cancel", "cancel"),
+    ):
+        assert claim(method, start + end) == Claim(kind, "responses", reply="resp_1")
+    assert claim("GET", start + "/a%2Fb").reply == "a/b"
+    for method, end, status in (
+        ("PUT", "/resp_1", 405),
+        ("POST", "/resp_1/input_items", 405),
+        ("GET", "/resp_1/cancel", 405),
+        ("POST", "/compact", 404),
+        ("GET", "/resp_1/else", 404),
+    ):
+        with pytest.raises(GatewayError) as caught:
+            claim(method, start + end)
+        assert caught.value.status == status

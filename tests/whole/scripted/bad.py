@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from scripted import frames, replies, said
+from scripted import frames, good, replies, said
 from scripted.said import JSON, SSE
 from scripted.talk import Talk
 
@@ -14,6 +14,16 @@ async def status(talk: Talk, code: str, argument: str) -> None:
         headers["retry-after"] = argument or "2"
     body = replies.error(talk.request.dialect, int(code), f"the scripted upstream was told to answer {code}")
     await talk.whole(int(code), json.dumps(body).encode(), JSON, headers)
+
+
+async def forgetful(talk: Talk, _: str) -> None:
+    """A provider of Responses that keeps nothing for this account, as with zero data retention."""
+    if not (previous := talk.request.json.get("previous_response_id")):
+        await good.ok(talk)
+        return
+    error = replies.error("responses", 400, f"Previous response with id '{previous}' not found.")
+    error["error"] |= {"param": "previous_response_id", "code": "previous_response_not_found"}
+    await talk.whole(400, json.dumps(error).encode(), JSON)
 
 
 async def context(talk: Talk, _: str) -> None:

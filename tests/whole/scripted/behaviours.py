@@ -1,6 +1,6 @@
 """How the scripted upstream behaves; `upstream.py` says how one is chosen.
 
-ok                whole and streamed, in the dialect of the path       tool        calls a tool (openai, claude)
+ok                whole and streamed, in the dialect of the path       tool        calls a tool
 400 … 599         the dialect's error body; 429:SECONDS and 429:none set Retry-After (default 2)
 context           400: the prompt is too long                          html:STATUS an HTML page (default 200)
 hang              says nothing                                         hang-headers, hang-byte, hang-late
@@ -14,6 +14,7 @@ echo:STATUS       an error that repeats the credential (default 401)   echo-late
 wait:S            waits, then ok                                       wait-headers:S  waits between head and body
 slow:S            a pause between events (default 0.02)                drip        every byte on its own
 huge:MB           a long reply (default 8)                             gzip        compressed, though nobody asked
+agent:RESULT      calls a tool until it is told its result    forgetful   knows no reply by its id
 comments          SSE comments before the reply                        close       `Connection: close`
 hangup            closes after its reply without a word                stale       closes when the next request comes
 """
@@ -26,11 +27,11 @@ from scripted.talk import Talk
 type Behaviour = Callable[[Talk, str], Awaitable[None]]
 
 _ALL: tuple[Behaviour, ...] = (
-    good.ok, good.tool, good.wait, good.wait_headers, good.slow, good.drip, good.huge, good.gzip, good.comments,
-    good.close, good.hangup, good.stale,
-    bad.context, bad.html, bad.hang, bad.hang_headers, bad.hang_byte, bad.hang_late, bad.empty, bad.role_only,
-    bad.error_first, bad.error_late, bad.cut_first, bad.cut_late, bad.stops, bad.wrong, bad.broken_json, bad.not_sse,
-    bad.data_junk, bad.not_http, bad.echo, bad.echo_late,
+    good.ok, good.tool, good.agent, good.wait, good.wait_headers, good.slow, good.drip, good.huge, good.gzip,
+    good.comments, good.close, good.hangup, good.stale,
+    bad.forgetful, bad.context, bad.html, bad.hang, bad.hang_headers, bad.hang_byte, bad.hang_late, bad.empty,
+    bad.role_only, bad.error_first, bad.error_late, bad.cut_first, bad.cut_late, bad.stops, bad.wrong, bad.broken_json,
+    bad.not_sse, bad.data_junk, bad.not_http, bad.echo, bad.echo_late,
 )  # fmt: skip
 BEHAVIOURS: dict[str, Behaviour] = {each.__name__.replace("_", "-"): each for each in _ALL}
 

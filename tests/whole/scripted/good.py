@@ -28,6 +28,11 @@ async def tool(talk: Talk, _: str) -> None:
     await talk.end()
 
 
+async def agent(talk: Talk, result: str) -> None:
+    """Call the tool until its result is among what is asked."""
+    await (ok if result.encode() in talk.request.body else tool)(talk, "")
+
+
 async def wait(talk: Talk, seconds: str) -> None:
     await asyncio.sleep(float(seconds))
     await ok(talk)

@@ -43,4 +43,41 @@ def claude(model: str) -> tuple[Body, list[bytes]]:
     return body, [start[0], begin, *pieces, *stop]
 
 
-TOOLS: dict[str, Callable[[str], tuple[Body, list[bytes]]]] = {"openai": openai, "claude": claude}
+def responses(model: str) -> tuple[Body, list[bytes]]:
+    """The call comes after sealed reasoning, whose id means something to this provider alone."""
+    thought = {"id": "rs_scripted", "type": "reasoning", "summary": []}
+    item = {"id": "fc_scripted", "type": "function_call", "status": "completed", "call_id": "call_scripted"}
+    call = {**item, "name": NAME, "arguments": ARGUMENTS}
+    body = replies.response_object(model, [thought, call], "completed")
+    events = [
+        {"type": "response.created", "response": replies.response_object(model, [], "in_progress")},
+        {"type": "response.output_item.added", "output_index": 0, "item": thought},
+        {"type": "response.output_item.done", "output_index": 0, "item": thought},
+        {"type": "response.output_item.added", "output_index": 1, "item": {**call, "arguments": ""}},
+        *(
+            {
+                "type": "response.function_call_arguments.delta",
+                "item_id": "fc_scripted",
+                "output_index": 1,
+                "delta": ARGUMENTS[i : i + 6],
+            }
+            for i in range(0, len(ARGUMENTS), 6)
+        ),
+        {"type": "response.output_item.done", "output_index": 1, "item": call},
+        {"type": "response.completed", "response": body},
+    ]
+    return body, [frames.frame({**event, "sequence_number": n}, str(event["type"])) for n, event in enumerate(events)]
+
+
+def gemini(model: str) -> tuple[Body, list[bytes]]:
+    body = replies.gemini_piece(model, "", "STOP")
+    body["candidates"][0]["content"]["parts"] = [{"functionCall": {"name": NAME, "args": json.loads(ARGUMENTS)}}]
+    return body, [frames.frame(body)]
+
+
+TOOLS: dict[str, Callable[[str], tuple[Body, list[bytes]]]] = {
+    "openai": openai,
+    "claude": claude,
+    "responses": responses,
+    "gemini": gemini,
+}
