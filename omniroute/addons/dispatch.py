@@ -13,7 +13,7 @@ from mitmproxy import http
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
-from omniroute.addons.recall import forgot, keep, weight, words_for
+from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
 from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.urls import endpoint
@@ -132,7 +132,8 @@ class Dispatch:
         ended = None
         if exchange.dialect == "responses":
             told["reply_id"] = reply_id(exchange.id)
-            ended = partial(keep, self.runtime, exchange, target)
+            if keeps(self.runtime, exchange):
+                ended = partial(keep, self.runtime, exchange, target)
         stream = None
         if exchange.stream:
             hides, array = prepared.hides_usage, exchange.as_array

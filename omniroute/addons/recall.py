@@ -43,7 +43,7 @@ class Recall:
             previous = state.previous_of(exchange.body)
             items = state.references(state.items_of(exchange.body)) if b'"id"' in exchange.raw else []
             if previous is not None or items:
-                exchange.recalled = await self._ask(_keeper(self.runtime).recall(previous, items, _owner(exchange)))
+                exchange.recalled = await _found(_keeper(self.runtime).recall(previous, items, _owner(exchange)))
         elif exchange.claimed.kind in OURS:
             flow.response = json_answer(200, await self._answer(flow, exchange, exchange.claimed.reply or ""))
 
@@ -58,11 +58,11 @@ class Recall:
         keeper, owner, query = _keeper(self.runtime), _owner(exchange), flow.request.query
         match exchange.claimed.kind:
             case "forget":
-                if not await self._ask(keeper.forget(reply, owner)):
+                if not await _found(keeper.forget(reply, owner)):
                     raise _unknown(reply)
                 return {"id": reply, "object": "response", "deleted": True}
             case "reply_input":
-                turns = await self._ask(keeper.turns_of(reply, owner, self.runtime.limits.max_body))
+                turns = await _found(keeper.turns_of(reply, owner, self.runtime.limits.max_body))
                 if turns is None:
                     raise _unknown(reply)
                 limit, newest = _limit(query.get("limit")), _newest_first(query.get("order"))
@@ -71,7 +71,7 @@ class Recall:
                 )
                 return await asyncio.to_thread(page)
             case kind:
-                shown = await self._ask(keeper.show(reply, owner))
+                shown = await _found(keeper.show(reply, owner))
                 if shown is None:
                     raise _unknown(reply)
                 if kind == "cancel":
@@ -80,16 +80,10 @@ class Recall:
                     raise BadRequest("a kept response is told whole: ask without `stream`", param="stream")
                 return shown
 
-    async def _ask[T](self, future: "Future[T]") -> T:
-        try:
-            return await asyncio.wrap_future(future)
-        except StoreError as error:
-            raise GatewayError(f"what is kept cannot be read: {error}", status=503) from error
-
 
 def keep(runtime: Runtime, exchange: Exchange, target: Target, ending: bytes) -> None:
-    """Keep the reply that the client is about to get, if it is one to be gone on from."""
-    if not keeps(runtime, exchange):
+    """Keep the reply that the client is about to get, if it is one to be gone on from. Never raises."""
+    if runtime.keeper is None or not keeps(runtime, exchange):
         return
     draft = Draft(
         exchange=exchange.id,
@@ -102,7 +96,7 @@ def keep(runtime: Runtime, exchange: Exchange, target: Target, ending: bytes) ->
         size=len(exchange.raw) + len(ending),
     )
     limits = runtime.limits
-    _keeper(runtime).keep(draft, ttl=limits.response_ttl, most=limits.response_store)
+    runtime.keeper.keep(draft, ttl=limits.response_ttl, most=limits.response_store)
 
 
 def keeps(runtime: Runtime, exchange: Exchange) -> bool:
@@ -123,8 +117,7 @@ async def words_for(runtime: Runtime, exchange: Exchange, target: Target) -> tup
     if recalled is None or state.passes(recalled, upstream):
         return exchange.raw, body, ()
     if recalled.place and recalled.turns is None:
-        turns = _keeper(runtime).turns(recalled.place, runtime.limits.max_body)
-        recalled.turns = await asyncio.wrap_future(turns)
+        recalled.turns = await _found(_keeper(runtime).turns(recalled.place, runtime.limits.max_body))
     write = partial(_written, recalled, body, upstream)
     return await asyncio.to_thread(write) if weight(exchange) > BIG else write()
 
@@ -149,6 +142,13 @@ def forgot(exchange: Exchange, failure: Failure) -> bool:
         return False
     recalled.refused = True
     return True
+
+
+async def _found[T](future: "Future[T]") -> T:
+    try:
+        return await asyncio.wrap_future(future)
+    except StoreError as error:
+        raise GatewayError(f"what is kept cannot be read: {error}", status=503) from error
 
 
 def _keeper(runtime: Runtime) -> Keeper:

@@ -186,6 +186,7 @@ class Stream:
             self._way.ending = b""
             if self._on_end is not None:
                 self._on_end(ending)
+                self._on_end = None  # it may hold who holds this stream
 
     def fail(self, fault: Fault) -> bytes:
         """Give up after content: close what is open and say the fault as the client reads it."""

@@ -69,7 +69,10 @@ class Keeper:
                 self._complain(f"{self._weight} bytes of replies wait for the disk already")
                 return
             self._weight += draft.size
-        self._thread.submit(self._prepare, draft, ttl, most)
+        try:
+            self._thread.submit(self._prepare, draft, ttl, most)
+        except RuntimeError:  # the gateway is stopping
+            self._lighten(draft.size)
 
     def recall(self, previous: str | None, items: Iterable[str], owner: str) -> "Future[Recalled]":
         """Find what a request names. BadRequest for a reply that is somebody else's."""
@@ -109,6 +112,7 @@ class Keeper:
         try:
             self._write(draft, ttl, most)
         except Exception as error:
+            self._waiting.pop(draft.exchange, None)
             self._lighten(draft.size)
             self._complain(str(error))
 
@@ -117,6 +121,9 @@ class Keeper:
         if response is None:
             self._lighten(draft.size)
             return
+        if not draft.native:  # its writer could not know
+            previous = draft.recalled.previous if draft.recalled else None
+            response |= {"store": True, "previous_response_id": previous}
         content = state.pack(draft.input, draft.recalled.found if draft.recalled else {}, response)
         if len(content) > min(LARGEST, most):
             raise StoreError(f"{len(content)} bytes are more than is kept of one")

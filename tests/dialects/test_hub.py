@@ -14,6 +14,7 @@ from omniroute.dialects.hub import Prepared, Stream, prepare, read_whole, transl
 from omniroute.dialects.ir import Fault, Usage
 from omniroute.dialects.patch import set_model
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.responses.state import read_end
 
 TESTS = Path(__file__).parents[1]
 CAPTURES = TESTS.parents[1] / "shared" / "wire"
@@ -384,3 +385,34 @@ def test_a_request_for_another_dialect_is_translated() -> None:
     assert orjson.loads(prepared.raw)["stream_options"] == {"include_usage": True}
     assert prepared.dropped == ("top_k",)
     assert "stream_options" not in orjson.loads(ready("claude", "openai", body, asks=False).raw)
+
+
+@given(name=NAMES, at=CUTS)
+def test_the_end_is_told_once_and_before_the_client_has_it(name: str, at: list[int]) -> None:
+    upstream, wire = name.partition("-")[0], STREAMS[name]
+    told: list[bytes] = []
+    own = None if upstream == "responses" else "resp_ours"
+    stream = Stream("responses", upstream, model="m", reply_id=own, ended=told.append)
+    out = b""
+    for piece in cut(wire, at):
+        said = stream.feed(piece)
+        assert told or b'"response.completed"' not in said, "a client could go on from what nobody knows yet"
+        out += said
+    out += stream.finish()
+    assert len(told) == 1
+    assert told[0] in out
+    response = read_end(told[0])
+    assert response
+    assert response["output"]
+    if own:
+        assert response["id"] == own
+        assert out.count(b'"id":"resp_ours"') >= 2
+
+
+@given(name=NAMES, size=st.integers(0, 5000))
+def test_no_end_is_told_of_a_reply_that_was_cut(name: str, size: int) -> None:
+    told: list[bytes] = []
+    stream = Stream("responses", name.partition("-")[0], model="m", ended=told.append)
+    stream.feed(STREAMS[name][:size])
+    stream.finish()
+    assert bool(told) == (stream.fault is None)

@@ -309,6 +309,15 @@ def test_a_disk_that_fails_is_complained_of_once(
     assert goes_on(keeper, "resp_d").place
 
 
+def test_a_writer_that_takes_no_more_leaves_nothing_behind(keeper: Keeper, writer: Writer) -> None:
+    writer.close(PATIENCE)
+    keeper.keep(draft("a"), ttl=TTL, most=MOST)
+    assert goes_on(keeper, "resp_a").place is None
+    keeper.close()
+    keeper.keep(draft("b"), ttl=TTL, most=MOST)
+    assert keeper._weight == 0
+
+
 def test_what_waits_for_the_disk_is_bounded(
     keeper: Keeper, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -180,6 +180,7 @@ def test_a_reply_is_its_keys_alone(client: openai.OpenAI, running: Running, upst
 def test_looking_at_a_reply_and_deleting_it(client: openai.OpenAI, running: Running) -> None:
     first = client.responses.create(model="ok-claude/m", input="first")
     second = client.responses.create(model="ok-openai/m", input="second", previous_response_id=first.id)
+    assert client.responses.retrieve(second.id).previous_response_id == first.id
     listed = client.responses.input_items.list(second.id, order="asc", limit=2)
     assert [item.role for item in listed] == ["user", "assistant", "user"], "page after page"
     newest: Any = client.responses.input_items.list(second.id).data[0]

@@ -176,7 +176,6 @@ def write_head(reply_id: str, *, model: str, created: int) -> Body:
         "output": [],
         "parallel_tool_calls": True,
         "previous_response_id": None,
-        "store": False,
         "temperature": None,
         "text": {"format": {"type": "text"}},
         "tool_choice": "auto",
