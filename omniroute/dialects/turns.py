@@ -86,14 +86,20 @@ def _join_assistant(messages: Iterable[Message]) -> list[Message]:
 
 
 def _pair(messages: list[Message]) -> tuple[dict[tuple[int, int], ToolResult], set[tuple[int, int]]]:
-    """Find the result of each call, wherever it stands after it, and the results that have no call."""
+    """Find the result of each call, wherever it stands after it, and the results that have no call.
+
+    A call of an earlier turn that has none gets none any more when its id comes again.
+    """
     open_calls: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
     answers: dict[tuple[int, int], ToolResult] = {}
     orphans: set[tuple[int, int]] = set()
     for place, message in enumerate(messages):
         for spot, part in enumerate(message.parts):
             if isinstance(part, ToolCall):
-                open_calls[part.id].append((place, spot))
+                calls = open_calls[part.id]
+                if calls and calls[-1][0] != place:
+                    calls.clear()
+                calls.append((place, spot))
             elif isinstance(part, ToolResult):
                 if calls := open_calls.get(part.call_id):
                     answers[calls.popleft()] = part

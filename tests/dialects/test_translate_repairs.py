@@ -63,10 +63,24 @@ def test_a_call_comes_right_after_the_user_to_gemini() -> None:
     cut = say("openai", "gemini", {"messages": [called, result]})
     assert [turn["role"] for turn in cut.body["contents"]] == ["user", "model", "user"]
     assert cut.dropped == ("messages.first_turn",)
-    aside = [HI, {"role": "assistant", "content": "ok"}, {"role": "system", "content": "s"}, called, result]
+    shown = {"role": "user", "content": []}
+    aside = [HI, {"role": "assistant", "content": "ok"}, shown, called, result]
     turns = say("openai", "gemini", {"messages": aside}).body["contents"]
     assert [turn["role"] for turn in turns] == ["user", "model", "user"]
     assert [next(iter(part)) for part in turns[1]["parts"]] == ["text", "functionCall"]
+
+
+@pytest.mark.parametrize(("upstream", "model"), [("claude", "claude-sonnet-4-5"), ("gemini", "gemini-2.5-flash")])
+def test_a_prompt_after_an_answer_stays_where_it_stands(upstream: str, model: str) -> None:
+    """Among the first prompts it would change what the provider has in its cache."""
+    first = {"role": "system", "content": "first"}
+    said = [first, HI, {"role": "assistant", "content": "ok"}, HI]
+    before = say("openai", upstream, {"messages": said}, model).body
+    after = say("openai", upstream, {"messages": [*said, {"role": "developer", "content": "later"}]}, model)
+    assert after.dropped == ("messages.system_role",)
+    assert "later" in json.dumps(after.body)
+    for key in ("system", "systemInstruction"):
+        assert after.body.get(key) == before.get(key)
 
 
 # Tools

@@ -35,7 +35,9 @@ def write_turns(
 ) -> tuple[list[Body], list[Body]]:
     """Give the system prompt, and the turns of user and assistant, which take each other's place.
 
-    With `system_turns` a prompt that follows a turn of the user stays where it stands; others join the first.
+    With `system_turns` a prompt that follows a turn of the user stays where it stands. Else it joins the first;
+    but after an answer it becomes what the user says, for what was sent before must begin the same each time: that
+    is what providers keep in their caches.
     """
     mended = mend(messages, partial(fit_id, limit=ID_LIMIT), losses)
     if all(message.role in PROMPTS for message in mended):
@@ -49,10 +51,14 @@ def write_turns(
         extra = losses.foreign(message.extra, "claude", "messages.")
         role = "system" if message.role in PROMPTS else message.role
         if role == "system" and not (turns and system_turns and _may_stand(mended, place)):
-            system += blocks
-            if turns:
-                losses.add("messages.system_position")
-        elif turns and turns[-1]["role"] == role:
+            if all(turn["role"] != "assistant" for turn in turns):
+                system += blocks
+                if turns:
+                    losses.add("messages.system_position")
+                continue
+            losses.add("messages.system_role")
+            role = "user"
+        if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
             turns.append({"role": role, "content": blocks} | extra)

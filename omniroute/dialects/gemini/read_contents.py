@@ -38,20 +38,25 @@ class Calls:
     """Knows which calls have no result yet: many clients give neither calls nor results an id."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, str]] = []
+        self._open: list[tuple[str, str, int]] = []
         self._count = 0
+        self._turn = 0
+
+    def next_turn(self) -> None:
+        self._turn += 1
 
     def call(self, call_id: str | None, name: str) -> str:
         """Give the id of a call; the same one in each turn, since the conversation only grows."""
         self._count += 1
         given = call_id or derive_id("call_", self._count, name)
-        self._open.append((given, name))
+        self._open.append((given, name, self._turn))
         return given
 
     def result(self, call_id: str | None, name: str) -> str:
-        """Give the id of the call that a result belongs to: the one it names, or the first of that name."""
+        """Give the id of the call that a result belongs to: the one it names, or the newest turn's first so named."""
         found = next((call for call in self._open if call[0] == call_id), None)
-        found = found or next((call for call in self._open if call[1] == name), None)
+        if found is None and (named := [call for call in self._open if call[1] == name]):
+            found = next(call for call in named if call[2] == named[-1][2])
         if found is None:
             self._count += 1
             return call_id or derive_id("call_", self._count, name)
@@ -87,6 +92,7 @@ def read_system(instruction: Any) -> tuple[Message, ...]:
 
 def _content(content: Body, path: str, calls: Calls) -> Message:
     content = camel(content)
+    calls.next_turn()
     role = optional(content, "role", str, path) or "user"
     if role not in ROLES:
         raise refuse(f"{path}.role", f"must be user or model, not {role!r}")

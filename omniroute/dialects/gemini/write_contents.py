@@ -48,7 +48,11 @@ class Names(ToolNames):
 def write_contents(
     messages: Sequence[Message], model: str, losses: Losses, names: ToolNames
 ) -> tuple[list[Body], list[Body]]:
-    """Give the parts of the system prompt, and the turns; system prompts between the turns join the first."""
+    """Give the parts of the system prompt, and the turns.
+
+    A later prompt joins the first; but after an answer it becomes what the user says, for what was sent before must
+    begin the same each time: that is what providers keep in their caches.
+    """
     mended = mend(messages, partial(fit_id, limit=ID_LIMIT), losses)
     if all(message.role in PROMPTS for message in mended):
         # A prompt alone is no conversation here: the last one becomes what the user says.
@@ -60,11 +64,13 @@ def write_contents(
     for message in mended:
         parts = _parts(message.parts, losses, names, called)
         extra = losses.foreign(message.extra, "gemini", "messages.")
-        if message.role in PROMPTS:
+        if message.role in PROMPTS and all(turn["role"] == "user" for turn in turns):
             system += parts
             if turns:
                 losses.add("messages.system_position")
         elif parts:
+            if message.role in PROMPTS:
+                losses.add("messages.system_role")
             if message.role == "assistant" and models.checks_signatures(model):
                 _sign(parts)
             _add({"role": "model" if message.role == "assistant" else "user", "parts": parts} | extra, turns)
