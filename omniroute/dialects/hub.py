@@ -177,7 +177,9 @@ class Stream:
             try:
                 out += self._way.finish()
             except UNREADABLE as exc:
-                self.fault = self._garbage(str(exc))
+                self.fault = Fault("garbage", one_line(str(exc)))
+            else:
+                self.fault = None if self._way.ended else self._early_end()
         self._tell()
         return out
 
@@ -209,9 +211,11 @@ class Stream:
                 break
             try:
                 said, sign = self._way.feed(frame)
-            except UNREADABLE:
-                self.fault = self._garbage(frame.data)
-                break
+            except UNREADABLE as exc:
+                if not self.done or not self._way.ended:
+                    self.fault = self._garbage(frame.data, exc)
+                    break
+                continue  # what stands behind a whole reply changes nothing about it
             if sign is not NOTHING:
                 self._note(sign)
             if self.fault is not None:
@@ -228,8 +232,8 @@ class Stream:
         if sign.usage is not None:
             self.usage = usage.merge(self.usage, sign.usage)
 
-    def _garbage(self, seen: str) -> Fault:
-        return Fault("garbage", one_line(f"the upstream said what is not {self._upstream}: {seen[:200]}"))
+    def _garbage(self, seen: str, why: Exception) -> Fault:
+        return Fault("garbage", one_line(f"the upstream said what is not {self._upstream}: {seen[:200]} ({why})"))
 
     def _early_end(self) -> Fault:
         if self._framing.stray:

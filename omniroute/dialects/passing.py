@@ -38,6 +38,11 @@ class Passing:
     def finish(self) -> bytes:
         return b""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the reply is whole is told by its signs."""
+        return True
+
     def fail(self, fault: Fault) -> bytes:
         return self._dialect.write_fault(fault, self._first, self._last)
 

@@ -23,6 +23,8 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
+    PartCite,
+    PartDelta,
     PartStart,
     PartStop,
     Reply,
@@ -251,13 +253,14 @@ class Translator:
         self._writer: Writer = make(model=model, include_usage=include_usage, created=created)
         self._names = names
         self._hidden: int | None = None
-        self._ended = False
+        self.ended = False
+        """Whether the client has been told the end."""
 
     def feed(self, frame: Frame) -> tuple[bytes, Sign]:
         """Take one frame; ValueError for what is not the upstream's dialect. Of a fault it only gives the sign."""
         if not frame.data:
             return b"", NOTHING
-        if self._ended:
+        if self.ended:
             return b"", self._after_the_end(frame)
         sign = self._watch(frame)
         if sign.fault is not None:
@@ -272,19 +275,17 @@ class Translator:
             return NOTHING
 
     def finish(self) -> bytes:
-        """Take the end of the upstream's reply. Of a reply that was cut nothing more is said: `fail` is for that."""
-        if self._ended:
-            return b""
-        try:
-            return self._write(self._reader.finish())
-        except ValueError as exc:
-            return self.fail(Fault("garbage", str(exc)))
+        """Take the end of the upstream's reply; ValueError for one that cannot be used.
+
+        Of a reply that was cut nothing more is said, and it has not `ended`: `fail` is for that.
+        """
+        return b"" if self.ended else self._write(self._reader.finish())
 
     def fail(self, fault: Fault) -> bytes:
         """Close what is open and say the fault; nothing where the reply has had its end."""
-        if self._ended:
+        if self.ended:
             return b""
-        self._ended = True
+        self.ended = True
         return self._writer.fail(fault)
 
     def _write(self, events: Iterable[Event]) -> bytes:
@@ -295,6 +296,8 @@ class Translator:
                     out.append(self._writer.write(replace(event, id=self._reply_id)))
                 case PartStart(index=index, part=Native(dialect=dialect)) if dialect != self._client:
                     self._hidden = index
+                case PartDelta(index=index) | PartCite(index=index) if index == self._hidden:
+                    pass
                 case PartStop(index=index) if index == self._hidden:
                     self._hidden = None
                 case PartStart(part=ToolCall(name=name) as call) if name in self._names:
@@ -302,5 +305,5 @@ class Translator:
                 case _:
                     out.append(self._writer.write(event))
             if isinstance(event, Finish):
-                self._ended, self.ending = True, out[-1]
+                self.ended, self.ending = True, out[-1]
         return b"".join(out)

@@ -33,7 +33,7 @@ CALL = {"functionCall": {"name": "read", "args": {"path": "a"}}}
         ("MAX_TOKENS", [{"text": "x"}], "max_tokens", "length"),
         ("SAFETY", [{"text": "x"}], "refusal", "content_filter"),
         ("RECITATION", [], "refusal", "content_filter"),
-        ("MALFORMED_FUNCTION_CALL", [{"text": "x"}], "end_turn", "stop"),
+        ("MALFORMED_FUNCTION_CALL", [CALL], "tool_use", "tool_calls"),
         ("WHAT_COMES_NEXT_YEAR", [{"text": "x"}], "end_turn", "stop"),
         (None, [{"text": "x"}], "end_turn", "stop"),
     ],
@@ -69,12 +69,17 @@ def test_a_prompt_that_was_blocked_is_a_refusal() -> None:
     assert translate_reply("claude", "gemini", body, model="m")["stop_reason"] == "refusal"
 
 
-def test_a_call_that_the_model_could_not_make_is_a_fault_where_nothing_else_was_said() -> None:
-    body = whole(finish="MALFORMED_FUNCTION_CALL")
+@pytest.mark.parametrize("word", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"])
+@pytest.mark.parametrize("said", [[], [{"text": "I will read it."}], [{"text": "hm", "thought": True}]])
+def test_a_call_that_the_model_could_not_make_is_a_fault(word: str, said: list[dict[str, Any]]) -> None:
+    """Else the client's turn would be over where the model wanted to go on."""
+    body = whole(*said, finish=word)
     assert read_whole("claude", "gemini", compact(body).encode(), model="m").fault is not None
     stream = Stream("claude", "gemini", model="m")
     stream.feed(wire(body))
     assert b"message_stop" not in stream.finish()
+    assert stream.fault is not None
+    assert word in stream.fault.message
 
 
 def test_usage_of_gemini_is_counted_as_the_others_count() -> None:

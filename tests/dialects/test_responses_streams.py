@@ -320,7 +320,7 @@ def test_sealed_reasoning_reaches_a_client_and_comes_back(client: str) -> None:
         {"output": [5]},
         {"output": [{"type": "message"}]},
         {"output": [{"type": "function_call"}]},
-        {"output": [{"type": "function_call", "name": "n", "arguments": {}}]},
+        {"output": [{"type": "function_call", "name": "n", "arguments": 5}]},
         {"output": [{"type": "message", "content": [{"type": "output_text", "text": 5}]}]},
         {"output": [{"type": "message", "content": ["x"]}]},
         {"status": "in_progress", "output": []},

@@ -97,7 +97,8 @@ def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
             sealed, origin, _ = seals.unwrap(data, "claude")
             return Reasoning(sealed=sealed, origin=origin)
         case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
-            return ToolCall(call_id, name, dump(block.get("input") or {}).decode())
+            given = block.get("input") or {}
+            return ToolCall(call_id, name, given if isinstance(given, str) else dump(given).decode())
         case {"type": "text" | "thinking" | "redacted_thinking" | "tool_use"}:
             raise ValueError(f"a block of type {block['type']} without what belongs to it")
         case {"type": str()}:

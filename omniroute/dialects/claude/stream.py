@@ -58,6 +58,7 @@ class Reader:
         self._signatures: dict[int, str] = {}
         self._given: dict[int, str] = {}
         """Text, thinking or input that stood in the start of a block, unless pieces of it follow."""
+        self._called = False
 
     def feed(self, frame: Frame) -> list[Event]:
         """Read one frame; ValueError for what is not the dialect."""
@@ -68,22 +69,18 @@ class Reader:
             case "message_start":
                 message = _object(event, "message")
                 self._usage = read_usage(message.get("usage")) or self._usage
-                return self._begin(message.get("id"))
+                return [*self._begin(message.get("id")), *self._read_content(message.get("content") or [])]
             case "content_block_start":
                 return [*self._begin(None), *self._start(_index(event), _object(event, "content_block"))]
             case "content_block_delta":
                 return self._delta(_index(event), _object(event, "delta"))
             case "content_block_stop":
-                index = _index(event)
-                events = self._blocks.add(index, self._given.pop(index, ""))
-                if not (signature := self._signatures.pop(index, "")):
-                    return events + self._blocks.stop(index)
-                seal, origin, _ = seals.unwrap(signature, "claude")
-                return events + self._blocks.stop(index, seal, origin)
+                return self._stop(_index(event))
             case "message_delta":
                 self._read_end(event)
                 return []
             case "message_stop":
+                self._reason = self._reason or ("tool_calls" if self._called else "stop")
                 return self.finish()
             case _:
                 return []
@@ -102,7 +99,14 @@ class Reader:
         self._begun = True
         return [Begin(reply_id if isinstance(reply_id, str) and reply_id else None, self._usage)]
 
+    def _read_content(self, content: list[Body]) -> list[Event]:
+        """Read blocks that stand in the start of the message: some servers only pretend to stream."""
+        return [e for i, block in enumerate(content) for e in (*self._start(~i, block), *self._stop(~i))]
+
     def _start(self, index: int, block: Body) -> list[Event]:
+        events = self._stop(index) if self._blocks.holds(index) else []
+        if (kind := block.get("type")) in {"text", "thinking"}:
+            block = {kind: ""} | block
         part = read_part(block)
         match part:
             case Text(text=given):
@@ -113,13 +117,21 @@ class Reader:
                 part = replace(part, text="", signature=None, origin=part.origin if part.sealed is not None else None)
             case ToolCall(arguments=given):
                 part = replace(part, arguments="")
+                self._called = True
             case Native():
                 given = ""
             case _:
                 assert_never(part)
         if given:
             self._given[index] = given
-        return self._blocks.start(index, part)
+        return events + self._blocks.start(index, part)
+
+    def _stop(self, index: int) -> list[Event]:
+        events = self._blocks.add(index, self._given.pop(index, ""))
+        if not (signature := self._signatures.pop(index, "")):
+            return events + self._blocks.stop(index)
+        seal, origin, _ = seals.unwrap(signature, "claude")
+        return events + self._blocks.stop(index, seal, origin)
 
     def _delta(self, index: int, delta: Body) -> list[Event]:
         kind = delta.get("type")

@@ -35,7 +35,7 @@ REASONS: Mapping[str, Reason] = {
     **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"), "filter"),
 }
 BROKEN = {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE"}
-"""The model failed to say what it was about to; where nothing came before that, there is no reply."""
+"""The model failed to say the call that it was about to; where it has said none before, there is no reply."""
 
 
 class Reader:
@@ -57,10 +57,11 @@ class Reader:
         """The seal on the text, which may stand on any piece of it."""
         self._told: set[str] = set()
         """Signatures of other providers: each stands on its thought, and again on the call after it."""
+        self._call_ids: set[str] = set()
 
     def feed(self, frame: Frame) -> list[Event]:
         """Read one frame; ValueError for what is not the dialect."""
-        if self._ended or not frame.data:
+        if self._ended or not frame.data or frame.data.startswith("[DONE]"):
             return []
         return self.take(load_object(frame.data))
 
@@ -90,7 +91,7 @@ class Reader:
         if self._ended or self._word is None:
             return []
         self._ended = True
-        if self._word in BROKEN and self._index < 0:
+        if self._word in BROKEN and not self._calls:
             raise ValueError(f"the model's answer cannot be used: {self._word} {self._note or ''}".rstrip())
         reason = REASONS.get(self._word, "stop")
         if reason == "stop" and self._calls:
@@ -140,7 +141,10 @@ class Reader:
         arguments = call.get("args")
         if arguments is not None and not isinstance(arguments, dict):
             raise ValueError("a call whose arguments are no object")
-        call_id = _string(call.get("id")) or derive_id("call_", self._id, self._calls, name)
+        call_id = _string(call.get("id"))
+        if not call_id or call_id in self._call_ids:
+            call_id = derive_id("call_", self._id, self._calls, name)
+        self._call_ids.add(call_id)
         self._calls += 1
         sealed = self._seal_call(signature) if signature else []
         return [*sealed, *self._whole(ToolCall(call_id, name), dump(arguments or {}).decode())]

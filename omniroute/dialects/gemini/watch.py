@@ -3,7 +3,7 @@
 import orjson
 
 from omniroute.dialects import fault
-from omniroute.dialects.dialect import Sign, strict
+from omniroute.dialects.dialect import NOTHING, Sign, strict
 from omniroute.dialects.gemini.usage import read_usage
 from omniroute.dialects.ir import Body
 from omniroute.dialects.sse import Frame
@@ -15,6 +15,8 @@ MARKS = frozenset(("text", "thought", "thoughtSignature", "thought_signature"))
 @strict
 def watch(frame: Frame) -> Sign:
     """Read one partial reply of a stream."""
+    if frame.data.startswith("[DONE]"):  # not of this dialect, but harmless, and sent by some
+        return NOTHING
     reply = orjson.loads(frame.data)
     if not isinstance(reply, dict):
         raise ValueError("a part of the reply is no JSON object")

@@ -19,9 +19,10 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.jsonish import load_object
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.reasoning import FORMATS, read_encrypted, split_content
-from omniroute.dialects.openai.reply import read_citation, read_reason
+from omniroute.dialects.openai.reply import read_arguments, read_citation, read_reason
 from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
 from omniroute.dialects.openai.usage import read_usage
+from omniroute.dialects.openai.watch import said
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.usage import merge
 
@@ -48,7 +49,7 @@ class _Call:
 
 
 class Reader:
-    """Chunks in, events out. Usage comes after the finish reason, so both wait for it, or for the end."""
+    """Chunks in, events out. Usage comes after the finish reason, so both wait for its own chunk, or for the end."""
 
     def __init__(self) -> None:
         self._blocks = Blocks()
@@ -72,7 +73,7 @@ class Reader:
         """Read one frame; ValueError for what is not the dialect."""
         if self._ended or not frame.data:
             return []
-        if frame.data == "[DONE]":
+        if frame.data.startswith("[DONE]"):
             self._word = self._word or "stop"
             return self.finish()
         chunk = load_object(frame.data)
@@ -80,10 +81,11 @@ class Reader:
         usage = read_usage(chunk.get("usage"))
         if usage is not None:
             self._usage = merge(self._usage, usage)
-        for choice in _list(chunk.get("choices")):
+        choices = _list(chunk.get("choices"))
+        for choice in choices:
             if not choice.get("index"):
                 events += self._choice(choice)
-        if usage is not None and self._word is not None:
+        if usage is not None and self._word is not None and not choices:
             events += self.finish()
         return events
 
@@ -105,18 +107,18 @@ class Reader:
         return [Begin(reply_id)]
 
     def _choice(self, choice: Body) -> list[Event]:
-        delta = choice.get("delta") or {}
+        delta = said(choice) or {}
         if not isinstance(delta, dict):
             raise ValueError("a choice whose delta is no object")
         events: list[Event] = []
-        thought, said = split_content(delta.get("content"))
+        thought, spoken = split_content(delta.get("content"))
         if text := _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")) or thought:
             events += self._say("reasoning", Reasoning(), text)
         for item in _list(delta.get("reasoning_details")):
             events += self._detail(item, bool(text))
-        if said:
-            self._text.append(said)
-            events += self._say("text", Text(), said)
+        if spoken:
+            self._text.append(spoken)
+            events += self._say("text", Text(), spoken)
         if notes := _list(delta.get("annotations")):
             events += self._cite(notes)
         if text := _string(delta.get("refusal")):
@@ -124,6 +126,8 @@ class Reader:
             events += self._say("refusal", Refusal(), text)
         for call in _list(delta.get("tool_calls")):
             events += self._tool(call)
+        if legacy := delta.get("function_call"):  # how a call was said before there could be several
+            events += self._tool({"function": legacy})
         self._seal = read_text_seal(delta) or self._seal
         self._word = _string(choice.get("finish_reason")) or self._word
         return events
@@ -180,7 +184,7 @@ class Reader:
         function = piece.get("function") or {}
         if not isinstance(function, dict):
             raise ValueError("a tool call whose function is no object")
-        name, arguments = _string(function.get("name")), _string(function.get("arguments"))
+        name, arguments = _string(function.get("name")), read_arguments(function)
         events: list[Event] = []
         if call.key is None:
             call.early.append(arguments)
@@ -202,7 +206,7 @@ class Reader:
     def _find(self, piece: Body) -> _Call:
         """Find the call that a piece goes on with. Some upstreams give all calls one index, some give none."""
         call_id, index = _string(piece.get("id")) or None, piece.get("index")
-        if not isinstance(index, int | None):
+        if not isinstance(index, int | float | str | None):
             raise ValueError("a tool call whose index is no number")
         call = self._last if index is None else self._at.get(index)
         if call is None or (call_id and call.id and call.id != call_id):

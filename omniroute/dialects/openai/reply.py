@@ -15,6 +15,7 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
+from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.reasoning import read_reasoning, split_content, write_reasoning
 from omniroute.dialects.openai.seals import find, read_call_seal, read_text_seal, write_seal
@@ -25,10 +26,15 @@ from omniroute.errors import BadRequest
 REASONS: Mapping[str, Reason] = {
     "stop": "stop",
     "length": "length",
+    **dict.fromkeys(("max_tokens", "model_length"), "length"),  # Mistral and others
+    "model_context_window_exceeded": "context",  # Z.ai
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "filter",
+    "sensitive": "filter",  # Z.ai
 }
+BROKEN = {"error", "network_error", "insufficient_system_resource"}
+"""What OpenRouter, Z.ai and DeepSeek say of a reply that broke off: it is not whole."""
 SAID: Mapping[Reason, str] = {
     "stop": "stop",
     "stop_sequence": "stop",
@@ -41,7 +47,12 @@ SAID: Mapping[Reason, str] = {
 
 
 def read_reason(word: str, *, calls: bool, refused: bool) -> Reason:
-    """Read a finish reason. Providers that say `stop` beside tool calls mean the calls, words unknown mean an end."""
+    """Read a finish reason. Providers that say `stop` beside tool calls mean the calls, words unknown mean an end.
+
+    ValueError for a reply that broke off.
+    """
+    if word in BROKEN:
+        raise ValueError(f"the upstream broke off its reply: finish reason {word!r}")
     reason = REASONS.get(word, "stop")
     if reason != "stop":
         return reason
@@ -107,8 +118,11 @@ def read_reply(body: Body) -> Reply:
     refused = _string(message.get("refusal"))
     if refused:
         parts.append(Refusal(refused))
-    calls = [_call(call, index, reply_id) for index, call in enumerate(message.get("tool_calls") or [])]
-    for call, bearer in zip(calls, message.get("tool_calls") or (), strict=True):
+    said = message.get("tool_calls") or []
+    if not said and message.get("function_call"):  # how calls were said before there could be several
+        said = [{"function": message["function_call"]}]
+    calls = [_call(call, index, reply_id) for index, call in enumerate(said)]
+    for call, bearer in zip(calls, said, strict=True):
         parts += [part for part in (read_call_seal(bearer), call) if part is not None]
     if (sealed := read_text_seal(message)) is not None:
         parts.append(sealed)
@@ -130,7 +144,13 @@ def _call(call: Any, index: int, reply_id: str | None) -> ToolCall:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise ValueError("a tool call without the name of its function")
     call_id = _string(call.get("id")) or derive_id("call_", reply_id, index, function["name"])
-    return ToolCall(call_id, function["name"], _string(function.get("arguments")) or "{}")
+    return ToolCall(call_id, function["name"], read_arguments(function) or "{}")
+
+
+def read_arguments(function: Mapping[str, Any]) -> str:
+    """Read the arguments of a call; some servers give the object itself."""
+    arguments = function.get("arguments")
+    return dump(arguments).decode() if isinstance(arguments, dict) else _string(arguments)
 
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:

@@ -27,18 +27,18 @@ CONTENT_KEYS = (
 @strict
 def watch(frame: Frame) -> Sign:
     """Read one chunk of a stream."""
-    if frame.data == "[DONE]":
+    if frame.data.startswith("[DONE]"):
         return DONE
     chunk = orjson.loads(frame.data)
     if not isinstance(chunk, dict):
         raise ValueError("a chunk is no JSON object")
     choices = chunk.get("choices")
     if chunk.get("error") or choices is None:
-        found = fault.find(chunk)
+        found = fault.find(chunk, 500 if frame.event == "error" else None)
         return Sign(fault=found) if found else _sign(False, False, chunk)
     content = done = False
     for choice in choices:
-        content = content or _has_content(choice.get("delta"))
+        content = content or _has_content(said(choice))
         done = done or bool(choice.get("finish_reason"))
     return _sign(content, done, chunk)
 
@@ -55,8 +55,13 @@ def read_whole(body: Body) -> Sign:
     return Sign(content=content, usage=read_usage(body.get("usage")), done=True)
 
 
-def _has_content(said: dict[str, Any] | None) -> bool:
-    return said is not None and any(said.get(key) for key in CONTENT_KEYS)
+def said(choice: Body) -> Any:
+    """Give what a choice of a chunk adds; servers that only pretend to stream say a whole message."""
+    return choice.get("delta") if "delta" in choice else choice.get("message")
+
+
+def _has_content(delta: dict[str, Any] | None) -> bool:
+    return delta is not None and any(delta.get(key) for key in CONTENT_KEYS)
 
 
 def _sign(content: bool, done: bool, chunk: Body) -> Sign:

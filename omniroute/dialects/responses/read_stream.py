@@ -6,7 +6,14 @@ from omniroute.dialects.blocks import Blocks
 from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Reasoning, Refusal, Text, ToolCall, Usage
 from omniroute.dialects.jsonish import load_object
 from omniroute.dialects.responses.reasoning import BETWEEN, read_reasoning, read_seal
-from omniroute.dialects.responses.reply import read_annotation, read_call, read_content, read_reason, string
+from omniroute.dialects.responses.reply import (
+    read_annotation,
+    read_arguments,
+    read_call,
+    read_content,
+    read_reason,
+    string,
+)
 from omniroute.dialects.responses.tools import write_input
 from omniroute.dialects.responses.usage import read_usage
 from omniroute.dialects.sse import Frame
@@ -22,7 +29,7 @@ class _Part:
         self.pieces: list[str] = []
         self.cited = False
         self.stopped = False
-        self.section: object = None
+        self.section: tuple[str, Any] | None = None
         """Which part of a summary is being said."""
 
 
@@ -40,6 +47,8 @@ class Reader:
         self._done: set[int] = set()
         self._last = -1
         """The item that an event without a number belongs to."""
+        self._named: dict[str, int] = {}
+        """The items by their ids."""
         self._calls = False
         self._refused = False
 
@@ -75,6 +84,10 @@ class Reader:
             self._last = _number(event, "output_index")
         elif kind == "output_item.added":
             self._last += 1
+        elif (known := self._named.get(_item_id(event))) is not None:
+            self._last = known
+        elif kind == "output_item.done" and (self._last < 0 or self._last in self._done):
+            self._last += 1
         return self._last, _number(event, "content_index")
 
     def _item(self, kind: str, event: Body) -> list[Event]:
@@ -89,6 +102,14 @@ class Reader:
                 return [] if part is None else self._start(key, Text() if isinstance(part, Text) else Refusal())
             case "content_part.done":
                 return self._finish_content(key, event.get("part"))
+            case str() if kind.endswith(".done"):
+                return self._told_whole(kind, key, event)
+            case _:
+                return self._piece(kind, key, event)
+
+    def _piece(self, kind: str, key: Key, event: Body) -> list[Event]:
+        index, _ = key
+        match kind:
             case "output_text.delta":
                 return self._say(key, Text(), string(event.get("delta")))
             case "refusal.delta":
@@ -102,8 +123,28 @@ class Reader:
             case _:
                 return []
 
+    def _told_whole(self, kind: str, key: Key, event: Body) -> list[Event]:
+        """Read what is told whole once its pieces were said: some servers have no pieces, or not all."""
+        index, _ = key
+        match kind:
+            case "output_text.done":
+                return self._say_rest(key, Text(), string(event.get("text")))
+            case "refusal.done":
+                return self._say_rest(key, Refusal(), string(event.get("refusal")))
+            case "reasoning_summary_text.done" | "reasoning_text.done":
+                part = self._parts.get((index, 0))
+                new = part is None or (part.section is not None and part.section[0] == kind)
+                section = (kind, event.get("summary_index"))
+                return self._think(index, section, string(event.get("text"))) if new else []
+            case "function_call_arguments.done" if (index, 0) in self._parts:
+                return self._say_rest((index, 0), ToolCall("", ""), read_arguments(event))
+            case _:
+                return []
+
     def _added(self, index: int, item: Body) -> list[Event]:
         self._items[index] = item
+        if isinstance(named := item.get("id"), str):
+            self._named[named] = index
         if item.get("type") in {"function_call", "custom_tool_call"}:
             return self._start((index, 0), read_call(item, self._reply_id, index))
         return []
@@ -123,6 +164,13 @@ class Reader:
         self._parts[key].pieces.append(text)
         return [*events, *self._blocks.add(key, text)]
 
+    def _say_rest(self, key: Key, part: Text | Refusal | ToolCall, text: str) -> list[Event]:
+        """Say what pieces have left out of a text that is told whole."""
+        said = "".join(self._parts[key].pieces) if key in self._parts else ""
+        if not text.startswith(said) or (key in self._parts and self._parts[key].stopped):
+            return []
+        return self._say(key, part, text[len(said) :]) if len(text) > len(said) else []
+
     def _cite(self, key: Key, note: Any) -> list[Event]:
         if (part := self._parts.get(key)) is None or part.stopped:
             return []
@@ -135,7 +183,7 @@ class Reader:
         events = self._start(key, Reasoning())
         part = self._parts[key]
         if part.section is not None and part.section != section:
-            if isinstance(part.section, tuple) and part.section[0] != section[0]:
+            if part.section[0] != section[0]:
                 return events  # the same reasoning, said in another way
             text = BETWEEN + text
         part.section = section
@@ -161,8 +209,7 @@ class Reader:
         if part is None or (key in self._parts and self._parts[key].stopped):
             return []
         events = self._start(key, Text() if isinstance(part, Text) else Refusal())
-        if not self._parts[key].pieces:
-            events += self._say(key, part, part.text)
+        events += self._say_rest(key, part, part.text)
         if isinstance(part, Text) and not self._parts[key].cited:
             events += [event for citation in part.citations for event in self._blocks.cite(key, citation)]
         return [*events, *self._stop(key)]
@@ -203,8 +250,10 @@ class Reader:
     def _finish_call(self, index: int, call: ToolCall, *, custom: bool) -> list[Event]:
         key = (index, 0)
         events = self._start(key, call)
-        if custom or not "".join(self._parts[key].pieces):
+        if custom:
             events += self._say(key, call, call.arguments)
+        elif call.arguments != "{}" or not "".join(self._parts[key].pieces):
+            events += self._say_rest(key, call, call.arguments)
         return [*events, *self._stop(key)]
 
     def _end(self, response: Body) -> list[Event]:
@@ -242,6 +291,11 @@ def _object(event: Body, key: str) -> Body:
     if not isinstance(value, dict):
         raise ValueError(f"{event.get('type')} without its {key}")
     return value
+
+
+def _item_id(event: Body) -> str:
+    item = event.get("item")
+    return str(item.get("id") if isinstance(item, dict) else event.get("item_id"))
 
 
 def _number(event: Body, key: str) -> int:

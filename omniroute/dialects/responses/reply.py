@@ -19,6 +19,7 @@ from omniroute.dialects.ir import (
     ToolResult,
     Usage,
 )
+from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.responses.reasoning import read_reasoning, write_seal
 from omniroute.dialects.responses.tools import read_input, read_own_name, write_input
@@ -85,7 +86,13 @@ def read_call(item: Body, reply_id: str | None, index: int) -> ToolCall:
     call_id = string(item.get("call_id")) or derive_id("call_", reply_id, index, name)
     if item["type"] == "custom_tool_call":
         return ToolCall(call_id, name, write_input(string(item.get("input"))))
-    return ToolCall(call_id, name, string(item.get("arguments")) or "{}")
+    return ToolCall(call_id, name, read_arguments(item) or "{}")
+
+
+def read_arguments(item: Body) -> str:
+    """Read the arguments of a call; some servers give the object itself."""
+    arguments = item.get("arguments")
+    return dump(arguments).decode() if isinstance(arguments, dict) else string(arguments)
 
 
 def read_item(item: Any, reply_id: str | None, index: int) -> list[Part]:

@@ -32,10 +32,10 @@ def watch(frame: Frame) -> Sign:
         return NOTHING if event["item"].get("type") in SAYING_NOTHING else CONTENT
     if kind == "response.output_item.done":
         return CONTENT if _says(event["item"]) else NOTHING
+    if kind in FAILURES or (kind in ENDS and event["response"].get("status") in ("failed", "cancelled")):
+        return Sign(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
     if kind in ENDS:
         return _end(event["response"])
-    if kind in FAILURES:
-        return Sign(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
     if kind == "error":
         return Sign(fault=fault.find(event))
     return NOTHING
