@@ -96,10 +96,10 @@ def _pair(messages: list[Message]) -> tuple[dict[tuple[int, int], ToolResult], s
     for place, message in enumerate(messages):
         for spot, part in enumerate(message.parts):
             if isinstance(part, ToolCall):
-                calls = open_calls[part.id]
-                if calls and calls[-1][0] != place:
-                    calls.clear()
-                calls.append((place, spot))
+                again = open_calls[part.id]
+                if again and again[-1][0] != place:
+                    again.clear()
+                again.append((place, spot))
             elif isinstance(part, ToolResult):
                 if calls := open_calls.get(part.call_id):
                     answers[calls.popleft()] = part
