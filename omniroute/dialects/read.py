@@ -43,6 +43,15 @@ def objects(value: list[Any], path: str) -> list[tuple[dict[str, Any], str]]:
     return [(expect(item, dict, f"{path}[{i}]"), f"{path}[{i}]") for i, item in enumerate(value)]
 
 
+def lift(body: dict[str, Any], key: str, *known: str) -> dict[str, Any]:
+    """Put what an inner object holds beyond `known` beside it, by its path: there it is kept and reported."""
+    inner = body.get(key)
+    if not isinstance(inner, dict):
+        return body
+    unknown = {f"{key}.{name}": value for name, value in inner.items() if name not in known and value is not None}
+    return {**body, **unknown} if unknown else body
+
+
 def read_base64(text: str, path: str) -> bytes:
     """Give the bytes that a field holds as base64."""
     try:

@@ -25,7 +25,7 @@ from omniroute.dialects.ir import (
     ToolResult,
 )
 from omniroute.dialects.jsonish import dump
-from omniroute.dialects.read import expect, objects, optional, refuse, required
+from omniroute.dialects.read import expect, lift, objects, optional, refuse, required
 
 READ = {
     *("model", "messages", "system", "max_tokens", "stream", "tools", "tool_choice", "temperature", "top_p", "top_k"),
@@ -47,7 +47,9 @@ def read_request(body: Body) -> Request:
     if not messages:
         raise refuse("messages", "must hold at least one message")
     choice = optional(body, "tool_choice", dict)
-    config = optional(body, "output_config", dict) or {}
+    body = lift(body, "tool_choice", "type", "name", "disable_parallel_tool_use")
+    body = lift(body, "output_format", "type", "schema")
+    config = lift(optional(body, "output_config", dict) or {}, "format", "type", "schema")
     metadata = optional(body, "metadata", dict) or {}
     extra = _rest(body, *READ, *NEEDS).get("claude", {})
     extra = {**extra, **_named("metadata", metadata, "user_id"), **_named("output_config", config, "effort", "format")}
@@ -156,7 +158,7 @@ def _tool_block(block: Body, path: str) -> Part:
 def _media(block: Body, path: str) -> Media | Native:
     where = f"{path}.source"
     source = required(block, "source", dict, path)
-    extra = _rest(block, "type", "source", "title")
+    extra = _rest(lift(block, "source", "type", "media_type", "data", "url"), "type", "source", "title")
     kind: Any = block["type"]
     name = optional(block, "title", str, path)
     match required(source, "type", str, where):

@@ -21,12 +21,14 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
-from omniroute.dialects.read import expect, objects, optional, refuse, required
+from omniroute.dialects.read import expect, lift, objects, optional, refuse, required
 from omniroute.dialects.seals import CALL, TEXT
 
 ROLES = {"user": "user", "function": "user", "model": "assistant"}
 SAID = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 """What a part may be in other dialects, too."""
+FILE = ("mimeType", "mime_type", "data", "fileUri", "file_uri", "displayName", "display_name")
+"""What a file may say, in both spellings."""
 OWN_PLACES = ("gs://", "https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
 """Files that only Google can read."""
 UNCHECKED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
@@ -85,9 +87,10 @@ def read_system(instruction: Any) -> tuple[Message, ...]:
     path = "systemInstruction"
     if isinstance(instruction, str):
         return (Message("system", (Text(instruction),)),) if instruction else ()
-    parts = _parts(camel(expect(instruction, dict, path)).get("parts"), f"{path}.parts", Calls())
+    content = camel(expect(instruction, dict, path))
+    parts = _parts(content.get("parts"), f"{path}.parts", Calls())
     parts = _settle(parts, "system", f"{path}.parts")
-    return (Message("system", parts),) if parts else ()
+    return (Message("system", parts, rest(content, "role", "parts")),) if parts else ()
 
 
 def _content(content: Body, path: str, calls: Calls) -> Message:
@@ -174,6 +177,7 @@ def _part(body: Body, path: str, calls: Calls) -> Part | None:
     if kind == "text":
         return _text(body, path)
     if kind == "functionCall":
+        body = lift(body, kind, "id", "name", "args")
         call = camel(required(body, kind, dict, path))
         where = f"{path}.functionCall"
         name = required(call, "name", str, where)
@@ -181,7 +185,8 @@ def _part(body: Body, path: str, calls: Calls) -> Part | None:
         call_id = calls.call(optional(call, "id", str, where), name)
         return ToolCall(call_id, name, arguments, rest(body, kind, "thought", "thoughtSignature"))
     if kind == "functionResponse":
-        return _result(camel(required(body, kind, dict, path)), f"{path}.functionResponse", calls)
+        beside = {key: value for key, value in body.items() if key != kind}
+        return _result(beside | camel(required(body, kind, dict, path)), f"{path}.functionResponse", calls)
     if kind is not None:
         return _media(body, kind, path)
     if not body.keys() - {"thought", "thoughtSignature"}:
@@ -212,6 +217,7 @@ def _text(body: Body, path: str) -> Part | None:
 def _media(body: Body, kind: str, path: str) -> Media | Native:
     where = f"{path}.{kind}"
     blob = camel(required(body, kind, dict, path))
+    body = lift(body, kind, *FILE)
     mime = optional(blob, "mimeType", str, where)
     name = optional(blob, "displayName", str, where)
     family = _family(mime)

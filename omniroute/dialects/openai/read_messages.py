@@ -20,9 +20,15 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.openai.reasoning import read_reasoning
 from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
-from omniroute.dialects.read import objects, optional, refuse, required
+from omniroute.dialects.read import lift, objects, optional, refuse, required
 
 MESSAGE = ("role", "content", "cache_control")
+INNER = {
+    "image_url": ("url", "detail"),
+    "input_audio": ("data", "format"),
+    "file": ("file_data", "file_id", "filename"),
+}
+"""What a part holds in an object of its own."""
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
@@ -94,7 +100,8 @@ def _call(call: Body, path: str) -> ToolCall:
     function = required(call, "function", dict, path)
     name = required(function, "name", str, f"{path}.function")
     arguments = optional(function, "arguments", str, f"{path}.function") or ""
-    extra = rest(call, "id", "type", "function", "index", *(("extra_content",) if read_call_seal(call) else ()))
+    known = ("id", "type", "function", "index", *(("extra_content",) if read_call_seal(call) else ()))
+    extra = rest(lift(call, "function", "name", "arguments"), *known)
     return ToolCall(required(call, "id", str, path), name, arguments, extra)
 
 
@@ -110,7 +117,7 @@ def _parts(content: Any, path: str) -> tuple[Part, ...]:
 
 def _part(part: Body, path: str) -> Part:
     kind = required(part, "type", str, path)
-    extra = rest(part, "type", kind)
+    extra = rest(lift(part, kind, *INNER[kind]) if kind in INNER else part, "type", kind)
     match kind:
         case "text":
             return Text(required(part, "text", str, path), extra=extra)

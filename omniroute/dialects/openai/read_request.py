@@ -13,7 +13,7 @@ from omniroute.dialects.ir import (
     ToolChoice,
 )
 from omniroute.dialects.openai.read_messages import read_message, rest
-from omniroute.dialects.read import expect, objects, optional, refuse, required
+from omniroute.dialects.read import expect, lift, objects, optional, refuse, required
 
 TUNING = {
     "top_k": int,
@@ -61,8 +61,16 @@ def read_request(body: Body) -> Request:
         user=optional(body, "user", str),
         tuning={key: value for key, kind in TUNING.items() if (value := optional(body, key, kind)) is not None},
         needs=tuple(Native("openai", {key: body[key]}, key) for key in NEEDS if body.get(key) is not None),
-        extra=rest(body, *READ),
+        extra=rest(_lifted(body), *READ),
     )
+
+
+def _lifted(body: Body) -> Body:
+    """Keep what else is said in the objects that ask for a tool or a form of the answer."""
+    body = lift(body, "tool_choice", "type", "function", "allowed_tools")
+    body = lift(body, "response_format", "type", "json_schema")
+    spec = lift(body.get("response_format") or {}, "json_schema", "name", "description", "schema", "strict")
+    return body | {f"response_format.{key}": value for key, value in spec.items() if key.startswith("json_schema.")}
 
 
 def _tool(tool: Body, path: str) -> Tool:

@@ -16,7 +16,7 @@ from omniroute.dialects.ir import (
     ToolResult,
 )
 from omniroute.dialects.openai.read_messages import AUDIO, read_data_url
-from omniroute.dialects.read import objects, optional, refuse, required
+from omniroute.dialects.read import lift, objects, optional, refuse, required
 from omniroute.dialects.responses.reasoning import read_reasoning
 from omniroute.dialects.responses.reply import read_annotation
 from omniroute.dialects.responses.tools import OwnName, Tools, rest, write_input
@@ -120,7 +120,13 @@ def _part(part: Body, path: str) -> Part:
             audio = required(part, "input_audio", dict, path)
             sound = required(audio, "format", str, f"{path}.input_audio")
             data = required(audio, "data", str, f"{path}.input_audio")
-            return Media("audio", AUDIO.get(sound, f"audio/{sound}"), data, path=path, extra=rest(part, "type", kind))
+            return Media(
+                "audio",
+                AUDIO.get(sound, f"audio/{sound}"),
+                data,
+                path=path,
+                extra=rest(lift(part, kind, "data", "format"), "type", kind),
+            )
         case _:
             return Native("responses", part, f"{path}.type")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute.dialects.ir import Body, Format, Message, Native, Request, Text, Thinking, ToolChoice
-from omniroute.dialects.read import objects, optional, refuse, required
+from omniroute.dialects.read import lift, objects, optional, refuse, required
 from omniroute.dialects.responses.read_items import read_items
 from omniroute.dialects.responses.tools import OPTIONAL, OwnName, Tools, rest
 
@@ -32,7 +32,8 @@ def read_request(body: Body) -> Request:
     tools = Tools()
     tools.read(objects(optional(body, "tools", list) or [], "tools"))
     messages = _messages(body, tools)
-    text = optional(body, "text", dict) or {}
+    body = lift(body, "tool_choice", "type", "name", "namespace", "mode", "tools")
+    text = lift(optional(body, "text", dict) or {}, "format", "type", "name", "description", "schema", "strict")
     reasoning = optional(body, "reasoning", dict) or {}
     effort = optional(reasoning, "effort", str, "reasoning")
     return Request(
