@@ -129,6 +129,8 @@ def _is_bare(value: Mapping[str, object], status: int | None) -> bool:
 
 def _fault(error: Mapping[str, object], status: int | None) -> Fault:
     code, kind = error.get("code"), "error"
+    if code is None and isinstance(details := error.get("details"), dict):
+        code = details.get("error_code")  # Anthropic, of message threads
     for key in KIND_KEYS:
         if isinstance(word := error.get(key), str) and word.strip() not in ("", "error") and not word.isdecimal():
             kind = word.rpartition("#")[2]

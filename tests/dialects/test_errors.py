@@ -270,3 +270,15 @@ def test_a_refused_thread_is_said_so_that_the_sdk_goes_on_without() -> None:
     body = DIALECTS["claude"].write_error(error)
     assert body["error"]["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
     assert "details" not in DIALECTS["claude"].write_error(BadRequest("no"))["error"]
+
+
+@pytest.mark.parametrize("code", ["thread_not_found", "thread_unsupported_request"])
+def test_what_anthropic_says_of_a_thread_reaches_its_sdk(code: str) -> None:
+    said = {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "m", "details": {"error_code": code}},
+    }
+    fault = DIALECTS["claude"].read_error(400, orjson.dumps(said))
+    assert fault.code == code
+    body = DIALECTS["claude"].write_error(BadRequest(fault.message, code=fault.code))
+    assert body["error"]["details"]["error_code"] == code

@@ -24,12 +24,16 @@ WORDS = {
 
 NO_THREADS = "thread_unsupported_request"
 """A code that Anthropic's SDK acts on: it asks again, without a message thread."""
+LOST_THREADS = ("thread_not_found", "thread_already_continued", "thread_continue_in_flight")
+"""Anthropic's own codes, on which its SDK begins a new thread with the whole conversation."""
 
 
 def write_error(error: GatewayError) -> Body:
     body = _body(error.status, _words(error.message, error.code))
     if error.code == NO_THREADS:
         body["error"]["details"] = {"error_code": NO_THREADS, "unsupported": ["thread"]}
+    elif error.code in LOST_THREADS:
+        body["error"]["details"] = {"error_code": error.code}
     return body
 
 
