@@ -133,6 +133,10 @@ def frames(wire: bytes) -> list[sse.Frame]:
 
 # The SDKs as judges: they were written by others, against the real services.
 
+CLAUDE_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+RESPONSES_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+"""Made once, here: it takes longer than a test of a law may."""
+
 
 def judge_reply(dialect: str, body: dict[str, Any]) -> Any:
     if dialect == "gemini":  # its words and bytes are strings on the wire, which strict types would not take
@@ -172,25 +176,23 @@ def _judge_chunks(wire: bytes) -> Any:
 
 
 def _judge_events(wire: bytes) -> Any:
-    adapter: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
     snapshot: Any = None
     buffers: dict[int, bytes] = {}
     for frame in frames(wire):
         body = json.loads(frame.data)
         assert frame.event == body["type"]
-        event = adapter.validate_python(body, strict=True)
+        event = CLAUDE_EVENT.validate_python(body, strict=True)
         snapshot = accumulate_event(event=event, current_snapshot=snapshot, json_bufs=buffers)
     assert body["type"] == "message_stop"
     return snapshot
 
 
 def _judge_responses(wire: bytes) -> Any:
-    adapter: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
     state: Any = ResponseStreamState(input_tools=[], text_format=omit)
     for number, frame in enumerate(frames(wire)):
         body = json.loads(frame.data)
         assert (frame.event, body["sequence_number"]) == (body["type"], number)
-        state.handle_event(adapter.validate_python(body, strict=True))
+        state.handle_event(RESPONSES_EVENT.validate_python(body, strict=True))
     # The helper gives no final response for one that is incomplete, so the last event is judged itself.
     assert body["type"] in {"response.completed", "response.incomplete"}
     return Response.model_validate(body["response"], strict=True)

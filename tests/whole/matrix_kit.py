@@ -12,6 +12,8 @@ from pydantic import BaseModel
 UPSTREAMS = tuple(MODELS)
 HOW = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 AT = pytest.mark.parametrize("at", UPSTREAMS)
+AT_OTHERS = pytest.mark.parametrize("at", [at for at in UPSTREAMS if at != "gemini"])
+"""For Google's client: what it says to its own service is untouched, and spelled as no one else would."""
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
