@@ -345,6 +345,18 @@ def test_pieces_of_a_streamed_answer_are_one_text() -> None:
 # Thought signatures
 
 
+def test_pieces_of_a_streamed_answer_are_one_turn_though_each_stands_in_its_own_content() -> None:
+    def call(city: str) -> dict[str, Any]:
+        return {"functionCall": {"name": "weather", "args": {"city": city}}}
+
+    said: list[dict[str, Any]] = [{"text": "I"}, {"text": " will look."}, call("Oslo"), call("Rome")]
+    results = [{"functionResponse": {"name": "weather", "response": {"result": city}}} for city in ("Oslo", "Rome")]
+    together = read_request({"contents": [{"role": "model", "parts": said}, {"role": "user", "parts": results}]})
+    apart = [{"role": "model", "parts": [part]} for part in said]
+    assert read_request({"contents": [*apart, {"role": "user", "parts": results}]}) == together
+    assert together.messages[0].parts[0] == Text("I will look.")
+
+
 def test_a_signature_goes_only_to_google() -> None:
     contents = turns(
         [{"text": "go"}],

@@ -75,9 +75,21 @@ def rest(body: Body, *known: str) -> Extra:
 
 
 def read_contents(contents: list[Any]) -> tuple[Message, ...]:
-    """Read the turns. BadRequest names the field that is not as the dialect promises."""
+    """Read the turns. BadRequest names the field that is not as the dialect promises.
+
+    Google's own client gives a streamed answer back as one content for each piece: together they are one turn.
+    """
     calls = Calls()
-    return tuple(_content(content, path, calls) for content, path in objects(contents, "contents"))
+    messages: list[Message] = []
+    for content, path in objects(contents, "contents"):
+        content = camel(content)
+        said = _role(content, path)
+        goes_on = bool(messages) and messages[-1].role == said == "assistant"
+        before = messages.pop() if goes_on else Message(said, ())
+        if not goes_on:
+            calls.next_turn()
+        messages.append(_content(content, path, calls, before))
+    return tuple(messages)
 
 
 def read_system(instruction: Any) -> tuple[Message, ...]:
@@ -93,18 +105,21 @@ def read_system(instruction: Any) -> tuple[Message, ...]:
     return (Message("system", parts, rest(content, "role", "parts")),) if parts else ()
 
 
-def _content(content: Body, path: str, calls: Calls) -> Message:
-    content = camel(content)
-    calls.next_turn()
+def _role(content: Body, path: str) -> Literal["user", "assistant"]:
     role = optional(content, "role", str, path) or "user"
     if role not in ROLES:
         raise refuse(f"{path}.role", f"must be user or model, not {role!r}")
-    said: Literal["user", "assistant"] = "assistant" if role == "model" else "user"
-    parts = _parts(content.get("parts"), f"{path}.parts", calls)
-    parts = _settle(parts, said, f"{path}.parts")
-    if said == "assistant":
+    return "assistant" if role == "model" else "user"
+
+
+def _content(content: Body, path: str, calls: Calls, before: Message) -> Message:
+    """Give the turn that a content goes on with."""
+    parts = _parts(content.get("parts"), f"{path}.parts", calls, before.parts)
+    parts = _settle(parts, before.role, f"{path}.parts")
+    if before.role == "assistant":
         parts = _join(parts)
-    return Message(said, parts, rest(content, "role", "parts"))
+    fields = {**before.extra.get("gemini", {}), **rest(content, "role", "parts").get("gemini", {})}
+    return Message(before.role, parts, own(fields))
 
 
 def _settle(parts: tuple[Part, ...], role: str, path: str) -> tuple[Part, ...]:
@@ -119,14 +134,15 @@ def _settle(parts: tuple[Part, ...], role: str, path: str) -> tuple[Part, ...]:
     return tuple(settled)
 
 
-def _parts(parts: Any, path: str, calls: Calls) -> tuple[Part, ...]:
+def _parts(parts: Any, path: str, calls: Calls, before: tuple[Part, ...] = ()) -> tuple[Part, ...]:
+    """Give what was `before`, and these parts after it."""
     if parts is None:
-        return ()
+        return before
     if isinstance(parts, dict):
         parts = [parts]
     if not isinstance(parts, list):
         raise refuse(path, "must be a list of parts")
-    found: list[Part] = []
+    found = list(before)
     for body, where in objects(parts, path):
         body = camel(body)
         if "functionCall" in body:
