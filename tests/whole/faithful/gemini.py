@@ -52,7 +52,7 @@ def _check_seals(parts: list[Body]) -> None:
             ours = str(call.get("id", "gemini")).startswith("gemini")
             if first:
                 demand(given, "Function call is missing a thought_signature in functionCall parts")
-                demand(given == UNCHECKED or (ours and given == good), f"Thought signature is not valid: {given!r}")
+                demand(given == (good if ours else UNCHECKED), f"Thought signature is not valid: {given!r}")
             first = False
         elif part.get("thought") and given:
             demand(given == model.seal("gemini", part["text"]), f"Thought signature is not valid: {given!r}")

@@ -94,6 +94,9 @@ def play(asked: Conversation) -> Answer:
             return Answer(musing, DECLINED if end == "refusal" else "Once upon a", end=end)  # type: ignore[arg-type]
     since = max(i for i, turn in enumerate(asked.turns) if turn.role == "user" and turn.texts)
     results = [result for turn in asked.turns[since:] for result in turn.results]
+    if results and any(city in said for city in CITIES):
+        spoken = "".join(text for turn in asked.turns[since:] if turn.role == "assistant" for text in turn.texts)
+        demand(spoken == "I will look.", f"what was said beside the calls came back as {spoken!r}")
     pictures = [shown for turn in asked.turns[since:] for shown in turn.pictures]
     if asked.tools and not results and (cities := tuple(city for city in CITIES if city in said)):
         return Answer(musing, "I will look.", cities)
