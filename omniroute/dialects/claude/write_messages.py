@@ -46,12 +46,15 @@ def write_turns(
         mended[-1] = replace(mended[-1], role="user")
     system: list[Body] = []
     turns: list[Body] = []
+    stands = _may_stand(mended) if system_turns else set()
+    answered = False
     for place, message in enumerate(mended):
+        answered = answered or message.role == "assistant"
         blocks = _blocks(message.parts, losses, names)
         extra = losses.foreign(message.extra, "claude", "messages.")
         role = "system" if message.role in PROMPTS else message.role
-        if role == "system" and not (turns and system_turns and _may_stand(mended, place)):
-            if all(turn["role"] != "assistant" for turn in turns):
+        if role == "system" and not (turns and place in stands):
+            if not answered:
                 system += blocks
                 if turns:
                     losses.add("messages.system_position")
@@ -69,11 +72,20 @@ def write_turns(
     return system, turns
 
 
-def _may_stand(messages: Sequence[Message], place: int) -> bool:
-    """Whether a prompt stands between what the user says and what the assistant answers."""
-    before = next((m.role for m in reversed(messages[:place]) if m.role not in PROMPTS), None)
-    after = next((m.role for m in messages[place:] if m.role not in PROMPTS), "assistant")
-    return before == "user" and after == "assistant"
+def _may_stand(messages: Sequence[Message]) -> set[int]:
+    """Give the places of prompts between what the user says and what the assistant answers, now or next."""
+    found: set[int] = set()
+    waiting: list[int] = []
+    before = None
+    for place, message in enumerate(messages):
+        if message.role in PROMPTS:
+            waiting.append(place)
+            continue
+        if before == "user" and message.role == "assistant":
+            found.update(waiting)
+        waiting.clear()
+        before = message.role
+    return found.union(waiting) if before == "user" else found
 
 
 def _blocks(parts: Iterable[Part], losses: Losses, names: ToolNames) -> list[Body]:

@@ -61,10 +61,12 @@ def write_contents(
     called = {part.id: part.name for message in mended for part in message.parts if isinstance(part, ToolCall)}
     system: list[Body] = []
     turns: list[Body] = []
+    answered = False
     for message in mended:
         parts = _parts(message.parts, losses, names, called)
         extra = losses.foreign(message.extra, "gemini", "messages.")
-        if message.role in PROMPTS and all(turn["role"] == "user" for turn in turns):
+        answered = answered or message.role == "assistant"
+        if message.role in PROMPTS and not answered:
             system += parts
             if turns:
                 losses.add("messages.system_position")
