@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from omniroute.dialects.ir import Format
 from omniroute.dialects.written import Losses
 
 type Schema = Mapping[str, Any]
@@ -79,6 +80,12 @@ def close(schema: Any, losses: Losses, where: str, depth: int = 0) -> Any:
     return closed
 
 
+def described(wanted: Format) -> dict[str, Any]:
+    """Give the schema of an answer with what it is for, where a dialect has no other place to say that."""
+    schema = dict(wanted.schema or {})
+    return schema if wanted.description is None else {"description": wanted.description, **schema}
+
+
 def as_object(schema: Schema | None, losses: Losses) -> dict[str, Any]:
     """Give the parameters of a tool as one object: choices between shapes at the top become optional fields."""
     plain = dict(schema or {})
@@ -94,6 +101,8 @@ def as_object(schema: Schema | None, losses: Losses) -> dict[str, Any]:
         plain["properties"] = properties | _properties(plain)
         plain["required"] = sorted(_required(plain) | common)
     if plain.get("type") != "object":
+        if plain.get("type") not in (None, ["object", "null"]):
+            losses.add("tools.parameters.type")
         plain["type"] = "object"
     plain.setdefault("properties", {})
     return plain

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from omniroute.dialects.ir import Message, Part, ToolCall, ToolResult
+from omniroute.dialects.ir import Media, Message, Part, ToolCall, ToolResult
 from omniroute.dialects.read import refuse
 from omniroute.dialects.written import Losses
 
@@ -46,6 +46,13 @@ def mend(messages: Iterable[Message], fit: Callable[[str], str], losses: Losses)
     if not mended:
         raise refuse("messages", "must hold at least one message with content")
     return mended
+
+
+def refuse_media(message: Message, roles: Iterable[str]) -> None:
+    """Refuse pictures and files where the provider takes text only; documents of plain text are text."""
+    for part in message.parts if message.role in roles else ():
+        if isinstance(part, Media) and not (part.data is not None and (part.mime or "").startswith("text/")):
+            raise refuse(part.path, f"stands in a message of {message.role}, where the provider takes text only")
 
 
 def _without_results(message: Message, place: int, orphans: set[tuple[int, int]]) -> Iterator[Part]:

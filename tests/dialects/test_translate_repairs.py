@@ -1,6 +1,7 @@
 """Requests that one provider takes and another refuses: each is mended and reported, or refused before it is sent."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -186,3 +187,105 @@ def test_a_forced_call_leaves_no_room_for_a_budget(model: str) -> None:
 def test_an_effort_is_one_that_the_model_knows(model: str, effort: str, said: str) -> None:
     body = {"messages": [HI], "reasoning_effort": effort}
     assert say("openai", "claude", body, model).body["output_config"] == {"effort": said}
+
+
+# Pictures and files
+
+
+def user(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
+
+
+def picture(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+@pytest.mark.parametrize("upstream", ["claude", "responses", "gemini"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "AAAA", "file:///etc/passwd", "data:text/plain;base64,AAAA", "data:;base64,AAAA", "data:image/png", "http://"],
+)
+def test_what_is_no_picture_is_refused_by_its_path(upstream: str, url: str) -> None:
+    assert refused("openai", upstream, user(picture(url))).param == "messages[0].content[0].image_url.url"
+    if upstream != "responses":
+        item = {"role": "user", "content": [{"type": "input_image", "image_url": url}]}
+        assert refused("responses", upstream, {"input": [item]}).param == "input[0].content[0].image_url"
+
+
+def test_pictures_are_known_however_their_kind_is_spelled() -> None:
+    [block] = say("openai", "claude", user(picture("DATA:image/PNG;base64,AAAA"))).body["messages"][0]["content"]
+    assert block["source"] == {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+    [block] = say("openai", "claude", user(picture("data:application/pdf;base64,AAAA"))).body["messages"][0]["content"]
+    assert block["type"] == "document"
+    [block] = say("openai", "claude", user(picture("HTTPS://e.org/a.png"))).body["messages"][0]["content"]
+    assert block["source"] == {"type": "url", "url": "HTTPS://e.org/a.png"}
+
+
+INLINE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+SOURCE = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+
+
+@pytest.mark.parametrize("upstream", ["openai", "claude", "responses"])
+def test_a_picture_that_a_model_made_is_refused_where_models_make_none(upstream: str) -> None:
+    turns = [{"role": "user", "parts": [{"text": "x"}]}, {"role": "model", "parts": [INLINE]}]
+    error = refused("gemini", upstream, {"contents": [*turns, turns[0]]})
+    assert error.param == "contents[1].parts[0].inlineData"
+
+
+def test_a_picture_among_the_prompts_is_refused_where_prompts_are_text() -> None:
+    block = {"type": "image", "source": SOURCE}
+    body = {"max_tokens": 9, "system": [block], "messages": [HI]}
+    for upstream in ("openai", "gemini"):
+        assert refused("claude", upstream, body).param == "system[0]"
+    prompt = {"role": "system", "content": [picture("https://e.org/a.png")]}
+    assert refused("openai", "claude", {"messages": [prompt, HI]}).param == "messages[0].content[0]"
+
+
+# What is said beside
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("u-1", True), ("a@e.org", False), ("+49 30 1234567", False), ("x" * 257, False), ('{"device":"d"}', True)],
+)
+def test_anthropic_is_not_told_who_somebody_is(name: str, kept: bool) -> None:
+    written = say("openai", "claude", {"messages": [HI], "user": name})
+    assert written.body.get("metadata") == ({"user_id": name} if kept else None)
+    assert written.dropped == (() if kept else ("user",))
+
+
+@pytest.mark.parametrize("upstream", ["claude", "gemini"])
+def test_what_an_answer_is_for_is_told_in_its_schema(upstream: str) -> None:
+    spec = {"name": "n", "description": "a title", "schema": SCHEMA}
+    body = {"messages": [HI], "response_format": {"type": "json_schema", "json_schema": spec}}
+    assert '"description": "a title"' in json.dumps(say("openai", upstream, body).body)
+
+
+def test_parameters_that_are_no_object_are_reported() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}
+    assert say("openai", "claude", {"messages": [HI], "tools": [tool]}).dropped == ("tools.parameters.type",)
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "said"),
+    [
+        ("gpt-5-codex", "minimal", "low"),
+        ("gpt-5.1-codex", "none", "low"),
+        ("gpt-5.1-codex", "high", "high"),
+        ("gpt-5.2-codex", "xhigh", "xhigh"),
+        ("gpt-5-pro", "low", "high"),
+        ("gpt-5.2-pro", "none", "medium"),
+        ("gpt-5.2-pro", "xhigh", "xhigh"),
+    ],
+)
+def test_an_effort_is_one_that_the_model_of_openai_knows(model: str, effort: str, said: str) -> None:
+    body = {"input": "hi", "reasoning": {"effort": effort}}
+    assert say("responses", "openai", body, model).body["reasoning_effort"] == said
+
+
+def test_many_prompts_take_no_more_time_each() -> None:
+    prompts = [{"role": "system", "content": "x"}, HI] * 10_000
+    begin = time.monotonic()
+    for upstream, model in (("claude", "claude-opus-4-8"), ("gemini", "gemini-2.5-flash")):
+        say("openai", upstream, {"messages": [HI, {"role": "assistant", "content": "a"}, *prompts]}, model)
+    assert time.monotonic() - begin < 20

@@ -22,7 +22,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.read import read_base64, refuse
-from omniroute.dialects.turns import mend
+from omniroute.dialects.turns import mend, refuse_media
 from omniroute.dialects.written import Losses
 
 ID_LIMIT = 64
@@ -50,6 +50,7 @@ def write_turns(
     answered = False
     for place, message in enumerate(mended):
         answered = answered or message.role == "assistant"
+        refuse_media(message, (*PROMPTS, "assistant"))
         blocks = _blocks(message.parts, losses, names)
         extra = losses.foreign(message.extra, "claude", "messages.")
         role = "system" if message.role in PROMPTS else message.role

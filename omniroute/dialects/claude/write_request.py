@@ -1,5 +1,6 @@
 """Anthropic Messages requests: form -> wire."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,13 @@ from omniroute.dialects.claude.write_thinking import settle_sampling, write_thin
 from omniroute.dialects.ir import Body, Format, Native, Request, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.read import refuse
-from omniroute.dialects.schema import as_object, close
+from omniroute.dialects.schema import as_object, close, described
 from omniroute.dialects.written import Losses, Written
 
 DEFAULT_MAX_TOKENS = 8192
+USER_LIMIT = 256
+PERSONAL = re.compile(r"\S@\S+\.\S|^\s*\+?[\d\s().-]{7,}$")
+"""An address or a telephone number: Anthropic refuses to be told who somebody is."""
 NEUTRAL = {"n": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
 """Values that ask for nothing: leaving them out loses nothing."""
 NESTED = ("metadata", "output_config", "thinking")
@@ -38,7 +42,10 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if request.format is not None:
         _write_format(request.format, body, losses)
     if request.user is not None:
-        body["metadata"] = {"user_id": request.user}
+        if len(request.user) > USER_LIMIT or PERSONAL.search(request.user):
+            losses.add("user")
+        else:
+            body["metadata"] = {"user_id": request.user}
     if request.stream:
         body["stream"] = True
     _write_own(losses.foreign(request.extra, "claude"), body)
@@ -106,7 +113,7 @@ def _write_format(wanted: Format, body: Body, losses: Losses) -> None:
     if not wanted.schema:
         losses.add("format")
         return
-    schema = close(wanted.schema, losses, "format.schema.")
+    schema = close(described(wanted), losses, "format.schema.")
     body.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
 
 

@@ -25,7 +25,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.read import refuse
-from omniroute.dialects.turns import mend
+from omniroute.dialects.turns import mend, refuse_media
 from omniroute.dialects.written import Losses
 
 ID_LIMIT = 64
@@ -63,6 +63,7 @@ def write_contents(
     turns: list[Body] = []
     answered = False
     for message in mended:
+        refuse_media(message, PROMPTS)
         parts = _parts(message.parts, losses, names, called)
         extra = losses.foreign(message.extra, "gemini", "messages.")
         answered = answered or message.role == "assistant"

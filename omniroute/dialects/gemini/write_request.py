@@ -7,6 +7,7 @@ from omniroute.dialects.gemini.schema import fit_schema
 from omniroute.dialects.gemini.write_contents import Names, write_contents, write_native
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames
+from omniroute.dialects.schema import described
 from omniroute.dialects.written import Losses, Written
 
 STOPS = 5
@@ -152,4 +153,4 @@ def _write_format(wanted: Format, request: Request, config: Body, losses: Losses
         return
     config["responseMimeType"] = "application/json"
     if wanted.schema:
-        config["responseJsonSchema"] = fit_schema(wanted.schema, losses, "format.schema.")
+        config["responseJsonSchema"] = fit_schema(described(wanted), losses, "format.schema.")

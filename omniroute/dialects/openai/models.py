@@ -6,6 +6,7 @@ GPT = re.compile(r"(?:^|/)gpt-(\d{1,2})(?:\.(\d{1,2}))?(?![\do])")
 REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-oss|codex-mini|gemini-(?:2\.5|[3-9])|grok-3-mini)")
 OWN = re.compile(r"(?:^|/)(?:o\d|codex-mini)")
 AT_GOOGLE = re.compile(r"(?:models/)?gemini-")
+PRO = re.compile(r"(?:^|/)gpt-5(?:\.\d+)?-pro")
 CHATS = re.compile(r"gpt-[\d.]+-chat")
 
 
@@ -54,7 +55,12 @@ def effort(model: str, wanted: str) -> str | None:
     if not reasons(model):
         return None
     number = version(model)
+    if PRO.search(model):
+        nearest = {"off": "medium", "minimal": "medium", "low": "medium", "max": "xhigh"}
+        return nearest.get(wanted, wanted) if number and number >= (5, 2) else "high"
     match wanted:
+        case "off" | "minimal" if "codex" in model:
+            return "low"
         case "off":
             return "none" if number and number >= (5, 1) else "minimal" if number else None
         case "minimal":

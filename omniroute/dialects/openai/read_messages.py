@@ -1,6 +1,7 @@
 """The conversation of a Chat Completions request: wire -> form."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -29,6 +30,7 @@ INNER = {
     "file": ("file_data", "file_id", "filename"),
 }
 """What a part holds in an object of its own."""
+ADDRESS = re.compile("(?:https?|gs)://.", re.IGNORECASE)
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 
@@ -128,10 +130,7 @@ def _part(part: Body, path: str) -> Part:
             url = required(image, "url", str, f"{path}.image_url")
             if (detail := optional(image, "detail", str, f"{path}.image_url")) not in {None, "auto"}:
                 extra = {**extra, "openai": {**extra.get("openai", {}), "detail": detail}}
-            if not url.startswith("data:"):
-                return Media("image", url=url, path=path, extra=extra)
-            mime, data = read_data_url(url, f"{path}.image_url.url")
-            return Media("image", mime, data, path=path, extra=extra)
+            return read_picture(url, path, f"{path}.image_url.url", extra)
         case "input_audio":
             audio = required(part, "input_audio", dict, path)
             sound = required(audio, "format", str, f"{path}.input_audio")
@@ -148,11 +147,24 @@ def _part(part: Body, path: str) -> Part:
             raise refuse(f"{path}.type", f"must be text, image_url, input_audio, file or refusal, not {kind!r}")
 
 
+def read_picture(url: str, path: str, where: str, extra: Extra) -> Media:
+    """Read a picture by its address or as a data URL; some clients say a PDF so, too."""
+    if ADDRESS.match(url):
+        return Media("image", url=url, path=path, extra=extra)
+    mime, data = read_data_url(url, where)
+    if mime == "application/pdf":
+        return Media("document", mime, data, path=path, extra=extra)
+    if not mime.startswith("image/"):
+        raise refuse(where, f"must hold an image, not {mime}")
+    return Media("image", mime, data, path=path, extra=extra)
+
+
 def read_data_url(url: str, path: str) -> tuple[str, str]:
     """Give the MIME type and the base64 text of a data URL."""
     head, comma, data = url.partition(",")
-    kind, *marks = head.removeprefix("data:").split(";")
-    if not comma or not head.startswith("data:"):
+    scheme, _, kinds = head.partition(":")
+    kind, *marks = kinds.lower().split(";")
+    if not comma or scheme.lower() != "data":
         raise refuse(path, "must be a data URL such as data:image/png;base64,…")
     if "base64" not in marks:
         return kind or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode()

@@ -20,10 +20,11 @@ from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.openai.reasoning import write_reasoning
 from omniroute.dialects.openai.seals import Seals
 from omniroute.dialects.read import read_base64, refuse
-from omniroute.dialects.turns import mend
+from omniroute.dialects.turns import mend, refuse_media
 from omniroute.dialects.written import Losses
 
 ID_LIMIT = 40
+TEXT_ONLY = ("system", "developer", "assistant")
 SUBTYPES = {"audio/mpeg": "mp3", "audio/wav": "wav"}
 
 
@@ -31,6 +32,7 @@ def write_messages(messages: Iterable[Message], model: str, losses: Losses, name
     """Write the messages, each call of a tool followed by its result."""
     written: list[Body] = []
     for message in mend(messages, partial(fit_id, limit=ID_LIMIT), losses):
+        refuse_media(message, TEXT_ONLY)
         extra = losses.foreign(message.extra, "openai", "messages.")
         match message.role:
             case "assistant":
@@ -126,7 +128,7 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
 def _media(media: Media, losses: Losses) -> Body:
     extra = losses.foreign(media.extra, "openai")
     if media.kind == "image":
-        url = media.url or f"data:{media.mime};base64,{media.data}"
+        url = f"data:{media.mime};base64,{media.data}" if media.url is None else media.url
         image = {"url": url} | ({"detail": extra.pop("detail")} if "detail" in extra else {})
         return {"type": "image_url", "image_url": image} | extra
     if media.data is not None and media.kind == "document" and (media.mime or "").startswith("text/"):

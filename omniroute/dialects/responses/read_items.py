@@ -15,7 +15,7 @@ from omniroute.dialects.ir import (
     ToolCall,
     ToolResult,
 )
-from omniroute.dialects.openai.read_messages import AUDIO, read_data_url
+from omniroute.dialects.openai.read_messages import AUDIO, read_data_url, read_picture
 from omniroute.dialects.read import lift, objects, optional, refuse, required
 from omniroute.dialects.responses.reasoning import read_reasoning
 from omniroute.dialects.responses.reply import read_annotation
@@ -141,10 +141,7 @@ def _image(part: Body, path: str) -> Media | Native:
         extra = {**extra, "openai": {"detail": detail}}
     elif detail not in {None, "auto"}:
         extra = {"responses": {**extra.get("responses", {}), "detail": detail}}
-    if not url.startswith("data:"):
-        return Media("image", url=url, path=path, extra=extra)
-    mime, data = read_data_url(url, f"{path}.image_url")
-    return Media("image", mime, data, path=path, extra=extra)
+    return read_picture(url, path, f"{path}.image_url", extra)
 
 
 def _file(part: Body, path: str) -> Media | Native:

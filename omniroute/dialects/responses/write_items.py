@@ -19,7 +19,7 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.openai.write_messages import SUBTYPES
 from omniroute.dialects.read import read_base64, refuse
-from omniroute.dialects.turns import mend
+from omniroute.dialects.turns import mend, refuse_media
 from omniroute.dialects.written import Losses
 
 ID_LIMIT = 64
@@ -32,6 +32,7 @@ def write_items(messages: Iterable[Message], losses: Losses, names: ToolNames) -
     """
     items: list[Body] = []
     for message in mend(messages, partial(fit_id, limit=ID_LIMIT), losses):
+        refuse_media(message, ("assistant",))
         extra = losses.foreign(message.extra, "responses", "messages.")
         if message.role == "assistant":
             items += [item | extra for item in _assistant(message.parts, losses, names)]
@@ -125,7 +126,7 @@ def _media(media: Media, losses: Losses) -> Body:
     extra = {"detail": detail} | losses.foreign({**shared, "openai": chat}, "responses")
     inline = f"data:{media.mime};base64,{media.data}"
     if media.kind == "image":
-        return {"type": "input_image", "image_url": media.url or inline} | extra
+        return {"type": "input_image", "image_url": inline if media.url is None else media.url} | extra
     del extra["detail"]
     if media.kind == "audio":
         sound = SUBTYPES.get(media.mime or "", (media.mime or "").removeprefix("audio/"))
