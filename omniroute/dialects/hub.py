@@ -82,7 +82,8 @@ def prepare(
     if client == upstream:
         without_foreign, lost = WITHOUT_FOREIGN.get(client, (None, ""))
         if without_foreign is not None and (ours := without_foreign(raw, body, model)):
-            return Prepared(patch.set_model(_written(ours), ours, model), (lost,))
+            gone = (key for key in body if key not in ours)
+            return Prepared(patch.set_model(_written(ours), ours, model), (lost, *gone))
         raw = patch.set_model(raw, body, model)
         if hides_usage and stream_usage:
             return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)

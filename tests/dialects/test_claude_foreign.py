@@ -51,3 +51,28 @@ def test_without_any_the_bytes_stay() -> None:
     made = hub.prepare("claude", "claude", raw, body, model="m", stream=False, stream_usage=True, max_output=None)
     assert made.raw == raw.replace(b'"combo"', b'"m"')
     assert not made.dropped
+
+
+THOUGHT = {"type": "thinking", "thinking": "x", "signature": ""}
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "so"}
+
+
+@pytest.mark.parametrize(
+    ("said", "thinks"),
+    [([THOUGHT, CALL], False), ([{"type": "text", "text": "a"}, CALL], True), ([OWN, THOUGHT, CALL], True)],
+)
+def test_calls_that_lost_their_thinking_are_answered_without(said: list[dict[str, Any]], thinks: bool) -> None:
+    """With a budget, Anthropic refuses results whose calls do not begin with thinking; what a client left out stays."""
+    kept = {"type": "clear_tool_uses_20250919"}
+    body = {
+        "model": "combo",
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}, kept]},
+        "messages": [{"role": "assistant", "content": said}, {"role": "user", "content": [RESULT]}],
+    }
+    raw = orjson.dumps(body)
+    made = hub.prepare("claude", "claude", raw, body, model="m", stream=False, stream_usage=True, max_output=None)
+    sent = orjson.loads(made.raw)
+    assert ("thinking" in sent) is thinks
+    assert ("thinking" in made.dropped) is not thinks
+    assert (sent["context_management"]["edits"] == [kept]) is not thinks

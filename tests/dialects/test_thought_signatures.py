@@ -217,7 +217,7 @@ def test_google_is_not_shown_signatures_of_others(model: str, mark: str | None) 
 
 
 def test_openai_is_not_shown_seals_of_others() -> None:
-    reply = Reply("r", (*THOUGHTS, ToolCall("c", "read", "{}")), "tool_calls")
+    reply = Reply("r", (*THOUGHTS, Reasoning("without a seal"), ToolCall("c", "read", "{}")), "tool_calls")
     body = echo("responses", SPOKES["responses"].write_reply(reply, model="m"))
     own = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}
     body["input"].append(own)

@@ -11,6 +11,7 @@ from omniroute.dialects.ir import Body
 
 SUSPECT = re.compile(rb'"signature"\s*:\s*""|"(?:signature|data)"\s*:\s*"(?:openai|responses|gemini)(?:\.sealed)?:')
 """What a body without a foreign block never holds: most bodies are not looked at any further."""
+THINKING = ("thinking", "redacted_thinking")
 
 
 def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
@@ -20,7 +21,33 @@ def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
     kept = [_without(message) for message in messages]
     if kept == messages:
         return None
-    return body | {"messages": [message for message in kept if message is not None]}
+    ours = body | {"messages": [message for message in kept if message is not None]}
+    return _without_budget(ours) if _lacks_thinking(ours) else ours
+
+
+def _lacks_thinking(body: Body) -> bool:
+    """Whether calls are being answered that came without thinking: with a budget, Anthropic wants it before them."""
+    match body:
+        case {"thinking": {"type": "enabled"}, "messages": [*_, {"content": [*said]}, {"content": [*results]}]}:
+            first, kinds = _kind(said[0]) if said else None, {_kind(block) for block in said}
+            answers = any(_kind(block) == "tool_result" for block in results)
+            return answers and "tool_use" in kinds and first not in THINKING
+        case _:
+            return False
+
+
+def _without_budget(body: Body) -> Body:
+    """Give the body for a turn without thinking, and so without what would clear thinking away."""
+    body = {key: value for key, value in body.items() if key != "thinking"}
+    match body:
+        case {"context_management": {"edits": [*edits]} as managed}:
+            kept = [edit for edit in edits if not str(_kind(edit)).startswith("clear_thinking")]
+            body["context_management"] = managed | {"edits": kept}
+    return body
+
+
+def _kind(block: object) -> object:
+    return block.get("type") if isinstance(block, dict) else None
 
 
 def _without(message: object) -> object:

@@ -1,15 +1,19 @@
 """Reasoning in a conversation that OpenAI did not seal.
 
 When an upstream of another dialect has answered a turn, its seals came to the client with our mark, and come back
-with the next turn. OpenAI refuses a body with one of them.
+with the next turn. OpenAI refuses a body with one of them, and with reasoning that has no seal and an id that it
+does not know.
 """
 
 import re
 
 from omniroute.dialects import seals
 from omniroute.dialects.ir import Body
+from omniroute.dialects.responses.reply import TOLD_BY_OTHERS
 
-SUSPECT = re.compile(rb'"encrypted_content"\s*:\s*"(?:openai|claude|gemini)(?:\.sealed)?:')
+SUSPECT = re.compile(
+    rb'"encrypted_content"\s*:\s*"(?:openai|claude|gemini)(?:\.sealed)?:|"' + TOLD_BY_OTHERS.encode("ascii")
+)
 """What a body without a foreign seal never holds: most bodies are not looked at any further."""
 
 
@@ -25,5 +29,7 @@ def _is_foreign(item: object) -> bool:
     match item:
         case {"type": "reasoning", "encrypted_content": str(seal)}:
             return seals.unwrap(seal, "responses")[1] != "responses"
+        case {"type": "reasoning", "id": str(item_id)}:
+            return item_id.startswith(TOLD_BY_OTHERS)
         case _:
             return False

@@ -26,6 +26,8 @@ from omniroute.dialects.responses.tools import read_input, read_own_name, write_
 from omniroute.dialects.responses.usage import read_usage
 
 UNFINISHED = ("queued", "in_progress")
+TOLD_BY_OTHERS = "rs_other_"
+"""What the id of reasoning begins with that no provider of this dialect made: none of them will know it."""
 
 
 def read_annotation(note: Any, text: str) -> Citation | None:
@@ -143,7 +145,7 @@ def write_item(part: Part, reply_id: str, index: int, status: str = "completed")
             return _message({"type": "refusal", "refusal": text}, reply_id, index, status)
         case Reasoning(text=text):
             summary = [{"type": "summary_text", "text": text}] if text else []
-            head = {"id": derive_id("rs_", reply_id, index), "type": "reasoning", "summary": summary}
+            head = {"id": derive_id(TOLD_BY_OTHERS, reply_id, index), "type": "reasoning", "summary": summary}
             return head | {"encrypted_content": write_seal(part)}
         case ToolCall(id=call_id, arguments=arguments):
             own = read_own_name(part.name)
