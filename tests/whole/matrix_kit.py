@@ -1,6 +1,7 @@
 """What the matrix of official SDKs and upstream dialects shares: the running pair, and what is asked of it."""
 
 import base64
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,8 @@ from pydantic import BaseModel
 UPSTREAMS = tuple(MODELS)
 HOW = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 AT = pytest.mark.parametrize("at", UPSTREAMS)
+MOVES = pytest.mark.parametrize(("at", "then"), [*itertools.product(UPSTREAMS, repeat=2)])
+"""Where a conversation begins and where it goes on: a fallback may move it, seals and all."""
 AT_OTHERS = pytest.mark.parametrize("at", [at for at in UPSTREAMS if at != "gemini"])
 """For Google's client: what it says to its own service is untouched, and spelled as no one else would."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import anthropic
 import pytest
 from faithful import model
-from matrix_kit import AT, HOW, PARAMETERS, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report
+from matrix_kit import AT, HOW, MOVES, PARAMETERS, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report
 
 SOURCE = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()}
 PICTURE = {"type": "image", "source": SOURCE}
@@ -52,10 +52,12 @@ def test_a_conversation(client: anthropic.Anthropic, matrix: Matrix, at: str, st
     assert usage.cache_creation_input_tokens == 0
 
 
-@AT
+@MOVES
 @HOW
 @pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
-def test_a_loop_of_tools(client: anthropic.Anthropic, matrix: Matrix, at: str, stream: bool, thinks: bool) -> None:
+def test_a_loop_of_tools(
+    client: anthropic.Anthropic, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool
+) -> None:
     """Two calls in one turn, their results in the other order, and each message given back as it came."""
     turns: list[Any] = [{"role": "user", "content": TWO_CITIES}]
     asked: dict[str, Any] = {"model": matrix.model(at), "messages": turns, "tools": [TOOL]}
@@ -74,7 +76,7 @@ def test_a_loop_of_tools(client: anthropic.Anthropic, matrix: Matrix, at: str, s
         {"type": "tool_result", "tool_use_id": call.id, "content": WEATHER[call.input["city"]]} for call in calls
     ]
     turns.append({"role": "user", "content": results[::-1]})
-    second = ask(client, stream, **asked)
+    second = ask(client, stream, **asked | {"model": matrix.model(then)})
     assert (said(second), second.stop_reason) == (TOLD, "end_turn")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 from faithful import model
-from matrix_kit import AT, HOW, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report
+from matrix_kit import AT, HOW, MOVES, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report
 from pydantic import BaseModel, Field
 
 PICTURE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(PNG).decode()}"}}
@@ -58,10 +58,10 @@ def test_a_conversation(client: openai.OpenAI, matrix: Matrix, at: str, stream: 
     assert usage.prompt_tokens_details.cached_tokens == model.CACHED
 
 
-@AT
+@MOVES
 @HOW
 @pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
-def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, stream: bool, thinks: bool) -> None:
+def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool) -> None:
     """Two calls in one turn, their results in the other order, and each message given back as it came."""
     turns: list[Any] = [{"role": "user", "content": TWO_CITIES}]
     asked: dict[str, Any] = {"model": matrix.model(at), "messages": turns, "tools": [TOOL]}
@@ -82,7 +82,7 @@ def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, stream:
     for call in reversed(said.tool_calls):
         content = WEATHER[call.function.parsed_arguments.city]
         turns.append({"role": "tool", "tool_call_id": call.id, "content": content})
-    second = ask(client, stream, **asked).choices[0]
+    second = ask(client, stream, **asked | {"model": matrix.model(then)}).choices[0]
     assert (second.message.content, second.finish_reason) == (TOLD, "stop")
 
 

@@ -1,5 +1,6 @@
 """Google's SDK in front of an upstream of each dialect: whole, streams, chats that call functions by themselves."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,10 +80,10 @@ def test_a_conversation(client: genai.Client, matrix: Matrix, at: str, stream: b
     assert usage.cached_content_token_count == model.CACHED
 
 
-@AT_OTHERS
+@pytest.mark.parametrize(("at", "then"), [*itertools.product(("openai", "claude", "responses"), repeat=2)])
 @HOW
 @pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
-def test_a_loop_of_tools(client: genai.Client, matrix: Matrix, at: str, stream: bool, thinks: bool) -> None:
+def test_a_loop_of_tools(client: genai.Client, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool) -> None:
     """Two calls in one turn; the results have no ids, as this SDK gives none, so they stand in the calls' order."""
     config = types.GenerateContentConfig(
         tools=[TOOL], automatic_function_calling=BY_HAND, max_output_tokens=3000,
@@ -107,7 +108,7 @@ def test_a_loop_of_tools(client: genai.Client, matrix: Matrix, at: str, stream: 
             ]
         )
     )
-    second = ask(client, stream, model=matrix.model(at), contents=contents, config=config)
+    second = ask(client, stream, model=matrix.model(then), contents=contents, config=config)
     assert (said(second), end(second)) == (TOLD, types.FinishReason.STOP)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 from faithful import model
-from matrix_kit import AT, HOW, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report
+from matrix_kit import AT, HOW, MOVES, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report
 from pydantic import BaseModel, Field
 
 PICTURE = {
@@ -58,10 +58,10 @@ def test_a_conversation(client: openai.OpenAI, matrix: Matrix, at: str, stream: 
     assert usage.input_tokens_details.cached_tokens == model.CACHED
 
 
-@AT
+@MOVES
 @HOW
 @pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
-def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, stream: bool, thinks: bool) -> None:
+def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool) -> None:
     """Two calls in one turn, their results in the other order, and all items given back as they came."""
     items: list[Any] = [{"role": "user", "content": TWO_CITIES}]
     asked: dict[str, Any] = {"model": matrix.model(at), "input": items, "tools": [TOOL], "store": False}
@@ -80,7 +80,7 @@ def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, stream:
     for call in reversed(calls):
         output = WEATHER[GetWeather.model_validate_json(call.arguments).city]
         items.append({"type": "function_call_output", "call_id": call.call_id, "output": output})
-    second = ask(client, stream, **asked)
+    second = ask(client, stream, **asked | {"model": matrix.model(then)})
     assert (second.output_text, second.status) == (TOLD, "completed")
 
 
