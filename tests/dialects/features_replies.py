@@ -231,6 +231,18 @@ REPLIES = [
         },
     ),
     Said(
+        "reasoning as `<think>` in the text",
+        {"openai": openai({"content": f"<think>{THOUGHT}</think>So."})},
+        sees={
+            "responses": responses(
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": THOUGHT}]},
+                _message(_output_text("So.")),
+            ),
+            "claude": claude({"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": "So."}),
+            "gemini": gemini({"text": THOUGHT, "thought": True}, {"text": "So."}),
+        },
+    ),
+    Said(
         "its signature, to be given back",
         {
             "responses": responses(

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from translate_kit import compact, frames, judge_reply, judge_stream, run, write_stream
 
@@ -90,6 +90,7 @@ def test_each_signature_comes_back_on_its_call(client: str, answer: Body) -> Non
 
 
 @pytest.mark.parametrize("client", ["claude", "responses"])
+@settings(deadline=None)  # the SDK makes its types when it is first used
 @given(answer=answers())
 def test_each_signature_comes_back_from_a_stream(client: str, answer: Body) -> None:
     asked = signatures(answer["candidates"][0]["content"]["parts"])

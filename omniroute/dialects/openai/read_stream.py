@@ -21,6 +21,7 @@ from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.reasoning import FORMATS, read_encrypted, split_content
 from omniroute.dialects.openai.reply import read_arguments, read_citation, read_reason
 from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
+from omniroute.dialects.openai.think import Splitter
 from omniroute.dialects.openai.usage import read_usage
 from omniroute.dialects.openai.watch import said
 from omniroute.dialects.sse import Frame
@@ -66,6 +67,7 @@ class Reader:
         self._text: list[str] = []
         self._refused = False
         self._nameless = 0
+        self._splitter = Splitter()
         self._seal: Reasoning | None = None
         """What Google's Gemini wants back with the text."""
 
@@ -98,8 +100,9 @@ class Reader:
             raise ValueError("a tool call without the name of its function")
         begin = [] if self._begun else self._start(None)
         reason: Reason = read_reason(self._word, calls=bool(self._calls), refused=self._refused)
-        sealed = [] if self._seal is None else self._whole(self._seal)
-        return [*begin, *sealed, *self._blocks.finish(), Finish(reason, usage=self._usage)]
+        rest = self._split(self._splitter.finish())
+        rest += [] if self._seal is None else self._whole(self._seal)
+        return [*begin, *rest, *self._blocks.finish(), Finish(reason, usage=self._usage)]
 
     def _start(self, reply_id: str | None) -> list[Event]:
         self._begun = True
@@ -112,24 +115,39 @@ class Reader:
             raise ValueError("a choice whose delta is no object")
         events: list[Event] = []
         thought, spoken = split_content(delta.get("content"))
-        if text := _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")) or thought:
+        details = _list(delta.get("reasoning_details"))
+        text = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")) or thought
+        if text or details:
+            events += self._split(self._splitter.finish())
+        if text:
             events += self._say("reasoning", Reasoning(), text)
-        for item in _list(delta.get("reasoning_details")):
+        for item in details:
             events += self._detail(item, bool(text))
         if spoken:
-            self._text.append(spoken)
-            events += self._say("text", Text(), spoken)
+            events += self._split(self._splitter.feed(spoken))
         if notes := _list(delta.get("annotations")):
             events += self._cite(notes)
         if text := _string(delta.get("refusal")):
             self._refused = True
             events += self._say("refusal", Refusal(), text)
-        for call in _list(delta.get("tool_calls")):
+        calls, legacy = _list(delta.get("tool_calls")), delta.get("function_call")
+        if calls or legacy:
+            events += self._split(self._splitter.finish())
+        for call in calls:
             events += self._tool(call)
-        if legacy := delta.get("function_call"):  # how a call was said before there could be several
+        if legacy:  # how a call was said before there could be several
             events += self._tool({"function": legacy})
         self._seal = read_text_seal(delta) or self._seal
         self._word = _string(choice.get("finish_reason")) or self._word
+        return events
+
+    def _split(self, pieces: list[tuple[bool, str]]) -> list[Event]:
+        """Say text, and the thinking that stands in it."""
+        events: list[Event] = []
+        for thinks, text in pieces:
+            if not thinks:
+                self._text.append(text)
+            events += self._say("reasoning", Reasoning(), text) if thinks else self._say("text", Text(), text)
         return events
 
     def _cite(self, notes: list[Body]) -> list[Event]:
@@ -150,6 +168,9 @@ class Reader:
                 if signature := _string(item.get("signature")):
                     events += self._say("reasoning", Reasoning(), "")
                     events += self._blocks.stop(self._tail, signature, origin)
+            case "reasoning.summary":
+                if not said and (text := _string(item.get("summary"))):
+                    events += self._say("reasoning", Reasoning(), text)
             case "reasoning.encrypted":
                 events += self._whole(read_encrypted(_string(item.get("data")), origin))
         return events

@@ -26,6 +26,8 @@ def read_reasoning(message: Body, path: str) -> list[Reasoning]:
                 said = optional(detail, "text", str, where) or ""
                 signature = optional(detail, "signature", str, where) or None
                 found.append(Reasoning(said, signature, origin=origin if signature else None))
+            case "reasoning.summary":
+                found.append(Reasoning(optional(detail, "summary", str, where) or ""))
             case "reasoning.encrypted":
                 found.append(read_encrypted(optional(detail, "data", str, where) or "", origin))
     if text and not any(part.text for part in found):

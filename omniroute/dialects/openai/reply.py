@@ -19,6 +19,7 @@ from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.reasoning import read_reasoning, split_content, write_reasoning
 from omniroute.dialects.openai.seals import find, read_call_seal, read_text_seal, write_seal
+from omniroute.dialects.openai.think import Splitter
 from omniroute.dialects.openai.usage import read_usage
 from omniroute.dialects.seals import CALL, TEXT
 from omniroute.errors import BadRequest
@@ -111,6 +112,9 @@ def read_reply(body: Body) -> Reply:
     thought, text = split_content(message.get("content"))
     if thought:
         parts.append(Reasoning(thought))
+    if not parts:
+        thought, text = _split(text)
+        parts += [Reasoning(thought)] if thought else []
     if text:
         notes = message.get("annotations") or []
         found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
@@ -129,6 +133,12 @@ def read_reply(body: Body) -> Reply:
     word = _string(choices[0].get("finish_reason"))
     reason = read_reason(word, calls=bool(calls), refused=bool(refused))
     return Reply(reply_id or None, tuple(parts), reason, usage=read_usage(body.get("usage")) or Usage())
+
+
+def _split(text: str) -> tuple[str, str]:
+    splitter = Splitter()
+    pieces = [*splitter.feed(text), *splitter.finish()]
+    return "".join(said for thinks, said in pieces if thinks), "".join(said for thinks, said in pieces if not thinks)
 
 
 def _string(value: Any) -> str:
