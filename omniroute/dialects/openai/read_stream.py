@@ -113,16 +113,8 @@ class Reader:
         delta = said(choice) or {}
         if not isinstance(delta, dict):
             raise ValueError("a choice whose delta is no object")
-        events: list[Event] = []
         thought, spoken = split_content(delta.get("content"))
-        details = _list(delta.get("reasoning_details"))
-        text = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")) or thought
-        if text or details:
-            events += self._split(self._splitter.finish())
-        if text:
-            events += self._say("reasoning", Reasoning(), text)
-        for item in details:
-            events += self._detail(item, bool(text))
+        events = self._reason(delta, thought)
         if spoken:
             events += self._split(self._splitter.feed(spoken))
         if notes := _list(delta.get("annotations")):
@@ -140,6 +132,16 @@ class Reader:
         self._seal = read_text_seal(delta) or self._seal
         self._word = _string(choice.get("finish_reason")) or self._word
         return events
+
+    def _reason(self, delta: Body, thought: str) -> list[Event]:
+        details = _list(delta.get("reasoning_details"))
+        text = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")) or thought
+        if not text and not details:
+            return []
+        events = self._split(self._splitter.finish())
+        if text:
+            events += self._say("reasoning", Reasoning(), text)
+        return events + [event for item in details for event in self._detail(item, bool(text))]
 
     def _split(self, pieces: list[tuple[bool, str]]) -> list[Event]:
         """Say text, and the thinking that stands in it."""

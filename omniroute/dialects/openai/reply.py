@@ -105,16 +105,8 @@ def read_reply(body: Body) -> Reply:
     if not isinstance(message, dict):
         raise ValueError("a choice without its message")
     reply_id = body.get("id") if isinstance(body.get("id"), str) else None
-    try:
-        parts: list[Part] = [*read_reasoning(message, "message")]
-    except BadRequest as error:
-        raise ValueError(error.message) from error
-    thought, text = split_content(message.get("content"))
-    if thought:
-        parts.append(Reasoning(thought))
-    if not parts:
-        thought, text = _split(text)
-        parts += [Reasoning(thought)] if thought else []
+    reasoning, text = _reason(message)
+    parts: list[Part] = [*reasoning]
     if text:
         notes = message.get("annotations") or []
         found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
@@ -135,10 +127,19 @@ def read_reply(body: Body) -> Reply:
     return Reply(reply_id or None, tuple(parts), reason, usage=read_usage(body.get("usage")) or Usage())
 
 
-def _split(text: str) -> tuple[str, str]:
-    splitter = Splitter()
-    pieces = [*splitter.feed(text), *splitter.finish()]
-    return "".join(said for thinks, said in pieces if thinks), "".join(said for thinks, said in pieces if not thinks)
+def _reason(message: Body) -> tuple[list[Reasoning], str]:
+    """Give the reasoning of a message, however it is said, and its text."""
+    try:
+        reasoning = read_reasoning(message, "message")
+    except BadRequest as error:
+        raise ValueError(error.message) from error
+    thought, text = split_content(message.get("content"))
+    if not reasoning and not thought:
+        splitter = Splitter()
+        pieces = [*splitter.feed(text), *splitter.finish()]
+        thought = "".join(said for thinks, said in pieces if thinks)
+        text = "".join(said for thinks, said in pieces if not thinks)
+    return reasoning + ([Reasoning(thought)] if thought else []), text
 
 
 def _string(value: Any) -> str:
