@@ -36,11 +36,12 @@ NAMES = {
 
 def priced(provider: Provider) -> PricedProvider | None:
     """Give what the library knows about a provider; nothing about a node, whatever its prefix."""
-    return None if provider.node else _priced(provider.id)
+    return None if provider.node else priced_by_id(provider.id)
 
 
 @cache
-def _priced(provider_id: str) -> PricedProvider | None:
+def priced_by_id(provider_id: str) -> PricedProvider | None:
+    """Give what the library knows about a row of the catalog."""
     from genai_prices.data_snapshot import get_snapshot
 
     name = NAMES.get(provider_id)

@@ -34,6 +34,16 @@ def known_models(provider: Provider) -> tuple[Model, ...]:
     return provider.models if provider.node else _known(provider.id)
 
 
+def facts(provider: Provider, model: str) -> Model | None:
+    """Give what is known about one model; as slow as `known_models` at the first call for a provider."""
+    return _by_id(provider.id).get(model) if not provider.node else None
+
+
+@cache
+def _by_id(provider_id: str) -> dict[str, Model]:
+    return {model.id: model for model in _known(provider_id)}
+
+
 @cache
 def _known(provider_id: str) -> tuple[Model, ...]:
     row = next(provider for provider in PROVIDERS if provider.id == provider_id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from omniroute.catalog.library import priced
+from omniroute.catalog.library import priced, priced_by_id
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.dialects.ir import Usage
@@ -49,6 +50,32 @@ def _price(known: PricedProvider, found: ModelInfo, usage: Usage, at: datetime) 
         return float(found.calc_price(counted, known, genai_request_timestamp=at).total_price)
     except (ValueError, OverflowError):  # negative counts, or more from the cache than there was input
         return None
+
+
+def expected(provider: Provider, model: str, tokens_in: int, tokens_out: int, at: datetime) -> float | None:
+    """Price a request that has not been made, in USD, as if nothing of it were cached; None is unknown.
+
+    For comparing, so it is quick: what the library says of a model is kept for the day.
+    """
+    rates = None if provider.node else _rates(provider.id, model, at.date())
+    if rates is None:
+        return None
+    into, out = (_rate(price, tokens_in) for price in rates)
+    return (into * tokens_in + out * tokens_out) / 1_000_000
+
+
+@lru_cache(maxsize=4096)
+def _rates(provider_id: str, model: str, day: date) -> tuple[Any, Any] | None:
+    found = known.find_model(model) if (known := priced_by_id(provider_id)) else None
+    prices = vars(found.get_prices(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))) if found else {}
+    into, out = prices.get("input_mtok"), prices.get("output_mtok")
+    return None if into is None or out is None else (into, out)
+
+
+def _rate(price: Any, tokens_in: int) -> float:
+    """Give USD for a million tokens: the whole request is charged by the highest tier that its input reaches."""
+    reached = [tier.price for tier in getattr(price, "tiers", ()) if tokens_in > tier.start]
+    return float(reached[-1] if reached else getattr(price, "base", price))
 
 
 def load() -> None:

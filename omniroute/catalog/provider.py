@@ -17,6 +17,10 @@ class Model:
     context: int | None = None
     """Tokens of context window."""
     max_output: int | None = None
+    images: bool | None = None
+    """Whether it takes pictures."""
+    tools: bool | None = None
+    """Whether it calls tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Added where the client sent none of that name."""
     models: tuple[Model, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Names that the provider has given up, or that others write differently -> the name that it takes now."""
     quirks: Quirks = field(default_factory=Quirks)
     node: bool = False
     """Added by the user; needs no account."""

@@ -10,7 +10,7 @@ from omniroute.cli.output import fields, note, say, show_json, table
 from omniroute.errors import Exhausted
 from omniroute.routing.config import Combo
 from omniroute.routing.plan import plan
-from omniroute.routing.strategies import STRATEGIES
+from omniroute.routing.rules import COMBO_STRATEGIES
 from omniroute.store import combos, snapshot
 
 
@@ -26,7 +26,7 @@ def as_json(shown: Combo) -> dict[str, object]:
 @combo.command()
 @click.argument("name")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--strategy", type=click.Choice(list(STRATEGIES)), default="priority", show_default=True)
+@click.option("--strategy", type=click.Choice(list(COMBO_STRATEGIES)), default="priority", show_default=True)
 @click.pass_obj
 def add(state: State, name: str, models: tuple[str, ...], strategy: str) -> None:
     """Name a list of models: a request for NAME tries each MODEL in turn."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from omniroute.catalog.provider import Provider
+from omniroute.catalog.provider import Model, Provider
+from omniroute.routing.rules import Rules, Tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,35 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Combo:
-    """A named list of models with a strategy."""
+    """A named list of models, and of other combos, with a strategy."""
 
     name: str
     models: tuple[str, ...]
-    strategy: str = "priority"
+    strategy: str | None = None
+    """None goes by the rule for all combos."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Model -> its share under `weighted`; one that is not named has 1."""
+    tries: Tries = field(default_factory=Tries)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Another name: `*` in the pattern is any run of characters, `?` is one."""
+
+    pattern: str
+    target: str
+    """A model, a combo or another alias."""
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Models that are asked when all that a request itself means has failed."""
+
+    name: str
+    models: tuple[str, ...]
+    serves: tuple[str, ...] = ()
+    """Patterns of the names that it stands behind; empty is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,13 @@ class Config:
     nodes: tuple[Provider, ...] = ()
     combos: Mapping[str, Combo] = field(default_factory=lambda: MappingProxyType({}))
     keys: tuple[Key, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    """The oldest first."""
+    chains: tuple[Chain, ...] = ()
+    """The oldest first."""
+    models: Mapping[str, tuple[Model, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Provider id -> models that the user added, or knows better."""
+    rules: Rules = field(default_factory=Rules)
     revision: int = 0
 
     @cached_property

@@ -1,16 +1,22 @@
-"""What a model name means. The first hit wins: a combo, `prefix/model`, a bare model of exactly one provider."""
+"""What a model name means. The first hit wins.
+
+A combo; `prefix/model`; an alias, an exact one before those with wildcards; a bare model of exactly one provider.
+"""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from omniroute.catalog.provider import Provider
 from omniroute.errors import BadRequest
-from omniroute.routing.config import Combo, Config
-from omniroute.routing.names import Names
-from omniroute.routing.near import near
+from omniroute.routing.config import Alias, Combo, Config
+from omniroute.routing.names import MAX_REMEMBERED, Names
+from omniroute.routing.unknown import add_account, no_such_model, quoted, several, unknown
 
 LONGEST = 512
+MAX_DEPTH = 3
+"""Combos inside each other."""
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -20,8 +26,6 @@ class Leg:
 
     provider: Provider
     model: str
-    place: int = 1
-    """Where it stands in its combo, counted from 1."""
 
     @property
     def name(self) -> str:
@@ -30,36 +34,131 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A model of a combo that means nothing now: its provider may have been removed."""
+    """Something that a combo or a chain lists and that means nothing now: its provider may have been removed."""
 
     name: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A combo with what it lists, in that order: (as it is listed, what it means)."""
+
+    combo: Combo
+    items: "tuple[tuple[str, Branch | Leg | Missing], ...]"
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a name stands for, in the order in which it was written down."""
+    """What a name stands for."""
 
     kind: Literal["combo", "model", "bare"]
-    legs: tuple[Leg, ...]
-    combo: Combo | None = None
-    missing: tuple[Missing, ...] = ()
+    means: Branch | Leg
+    aliases: tuple[Alias, ...] = ()
+    """The aliases that led there."""
+    passed_over: tuple[Alias, ...] = ()
+    """Aliases that match too, but are less specific, or younger."""
+
+    @property
+    def combo(self) -> Combo | None:
+        return self.means.combo if isinstance(self.means, Branch) else None
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """All models that are meant, in the order in which they are written down."""
+        return tuple(leaf for leaf in leaves(self.means) if isinstance(leaf, Leg))
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        return tuple(leaf for leaf in leaves(self.means) if isinstance(leaf, Missing))
+
+
+def leaves(means: Branch | Leg | Missing) -> Iterator[Leg | Missing]:
+    """Give what stands at the ends of a combo's branches."""
+    if isinstance(means, Branch):
+        for _, item in means.items:
+            yield from leaves(item)
+    else:
+        yield means
 
 
 def resolve(name: str, config: Config) -> Resolved:
     """Find out what is meant; BadRequest that offers near names when nothing is, or more than one thing."""
+    kept = Names.of(config).resolved
+    if found := kept.get(name):
+        return found
+    if len(kept) >= MAX_REMEMBERED:
+        kept.clear()
+    found = kept[name] = _resolve(name, config)
+    return found
+
+
+def _resolve(name: str, config: Config) -> Resolved:
     check_name(name)
     names = Names.of(config)
-    if combo := config.combos.get(name):
-        return _combo(combo, config, names)
-    legs = _legs(name, names)
-    if len(legs) == 1 and not names.accounts(legs[0].provider):
-        raise _unknown(f"{legs[0].provider.name} has no account. {_add_account(legs[0].provider)}", name, names)
-    if len(legs) == 1:
-        return Resolved("bare" if legs[0].model == name else "model", legs)
-    if legs:
-        raise BadRequest(f"the model {_said(name)} is {_several(legs)}", param="model", code="model_ambiguous")
-    raise _unknown(_no_such_model(name, names), name, names)
+    said, aliases, passed_over = _behind_aliases(name, config, names)
+    if combo := config.combos.get(said):
+        return Resolved("combo", branch(combo, config), aliases, passed_over)
+    if leg := _by_prefix(said, names):
+        if names.is_blocked(leg.provider):
+            raise unknown(f"{leg.provider.name} is blocked here", said, names)
+        if not names.accounts(leg.provider):
+            raise unknown(f"{leg.provider.name} has no account. {add_account(leg.provider)}", said, names)
+        return Resolved("model", leg, aliases, passed_over)
+    match _bare(said, names):
+        case [leg]:
+            return Resolved("bare", leg, aliases, passed_over)
+        case []:
+            led = f" (the alias {quoted(aliases[-1].pattern)} leads there)" if aliases else ""
+            raise unknown(no_such_model(said, names) + led, said, names)
+        case many:
+            which = several(leg.name for leg in many)
+            raise BadRequest(f"the model {quoted(said)} is {which}", param="model", code="model_ambiguous")
+
+
+def _behind_aliases(name: str, config: Config, names: Names) -> tuple[str, tuple[Alias, ...], tuple[Alias, ...]]:
+    """Follow aliases to what is none: give that, the aliases on the way, and those that the first one beat."""
+    said = name
+    taken: list[Alias] = []
+    passed_over: tuple[Alias, ...] = ()
+    while said not in config.combos and not _by_prefix(said, names) and (found := names.aliases(said)):
+        best, *others = found
+        if best in taken:
+            raise BadRequest(f"the alias {quoted(name)} leads back to itself", param="model", code="model_not_found")
+        passed_over = passed_over or tuple(others)
+        taken.append(best)
+        said = best.target
+    return said, tuple(taken), passed_over
+
+
+def branch(combo: Combo, config: Config, above: tuple[str, ...] = ()) -> Branch:
+    """Look up what a combo lists; what cannot be asked any more is named as missing."""
+    above = (*above, combo.name)
+    return Branch(combo, tuple((listed, _listed(listed, config, above)) for listed in combo.models))
+
+
+def _listed(name: str, config: Config, above: tuple[str, ...]) -> Branch | Leg | Missing:
+    if inner := config.combos.get(name):
+        if name in above:
+            return Missing(name, f"leads back to itself: {' → '.join((*above, name))}")
+        if len(above) == MAX_DEPTH:
+            return Missing(name, f"is nested deeper than {MAX_DEPTH} combos")
+        return branch(inner, config, above)
+    return step(name, config)
+
+
+def step(name: str, config: Config) -> Leg | Missing:
+    """Look up a model that a combo or a chain lists."""
+    names = Names.of(config)
+    match [leg] if (leg := _by_prefix(name, names)) else _bare(name, names):
+        case [leg] if names.is_blocked(leg.provider):
+            return Missing(name, f"{leg.provider.name} is blocked")
+        case [leg]:
+            return leg
+        case []:
+            return Missing(name, "is no model of any provider that has an account")
+        case many:
+            return Missing(name, f"is {several(leg.name for leg in many)}")
 
 
 def check_name(name: str) -> None:
@@ -72,60 +171,11 @@ def check_name(name: str) -> None:
         raise BadRequest("the model name has control characters in it", param="model", code="model_not_found")
 
 
-def _legs(name: str, names: Names) -> tuple[Leg, ...]:
+def _by_prefix(name: str, names: Names) -> Leg | None:
     prefix, _, model = name.partition("/")
-    if model and (provider := names.provider(prefix)):
-        return (Leg(provider, model),)
-    return tuple(Leg(provider, name) for provider in names.bare.get(name, ()))
+    provider = names.provider(prefix) if model else None
+    return Leg(provider, provider.renamed.get(model, model)) if provider else None
 
 
-def _combo(combo: Combo, config: Config, names: Names) -> Resolved:
-    legs: list[Leg] = []
-    missing: list[Missing] = []
-    for place, model in enumerate(combo.models, 1):
-        match _legs(model, names):
-            case (leg,):
-                legs.append(Leg(leg.provider, leg.model, place))
-            case () if model in config.combos:
-                missing.append(Missing(model, "is a combo, and a combo holds models only"))
-            case ():
-                missing.append(Missing(model, "is no model of any provider that has an account"))
-            case several:
-                missing.append(Missing(model, f"is {_several(several)}"))
-    return Resolved("combo", tuple(legs), combo, tuple(missing))
-
-
-def _several(legs: tuple[Leg, ...]) -> str:
-    return f"served by several providers; say which: {', '.join(leg.name for leg in legs)}"
-
-
-def _no_such_model(name: str, names: Names) -> str:
-    if not names.in_use:
-        return f"there is no model {_said(name)}: no provider has an account yet. Add one: {_command('PROVIDER')}"
-    prefix, slash, model = name.partition("/")
-    if slash and not model:
-        return f"the model name {_said(name)} has nothing behind its prefix"
-    if slash:
-        return f"there is no model {_said(name)}: {_said(prefix)} is neither a provider nor a node"
-    return f"there is no model or combo {_said(name)}"
-
-
-def _unknown(sentence: str, name: str, names: Names) -> BadRequest:
-    # Behind a mistyped prefix, the model may be right though no list has it.
-    prefix, _, model = name.partition("/")
-    fixed = [f"{other}/{model}" for other in near(prefix, (row.prefix for row in names.in_use)) if model]
-    offers = near(name, [*fixed, *names.all()])
-    hint = f" Near names: {', '.join(offers)}." if offers else ""
-    return BadRequest(sentence.rstrip(".") + "." + hint, param="model", code="model_not_found")
-
-
-def _add_account(provider: Provider) -> str:
-    return f"Add an account for {provider.id} with {_command(provider.id)}"
-
-
-def _command(provider: str) -> str:
-    return f"`omniroute-ctl provider add {provider}`"
-
-
-def _said(name: str) -> str:
-    return repr(name if len(name) <= 80 else f"{name[:77]}...")
+def _bare(name: str, names: Names) -> list[Leg]:
+    return [Leg(provider, name) for provider in names.bare(name)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from omniroute.routing.config import Combo
 from omniroute.routing.near import near
-from omniroute.routing.strategies import STRATEGIES
+from omniroute.routing.rules import COMBO_STRATEGIES
 from omniroute.store import read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -18,8 +18,8 @@ MAX_MODELS = 50
 def add(store: Store, name: str, models: Sequence[str], strategy: str = "priority") -> Combo:
     """Add a combo of models that all can be reached by name. Raises StoreError and keeps nothing then."""
     combo = Combo(combo_name(name), tuple(models), strategy)
-    if strategy not in STRATEGIES:
-        raise StoreError(f"{strategy!r} is no strategy: it is one of {', '.join(STRATEGIES)}")
+    if strategy not in COMBO_STRATEGIES:
+        raise StoreError(f"{strategy!r} is no strategy: it is one of {', '.join(COMBO_STRATEGIES)}")
     if not 1 <= len(combo.models) <= MAX_MODELS:
         raise StoreError(f"a combo takes 1 to {MAX_MODELS} models, and {name!r} has {len(combo.models)}")
     for place, model in enumerate(combo.models):

@@ -1,0 +1,64 @@
+"""What a request asks of a model: how much it says, whether it shows pictures, whether it brings tools.
+
+Read from the client's own words, and only when somebody wants to know: most plans never ask.
+"""
+
+from functools import cached_property
+from typing import Any
+
+from omniroute.dialects.estimate import tokens
+from omniroute.dialects.ir import Body
+
+SAYS = ("system", "instructions", "messages", "input", "tools", "contents", "systemInstruction", "system_instruction")
+"""The fields that a model reads; the others are settings."""
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+PICTURES = frozenset({"image", "image_url", "input_image"})
+INLINE = ("inlineData", "inline_data", "fileData", "file_data")
+USUAL_OUTPUT = 1000
+"""Tokens of an answer whose length nobody has limited, for comparing prices."""
+
+
+class Needs:
+    """One request, looked at from the side of who might serve it."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    @cached_property
+    def input(self) -> int:
+        """Estimate the tokens of all that is said."""
+        return tokens([self._body[name] for name in SAYS if name in self._body])
+
+    @cached_property
+    def output(self) -> int:
+        """Tokens of the longest answer that is wanted; a usual one where the client says nothing."""
+        config = self._body.get("generationConfig") or self._body.get("generation_config")
+        inside = config.get("maxOutputTokens", config.get("max_output_tokens")) if isinstance(config, dict) else None
+        found = [inside, *(self._body.get(name) for name in LIMITS)]
+        return next((limit for limit in found if type(limit) is int and limit > 0), USUAL_OUTPUT)
+
+    @cached_property
+    def tools(self) -> bool:
+        """Whether tools are offered to the model."""
+        return bool(self._body.get("tools") or self._body.get("functions"))
+
+    @cached_property
+    def images(self) -> bool:
+        """Whether a picture is shown, in a message or in the result of a tool."""
+        waiting: list[Any] = [self._body.get(name) for name in ("messages", "input", "contents")]
+        while waiting:
+            match waiting.pop():
+                case list(items):
+                    waiting += items
+                case dict(part):
+                    if part.get("type") in PICTURES or any(_is_picture(part.get(name)) for name in INLINE):
+                        return True
+                    waiting += (part.get(name) for name in ("content", "parts", "output", "response"))
+                case _:
+                    pass
+        return False
+
+
+def _is_picture(data: Any) -> bool:
+    mime = data.get("mimeType", data.get("mime_type")) if isinstance(data, dict) else None
+    return isinstance(mime, str) and mime.startswith("image/")

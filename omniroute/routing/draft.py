@@ -1,0 +1,157 @@
+"""A plan in the making: what a name means, model by model, account by account, in the order of the strategies."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from omniroute.catalog.provider import DialectName, Provider
+from omniroute.dialects.hub import translates
+from omniroute.dialects.needs import Needs
+from omniroute.routing.allow import allowed
+from omniroute.routing.config import Account, Chain, Combo, Config, Key
+from omniroute.routing.fit import misfit
+from omniroute.routing.known import Known
+from omniroute.routing.names import Names
+from omniroute.routing.resolve import Branch, Leg, Missing, leaves, step
+from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
+from omniroute.routing.target import NO_WAY, LeftOut, Target, Way
+
+type Stay = tuple[str, str]
+"""The account id and the target's name that a conversation was served by last."""
+
+
+class Draft:
+    """A plan in the making."""
+
+    def __init__(
+        self, config: Config, client: DialectName | None, needs: Needs, known: Known, stay: Stay | None
+    ) -> None:
+        self.targets: list[Target] = []
+        self.too_small: list[tuple[Target, str]] = []
+        """Asked when there is nobody else: how many tokens a request has is only estimated here."""
+        self.left: list[LeftOut] = []
+        self.combos: list[str] = []
+        self._config, self._names, self._rules = config, Names.of(config), config.rules
+        self._client, self._needs, self._known, self._stay = client, needs, known, stay
+        self._in: set[tuple[str, str]] = set()
+        self._accounts: dict[str, list[tuple[Account, str]]] = {}
+
+    def ended(self) -> tuple[tuple[Target, ...], tuple[LeftOut, ...]]:
+        if not self.targets:
+            return tuple(target for target, _ in self.too_small), tuple(self.left)
+        too_small = [LeftOut(target.name, target.account.name, why) for target, why in self.too_small]
+        return tuple(self.targets), (*self.left, *too_small)
+
+    def add_branch(self, branch: Branch) -> None:
+        for means, way in self._ways(branch, ()):
+            if isinstance(means, Missing):
+                self.left.append(LeftOut(means.name, None, means.why))
+            else:
+                self.add(means, way)
+
+    def add_chain(self, chain: Chain, key: Key | None) -> None:
+        for number, listed in enumerate(chain.models, 1):
+            leg = step(listed, self._config)
+            if isinstance(leg, Missing):
+                self.left.append(LeftOut(listed, None, leg.why))
+            elif key is not None and key.allow and not allowed(key.allow, leg.name):
+                self.left.append(LeftOut(leg.name, None, f"the key {key.name!r} may not use it"))
+            else:
+                self.add(leg, Way(f"step {number} of the chain {chain.name}"), quietly=True)
+
+    def add(self, leg: Leg, way: Way, *, quietly: bool = False) -> None:
+        """Add the accounts of a model; `quietly` does not name those that stand in the plan already."""
+        dialect, translated = self._dialect(leg.provider)
+        if translated:
+            way = replace(way, translated=translated)
+        amiss = misfit(self._known.facts(leg.provider, leg.model), self._needs)
+        if amiss and not amiss.may_be_wrong:
+            self.left.append(LeftOut(leg.name, None, amiss.why))
+            return
+        accounts = self._ordered(leg)
+        if not accounts:
+            self.left.append(LeftOut(leg.name, None, f"{leg.provider.name} has no account"))
+        for account, because in accounts:
+            if not account.enabled:
+                self.left.append(LeftOut(leg.name, account.name, "the account is disabled"))
+            elif dialect is None:
+                self.left.append(LeftOut(leg.name, account.name, self._cannot(leg.provider)))
+            elif (account.id, leg.model) in self._in:
+                if not quietly:
+                    self.left.append(LeftOut(leg.name, account.name, "is in the plan already"))
+            else:
+                self._in.add((account.id, leg.model))
+                target = Target(account, leg.provider, leg.model, dialect, way, because)
+                if amiss:
+                    self.too_small.append((target, amiss.why))
+                else:
+                    self.targets.append(target)
+
+    def _ways(self, branch: Branch, above: tuple[tuple[str, str], ...]) -> Iterator[tuple[Leg | Missing, Way]]:
+        combo = branch.combo
+        strategy = combo.strategy or self._rules.combo_strategy
+        turns = self._known.seen.turns
+        self.combos.append(combo.name)
+        choices = [self._choice(combo, listed, means, strategy) for listed, means in branch.items]
+        order = found(COMBO, strategy)(choices, turns.turn(combo.name), self._known.dice)
+        means_of = dict(branch.items)
+        place_of = {listed: place for place, (listed, _) in enumerate(branch.items, 1)}
+        for choice in self._staying_first(order, means_of, strategy):
+            path = (*above, (combo.name, choice.name))
+            match means_of[choice.name]:
+                case Missing() as missing:
+                    yield missing, NO_WAY
+                case Branch() as inner:
+                    yield from self._ways(inner, path)
+                case Leg() as leg:
+                    place = f"model {place_of[choice.name]} of {len(choices)} in {combo.name} ({strategy})"
+                    yield leg, Way(place, combo, path)
+
+    def _choice(self, combo: Combo, listed: str, means: Branch | Leg | Missing, strategy: str) -> Choice:
+        price = None
+        if strategy == "cost-optimized":
+            prices = [self._price(leg) for leg in leaves(means) if isinstance(leg, Leg)]
+            price = min((known for known in prices if known is not None), default=None)
+        return Choice(listed, combo.weights.get(listed, 1.0), self._known.seen.turns.calls(combo.name, listed), price)
+
+    def _price(self, leg: Leg) -> float | None:
+        return self._known.price(leg.provider, leg.model, self._needs.input, self._needs.output)
+
+    def _staying_first(
+        self, order: list[Choice], means_of: dict[str, Branch | Leg | Missing], strategy: str
+    ) -> list[Choice]:
+        """Keep a conversation on its model, where the strategy only spreads the load."""
+        if self._stay is None or strategy in ("priority", "cost-optimized"):
+            return order
+        name = self._stay[1]
+        return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(means_of[choice.name])))
+
+    def _ordered(self, leg: Leg) -> list[tuple[Account, str]]:
+        """Order a provider's accounts, the disabled ones last; once a plan, so that no account is drawn twice."""
+        provider = leg.provider
+        ordered = self._accounts.get(provider.id)
+        if ordered is None:
+            strategy = self._rules.strategy_of(provider.id)
+            accounts = self._names.accounts(provider)
+            usable = [account for account in accounts if account.enabled]
+            order = found(ACCOUNT, strategy)(usable, self._known.seen, self._known.dice, self._rules.sticky_limit)
+            if len(usable) == 1:
+                strategy = "the only account"
+            ordered = [(account, f"account of priority {account.priority} ({strategy})") for account in order]
+            ordered += [(account, "") for account in accounts if not account.enabled]
+            self._accounts[provider.id] = ordered
+        if self._stay is None or not any(account.id == self._stay[0] for account, _ in ordered):
+            return ordered
+        stays = [(account, "the account of this conversation") for account, _ in ordered if account.id == self._stay[0]]
+        return stays + [pair for pair in ordered if pair[0].id != self._stay[0]]
+
+    def _dialect(self, provider: Provider) -> tuple[DialectName | None, str]:
+        """Choose the client's own dialect where it is spoken, so that the body can pass untouched."""
+        client = self._client
+        if client is None or client in provider.paths:
+            return client or next(iter(provider.paths)), ""
+        other = next((dialect for dialect in provider.paths if translates(client, dialect)), None)
+        return other, f", translated from {client} to {other}"
+
+    def _cannot(self, provider: Provider) -> str:
+        article = "an" if self._client == "openai" else "a"
+        return f"speaks {' and '.join(provider.paths)}, cannot answer {article} {self._client} request yet"

@@ -1,0 +1,52 @@
+"""Who could serve a request, with the reason, and what could not."""
+
+from dataclasses import dataclass
+
+from omniroute.catalog.provider import DialectName, Provider
+from omniroute.routing.config import Account, Combo
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What led to a model."""
+
+    place: str
+    """What was asked for, a place in a combo, a step of a chain."""
+    combo: Combo | None = None
+    """The combo that lists the model, whose tries and deadlines count."""
+    path: tuple[tuple[str, str], ...] = ()
+    """(combo, what it lists), from the outermost in."""
+    translated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An account and a model that could serve the request, and the dialect in which they are asked."""
+
+    account: Account
+    provider: Provider
+    model: str
+    dialect: DialectName
+    way: Way
+    because: str
+    """Why the account stands where it does among those of its provider."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider.prefix}/{self.model}"
+
+    @property
+    def why(self) -> str:
+        return f"{self.way.place}, {self.because}{self.way.translated}"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What the name stands for too but cannot serve the request; `account` is a name, None for all accounts."""
+
+    name: str
+    account: str | None
+    why: str
+
+
+NO_WAY = Way("")

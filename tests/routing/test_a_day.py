@@ -1,0 +1,83 @@
+"""A day of 100,000 requests with accounts that fail and recover: the load follows the strategy, nobody starves.
+
+The pure code that the gateway runs decides; only the upstreams are made up. A minute of the day is one step of
+the accounts' health.
+"""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from omniroute.catalog.providers import node
+from omniroute.routing.config import Account, Combo, Config
+from omniroute.routing.known import Known
+from omniroute.routing.plan import plan
+from omniroute.routing.rules import Rules
+from omniroute.routing.strategies import Seen
+from omniroute.routing.turns import Turns
+
+REQUESTS = 100_000
+MINUTES = 24 * 60
+BOX = node("box", "openai", "http://127.0.0.1:1")
+BARN = node("barn", "openai", "http://127.0.0.1:2")
+ACCOUNTS = [
+    Account(f"{row.prefix}{n}", row.prefix, f"{row.prefix}{n}", priority=n) for row in (BOX, BARN) for n in range(4)
+]
+
+
+def day(rules: Rules, combo: Combo, requests: int = REQUESTS) -> tuple[Counter, Counter, Counter]:
+    """Give what was served by account, what by model, and how many healthy accounts a request passed over."""
+    dice = Random(20)
+    config = Config(accounts=tuple(ACCOUNTS), nodes=(BOX, BARN), combos={"mix": combo}, rules=rules)
+    turns = Turns()
+    failures: Counter = Counter()
+    known = Known(Seen(turns, lambda account: 10.0 * failures[account]), dice.random)
+    down: dict[str, int] = {}
+    by_account: Counter = Counter()
+    by_model: Counter = Counter()
+    unserved: Counter = Counter()
+    for number in range(requests):
+        if number % (requests // MINUTES) == 0:
+            minute = number * MINUTES // requests
+            down = {account: until for account, until in down.items() if until > minute}
+            if dice.random() < 0.05:
+                down[dice.choice(ACCOUNTS).id] = minute + int(dice.expovariate(1 / 20)) + 1
+        made = plan("mix", config, client="openai", known=known)
+        turns.taken(made.combos)
+        for target in made.targets:
+            turns.asked(target.provider.id, target.account.id, float(number))
+            turns.led(target.way.path)
+            if target.account.id not in down:
+                failures[target.account.id] = 0
+                by_account[target.account.id] += 1
+                by_model[target.name] += 1
+                break
+            failures[target.account.id] += 1
+        else:
+            unserved[number] += 1
+    return by_account, by_model, unserved
+
+
+@pytest.mark.parametrize("strategy", ["round-robin", "p2c", "random", "least-used"])
+def test_strategies_that_spread_give_each_healthy_account_its_part(strategy) -> None:
+    by_account, _, unserved = day(Rules(strategy=strategy), Combo("mix", ("box/m",)), REQUESTS // 4)
+    assert not unserved
+    assert len(by_account) == 4
+    assert max(by_account.values()) < 1.5 * min(by_account.values()), by_account
+
+
+def test_fill_first_leaves_its_first_only_when_that_fails() -> None:
+    by_account, _, unserved = day(Rules(), Combo("mix", ("box/m",)), REQUESTS // 4)
+    assert not unserved
+    ranked = [by_account[f"box{n}"] for n in range(4)]
+    assert ranked == sorted(ranked, reverse=True)
+    assert ranked[0] > 0.7 * sum(ranked)
+
+
+def test_weights_hold_over_a_whole_day_of_failures() -> None:
+    combo = Combo("mix", ("box/m", "barn/n"), "weighted", {"box/m": 3.0, "barn/n": 1.0})
+    by_account, by_model, unserved = day(Rules(strategy="round-robin"), combo)
+    assert not unserved
+    assert 0.72 < by_model["box/m"] / REQUESTS < 0.78, by_model
+    assert len(by_account) == 8, "no account starves"

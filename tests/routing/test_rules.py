@@ -1,0 +1,65 @@
+"""Settings: what each takes, and that each is read."""
+
+import dataclasses
+
+import pytest
+
+from omniroute.routing.rules import SETTINGS, Rules, rules
+
+GOOD = {
+    "strategy": ("p2c", "p2c"),
+    "sticky_limit": ("7", 7),
+    "affinity": ("off", False),
+    "combo.strategy": ("weighted", "weighted"),
+    "combo.retries": ("2", 2),
+    "combo.retry_delay": ("0.5", 0.5),
+    "combo.connect_timeout": ("1", 1.0),
+    "combo.first_byte_timeout": ("2", 2.0),
+    "combo.first_content_timeout": ("3", 3.0),
+    "combo.idle_timeout": ("4", 4.0),
+}
+
+
+def test_each_setting_is_tried_here() -> None:
+    assert GOOD.keys() == SETTINGS.keys()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_changes_the_rules(name) -> None:
+    text, value = GOOD[name]
+    assert SETTINGS[name].read(text) == value
+    assert rules({name: value}) != Rules()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("strategy", "telepathy"),
+        ("strategy", "priority"),
+        ("combo.strategy", "p2c"),
+        ("sticky_limit", "-1"),
+        ("sticky_limit", "1001"),
+        ("sticky_limit", "three"),
+        ("sticky_limit", "²"),
+        ("affinity", "perhaps"),
+        ("combo.retries", "11"),
+        ("combo.retry_delay", "nan"),
+        ("combo.retry_delay", "31"),
+        ("combo.retry_delay", "-0.1"),
+        ("combo.idle_timeout", "0"),
+        ("combo.idle_timeout", "inf"),
+    ],
+)
+def test_what_a_setting_does_not_take(name, text) -> None:
+    with pytest.raises(ValueError, match="takes|is one of"):
+        SETTINGS[name].read(text)
+
+
+def test_a_provider_goes_before_all() -> None:
+    found = rules({"strategy": "random", "strategy.openai": "p2c"}, frozenset({"groq"}))
+    assert found.strategy_of("openai") == "p2c"
+    assert found.strategy_of("anthropic") == "random"
+    assert found.blocked == {"groq"}
+    assert {f.name for f in dataclasses.fields(Rules)} == {
+        *("strategy", "strategies", "sticky_limit", "affinity", "combo_strategy", "combo_tries", "blocked")
+    }
