@@ -194,14 +194,14 @@ def test_a_model_that_cannot_take_the_request_is_left_out_with_the_reason() -> N
     mix = config(combos=combos(mix=["box/blind", "box/bare", "box/short", "box/good"]))
     known = Known(
         facts=facts(
-            blind=Model("blind", images=False), bare=Model("bare", tools=False), short=Model("short", context=1000)
+            blind=Model("blind", images=False), bare=Model("bare", tools=False), short=Model("short", context=3000)
         )
     )
     assert left(plan("mix", mix, client=None, known=known)) == []
     for needs, gone, why in (
         (PICTURE, "box/blind", "takes no pictures, and the request shows one"),
         (TOOLS, "box/bare", "calls no tools, and the request brings some"),
-        (LONG, "box/short", "takes 1,000 tokens, and the request has about 5,0"),
+        (LONG, "box/short", "takes 3,000 tokens, and the request has about 5,0"),
     ):
         made = plan("mix", mix, client=None, known=known, needs=needs)
         [(name, said)] = left(made)
