@@ -12,6 +12,7 @@ import pytest
 from omniroute.catalog.providers import node
 from omniroute.routing.config import Account, Combo, Config
 from omniroute.routing.known import Known
+from omniroute.routing.loads import Loads
 from omniroute.routing.plan import plan
 from omniroute.routing.rules import Rules
 from omniroute.routing.strategies import Seen
@@ -29,14 +30,16 @@ def day(rules: Rules, combo: Combo, requests: int = REQUESTS) -> tuple[dict[str,
     dice = Random(20)
     config = Config(accounts=tuple(ACCOUNTS), nodes=(BOX, BARN), combos={"mix": combo}, rules=rules)
     turns = Turns()
-    failures: Counter = Counter()
-    known = Known(Seen(turns, lambda account: 10.0 * failures[account]), dice.random)
+    loads = Loads()
+    now = 0.0
+    known = Known(Seen(turns, lambda account: loads.load(account, now)), dice.random)
     down: dict[str, int] = {}
     by_account: Counter = Counter()
     by_model: Counter = Counter()
     unserved: Counter = Counter()
     well: Counter = Counter()
     for number in range(requests):
+        now = number * MINUTES * 60 / requests
         if number % (requests // MINUTES) == 0:
             minute = number * MINUTES // requests
             down = {account: until for account, until in down.items() if until > minute}
@@ -46,14 +49,14 @@ def day(rules: Rules, combo: Combo, requests: int = REQUESTS) -> tuple[dict[str,
         made = plan("mix", config, client="openai", known=known)
         turns.taken(made.combos)
         for target in made.targets:
-            turns.asked(target.provider.id, target.account.id, float(number))
+            turns.asked(target.provider.id, target.account.id, now)
+            loads.began(target.account.id)
+            loads.ended(target.account.id, failed=target.account.id in down, now=now)
             turns.led(target.way.path)
             if target.account.id not in down:
-                failures[target.account.id] = 0
                 by_account[target.account.id] += 1
                 by_model[target.name] += 1
                 break
-            failures[target.account.id] += 1
         else:
             unserved[number] += 1
     return {account: served / well[account] for account, served in by_account.items()}, by_model, unserved
