@@ -96,7 +96,7 @@ def resolve(name: str, config: Config) -> Resolved:
 def _resolve(name: str, config: Config) -> Resolved:
     check_name(name)
     names = Names.of(config)
-    said, aliases, passed_over = _behind_aliases(name, config, names)
+    said, aliases, passed_over = behind_aliases(name, config)
     if combo := config.combos.get(said):
         return Resolved("combo", branch(combo, config), aliases, passed_over)
     if leg := _by_prefix(said, names):
@@ -116,18 +116,19 @@ def _resolve(name: str, config: Config) -> Resolved:
             raise BadRequest(f"the model {quoted(said)} is {which}", param="model", code="model_ambiguous")
 
 
-def _behind_aliases(name: str, config: Config, names: Names) -> tuple[str, tuple[Alias, ...], tuple[Alias, ...]]:
-    """Follow aliases to what is none: give that, the aliases on the way, and those that the first one beat."""
+def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], tuple[Alias, ...]]:
+    """Follow aliases, each once at most: give what they lead to, them, and those that the first one beat."""
+    names = Names.of(config)
     said = name
     taken: list[Alias] = []
     passed_over: tuple[Alias, ...] = ()
-    while said not in config.combos and not _by_prefix(said, names) and (found := names.aliases(said)):
-        best, *others = found
-        if best in taken:
-            raise BadRequest(f"the alias {quoted(name)} leads back to itself", param="model", code="model_not_found")
-        passed_over = passed_over or tuple(others)
-        taken.append(best)
-        said = best.target
+    while said not in config.combos and not _by_prefix(said, names):
+        found = [alias for alias in names.aliases(said) if alias not in taken]
+        if not found:
+            break
+        passed_over = passed_over or tuple(found[1:])
+        taken.append(found[0])
+        said = found[0].target
     return said, tuple(taken), passed_over
 
 

@@ -1,41 +1,55 @@
-"""Combos: named lists of models."""
+"""Combos: named lists of models and of other combos."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from math import isfinite
+from typing import Any
 
 from omniroute.routing.config import Combo
 from omniroute.routing.near import near
-from omniroute.routing.rules import COMBO_STRATEGIES
+from omniroute.routing.resolve import MAX_DEPTH
+from omniroute.routing.rules import COMBO_STRATEGIES, SETTINGS, Tries
 from omniroute.store import read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
-from omniroute.store.names import combo_name, model_name, offer
+from omniroute.store.names import combo_name, listed_name, offer
 from omniroute.store.tables import Combos
 
 MAX_MODELS = 50
+MAX_WEIGHT = 1_000_000.0
+NO_TRIES = Tries()
 
 
-def add(store: Store, name: str, models: Sequence[str], strategy: str = "priority") -> Combo:
-    """Add a combo of models that all can be reached by name. Raises StoreError and keeps nothing then."""
-    combo = Combo(combo_name(name), tuple(models), strategy)
-    if strategy not in COMBO_STRATEGIES:
-        raise StoreError(f"{strategy!r} is no strategy: it is one of {', '.join(COMBO_STRATEGIES)}")
-    if not 1 <= len(combo.models) <= MAX_MODELS:
-        raise StoreError(f"a combo takes 1 to {MAX_MODELS} models, and {name!r} has {len(combo.models)}")
-    for place, model in enumerate(combo.models):
-        if model in combo.models[:place]:
-            raise StoreError(f"the combo {name!r} lists {model!r} twice")
+def add(
+    store: Store,
+    name: str,
+    models: Sequence[str],
+    strategy: str | None = None,
+    weights: Mapping[str, float] | None = None,
+    tries: Tries = NO_TRIES,
+) -> Combo:
+    """Add a combo. Raises StoreError and keeps nothing when it could not work as it is."""
+    combo = Combo(combo_name(name), tuple(models), strategy, dict(weights or {}), tries)
     with store.change():
-        known = {each.name for each in read.combos(store)}
+        known = {each.name: each for each in read.combos(store)}
         if name in known:
-            raise StoreError(f"there is a combo {name!r} already: remove it first or choose another name")
-        nodes = read.nodes(store)
-        for model in combo.models:
-            if model in known or model == name:
-                raise StoreError(f"{model!r} is a combo itself: a combo lists models only")
-            model_name(model, nodes)
-        row = {"name": name, "models": json.dumps(combo.models), "strategy": strategy, "created_at": store.clock()}
-        store.run(Combos.insert(**row))
+            raise StoreError(f"there is a combo {name!r} already: edit or remove it, or choose another name")
+        _check(store, combo, known)
+        store.run(Combos.insert(**_row(combo), created_at=store.clock()))
+    return combo
+
+
+def edit(store: Store, name: str, **changes: Any) -> Combo:
+    """Change fields of a combo by their names; those that are not named stay. StoreError as for `add`."""
+    with store.change():
+        known = {each.name: each for each in read.combos(store)}
+        combo = replace(find(store, name), **changes)
+        if "models" in changes and "weights" not in changes:
+            kept = {model: weight for model, weight in combo.weights.items() if model in combo.models}
+            combo = replace(combo, weights=kept)
+        _check(store, combo, known | {name: combo})
+        store.run(Combos.update(**_row(combo)).where(Combos.name == name))
     return combo
 
 
@@ -50,3 +64,68 @@ def find(store: Store, name: str) -> Combo:
 def remove(store: Store, name: str) -> None:
     with store.change():
         store.run(Combos.delete().where(Combos.name == find(store, name).name))
+
+
+def _row(combo: Combo) -> dict[str, str]:
+    return {
+        "name": combo.name,
+        "models": json.dumps(combo.models),
+        "strategy": combo.strategy or "",
+        "weights": json.dumps(dict(combo.weights)),
+        "tries": json.dumps(asdict(combo.tries)),
+    }
+
+
+def _check(store: Store, combo: Combo, known: Mapping[str, Combo]) -> None:
+    if combo.strategy is not None and combo.strategy not in COMBO_STRATEGIES:
+        raise StoreError(f"{combo.strategy!r} is no strategy: it is one of {', '.join(COMBO_STRATEGIES)}")
+    if not 1 <= len(combo.models) <= MAX_MODELS:
+        raise StoreError(f"a combo takes 1 to {MAX_MODELS} models, and {combo.name!r} has {len(combo.models)}")
+    for place, model in enumerate(combo.models):
+        if model in combo.models[:place]:
+            raise StoreError(f"the combo {combo.name!r} lists {model!r} twice")
+    for model, weight in combo.weights.items():
+        if model not in combo.models:
+            raise StoreError(f"the weight of {model!r} has no use: the combo {combo.name!r} does not list it")
+        if not isfinite(weight) or not 0 <= weight <= MAX_WEIGHT:
+            raise StoreError(f"the weight of {model!r} is {weight:g}: it takes a number from 0 to {MAX_WEIGHT:,.0f}")
+    _check_tries(combo.tries)
+    nodes, added = read.nodes(store), read.models(store)
+    for model in combo.models:
+        if model != combo.name and model not in known:
+            listed_name(model, nodes, added)
+    _check_nesting(combo, known)
+
+
+def _check_tries(tries: Tries) -> None:
+    said = {"combo.retries": tries.retries, "combo.retry_delay": tries.retry_delay}
+    said |= {f"combo.{phase}_timeout": seconds for phase, seconds in tries.deadlines.items()}
+    for name, value in said.items():
+        if value is None:
+            continue
+        if name not in SETTINGS:
+            raise StoreError(f"there is no deadline {name.removeprefix('combo.')!r}")
+        try:
+            SETTINGS[name].read(str(value))
+        except ValueError as exc:
+            raise StoreError(f"{name.removeprefix('combo.')} {exc}, not {value}") from exc
+
+
+def _check_nesting(combo: Combo, known: Mapping[str, Combo]) -> None:
+    """Refuse circles, and depths at which nothing would be asked, above this combo and below it."""
+    everything = {**known, combo.name: combo}
+    for start in everything.values():
+        _walk(start, everything, ())
+
+
+def _walk(combo: Combo, known: Mapping[str, Combo], above: tuple[str, ...]) -> None:
+    above = (*above, combo.name)
+    for listed in combo.models:
+        if listed in above:
+            circle = " → ".join((*above[above.index(listed) :], listed))
+            raise StoreError(f"the combo {above[0]!r} would lead back to itself: {circle}")
+        if inner := known.get(listed):
+            if len(above) == MAX_DEPTH:
+                deep = " → ".join((*above, listed))
+                raise StoreError(f"combos are nested to a depth of {MAX_DEPTH} at most, and this goes deeper: {deep}")
+            _walk(inner, known, above)

@@ -82,3 +82,33 @@ def m003_kept_replies(db: SqliteDatabase) -> None:
         "create index kept_item_exchange on kept_item (exchange)",
     ):
         db.execute_sql(sql)
+
+
+@step
+def m004_choosing(db: SqliteDatabase) -> None:
+    for sql in (
+        "alter table combos add column weights text not null default '{}'",
+        "alter table combos add column tries text not null default '{}'",
+        """create table model_aliases (
+            pattern text not null primary key, target text not null, created_at real not null)""",
+        """create table fallback_chains (
+            name text not null primary key, models text not null, serves text not null, created_at real not null)""",
+        """create table custom_models (
+            provider text not null, model text not null, name text, context integer, max_output integer,
+            images integer, tools integer, created_at real not null, primary key (provider, model))""",
+        "create table settings (name text not null primary key, value text not null)",
+        "create table blocked_providers (provider text not null primary key, created_at real not null)",
+        # What the strategies remember is no configuration: no trigger counts these two.
+        """create table account_uses (
+            account text not null primary key, provider text not null, serial integer not null,
+            streak integer not null, at real not null)""",
+        """create table combo_calls (
+            combo text not null, listed text not null, calls integer not null, primary key (combo, listed))""",
+    ):
+        db.execute_sql(sql)
+    for table in ("model_aliases", "fallback_chains", "custom_models", "settings", "blocked_providers"):
+        for event in ("insert", "update", "delete"):
+            db.execute_sql(
+                f"create trigger {table}_{event} after {event} on {table} "
+                "begin update config_revision set number = number + 1; end"
+            )

@@ -2,9 +2,9 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from omniroute.catalog.provider import Provider
+from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import PROVIDERS, find
 from omniroute.catalog.urls import check_base_url
 from omniroute.routing.near import near
@@ -33,10 +33,10 @@ def label(name: str, what: str) -> str:
     return name
 
 
-def combo_name(name: str) -> str:
+def combo_name(name: str, what: str = "a combo") -> str:
     if not COMBO.fullmatch(name):
         raise StoreError(
-            f"{name!r} cannot be the name of a combo: it takes 1 to 100 letters, digits, '_', '.', '/', '-'"
+            f"{name!r} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-'"
         )
     return name
 
@@ -62,31 +62,55 @@ def base_url(text: str) -> str:
 
 
 def patterns(allow: Iterable[str]) -> tuple[str, ...]:
-    """Return the model patterns of a key, each once, or raise StoreError."""
-    kept = tuple(dict.fromkeys(allow))
-    for pattern in kept:
-        if not 1 <= len(pattern) <= MAX_PATTERN or not pattern.isprintable() or " " in pattern:
-            raise StoreError(
-                f"{pattern!r} is no model pattern: it takes 1 to {MAX_PATTERN} printable characters without spaces, "
-                "such as 'openai/*'"
-            )
-    return kept
+    """Return model patterns, each once, or raise StoreError."""
+    return tuple(dict.fromkeys(pattern(text) for text in allow))
 
 
-def model_name(name: str, nodes: Sequence[Provider]) -> str:
-    """Return a model that a combo may list: `prefix/model`, or a bare name that the catalog knows."""
+def pattern(text: str) -> str:
+    """Return a model pattern or raise StoreError."""
+    if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or " " in text:
+        raise StoreError(
+            f"{text!r} is no model pattern: it takes 1 to {MAX_PATTERN} printable characters without spaces, "
+            "such as 'openai/*'"
+        )
+    return text
+
+
+def model_id(text: str) -> str:
+    """Return the id of a model as its provider knows it, or raise StoreError."""
+    if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or text != text.strip():
+        raise StoreError(
+            f"{text!r} cannot be a model: it takes 1 to {MAX_PATTERN} printable characters with no space at either end"
+        )
+    return text
+
+
+def listed_name(name: str, nodes: Sequence[Provider], added: Mapping[str, Sequence[Model]]) -> str:
+    """Return a model that a combo, a chain or an alias may name, or raise StoreError.
+
+    It is `prefix/model`, or a bare name that the catalog or the user's own models have.
+    """
     prefix, slash, model = name.partition("/")
     if not name.isprintable() or name != name.strip():
         raise StoreError(f"{name!r} cannot be a model: it has spaces around it or characters that cannot be printed")
     if slash and model and find(prefix, nodes):
         return name
     bare = {model.id for provider in PROVIDERS for model in provider.models}
+    bare |= {model.id for models in added.values() for model in models}
     if name in bare:
         return name
     if slash:
         prefixes = [prefix for provider in (*nodes, *PROVIDERS) for prefix in (provider.prefix, provider.id)]
         raise StoreError(f"the model {name!r} has no known provider before its slash{offer(near(prefix, prefixes))}")
     raise StoreError(f"the model {name!r} is unknown: say it as 'provider/model'{offer(near(name, sorted(bare)))}")
+
+
+def provider_id(text: str, nodes: Sequence[Provider]) -> str:
+    """Return the id of a provider or node that is meant by its id or prefix, or raise StoreError."""
+    if (found := find(text, nodes)) is None:
+        known = [name for provider in (*nodes, *PROVIDERS) for name in (provider.prefix, provider.id)]
+        raise StoreError(f"there is no provider or node {text!r}{offer(near(text, known))}")
+    return found.id
 
 
 def offer(candidates: Sequence[str]) -> str:

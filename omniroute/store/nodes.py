@@ -32,13 +32,10 @@ def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: st
 
 
 def remove(store: Store, prefix: str) -> int:
-    """Remove a node with its accounts and return how many those were; refused while a combo names it."""
+    """Remove a node with its accounts and return how many those were. What names its models finds nothing there."""
     with store.change():
         known = [each.prefix for each in read.nodes(store)]
         if prefix not in known:
             raise StoreError(f"there is no node {prefix!r}{offer(near(prefix, known))}")
-        for combo in read.combos(store):
-            if any(model.startswith(f"{prefix}/") for model in combo.models):
-                raise StoreError(f"the combo {combo.name!r} uses the node {prefix!r}: remove the combo first")
         store.run(ProviderNodes.delete().where(ProviderNodes.prefix == prefix))
         return store.run(ProviderConnections.delete().where(ProviderConnections.provider == prefix))

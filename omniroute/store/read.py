@@ -1,12 +1,24 @@
 """Rows made into values: what is set up, as the rest of the program knows it."""
 
 import json
+from typing import Any
 
-from omniroute.catalog.provider import Provider
+from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import node
-from omniroute.routing.config import Account, Combo, Key
+from omniroute.routing.config import Account, Alias, Chain, Combo, Key
+from omniroute.routing.rules import Tries
 from omniroute.store.database import Store
-from omniroute.store.tables import ApiKeys, Combos, ProviderConnections, ProviderNodes
+from omniroute.store.tables import (
+    ApiKeys,
+    BlockedProviders,
+    Combos,
+    CustomModels,
+    FallbackChains,
+    ModelAliases,
+    ProviderConnections,
+    ProviderNodes,
+    Settings,
+)
 
 
 def accounts(store: Store) -> tuple[Account, ...]:
@@ -37,7 +49,50 @@ def nodes(store: Store) -> tuple[Provider, ...]:
 def combos(store: Store) -> tuple[Combo, ...]:
     """Return all combos, the oldest first."""
     query = Combos.select().order_by(Combos.created_at, Combos.name)
-    return tuple(Combo(row["name"], tuple(json.loads(row["models"])), row["strategy"]) for row in store.rows(query))
+    return tuple(
+        Combo(
+            row["name"],
+            tuple(json.loads(row["models"])),
+            row["strategy"] or None,
+            json.loads(row["weights"]),
+            Tries(**json.loads(row["tries"])),
+        )
+        for row in store.rows(query)
+    )
+
+
+def aliases(store: Store) -> tuple[Alias, ...]:
+    """Return all aliases, the oldest first."""
+    query = ModelAliases.select().order_by(ModelAliases.created_at, ModelAliases.pattern)
+    return tuple(Alias(row["pattern"], row["target"], row["created_at"]) for row in store.rows(query))
+
+
+def chains(store: Store) -> tuple[Chain, ...]:
+    """Return all chains, the oldest first."""
+    query = FallbackChains.select().order_by(FallbackChains.created_at, FallbackChains.name)
+    return tuple(
+        Chain(row["name"], tuple(json.loads(row["models"])), tuple(json.loads(row["serves"])))
+        for row in store.rows(query)
+    )
+
+
+def models(store: Store) -> dict[str, tuple[Model, ...]]:
+    """Return the models that the user added, by provider, the oldest first."""
+    found: dict[str, list[Model]] = {}
+    for row in store.rows(CustomModels.select().order_by(CustomModels.created_at, CustomModels.model)):
+        known = {name: row[name] for name in ("name", "context", "max_output", "images", "tools")}
+        found.setdefault(row["provider"], []).append(Model(row["model"], **known))
+    return {provider: tuple(added) for provider, added in found.items()}
+
+
+def settings(store: Store) -> dict[str, Any]:
+    """Return what somebody has set, by name."""
+    return {row["name"]: json.loads(row["value"]) for row in store.rows(Settings.select().order_by(Settings.name))}
+
+
+def blocked(store: Store) -> frozenset[str]:
+    """Return the ids of the providers that nobody may ask."""
+    return frozenset(row["provider"] for row in store.rows(BlockedProviders.select()))
 
 
 def keys(store: Store) -> tuple[Key, ...]:

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from omniroute.routing.config import Config
+from omniroute.routing.rules import rules
 from omniroute.store import read
 from omniroute.store.accounts import sealed_for
 from omniroute.store.database import Store
@@ -18,6 +19,10 @@ def load(store: Store) -> Config:
             nodes=read.nodes(store),
             combos=MappingProxyType({combo.name: combo for combo in read.combos(store)}),
             keys=tuple(key for key in read.keys(store) if key.revoked_at is None),
+            aliases=read.aliases(store),
+            chains=read.chains(store),
+            models=MappingProxyType(read.models(store)),
+            rules=rules(read.settings(store), read.blocked(store)),
             revision=store.revision(),
         )
 

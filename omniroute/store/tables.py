@@ -1,6 +1,6 @@
 """The tables as they are now. No table is bound to a database: each query is given the store's own."""
 
-from peewee import AutoField, BlobField, BooleanField, FloatField, IntegerField, Model, TextField
+from peewee import AutoField, BlobField, BooleanField, CompositeKey, FloatField, IntegerField, Model, TextField
 
 
 class Table(Model):
@@ -18,7 +18,7 @@ class Meta(Table):
 
 
 class ConfigRevision(Table):
-    """One row; triggers count it up with every change of accounts, nodes, combos or keys."""
+    """One row; triggers count it up with every change of the configuration."""
 
     id = IntegerField(primary_key=True)
     number = IntegerField()
@@ -47,7 +47,68 @@ class Combos(Table):
     name = TextField(primary_key=True)
     models = TextField()
     strategy = TextField()
+    """Empty goes by the rule for all combos."""
+    weights = TextField()
+    tries = TextField()
     created_at = FloatField()
+
+
+class ModelAliases(Table):
+    pattern = TextField(primary_key=True)
+    target = TextField()
+    created_at = FloatField()
+
+
+class FallbackChains(Table):
+    name = TextField(primary_key=True)
+    models = TextField()
+    serves = TextField()
+    created_at = FloatField()
+
+
+class CustomModels(Table):
+    provider = TextField()
+    model = TextField()
+    name = TextField(null=True)
+    context = IntegerField(null=True)
+    max_output = IntegerField(null=True)
+    images = BooleanField(null=True)
+    tools = BooleanField(null=True)
+    created_at = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("provider", "model")
+
+
+class Settings(Table):
+    name = TextField(primary_key=True)
+    value = TextField()
+
+
+class BlockedProviders(Table):
+    provider = TextField(primary_key=True)
+    created_at = FloatField()
+
+
+class AccountUses(Table):
+    """What round-robin and least-used remember of an account."""
+
+    account = TextField(primary_key=True)
+    provider = TextField()
+    serial = IntegerField()
+    streak = IntegerField()
+    at = FloatField()
+
+
+class ComboCalls(Table):
+    """How often a combo has been asked (listed is empty), and has led to each of the things that it lists."""
+
+    combo = TextField()
+    listed = TextField()
+    calls = IntegerField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("combo", "listed")
 
 
 class ApiKeys(Table):
@@ -132,6 +193,13 @@ TABLES: tuple[type[Table], ...] = (
     ProviderConnections,
     ProviderNodes,
     Combos,
+    ModelAliases,
+    FallbackChains,
+    CustomModels,
+    Settings,
+    BlockedProviders,
+    AccountUses,
+    ComboCalls,
     ApiKeys,
     UsageHistory,
     KeptConversation,

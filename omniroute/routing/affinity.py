@@ -1,0 +1,110 @@
+"""Which requests belong to one conversation, and where it was served last: there its prompt cache is warm."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from omniroute.dialects.ir import Body
+from omniroute.routing.draft import Stay
+
+HEADERS = frozenset(
+    (
+        *(b"x-claude-code-session-id", b"session-id", b"session_id", b"x-session-id", b"x-session-affinity"),
+        *(b"conversation-id", b"conversation_id"),
+    )
+)
+"""By which clients name their session: Claude Code, Codex in two spellings, opencode in two."""
+LOOKED_AT = 4096
+"""Characters of the first thing that was said; it does not change while the conversation grows."""
+MOST = 10_000
+"""Conversations that are remembered."""
+LASTS = 3600.0
+"""Seconds after which a conversation is forgotten: the longest that a provider keeps a prompt cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    key: bytes
+    known: bool
+    """Whether this may be one that was served before: it names its session, or an answer stands in it."""
+
+
+def conversation(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]], body: Body) -> Conversation | None:
+    """Recognise a conversation, each caller's apart, and each model's; None where nothing tells it from others.
+
+    Without a name for its session, a conversation is known by the first thing that its user said: two that
+    began alike share an account, which costs nothing.
+    """
+    named = next((value for name, value in headers if name.lower() in HEADERS and value), None) or _named(body)
+    if named:
+        return Conversation(_digest(owner, model, named), known=True)
+    turns = next((turns for name in ("messages", "input", "contents") if (turns := body.get(name))), None)
+    if not isinstance(turns, list):
+        return None
+    said = [turn for turn in turns if isinstance(turn, dict)]
+    first = next((turn for turn in said if turn.get("role") == "user"), None)
+    text = _text(first)
+    if not text:
+        return None
+    answered = any(turn.get("role") in ("assistant", "model") or "call_id" in turn for turn in said)
+    return Conversation(_digest(owner, model, text.encode("utf-8", "surrogatepass")), known=answered)
+
+
+def _named(body: Body) -> bytes | None:
+    metadata = body.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    for name in (body.get("prompt_cache_key"), user if isinstance(user, str) and "session" in user else None):
+        if isinstance(name, str) and name:
+            return name[:LOOKED_AT].encode("utf-8", "surrogatepass")
+    return None
+
+
+def _text(turn: Any) -> str:
+    """Collect what a turn says, without marks such as `cache_control` that move as the conversation grows."""
+    found: list[str] = []
+    waiting, room = [turn], LOOKED_AT
+    while waiting and room > 0:
+        match waiting.pop():
+            case str(text):
+                found.append(text[:room])
+                room -= len(text)
+            case list(items):
+                waiting += reversed(items)
+            case dict(part):
+                waiting += [part[name] for name in ("text", "parts", "content") if name in part]
+            case _:
+                pass
+    return "\n".join(found)
+
+
+def _digest(owner: str, model: str, named: bytes) -> bytes:
+    return hashlib.blake2b(b"\0".join((owner.encode(), model.encode("utf-8", "surrogatepass"), named))).digest()[:16]
+
+
+class Affinity:
+    """Where conversations were served last: the newest of them, for a while."""
+
+    def __init__(self) -> None:
+        self._stays: OrderedDict[bytes, tuple[Stay, float]] = OrderedDict()
+
+    def stay(self, conversation: Conversation | None, now: float) -> Stay | None:
+        """Say where a conversation was served last; `now` is on the gateway's own clock."""
+        if conversation is None or not conversation.known:
+            return None
+        stay, at = self._stays.get(conversation.key, (None, 0.0))
+        return stay if now - at <= LASTS else None
+
+    def served(self, conversation: Conversation | None, stay: Stay, now: float) -> None:
+        """Note who serves a conversation."""
+        if conversation is not None:
+            self._stays[conversation.key] = (stay, now)
+            self._stays.move_to_end(conversation.key)
+            if len(self._stays) > MOST:
+                self._stays.popitem(last=False)
+
+    def released(self, conversation: Conversation | None, account: str) -> None:
+        """Let a conversation go from an account that failed it."""
+        if conversation is not None and (found := self._stays.get(conversation.key)) and found[0][0] == account:
+            del self._stays[conversation.key]

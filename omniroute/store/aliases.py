@@ -1,0 +1,52 @@
+"""Aliases: other names for models and combos."""
+
+from omniroute.catalog.providers import find
+from omniroute.routing.config import Alias, Config
+from omniroute.routing.near import near
+from omniroute.routing.resolve import behind_aliases
+from omniroute.store import read
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+from omniroute.store.names import listed_name, offer, pattern
+from omniroute.store.tables import ModelAliases
+
+
+def add(store: Store, alias: str, target: str) -> Alias:
+    """Add an alias, or give one that is there another target. StoreError for one that would never act, or loop."""
+    pattern(alias)
+    with store.change():
+        known = read.aliases(store)
+        same = next((other for other in known if other.pattern.casefold() == alias.casefold()), None)
+        made = Alias(same.pattern if same else alias, target, same.created_at if same else store.clock())
+        _check(store, made, [other for other in known if other is not same])
+        store.run(ModelAliases.delete().where(ModelAliases.pattern == made.pattern))
+        store.run(ModelAliases.insert(pattern=made.pattern, target=target, created_at=made.created_at))
+    return made
+
+
+def remove(store: Store, alias: str) -> None:
+    with store.change():
+        known = [other.pattern for other in read.aliases(store)]
+        found = next((name for name in known if name.casefold() == alias.casefold()), None)
+        if found is None:
+            raise StoreError(f"there is no alias {alias!r}{offer(near(alias, known))}")
+        store.run(ModelAliases.delete().where(ModelAliases.pattern == found))
+
+
+def _check(store: Store, alias: Alias, others: list[Alias]) -> None:
+    combos = {combo.name: combo for combo in read.combos(store)}
+    nodes, added = read.nodes(store), read.models(store)
+    prefix, slash, _ = alias.pattern.partition("/")
+    if alias.pattern in combos:
+        raise StoreError(f"{alias.pattern!r} is a combo, which goes before any alias: choose another name")
+    if slash and (owner := find(prefix, nodes)):
+        raise StoreError(
+            f"the alias {alias.pattern!r} would never act: what begins with {prefix}/ is a model of {owner.name}"
+        )
+    config = Config(nodes=nodes, combos=combos, aliases=(*others, alias), models=added)
+    means, taken, _ = behind_aliases(alias.target, config)
+    if alias in taken and (len(taken) > 1 or alias.target.casefold() == alias.pattern.casefold()):
+        round_trip = " → ".join([alias.pattern, *(other.target for other in (alias, *taken))])
+        raise StoreError(f"the alias {alias.pattern!r} would lead back to itself: {round_trip}")
+    if means not in combos:
+        listed_name(means, nodes, added)
