@@ -16,15 +16,19 @@ from omniroute.cli.base import Group, State, explain_error, shared_debug
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, what it does: the first sentence of the command's own help)
+    "alias": ("alias", "Aliases: other names for models and combos."),
     "ask": ("ask", "Ask MODEL through the running gateway and show the answer as it comes."),
-    "combo": ("combo", "Combos: named lists of models, tried in order."),
+    "chain": ("chain", "Fallback chains: models that are asked when all that was asked for has failed."),
+    "combo": ("combo", "Combos: named lists of models, tried in an order of your choice."),
     "doctor": ("status", "Check what the gateway needs, and say what to do where it fails."),
     "key": ("key", "Keys that clients show to the gateway."),
+    "model": ("model", "Models of your own: any id at any provider."),
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "provider": ("provider", "Accounts at providers."),
     "responses": ("responses", "Replies that are kept so that clients of OpenAI Responses can go on from them."),
     "route": ("route", "Where a request would go, and why."),
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
+    "settings": ("settings", "Settings of choosing; they act at once."),
     "status": ("status", "Say whether the gateway runs, where, and what it has."),
     "translate": ("translate", "Say FILE, a request in one dialect, in another, as the gateway would."),
     "usage": ("usage", "Requests, tokens and cost."),

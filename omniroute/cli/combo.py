@@ -1,42 +1,102 @@
 """`omniroute-ctl combo …`: named lists of models with a strategy."""
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from omniroute.cli.base import Group, State
+from omniroute.cli.combo_options import its_own, tries_of
 from omniroute.cli.options import timeout_option
 from omniroute.cli.output import fields, note, say, show_json, table
 from omniroute.errors import Exhausted
 from omniroute.routing.config import Combo
 from omniroute.routing.plan import plan
-from omniroute.routing.rules import COMBO_STRATEGIES
+from omniroute.routing.rules import Tries
 from omniroute.store import combos, snapshot
+
+DEFAULT = "as set for all"
 
 
 @click.group(cls=Group)
 def combo() -> None:
-    """Combos: named lists of models, tried in order."""
+    """Combos: named lists of models, tried in an order of your choice."""
 
 
 def as_json(shown: Combo) -> dict[str, object]:
-    return {"name": shown.name, "models": list(shown.models), "strategy": shown.strategy}
+    return {
+        "name": shown.name,
+        "models": list(shown.models),
+        "strategy": shown.strategy,
+        "weights": dict(shown.weights),
+        **asdict(shown.tries),
+    }
 
 
 @combo.command()
 @click.argument("name")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--strategy", type=click.Choice(list(COMBO_STRATEGIES)), default="priority", show_default=True)
+@its_own
 @click.pass_obj
-def add(state: State, name: str, models: tuple[str, ...], strategy: str) -> None:
-    """Name a list of models: a request for NAME tries each MODEL in turn."""
+def add(
+    state: State,
+    /,
+    name: str,
+    models: tuple[str, ...],
+    strategy: str | None,
+    weights: dict[str, float],
+    retries: int | None,
+    retry_delay: float | None,
+    **deadlines: float | None,
+) -> None:
+    """Name a list of models, or of other combos: a request for NAME is tried at each in turn."""
     with state.store() as store:
-        added = combos.add(store, name, models, strategy)
+        tries = tries_of(Tries(), retries, retry_delay, deadlines)
+        added = combos.add(store, name, models, strategy, weights, tries)
         left = plan(added.name, snapshot.load(store), client=None).left
     if state.as_json:
         show_json(as_json(added))
         return
     say(f"Added the combo {added.name!r}: {' → '.join(added.models)}")
+    for out in left:
+        note(f"Left out for now: {out.name}: {out.why}")
+
+
+@combo.command()
+@click.argument("name")
+@click.argument("models", nargs=-1, metavar="[MODEL...]")
+@its_own
+@click.option("--default", "reset", is_flag=True, help="First forget its own strategy, weights, retries, deadlines.")
+@click.pass_obj
+def edit(
+    state: State,
+    /,
+    name: str,
+    models: tuple[str, ...],
+    strategy: str | None,
+    weights: dict[str, float],
+    retries: int | None,
+    retry_delay: float | None,
+    reset: bool,
+    **deadlines: float | None,
+) -> None:
+    """Change a combo: what is named here is new, the rest stays. MODELs replace the whole list."""
+    with state.store() as store:
+        before = combos.find(store, name)
+        if reset:
+            before = Combo(before.name, before.models)
+        changes: dict[str, Any] = {"strategy": strategy or before.strategy}
+        changes["tries"] = tries_of(before.tries, retries, retry_delay, deadlines)
+        if models:
+            changes["models"] = models
+        if weights or reset:
+            changes["weights"] = {**before.weights, **weights}
+        edited = combos.edit(store, name, **changes)
+        left = plan(edited.name, snapshot.load(store), client=None).left
+    if state.as_json:
+        show_json(as_json(edited))
+        return
+    say(f"The combo {edited.name!r} is now: {' → '.join(edited.models)}")
     for out in left:
         note(f"Left out for now: {out.name}: {out.why}")
 
@@ -52,7 +112,7 @@ def list_(state: State) -> None:
     elif not found:
         say("No combos yet. Add one: omniroute-ctl combo add NAME PREFIX/MODEL PREFIX/MODEL")
     else:
-        table(["name", "strategy", "models"], [(c.name, c.strategy, c.models) for c in found])
+        table(["name", "strategy", "models"], [(c.name, c.strategy or DEFAULT, c.models) for c in found])
 
 
 @combo.command()
@@ -66,7 +126,11 @@ def show(state: State, name: str) -> None:
     if state.as_json:
         show_json(as_json(found) | {"targets": [t.name for t in planned.targets]})
         return
-    fields([("name", found.name), ("strategy", found.strategy), ("models", found.models)])
+    fields([("name", found.name), ("strategy", found.strategy or DEFAULT), ("models", found.models)])
+    fields([("weight", f"{model}={weight:g}") for model, weight in found.weights.items()])
+    said = [("retries", found.tries.retries), ("retry delay", _seconds(found.tries.retry_delay))]
+    said += [(phase.replace("_", " "), _seconds(wait)) for phase, wait in found.tries.deadlines.items()]
+    fields([(what, value) for what, value in said if value is not None])
     fields([(f"{n}.", f"{t.name} by {t.account.name}") for n, t in enumerate(planned.targets, 1)])
     fields([("left out", f"{out.name}: {out.why}") for out in planned.left])
 
@@ -108,3 +172,7 @@ def test(ctx: click.Context, name: str, timeout: float) -> None:
         )
     if not any(result.ok for _, result in asked):
         ctx.exit(1)
+
+
+def _seconds(wait: float | None) -> str | None:
+    return None if wait is None else f"{wait:g} s"

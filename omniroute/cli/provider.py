@@ -12,7 +12,7 @@ from omniroute.cli.options import base_url, timeout_option
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
 from omniroute.routing.config import Account, Config
 from omniroute.routing.names import Names
-from omniroute.store import accounts, snapshot
+from omniroute.store import accounts, settings, snapshot
 from omniroute.store.database import Store
 
 
@@ -219,3 +219,32 @@ def remove(state: State, ref: str) -> None:
         return
     say(f"Removed the {account.provider} account {account.name!r} ({account.id}).")
     tell_combos(affected, config)
+
+
+def _block(state: State, name: str, blocked: bool) -> None:
+    with state.store() as store:
+        before = snapshot.load(store)
+        owner = settings.block(store, name) if blocked else settings.unblock(store, name)
+        after = snapshot.load(store)
+    affected = combos_using(before, lambda used: used.provider == owner) if blocked else []
+    if state.as_json:
+        show_json({"provider": owner, "blocked": blocked, "combos": affected})
+        return
+    say(f"{owner} is blocked: it is in no list, and nobody may ask it." if blocked else f"{owner} may be asked again.")
+    tell_combos(affected, after)
+
+
+@provider.command()
+@click.argument("name", metavar="PROVIDER")
+@click.pass_obj
+def block(state: State, name: str) -> None:
+    """Hide a provider from the lists and ask it no more, whatever its accounts."""
+    _block(state, name, True)
+
+
+@provider.command()
+@click.argument("name", metavar="PROVIDER")
+@click.pass_obj
+def unblock(state: State, name: str) -> None:
+    """Let a blocked provider be asked again."""
+    _block(state, name, False)

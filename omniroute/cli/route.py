@@ -1,15 +1,23 @@
 """`omniroute-ctl route …`: what the gateway would do, without doing it."""
 
+import random
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
 import click
+import orjson
 
 from omniroute.catalog.provider import DialectName
 from omniroute.cli.base import Group, State
 from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
+from omniroute.dialects.needs import Needs
 from omniroute.routing.config import Config, Key
+from omniroute.routing.known import NO_NEEDS, by_catalog
 from omniroute.routing.near import near
 from omniroute.routing.plan import Plan, plan
-from omniroute.store import snapshot
+from omniroute.routing.strategies import Seen
+from omniroute.store import snapshot, turns
 
 
 @click.group(cls=Group)
@@ -21,17 +29,27 @@ def route() -> None:
 @click.argument("model")
 @click.option("--key", "key_name", metavar="NAME", help="As the client with this key would see it.")
 @click.option("--dialect", type=dialect, help="As a client of this dialect would see it; else of any.")
+@click.option("--body", type=click.File("rb"), metavar="FILE", help="For this request; else for a short one of text.")
 @click.pass_obj
-def explain(state: State, model: str, key_name: str | None, dialect: DialectName | None) -> None:
-    """Show who would be asked for MODEL, in which order and why. No request is made."""
+def explain(state: State, model: str, key_name: str | None, dialect: DialectName | None, body: BinaryIO | None) -> None:
+    """Show who would be asked for MODEL, in which order and why. No request is made, and nobody's turn taken.
+
+    Strategies that draw lots draw anew each time.
+    """
+    needs = Needs(_read(body)) if body else NO_NEEDS
     with state.store() as store:
-        config = snapshot.load(store)
+        config, memory = snapshot.load(store), turns.load(store)
     key = None if key_name is None else _find_key(key_name, config)
-    made = plan(model, config, client=dialect, key=key)
+    known = by_catalog(config, Seen(memory), random.random, datetime.now(UTC))
+    made = plan(model, config, client=dialect, key=key, needs=needs, known=known)
     if state.as_json:
         show_json(as_json(made))
         return
-    say(f"{made.asked}: a combo" if made.combo else made.asked)
+    said = " → ".join([model, *(alias.target for alias in made.aliases)])
+    say(f"{said}: a combo" if made.combo else said)
+    for alias in made.aliases[:1]:
+        over = ", ".join(f"{other.pattern} → {other.target}" for other in made.passed_over)
+        say(f"by the alias {alias.pattern}" + (f", which is more specific, or older, than {over}" if over else ""))
     if made.targets:
         table(
             ["order", "target", "account", "dialect", "why"],
@@ -44,11 +62,23 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
         table(["target", "account", "why"], [(out.name, out.account, out.why) for out in made.left])
 
 
+def _read(body: BinaryIO) -> dict[str, Any]:
+    try:
+        found = orjson.loads(body.read())
+    except orjson.JSONDecodeError as error:
+        raise click.ClickException(f"{body.name} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise click.ClickException(f"{body.name} is no request: it takes a JSON object")
+    return found
+
+
 def as_json(made: Plan) -> dict[str, object]:
     return {
         "asked": made.asked,
         "kind": made.kind,
         "combo": made.combo,
+        "aliases": [{"pattern": alias.pattern, "target": alias.target} for alias in made.aliases],
+        "passed_over": [{"pattern": alias.pattern, "target": alias.target} for alias in made.passed_over],
         "targets": [
             {
                 "target": t.name,

@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from omniroute.catalog.models import facts
+from omniroute.catalog.prices import expected
 from omniroute.catalog.provider import Model, Provider
 from omniroute.dialects.needs import Needs
+from omniroute.routing.config import Config
+from omniroute.routing.names import Names, without_suffix
 from omniroute.routing.strategies import Dice, Seen
 from omniroute.routing.turns import Turns
 
@@ -19,6 +24,22 @@ class Known:
     """What a model can do."""
     price: Callable[[Provider, str, int, int], float | None] = lambda provider, model, tokens_in, tokens_out: None
     """USD for so many tokens of input and output; None is unknown."""
+
+
+def by_catalog(config: Config, seen: Seen, dice: Dice, at: datetime) -> Known:
+    """Know what the user has said of models, then what the catalog does, and prices as of `at`.
+
+    The first question takes most of a second, as it reads the price library: not on the event loop.
+    """
+    names = Names.of(config)
+
+    def about(provider: Provider, model: str) -> Model | None:
+        return names.added(provider, model) or facts(provider, model) or facts(provider, without_suffix(model))
+
+    def price(provider: Provider, model: str, tokens_in: int, tokens_out: int) -> float | None:
+        return expected(provider, without_suffix(model), tokens_in, tokens_out, at)
+
+    return Known(seen, dice, about, price)
 
 
 NOTHING_KNOWN = Known()

@@ -23,6 +23,7 @@ class Names:
         self._nodes = config.nodes
         self._combos = config.combos
         self._models = config.models
+        self._added = {(owner, model.id): model for owner, added in config.models.items() for model in added}
         self._blocked = config.rules.blocked
         self._exact: dict[str, Alias] = {}
         for alias in config.aliases:
@@ -44,8 +45,8 @@ class Names:
         """Providers that can be asked now."""
         self._bare: dict[str, list[Provider]] = {}
         for provider in self.in_use:
-            for model in dict.fromkeys(model.id for model in (*provider.models, *self.added(provider))):
-                self._bare.setdefault(model, []).append(provider)
+            for model in self.models(provider):
+                self._bare.setdefault(model.id, []).append(provider)
 
     @staticmethod
     def of(config: Config) -> "Names":
@@ -64,9 +65,15 @@ class Names:
         """Give the providers in use that are known to serve a model: `opus[1m]` is a way to ask for `opus`."""
         return self._bare.get(model) or self._bare.get(without_suffix(model)) or ()
 
-    def added(self, provider: Provider) -> Sequence[Model]:
-        """Give the models that the user added to a provider."""
-        return self._models.get(provider.id, ())
+    def models(self, provider: Provider) -> Iterator[Model]:
+        """Give the models of a provider that are worth offering: those of its row, then those that the user added."""
+        added = self._models.get(provider.id, ())
+        yield from (model for model in provider.models if (provider.id, model.id) not in self._added)
+        yield from added
+
+    def added(self, provider: Provider, model: str) -> Model | None:
+        """Give what the user has said of a model."""
+        return self._added.get((provider.id, model))
 
     def aliases(self, name: str) -> list[Alias]:
         """Give the aliases of a name, the one that counts first."""
@@ -88,7 +95,7 @@ class Names:
         yield from self._combos
         yield from (alias.pattern for alias in self._exact.values())
         for provider in self.in_use:
-            for model in (*provider.models, *self.added(provider)):
+            for model in self.models(provider):
                 yield f"{provider.prefix}/{model.id}"
 
 

@@ -83,8 +83,9 @@ def test_an_alias_leads_to_a_combo_and_through_others() -> None:
     assert [alias.pattern for alias in found.aliases] == ["fast", "quick"]
 
 
-def test_a_loop_is_refused_in_words() -> None:
-    with pytest.raises(BadRequest, match="leads back to itself"):
+def test_an_alias_is_followed_once() -> None:
+    assert resolve("gpt-9", with_aliases(("gpt-*", "gpt-4o"))).legs[0].name == "openai/gpt-4o"
+    with pytest.raises(BadRequest, match="no model or combo 'a'"):
         resolve("a", with_aliases(("a", "b"), ("b", "a")))
 
 

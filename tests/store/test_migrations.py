@@ -43,7 +43,7 @@ def test_the_columns_are_those_of_the_tables(store: Store) -> None:
         }
     declared = {
         table._meta.table_name: {
-            (field.column_name, not field.null, field in table._meta.get_primary_keys())
+            (field.column_name, not field.null, field.name in {key.name for key in table._meta.get_primary_keys()})
             for field in table._meta.sorted_fields
         }
         for table in TABLES

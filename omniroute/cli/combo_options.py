@@ -1,0 +1,53 @@
+"""The options that say how a combo chooses and tries."""
+
+from collections.abc import Callable
+
+import click
+
+from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, PHASES, Tries
+
+WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
+RETRIES = "How often a target is asked again before the next one."
+
+
+def _weights(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    """Read MODEL=N; the model may have an equals sign of its own."""
+    weights: dict[str, float] = {}
+    for text in given:
+        model, equals, number = text.rpartition("=")
+        try:
+            weights[model] = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not model:
+            raise click.BadParameter(f"{text!r} is no weight: say MODEL=N, as in openai/gpt-4o=3")
+    return weights
+
+
+def its_own(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say how a combo chooses and tries."""
+    seconds = "Seconds; overrides the gateway's own for this combo."
+    for option in (
+        click.option("--strategy", type=click.Choice(COMBO_STRATEGIES), help="Else the setting combo.strategy."),
+        click.option("--weight", "weights", multiple=True, callback=_weights, metavar="MODEL=N", help=WEIGHT),
+        click.option("--retries", type=click.IntRange(0, MAX_RETRIES), help=RETRIES),
+        click.option("--retry-delay", type=float, metavar="SECONDS", help="How long to wait before each of these."),
+        *(
+            click.option(f"--{phase.replace('_', '-')}-timeout", phase, type=float, metavar="SECONDS", help=seconds)
+            for phase in PHASES
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def tries_of(
+    before: Tries, retries: int | None, retry_delay: float | None, deadlines: dict[str, float | None]
+) -> Tries:
+    """Put what was said on the command line over what a combo had before."""
+    said = {phase: seconds for phase, seconds in deadlines.items() if seconds is not None}
+    return Tries(
+        before.retries if retries is None else retries,
+        before.retry_delay if retry_delay is None else retry_delay,
+        {**before.deadlines, **said},
+    )

@@ -1,0 +1,95 @@
+"""`omniroute-ctl settings …`: how accounts and models are chosen."""
+
+from typing import Any
+
+import click
+
+from omniroute.cli.base import Group, State
+from omniroute.cli.output import say, show_json, table
+from omniroute.routing.rules import SETTINGS, rules
+from omniroute.store import read
+from omniroute.store import settings as kept
+
+
+@click.group(cls=Group)
+def settings() -> None:
+    """Settings of choosing; they act at once."""
+
+
+@settings.command()
+@click.argument("name", required=False)
+@click.pass_obj
+def get(state: State, name: str | None) -> None:
+    """Show a setting, or all of them with what they do.
+
+    `strategy.PROVIDER` is the strategy of one provider, where that has its own.
+    """
+    with state.store() as store:
+        said = read.settings(store)
+        if name is not None:
+            name, _ = kept.known(store, name)
+    names = [name] if name is not None else list(dict.fromkeys((*SETTINGS, *said)))
+    if state.as_json:
+        show_json({each: _value(each, said) for each in names})
+    elif name is not None:
+        say(_shown(_value(name, said)))
+    else:
+        table(
+            ["setting", "value", "", "what it does"],
+            [(n, _shown(_value(n, said)), "set" if n in said else "default", _help(n)) for n in names],
+        )
+
+
+@settings.command("set")
+@click.argument("name")
+@click.argument("value", required=False)
+@click.option("--default", "reset", is_flag=True, help="Go back to the default instead.")
+@click.pass_obj
+def set_(state: State, name: str, value: str | None, reset: bool) -> None:
+    """Set NAME to VALUE."""
+    if (value is None) != reset:
+        raise click.UsageError("say a value, or --default")
+    with state.store() as store:
+        if value is None:
+            name = kept.unset(store, name)
+        else:
+            name, _ = kept.put(store, name, value)
+        now = _value(name, read.settings(store))
+    if state.as_json:
+        show_json({name: now})
+    else:
+        say(f"{name} is {_shown(now)} from now on.")
+
+
+def _value(name: str, said: dict[str, Any]) -> Any:
+    """Say what holds: what was set, else the default, else nothing of its own."""
+    if name in said:
+        return said[name]
+    held = rules(said)
+    match name.split("."):
+        case ["strategy", provider]:
+            return held.strategy_of(provider)
+        case ["combo", "strategy"]:
+            return held.combo_strategy
+        case ["combo", ("retries" | "retry_delay")]:
+            return 0
+        case ["combo", _]:
+            return None
+        case _:
+            return getattr(held, name)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "as for all requests"
+        case bool():
+            return "on" if value else "off"
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)
+
+
+def _help(name: str) -> str:
+    return SETTINGS[name].help if name in SETTINGS else f"The same for {name.partition('.')[2]} alone."
