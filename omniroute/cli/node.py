@@ -3,6 +3,7 @@
 import click
 
 from omniroute.catalog.provider import DialectName, Provider
+from omniroute.cli.affected import combos_using, tell_combos
 from omniroute.cli.base import Group, State
 from omniroute.cli.options import base_url, dialect
 from omniroute.cli.output import say, show_json, table
@@ -57,11 +58,14 @@ def list_(state: State) -> None:
 @click.argument("prefix")
 @click.pass_obj
 def remove(state: State, prefix: str) -> None:
-    """Remove a node and the accounts at it; refused while a combo names it."""
+    """Remove a node and the accounts at it. Combos that name its models are left without them."""
     with state.store() as store:
+        affected = combos_using(snapshot.load(store), lambda used: used.provider == prefix)
         accounts = nodes.remove(store, prefix)
+        after = snapshot.load(store)
     if state.as_json:
-        show_json({"removed": prefix, "accounts": accounts})
+        show_json({"removed": prefix, "accounts": accounts, "combos": affected})
     else:
         also = f" and {accounts} account{'s' if accounts > 1 else ''} at it" if accounts else ""
         say(f"Removed the node {prefix!r}{also}.")
+        tell_combos(affected, after)

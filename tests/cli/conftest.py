@@ -61,3 +61,8 @@ def as_json(ctl: Ctl) -> Callable[..., Any]:
 def web() -> Iterator[Web]:
     with serve() as started:
         yield started
+
+
+@pytest.fixture
+def home(ctl: Ctl) -> None:
+    ctl("node", "add", "home", "--dialect", "openai", "--base-url", "http://127.0.0.1:9/v1", "--name", "Home")

@@ -10,17 +10,12 @@ from omniroute.store.keys import digest
 from omniroute.store.snapshot import load
 
 
-@pytest.fixture
-def home(ctl: Ctl) -> None:
-    ctl("node", "add", "home", "--dialect", "openai", "--base-url", "http://127.0.0.1:9/v1", "--name", "Home")
-
-
 def test_a_node_from_first_to_last(ctl: Ctl, as_json, home) -> None:
     expected = {"prefix": "home", "name": "Home", "dialects": ["openai"], "base_url": "http://127.0.0.1:9/v1"}
     assert as_json("node", "list") == [expected]
     assert "http://127.0.0.1:9/v1" in ctl("node", "list").stdout
     ctl("provider", "add", "home", "--api-key", "sk-0123456789")
-    assert as_json("node", "remove", "home") == {"removed": "home", "accounts": 1}
+    assert as_json("node", "remove", "home") == {"removed": "home", "accounts": 1, "combos": []}
     assert as_json("provider", "list") == []
     assert "omniroute-ctl node add" in ctl("node", "list").stdout
 
@@ -65,13 +60,17 @@ def test_a_node_that_cannot_be(refused, as_json, home, words, code, says) -> Non
 def test_a_node_that_is_not_there_or_is_needed(refused, ctl: Ctl, home) -> None:
     assert "'home'" in refused("node", "remove", "hoem")
     ctl("combo", "add", "c", "home/m")
-    assert "'c'" in refused("node", "remove", "home")
+    assert "The combo 'c' used it: nothing left that can serve it." in ctl("node", "remove", "home").stdout
+    assert "home/m: is no model of any provider" in " ".join(ctl("combo", "show", "c").stdout.split())
 
 
 def test_a_combo_from_first_to_last(ctl: Ctl, as_json, home) -> None:
     assert "omniroute-ctl combo add" in ctl("combo", "list").stdout
     added = as_json("combo", "add", "best", "home/a", "home/b", "--strategy", "priority")
-    assert added == {"name": "best", "models": ["home/a", "home/b"], "strategy": "priority"}
+    assert added == {
+        **{"name": "best", "models": ["home/a", "home/b"], "strategy": "priority", "weights": {}},
+        **{"retries": None, "retry_delay": None, "deadlines": {}},
+    }
     assert as_json("combo", "list") == [added]
     assert "home/a, home/b" in ctl("combo", "list").stdout
     assert as_json("combo", "show", "best") == added | {"targets": ["home/a", "home/b"]}
