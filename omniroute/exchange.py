@@ -7,6 +7,7 @@ from omniroute.catalog.provider import DialectName
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
 from omniroute.proxy.attempt import KEEP, Attempt
+from omniroute.routing.affinity import Conversation
 from omniroute.routing.config import Config, Key
 from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
@@ -20,6 +21,8 @@ class Asked:
     target: Target
     attempt: Attempt
     dropped: tuple[str, ...] = ()
+    counted: bool = False
+    """It counts among what its account is busy with."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -55,6 +58,8 @@ class Exchange:
     model: str = ""
     stream: bool = False
 
+    conversation: Conversation | None = None
+    """What it belongs to, as far as that can be told."""
     plan: Plan | None = None
     asked: list[Asked] = field(default_factory=list)
     position: int = -1

@@ -14,7 +14,7 @@ FLOORS = [
     {"dialects", "catalog"},
     {"routing"},
     {"store", "upstream", "proxy"},
-    {"exchange", "runtime"},
+    {"exchange", "choosing", "runtime"},
     {"panel", "demo"},
     {"addons"},
     {"suite"},

@@ -14,6 +14,8 @@ SAYS = ("system", "instructions", "messages", "input", "tools", "contents", "sys
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PICTURES = frozenset({"image", "image_url", "input_image"})
 INLINE = ("inlineData", "inline_data", "fileData", "file_data")
+BYTES = 2
+"""A token is longer than that, with all that JSON puts around it."""
 USUAL_OUTPUT = 1000
 """Tokens of an answer whose length nobody has limited, for comparing prices."""
 
@@ -21,8 +23,16 @@ USUAL_OUTPUT = 1000
 class Needs:
     """One request, looked at from the side of who might serve it."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, size: int | None = None) -> None:
+        """Take the body and how many bytes its text has; without that, every question about length is counted."""
         self._body = body
+        self._size = size
+
+    def exceeds(self, limit: float) -> bool:
+        """Say whether it has more tokens than that, without counting what is short for certain."""
+        if self._size is not None and self._size < limit * BYTES:
+            return False
+        return self.input > limit
 
     @cached_property
     def input(self) -> int:

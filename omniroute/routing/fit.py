@@ -24,6 +24,6 @@ def misfit(model: Model | None, needs: Needs) -> Misfit | None:
         return Misfit("takes no pictures, and the request shows one")
     if model.tools is False and needs.tools:
         return Misfit("calls no tools, and the request brings some")
-    if model.context is not None and needs.input > model.context * SURE:
+    if model.context is not None and needs.exceeds(model.context * SURE):
         return Misfit(f"takes {model.context:,} tokens, and the request has about {needs.input:,}", may_be_wrong=True)
     return None

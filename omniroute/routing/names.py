@@ -67,9 +67,12 @@ class Names:
 
     def models(self, provider: Provider) -> Iterator[Model]:
         """Give the models of a provider that are worth offering: those of its row, then those that the user added."""
-        added = self._models.get(provider.id, ())
         yield from (model for model in provider.models if (provider.id, model.id) not in self._added)
-        yield from added
+        yield from self.added_to(provider)
+
+    def added_to(self, provider: Provider) -> Sequence[Model]:
+        """Give the models that the user has added to a provider."""
+        return self._models.get(provider.id, ())
 
     def added(self, provider: Provider, model: str) -> Model | None:
         """Give what the user has said of a model."""

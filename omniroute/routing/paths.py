@@ -19,6 +19,8 @@ class Claim:
     dialect: DialectName
     model: str | None = None
     stream: bool | None = None
+    provider: str | None = None
+    """The only provider that may be asked, on a route that is its own."""
     reply: str | None = None
     """The id of a reply of OpenAI Responses that was kept."""
 
@@ -35,6 +37,7 @@ GEMINI = re.compile(
     r"/v1(?:beta|alpha)?/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent|countTokens)"
 )
 REPLY = re.compile(r"(?:/v1)?/responses/(?P<id>[^/]+)(?P<what>/input_items|/cancel)?")
+DEDICATED = re.compile(r"/v1/providers/(?P<provider>[^/]+)(?P<path>/.+)")
 MODELS = re.compile(r"(?:/v1(?P<gemini>beta|alpha)?)?/models(?:/(?P<model>[^:]+))?")
 
 
@@ -45,9 +48,9 @@ def claim(method: str, path: str) -> Claim:
         path = path.rstrip("/")
     if path == "/api/hello":
         return Claim("hello", "claude")
-    if dialect := CHAT.get(path):
+    if chat := _chat(path):
         _only(method, "POST", path)
-        return Claim("chat", dialect)
+        return chat
     if path == "/v1/messages/count_tokens":
         _only(method, "POST", path)
         return Claim("count", "claude")
@@ -61,7 +64,7 @@ def claim(method: str, path: str) -> Claim:
         return found
     if match := MODELS.fullmatch(path):
         _only(method, "GET", path)
-        dialect = "gemini" if match["gemini"] else "openai"
+        dialect: DialectName = "gemini" if match["gemini"] else "openai"
         if model := match["model"]:
             return Claim("model", dialect, unquote(model))
         return Claim("models", dialect)
@@ -81,6 +84,14 @@ def _reply(method: str, path: str, reply: str, what: str | None) -> Claim | None
         return Claim("forget", "responses", reply=reply)
     _only(method, "GET", path)
     return Claim("reply", "responses", reply=reply)
+
+
+def _chat(path: str) -> Claim | None:
+    match = DEDICATED.fullmatch(path)
+    dialect = CHAT.get(f"/v1{match['path']}" if match else path)
+    if dialect is None:
+        return None
+    return Claim("chat", dialect, provider=unquote(match["provider"]) if match else None)
 
 
 def _only(method: str, allowed: str, path: str) -> None:

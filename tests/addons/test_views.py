@@ -16,7 +16,7 @@ from omniroute.dialects.ir import Usage
 from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import KEEP, Attempt, Deadlines
 from omniroute.routing.config import Account, Config
-from omniroute.routing.plan import Target
+from omniroute.routing.target import Target, Way
 from omniroute.runtime import Runtime
 
 
@@ -65,7 +65,7 @@ def test_a_flow_that_somebody_removed_is_no_trouble(window: tuple[Views, View]) 
 
 def test_an_exchange_that_is_over_keeps_what_a_person_looks_at_and_no_more() -> None:
     provider = node("up", "openai", "http://127.0.0.1:1/v1")
-    target = Target(Account("a", "up", "main"), provider, "m", "openai", "asked for by name")
+    target = Target(Account("a", "up", "main"), provider, "m", "openai", Way("asked for by name"), "")
     attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw, Usage(), True, None), last=True)
     attempt.raw += b"r" * (KEEP * 3)
     attempt.whole = Whole(b"w" * KEEP, Usage(input=7), True, None)

@@ -1,0 +1,91 @@
+"""What choosing remembers between requests, and the one place where plans are made for live ones."""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from omniroute.dialects.needs import Needs
+from omniroute.exchange import Asked, Exchange
+from omniroute.routing.affinity import Affinity, conversation
+from omniroute.routing.config import Config
+from omniroute.routing.judge import CLIENTS_OWN
+from omniroute.routing.known import Known, by_catalog
+from omniroute.routing.loads import Loads
+from omniroute.routing.names import Names
+from omniroute.routing.plan import Plan, Target, plan
+from omniroute.routing.strategies import Seen
+from omniroute.routing.turns import Turns
+
+NEUTRAL = ("client_gone", "unable")
+"""Kinds of failures that say nothing about an account."""
+
+
+class Choosing:
+    """Turns, loads and conversations. Clocks and dice are arguments, so that tests can throw them."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self.turns = Turns()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is something to be saved."""
+        self._loads = Loads()
+        self._affinity = Affinity()
+        self._clock, self._wall, self._dice = clock, wall, dice
+
+    def plan(self, exchange: Exchange, *, with_catalog: bool) -> Plan:
+        """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
+        config = exchange.config
+        seen = Seen(self.turns, lambda account: self._loads.load(account, self._clock()))
+        known = Known(seen, self._dice)
+        if with_catalog:
+            known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(self._wall(), UTC))
+        if config.rules.affinity:
+            owner = exchange.key.id if exchange.key else ""
+            exchange.conversation = conversation(owner, exchange.model, exchange.headers, exchange.body)
+        made = plan(
+            exchange.model,
+            config,
+            client=exchange.dialect,
+            key=exchange.key,
+            needs=Needs(exchange.body, len(exchange.raw)),
+            known=known,
+            stay=self._affinity.stay(exchange.conversation, self._clock()),
+        )
+        if made.combos:
+            self.turns.taken(made.combos)
+            self.changed()
+        return made
+
+    def began(self, target: Target) -> None:
+        """Note that a target is being asked."""
+        self.turns.asked(target.provider.id, target.account.id, self._wall())
+        self.turns.led(target.way.path)
+        self._loads.began(target.account.id)
+        self.changed()
+
+    def ended(self, exchange: Exchange, asked: Asked) -> None:
+        """Note what came of an attempt; once, however often it is told."""
+        if not asked.counted:
+            return
+        asked.counted = False
+        target, failure = asked.target, asked.attempt.failure
+        neutral = failure is not None and (failure.kind in NEUTRAL or failure.status in CLIENTS_OWN)
+        failed = None if neutral else failure is not None
+        self._loads.ended(target.account.id, failed=failed, now=self._clock())
+        if failed:
+            self._affinity.released(exchange.conversation, target.account.id)
+        elif failed is False:
+            self._affinity.served(exchange.conversation, (target.account.id, target.name), self._clock())
+
+    def keep(self, config: Config) -> None:
+        """Forget the turns of what is set up no more."""
+        names = Names.of(config)
+        accounts = [account.id for account in config.accounts]
+        accounts += [account.id for node in config.nodes for account in names.accounts(node)]
+        self.turns.keep(accounts, {name: combo.models for name, combo in config.combos.items()})
+        self.changed()
