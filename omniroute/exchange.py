@@ -64,6 +64,8 @@ class Exchange:
     asked: list[Asked] = field(default_factory=list)
     position: int = -1
     """Of the newest attempt's target in the plan."""
+    repeats: int = 0
+    """How often the newest attempt's target has been asked again on purpose."""
     overhead: float | None = None
     """Seconds from the request's last byte to the first attempt."""
     received: float = 0.0

@@ -17,12 +17,14 @@ from weakref import WeakKeyDictionary
 from mitmproxy import http
 
 from omniroute import __version__
-from omniroute.catalog import prices
+from omniroute.catalog import models, prices
+from omniroute.catalog.providers import PROVIDERS
+from omniroute.choosing import Choosing
 from omniroute.exchange import Exchange
 from omniroute.proxy.attempt import Deadlines
 from omniroute.redact import RedactingFilter
 from omniroute.routing.config import Config
-from omniroute.store import snapshot, usage
+from omniroute.store import snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -71,10 +73,13 @@ class Runtime:
         self.announced = asyncio.Event()
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
+        self.choosing = Choosing(clock=clock, wall=wall)
+        self.choosing.changed = self._soon
         self.store: Store | None = None
         self.keeper: Keeper | None = None
         self._writer: Writer | None = None
         self._rows: list[UsageRow] = []
+        self._flush_is_near = False
         self._filter = RedactingFilter(lambda: self.credentials.values())
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = threading.Event()
@@ -85,6 +90,7 @@ class Runtime:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
         self.store = Store(data_dir)
         self._load()
+        self.choosing.turns = turns.load(self.store)
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
@@ -99,7 +105,7 @@ class Runtime:
 
     async def _learn_prices(self) -> None:
         try:
-            await asyncio.to_thread(prices.load)
+            await asyncio.to_thread(_load_catalog)
         finally:
             self.prices_known.set()
 
@@ -134,6 +140,7 @@ class Runtime:
 
     def _swap(self, config: Config, credentials: dict[str, str]) -> None:
         self.config, self.credentials = config, credentials
+        self.choosing.keep(config)
         log.info("configuration revision %s is in force", config.revision)
 
     async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
@@ -164,15 +171,24 @@ class Runtime:
     def record(self, row: UsageRow) -> None:
         """Log an exchange. Rows of the same moment go as one job: a job for each would cost more than its row."""
         self._rows.append(row)
-        if len(self._rows) == 1:
+        self._soon()
+
+    def _soon(self) -> None:
+        if not self._flush_is_near:
+            self._flush_is_near = True
             asyncio.get_running_loop().call_later(GATHER, self._flush)
 
     def _flush(self) -> None:
+        self._flush_is_near = False
         rows, self._rows = self._rows, []
-        if not (rows and self._writer and self.store):
+        if not (self._writer and self.store):
             return
+        changes = self.choosing.turns.changes()
         try:
-            self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
+            if changes:
+                self._writer.submit(partial(turns.save, self.store, changes)).add_done_callback(_complain)
+            if rows:
+                self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
         except StoreError as error:
             log.error("%d exchanges could not be logged: %s", len(rows), error)
 
@@ -208,9 +224,15 @@ class Runtime:
         self.store, self._writer, self._watcher, self._note, self.keeper = None, None, None, None, None
 
 
+def _load_catalog() -> None:
+    prices.load()
+    for provider in PROVIDERS:
+        models.known_models(provider)
+
+
 def _complain(done: "Future[None]") -> None:
     if error := done.exception():
-        log.error("exchanges could not be logged: %s", error)
+        log.error("what the gateway has done could not be written down: %s", error)
 
 
 def _read(store: Store) -> tuple[Config, dict[str, str]]:

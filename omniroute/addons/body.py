@@ -11,6 +11,7 @@ from omniroute.addons.guard import guard
 from omniroute.errors import BadRequest, TooLarge
 from omniroute.proxy.attempt import BIG
 from omniroute.proxy.inflate import inflater
+from omniroute.routing.dedicated import at_provider
 from omniroute.runtime import Runtime
 
 PIECE = 16 * 1024
@@ -39,6 +40,8 @@ class Body:
         if claimed.kind == "count":
             return
         exchange.model = claimed.model if claimed.model is not None else _model(body)
+        if claimed.provider is not None:
+            exchange.model = at_provider(claimed.provider, exchange.model, exchange.config)
         exchange.stream = claimed.stream if claimed.stream is not None else _stream(body)
 
 

@@ -27,7 +27,8 @@ from omniroute.redact import redact
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import CLIENTS_OWN, judge
 from omniroute.routing.outcome import outcome
-from omniroute.routing.plan import Plan, Target, plan
+from omniroute.routing.plan import Plan, Target
+from omniroute.routing.retry import again_after, deadlines_of
 from omniroute.runtime import Runtime
 
 ABOUT_THE_CLIENT = (b"user-agent", b"accept-language")
@@ -55,7 +56,8 @@ class Dispatch:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
             return
-        exchange.plan = plan(exchange.model, exchange.config, client=exchange.dialect, key=exchange.key)
+        known = self.runtime.prices_known.is_set()
+        exchange.plan = self.runtime.choosing.plan(exchange, with_catalog=known)
         if not exchange.plan.targets:
             raise _nothing_to_ask(exchange.plan)
         await self._ask_next(flow, exchange)
@@ -69,6 +71,7 @@ class Dispatch:
         assert asked
         assert asked.attempt.failure
         failure = asked.attempt.failure = _understood(asked, asked.attempt.failure)
+        self.runtime.choosing.ended(exchange, asked)
         verdict = "again" if forgot(exchange, failure) else judge(failure)
         if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
             exchange.error = failure.message
@@ -76,9 +79,17 @@ class Dispatch:
         elif verdict == "stop":
             raise outcome(exchange.failures()[-1:], targets=1)
         else:
+            retry = None
             if verdict == "again":
                 exchange.position -= 1
-            await self._ask_next(flow, exchange)
+            elif (
+                retry := again_after(failure, asked.target.way.combo, exchange.config.rules, exchange.repeats)
+            ) is not None:
+                exchange.position -= 1
+                exchange.repeats += 1
+            else:
+                exchange.repeats = 0
+            await self._ask_next(flow, exchange, pause=retry or 0.0)
 
     async def read_reply(self, flow: http.HTTPFlow) -> None:
         """Fired by our layer for a whole reply that is too big for the event loop."""
@@ -86,14 +97,14 @@ class Dispatch:
         assert asked
         asked.attempt.whole = await asyncio.to_thread(asked.attempt.read_whole, bytes(asked.attempt.raw))
 
-    async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange, *, pause: float = 0.0) -> None:
         assert exchange.plan
         targets = exchange.plan.targets
         refused: BadRequest | None = None
         for target in targets[exchange.position + 1 :]:
             exchange.position += 1
             try:
-                await self._ask(flow, exchange, target)
+                await self._ask(flow, exchange, target, pause)
             except BadRequest as error:
                 if len(targets) == 1:
                     raise
@@ -101,6 +112,7 @@ class Dispatch:
                 unable = Attempt({}, self.runtime.limits.deadlines, None, _unread, last=False)
                 unable.failure = Failure("unable", error.message, status=error.status)
                 exchange.asked.append(Asked(target, unable))
+                pause, exchange.repeats = 0.0, 0
                 continue
             return
         failures = exchange.failures()
@@ -108,7 +120,7 @@ class Dispatch:
             raise refused  # nobody was asked: it is the request's own fault
         raise outcome(failures, targets=len(targets))
 
-    async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target) -> None:
+    async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, pause: float) -> None:
         limits = self.runtime.limits
 
         raw, body, lost = await words_for(self.runtime, exchange, target)
@@ -140,13 +152,15 @@ class Dispatch:
             stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
-            deadlines=limits.deadlines,
+            deadlines=replace(limits.deadlines, **deadlines_of(target.way.combo, exchange.config.rules)),
+            pause=pause,
             stream=stream,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
             hide=partial(_without, api_key),
         )
-        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped)))
+        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), counted=True))
+        self.runtime.choosing.began(target)
         _write(flow.request, exchange, target, prepared.raw)
 
     @guard

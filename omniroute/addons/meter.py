@@ -36,6 +36,8 @@ class Meter:
         if exchange.claimed is None or exchange.claimed.kind != "chat":
             return
         exchange.metered = True
+        for asked in exchange.asked:
+            self.runtime.choosing.ended(exchange, asked)
         if served := exchange.served:
             await self.runtime.prices_known.wait()
             at = datetime.fromtimestamp(exchange.at, UTC)

@@ -56,6 +56,8 @@ class Attempt:
     read_whole: Callable[[bytes], Whole]
     last: bool
     """No target comes after this one: a whole but empty reply is better than none."""
+    pause: float = 0.0
+    """Seconds to wait before it is asked."""
     hide: Callable[[Failure], Failure] = lambda failure: failure
     """Takes the credential out of what the upstream said: some repeat it in their errors."""
 

@@ -1,0 +1,33 @@
+"""How a combo asks its targets: how often, how long, with which pause between."""
+
+from collections.abc import Mapping
+
+from omniroute.routing.config import Combo
+from omniroute.routing.failure import Failure
+from omniroute.routing.rules import Rules
+
+MAY_PASS = frozenset({408, 429, 500, 502, 503, 504, 529})
+"""Statuses that may be gone when the same target is asked once more."""
+MAY_PASS_KINDS = frozenset({"connect", "cut", "empty", "garbage"})
+
+
+def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: int) -> float | None:
+    """Say after how many seconds the same target is asked again; None goes on to the next one.
+
+    `repeats` is how often it has been asked again already. A target that says itself for how long it is of no
+    use is not asked before that.
+    """
+    if combo is None:
+        return None
+    retries = rules.combo_tries.retries if combo.tries.retries is None else combo.tries.retries
+    pause = rules.combo_tries.retry_delay if combo.tries.retry_delay is None else combo.tries.retry_delay
+    pause = pause or 0.0
+    if repeats >= (retries or 0) or (failure.retry_after or 0.0) > pause:
+        return None
+    passes = failure.kind in MAY_PASS_KINDS or (failure.kind in ("status", "fault") and failure.status in MAY_PASS)
+    return pause if passes else None
+
+
+def deadlines_of(combo: Combo | None, rules: Rules) -> Mapping[str, float]:
+    """Give the deadlines, phase -> seconds, that are a combo's own or set for all combos."""
+    return {} if combo is None else {**rules.combo_tries.deadlines, **combo.tries.deadlines}

@@ -1,0 +1,49 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniroute.routing.config import Combo
+from omniroute.routing.failure import Failure
+from omniroute.routing.retry import again_after, deadlines_of
+from omniroute.routing.rules import Rules, Tries
+
+BUSY = Failure("status", "busy", status=503)
+
+
+def combo(*tries) -> Combo:
+    return Combo("mix", ("a/b",), tries=Tries(*tries))
+
+
+def test_only_combos_ask_again() -> None:
+    rules = Rules(combo_tries=Tries(3, 1.0, {"idle": 5.0}))
+    assert again_after(BUSY, None, rules, 0) is None
+    assert deadlines_of(None, rules) == {}
+    assert again_after(BUSY, combo(), rules, 0) == 1.0
+    assert deadlines_of(combo(), rules) == {"idle": 5.0}
+
+
+def test_what_a_combo_says_goes_before_the_rule_for_all() -> None:
+    rules = Rules(combo_tries=Tries(3, 1.0, {"idle": 5.0, "connect": 1.0}))
+    own = combo(1, 0.0, {"idle": 2.0})
+    assert again_after(BUSY, own, rules, 0) == 0.0
+    assert again_after(BUSY, own, rules, 1) is None
+    assert again_after(BUSY, combo(0), rules, 0) is None
+    assert deadlines_of(own, rules) == {"idle": 2.0, "connect": 1.0}
+
+
+@given(st.integers(0, 10), st.integers(0, 20))
+def test_it_asks_so_often_and_no_more(retries, repeats) -> None:
+    assert (again_after(BUSY, combo(retries), Rules(), repeats) is not None) == (repeats < retries)
+
+
+def test_what_does_not_pass_is_not_asked_again() -> None:
+    for status, passes in ((429, True), (500, True), (529, True), (400, False), (401, False), (404, False)):
+        said = again_after(Failure("status", "no", status=status), combo(5), Rules(), 0)
+        assert (said is not None) == passes, status
+    for kind, passes in (("connect", True), ("cut", True), ("empty", True), ("deadline", False), ("unable", False)):
+        assert (again_after(Failure(kind, "no"), combo(5), Rules(), 0) is not None) == passes, kind
+
+
+def test_a_target_that_says_how_long_is_believed() -> None:
+    limited = Failure("status", "later", status=429, retry_after=3.0)
+    assert again_after(limited, combo(5, 2.9), Rules(), 0) is None
+    assert again_after(limited, combo(5, 3.0), Rules(), 0) == 3.0
