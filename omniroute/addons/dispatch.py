@@ -79,17 +79,13 @@ class Dispatch:
         elif verdict == "stop":
             raise outcome(exchange.failures()[-1:], targets=1)
         else:
-            retry = None
-            if verdict == "again":
+            rules, combo = exchange.config.rules, asked.target.way.combo
+            pause = None if verdict == "again" else again_after(failure, combo, rules, exchange.repeats)
+            if verdict == "again" or pause is not None:
                 exchange.position -= 1
-            elif (
-                retry := again_after(failure, asked.target.way.combo, exchange.config.rules, exchange.repeats)
-            ) is not None:
-                exchange.position -= 1
-                exchange.repeats += 1
-            else:
-                exchange.repeats = 0
-            await self._ask_next(flow, exchange, pause=retry or 0.0)
+            if verdict != "again":
+                exchange.repeats = 0 if pause is None else exchange.repeats + 1
+            await self._ask_next(flow, exchange, pause=pause or 0.0)
 
     async def read_reply(self, flow: http.HTTPFlow) -> None:
         """Fired by our layer for a whole reply that is too big for the event loop."""

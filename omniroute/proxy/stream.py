@@ -143,12 +143,19 @@ class RoutedStream(Replying):
             yield from self._answer()
             return
         self._attempt = attempt
+        self.server_state = self.state_connecting
+        if attempt.pause:
+            yield from self._arm("pause", attempt.pause)
+        else:
+            yield from self._call()
+
+    def _call(self) -> layer.CommandGenerator[None]:
+        attempt, request = self._attempt, self.flow.request
+        assert attempt
         attempt.started = self.parent.desk.clock()
-        request = self.flow.request
         self._dial = Dial(
             (request.host, request.port), request.scheme == "https", self.flow.server_conn.via, "tcp", self._again
         )
-        self.server_state = self.state_connecting
         self.parent.command_sources[self._dial] = self
         yield from self._arm("connect", attempt.deadlines.connect)
         yield self._dial  # the answer may come while this line runs, so nothing may follow it
@@ -185,6 +192,8 @@ class RoutedStream(Replying):
             error = ResponseProtocolError(self.stream_id, "the upload has not ended", ErrorCode.CANCEL)
             yield SendHttp(error, self.context.client)
             yield from self._done()
+        elif self._phase == "pause":
+            yield from self._call()
         elif self.server_state == self.state_draining:
             yield from self._status_failed()
         elif self._is_whole():

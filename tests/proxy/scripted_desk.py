@@ -49,6 +49,8 @@ class ScriptedDesk:
         """Take where to ask; `every` so many seconds of silence a stream's client is told to wait."""
         self.hosts, self.stream, self.dialect, self.tls, self.every = hosts, stream, dialect, tls, every
         self.max_body = 1000
+        self.pause = 0.0
+        """Seconds before each attempt but the first."""
         self.clock: Callable[[], float] = lambda: 0.0
         self.told: list[Told] = []
         self.undecided: set[str] = set()
@@ -114,6 +116,7 @@ class ScriptedDesk:
                 stream=hub.Stream(*names, model="m") if self.stream else None,
                 read_whole=partial(hub.read_whole, *names, model="m"),
                 last=told.at + 1 == len(self.hosts),
+                pause=self.pause if told.attempts else 0.0,
             )
         )
         data = told.flow.request.data
