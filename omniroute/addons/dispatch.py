@@ -20,7 +20,7 @@ from omniroute.catalog.urls import endpoint
 from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
-from omniroute.errors import BadRequest, Exhausted
+from omniroute.errors import BadRequest, Exhausted, GatewayError
 from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import BIG, Attempt
 from omniroute.redact import redact
@@ -190,9 +190,10 @@ def _unread(raw: bytes) -> hub.Whole:
     raise AssertionError("an attempt that was never sent has no reply")
 
 
-def _nothing_to_ask(made: Plan) -> Exhausted:
+def _nothing_to_ask(made: Plan) -> GatewayError:
     why = "; ".join(f"{left.name}{f' ({left.account})' if left.account else ''}: {left.why}" for left in made.left)
-    return Exhausted(f"no target of {made.asked!r} can be asked: {why}")
+    said = f"no target of {made.asked!r} can be asked: {why}"
+    return BadRequest(said, param="model") if any(left.unfit for left in made.left) else Exhausted(said)
 
 
 def _in_its_own_words(exchange: Exchange, asked: Asked, failure: Failure) -> http.Response | None:

@@ -38,7 +38,7 @@ class Draft:
     def ended(self) -> tuple[tuple[Target, ...], tuple[LeftOut, ...]]:
         if not self.targets:
             return tuple(target for target, _ in self.too_small), tuple(self.left)
-        too_small = [LeftOut(target.name, target.account.name, why) for target, why in self.too_small]
+        too_small = [LeftOut(target.name, target.account.name, why, unfit=True) for target, why in self.too_small]
         return tuple(self.targets), (*self.left, *too_small)
 
     def add_branch(self, branch: Branch) -> None:
@@ -65,7 +65,7 @@ class Draft:
             way = replace(way, translated=translated)
         amiss = misfit(self._known.facts(leg.provider, leg.model), self._needs)
         if amiss and not amiss.may_be_wrong:
-            self.left.append(LeftOut(leg.name, None, amiss.why))
+            self.left.append(LeftOut(leg.name, None, amiss.why, unfit=True))
             return
         accounts = self._ordered(leg)
         if not accounts:

@@ -47,6 +47,8 @@ class LeftOut:
     name: str
     account: str | None
     why: str
+    unfit: bool = False
+    """It could serve others, but asks more of the model than that can take."""
 
 
 NO_WAY = Way("")
