@@ -1,19 +1,16 @@
 """A plan in the making: what a name means, model by model, account by account, in the order of the strategies."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.dialects.hub import translates
 from omniroute.dialects.needs import Needs
 from omniroute.routing.allow import allowed
-from omniroute.routing.config import Account, Chain, Combo, Config, Key
+from omniroute.routing.config import Account, Chain, Config, Key
 from omniroute.routing.fit import misfit
 from omniroute.routing.known import Known
 from omniroute.routing.names import Names
-from omniroute.routing.resolve import Branch, Leg, Missing, leaves, step
+from omniroute.routing.resolve import Branch, Item, Leg, Missing, leaves, step
 from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
-from omniroute.routing.target import NO_WAY, LeftOut, Target, Way
+from omniroute.routing.target import LeftOut, Target, Way
 
 type Stay = tuple[str, str]
 """The account id and the target's name that a conversation was served by last."""
@@ -42,11 +39,20 @@ class Draft:
         return tuple(self.targets), (*self.left, *too_small)
 
     def add_branch(self, branch: Branch) -> None:
-        for means, way in self._ways(branch, ()):
-            if isinstance(means, Missing):
-                self.left.append(LeftOut(means.name, None, means.why))
-            else:
-                self.add(means, way)
+        turns = self._known.seen.turns
+        self.combos.append(branch.combo.name)
+        choices = [self._choice(branch, item) for item in branch.items]
+        order = found(COMBO, branch.strategy)(choices, turns.turn(branch.combo.name), self._known.dice)
+        items = {item.name: item for item in branch.items}
+        for choice in self._staying_first(order, items, branch.strategy):
+            item = items[choice.name]
+            match item.means:
+                case Missing() as missing:
+                    self.left.append(LeftOut(missing.name, None, missing.why))
+                case Branch() as inner:
+                    self.add_branch(inner)
+                case Leg() as leg:
+                    self.add(leg, item.way)
 
     def add_chain(self, chain: Chain, key: Key | None) -> None:
         for number, listed in enumerate(chain.models, 1):
@@ -61,8 +67,6 @@ class Draft:
     def add(self, leg: Leg, way: Way, *, quietly: bool = False) -> None:
         """Add the accounts of a model; `quietly` does not name those that stand in the plan already."""
         dialect, translated = self._dialect(leg.provider)
-        if translated:
-            way = replace(way, translated=translated)
         amiss = misfit(self._known.facts(leg.provider, leg.model), self._needs)
         if amiss and not amiss.may_be_wrong:
             self.left.append(LeftOut(leg.name, None, amiss.why, unfit=True))
@@ -80,50 +84,34 @@ class Draft:
                     self.left.append(LeftOut(leg.name, account.name, "is in the plan already"))
             else:
                 self._in.add((account.id, leg.model))
-                target = Target(account, leg.provider, leg.model, dialect, way, because)
+                target = Target(account, leg.provider, leg.model, dialect, way, because, translated)
                 if amiss:
                     self.too_small.append((target, amiss.why))
                 else:
                     self.targets.append(target)
 
-    def _ways(self, branch: Branch, above: tuple[tuple[str, str], ...]) -> Iterator[tuple[Leg | Missing, Way]]:
-        combo = branch.combo
-        strategy = combo.strategy or self._rules.combo_strategy
-        turns = self._known.seen.turns
-        self.combos.append(combo.name)
-        choices = [self._choice(combo, listed, means, strategy) for listed, means in branch.items]
-        order = found(COMBO, strategy)(choices, turns.turn(combo.name), self._known.dice)
-        means_of = dict(branch.items)
-        place_of = {listed: place for place, (listed, _) in enumerate(branch.items, 1)}
-        for choice in self._staying_first(order, means_of, strategy):
-            path = (*above, (combo.name, choice.name))
-            match means_of[choice.name]:
-                case Missing() as missing:
-                    yield missing, NO_WAY
-                case Branch() as inner:
-                    yield from self._ways(inner, path)
-                case Leg() as leg:
-                    place = f"model {place_of[choice.name]} of {len(choices)} in {combo.name} ({strategy})"
-                    yield leg, Way(place, combo, path)
-
-    def _choice(self, combo: Combo, listed: str, means: Branch | Leg | Missing, strategy: str) -> Choice:
-        price = None
-        if strategy == "cost-optimized":
-            prices = [self._price(leg) for leg in leaves(means) if isinstance(leg, Leg)]
-            price = min((known for known in prices if known is not None), default=None)
-        return Choice(listed, combo.weights.get(listed, 1.0), self._known.seen.turns.calls(combo.name, listed), price)
+    def _choice(self, branch: Branch, item: Item) -> Choice:
+        """Look up what the strategy goes by, and nothing else."""
+        match branch.strategy:
+            case "cost-optimized":
+                prices = [self._price(leg) for leg in leaves(item.means) if isinstance(leg, Leg)]
+                return Choice(item.name, price=min((known for known in prices if known is not None), default=None))
+            case "least-used":
+                return Choice(item.name, calls=self._known.seen.turns.calls(branch.combo.name, item.name))
+            case "weighted":
+                return Choice(item.name, branch.combo.weights.get(item.name, 1.0))
+            case _:
+                return Choice(item.name)
 
     def _price(self, leg: Leg) -> float | None:
         return self._known.price(leg.provider, leg.model, self._needs.input, self._needs.output)
 
-    def _staying_first(
-        self, order: list[Choice], means_of: dict[str, Branch | Leg | Missing], strategy: str
-    ) -> list[Choice]:
+    def _staying_first(self, order: list[Choice], items: dict[str, Item], strategy: str) -> list[Choice]:
         """Keep a conversation on its model, where the strategy only spreads the load."""
         if self._stay is None or strategy in ("priority", "cost-optimized"):
             return order
         name = self._stay[1]
-        return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(means_of[choice.name])))
+        return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(items[choice.name].means)))
 
     def _ordered(self, leg: Leg) -> list[tuple[Account, str]]:
         """Order a provider's accounts, the disabled ones last; once a plan, so that no account is drawn twice."""

@@ -34,7 +34,8 @@ def by_catalog(config: Config, seen: Seen, dice: Dice, at: datetime) -> Known:
     names = Names.of(config)
 
     def about(provider: Provider, model: str) -> Model | None:
-        return names.added(provider, model) or facts(provider, model) or facts(provider, without_suffix(model))
+        found = names.added(provider, model) or facts(provider, model)
+        return found or (facts(provider, without_suffix(model)) if model.endswith("]") else None)
 
     def price(provider: Provider, model: str, tokens_in: int, tokens_out: int) -> float | None:
         return expected(provider, without_suffix(model), tokens_in, tokens_out, at)

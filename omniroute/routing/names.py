@@ -76,7 +76,7 @@ class Names:
 
     def added(self, provider: Provider, model: str) -> Model | None:
         """Give what the user has said of a model."""
-        return self._added.get((provider.id, model))
+        return self._added.get((provider.id, model)) if self._added else None
 
     def aliases(self, name: str) -> list[Alias]:
         """Give the aliases of a name, the one that counts first."""

@@ -12,6 +12,7 @@ from omniroute.catalog.provider import Provider
 from omniroute.errors import BadRequest
 from omniroute.routing.config import Alias, Combo, Config
 from omniroute.routing.names import MAX_REMEMBERED, Names
+from omniroute.routing.target import Way
 from omniroute.routing.unknown import add_account, no_such_model, quoted, several, unknown
 
 LONGEST = 512
@@ -41,11 +42,22 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """One of the things that a combo lists."""
+
+    name: str
+    """As it is listed."""
+    means: "Branch | Leg | Missing"
+    way: Way
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
-    """A combo with what it lists, in that order: (as it is listed, what it means)."""
+    """A combo with what it lists, in that order."""
 
     combo: Combo
-    items: "tuple[tuple[str, Branch | Leg | Missing], ...]"
+    strategy: str
+    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,8 @@ class Resolved:
 def leaves(means: Branch | Leg | Missing) -> Iterator[Leg | Missing]:
     """Give what stands at the ends of a combo's branches."""
     if isinstance(means, Branch):
-        for _, item in means.items:
-            yield from leaves(item)
+        for item in means.items:
+            yield from leaves(item.means)
     else:
         yield means
 
@@ -132,19 +144,25 @@ def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], t
     return said, tuple(taken), passed_over
 
 
-def branch(combo: Combo, config: Config, above: tuple[str, ...] = ()) -> Branch:
-    """Look up what a combo lists; what cannot be asked any more is named as missing."""
-    above = (*above, combo.name)
-    return Branch(combo, tuple((listed, _listed(listed, config, above)) for listed in combo.models))
+def branch(combo: Combo, config: Config, path: tuple[tuple[str, str], ...] = ()) -> Branch:
+    """Look up what a combo lists; what cannot be asked any more is named as missing. `path` led to it."""
+    strategy = combo.strategy or config.rules.combo_strategy
+    items = []
+    for place, listed in enumerate(combo.models, 1):
+        here = (*path, (combo.name, listed))
+        way = Way(f"model {place} of {len(combo.models)} in {combo.name} ({strategy})", combo, here)
+        items.append(Item(listed, _listed(listed, config, here), way))
+    return Branch(combo, strategy, tuple(items))
 
 
-def _listed(name: str, config: Config, above: tuple[str, ...]) -> Branch | Leg | Missing:
+def _listed(name: str, config: Config, path: tuple[tuple[str, str], ...]) -> Branch | Leg | Missing:
     if inner := config.combos.get(name):
+        above = [combo for combo, _ in path]
         if name in above:
             return Missing(name, f"leads back to itself: {' → '.join((*above, name))}")
         if len(above) == MAX_DEPTH:
             return Missing(name, f"is nested deeper than {MAX_DEPTH} combos")
-        return branch(inner, config, above)
+        return branch(inner, config, path)
     return step(name, config)
 
 

@@ -16,7 +16,6 @@ class Way:
     """The combo that lists the model, whose tries and deadlines count."""
     path: tuple[tuple[str, str], ...] = ()
     """(combo, what it lists), from the outermost in."""
-    translated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class Target:
     way: Way
     because: str
     """Why the account stands where it does among those of its provider."""
+    translated: str = ""
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class Target:
 
     @property
     def why(self) -> str:
-        return f"{self.way.place}, {self.because}{self.way.translated}"
+        return f"{self.way.place}, {self.because}{self.translated}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,3 @@ class LeftOut:
     why: str
     unfit: bool = False
     """It could serve others, but asks more of the model than that can take."""
-
-
-NO_WAY = Way("")

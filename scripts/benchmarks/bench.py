@@ -12,6 +12,7 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     first content    time that a target adds before the first content: 32 clients, an event every 10 ms
     memory, start    resident set after the first answer and at the end; command to first answer
 
+    planning         what a plan costs alone: see planning.py
     translation      each pair of dialects, no sockets: see translation.py for its columns
 
 Plain mitmdump is told to pass streams on at once where streams are measured. Needs Linux: processor
@@ -28,6 +29,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
+import planning
 import report
 import scenarios
 import translation
@@ -98,18 +100,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two short rounds, half a minute")
     parser.add_argument("--rounds", type=int, default=0, help="default 4, or 2 with --quick")
-    parser.add_argument("--only", choices=("gateway", "translation"), help="one half of it")
+    parser.add_argument("--only", choices=("gateway", "planning", "translation"), help="a part of it")
     parser.add_argument("--json", action="store_true", help="print the medians as JSON")
     args = parser.parse_args()
-    bench = Bench([], 1.0) if args.only == "translation" else run(args)
-    alone = {} if args.only == "gateway" else dict(translation.measure(quick=args.quick))
+    bench = run(args) if args.only in (None, "gateway") else Bench([], 1.0)
+    alone = dict(translation.measure(quick=args.quick)) if args.only in (None, "translation") else {}
+    plans = planning.measure(quick=args.quick) if args.only in (None, "planning") else {}
     if args.json:
-        print(json.dumps(report.medians(bench.found) | ({"translation": alone} if alone else {}), indent=2))
+        parts = {name: part for name, part in (("translation", alone), ("planning", plans)) if part}
+        print(json.dumps({**report.medians(bench.found), **parts}, indent=2))
     else:
         if bench.found:
             report.show(bench.found)
         if alone:
             translation.show(alone)
+        if plans:
+            planning.show(plans)
     for error in sorted(set(bench.errors)):
         print(error, file=sys.stderr)
     return 1 if bench.errors else 0
