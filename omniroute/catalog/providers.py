@@ -32,6 +32,11 @@ def _models(*models: str | Model) -> tuple[Model, ...]:
     return tuple(Model(model) if isinstance(model, str) else model for model in models)
 
 
+def _text(*names: str) -> tuple[Model, ...]:
+    """Name models that are known to take no pictures."""
+    return tuple(Model(name, images=False) for name in names)
+
+
 PROVIDERS: tuple[Provider, ...] = (
     Provider(
         "openai", "openai", "OpenAI", "https://api.openai.com/v1", CHAT | RESPONSES, quirks=KEEPS_STATE,
@@ -41,7 +46,8 @@ PROVIDERS: tuple[Provider, ...] = (
             Model("gpt-5-nano", max_output=128_000), Model("gpt-4.1", max_output=32_768),
             Model("gpt-4.1-mini", max_output=32_768), Model("gpt-4o", max_output=16_384),
             Model("gpt-4o-mini", max_output=16_384), Model("gpt-4-turbo", max_output=4_096),
-            Model("o1", max_output=100_000), Model("o1-mini", max_output=65_536), Model("o3", max_output=100_000),
+            Model("o1", max_output=100_000), Model("o1-mini", max_output=65_536, images=False, tools=False),
+            Model("o3", max_output=100_000),
             Model("o4-mini", max_output=100_000),
         ),
     ),
@@ -56,6 +62,12 @@ PROVIDERS: tuple[Provider, ...] = (
             Model("claude-opus-4-20250514", max_output=32_000), Model("claude-sonnet-4-20250514", max_output=64_000),
             Model("claude-3-5-sonnet-20241022", max_output=8_192),
         ),
+        # As OpenRouter and Copilot write them.
+        renamed={
+            "claude-sonnet-4.5": "claude-sonnet-4-5", "claude-haiku-4.5": "claude-haiku-4-5",
+            "claude-opus-4.5": "claude-opus-4-5", "claude-opus-4.1": "claude-opus-4-1",
+            "claude-opus-4.6": "claude-opus-4-6", "claude-sonnet-4.6": "claude-sonnet-4-6",
+        },
     ),
     Provider(
         "gemini", "gemini", "Google Gemini", "https://generativelanguage.googleapis.com/v1beta", GEMINI,
@@ -74,13 +86,17 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         "deepseek", "ds", "DeepSeek", "https://api.deepseek.com/v1",
         CHAT | {"claude": "https://api.deepseek.com/anthropic/v1/messages"},
-        models=_models("deepseek-flash", "deepseek-v4-pro", "deepseek-v4-flash", "deepseek-chat", "deepseek-reasoner"),
+        models=_models(
+            "deepseek-flash", "deepseek-v4-pro", "deepseek-v4-flash", *_text("deepseek-chat", "deepseek-reasoner"),
+        ),
+        renamed={"deepseek-coder": "deepseek-chat"},
     ),
     Provider(
         "groq", "groq", "Groq", "https://api.groq.com/openai/v1", CHAT,
         models=_models(
-            "llama-3.3-70b-versatile", "llama-3.1-8b-instant", "meta-llama/llama-4-maverick-17b-128e-instruct",
-            "qwen/qwen3-32b", "openai/gpt-oss-120b", "openai/gpt-oss-20b", "moonshotai/kimi-k2-instruct",
+            *_text("llama-3.3-70b-versatile", "llama-3.1-8b-instant"),
+            "meta-llama/llama-4-maverick-17b-128e-instruct",
+            *_text("qwen/qwen3-32b", "openai/gpt-oss-120b", "openai/gpt-oss-20b", "moonshotai/kimi-k2-instruct"),
         ),
     ),
     Provider(
@@ -89,11 +105,19 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     Provider(
         "mistral", "mistral", "Mistral", "https://api.mistral.ai/v1", CHAT, quirks=COUNTS_UNASKED,
-        models=_models("mistral-large-latest", "mistral-medium-latest", "mistral-small-latest", "codestral-latest"),
+        models=_models(
+            "mistral-large-latest", "mistral-medium-latest", "mistral-small-latest", *_text("codestral-latest"),
+        ),
     ),
     Provider(
         "perplexity", "pplx", "Perplexity", "https://api.perplexity.ai", CHAT, quirks=COUNTS_UNASKED,
-        models=_models("sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research"),
+        models=tuple(
+            Model(name, tools=False) for name in ("sonar", "sonar-pro", "sonar-reasoning-pro", "sonar-deep-research")
+        ),
+        renamed={
+            "llama-3.1-sonar-small-128k-online": "sonar", "llama-3.1-sonar-large-128k-online": "sonar-pro",
+            "sonar-reasoning": "sonar-reasoning-pro",
+        },
     ),
     Provider(
         "together", "together", "Together AI", "https://api.together.xyz/v1", CHAT,
@@ -112,26 +136,27 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         "cerebras", "cerebras", "Cerebras", "https://api.cerebras.ai/v1", CHAT,
         models=_models(
-            "gpt-oss-120b", "qwen-3.8-27b", "zai-glm-4.7", "llama-3.3-70b", "llama-4-scout-17b-16e-instruct",
-            "qwen-3-235b-a22b-instruct-2507", "qwen-3-32b",
+            *_text("gpt-oss-120b"), "qwen-3.8-27b", "zai-glm-4.7", *_text("llama-3.3-70b"),
+            "llama-4-scout-17b-16e-instruct", *_text("qwen-3-235b-a22b-instruct-2507", "qwen-3-32b"),
         ),
     ),
     Provider(
         "cohere", "cohere", "Cohere", "https://api.cohere.ai/compatibility/v1", CHAT,
-        models=_models("command-a-03-2025", "command-r-plus-08-2024", "command-r-08-2024"),
+        models=_text("command-a-03-2025", "command-r-plus-08-2024", "command-r-08-2024"),
     ),
     Provider(
         "nvidia", "nvidia", "NVIDIA NIM", "https://integrate.api.nvidia.com/v1", CHAT,
         models=_models(
-            "moonshotai/kimi-k2.5", "z-ai/glm4.7", "deepseek-ai/deepseek-v3.2", "nvidia/llama-3.3-70b-instruct",
+            "moonshotai/kimi-k2.5", "z-ai/glm4.7",
+            *_text("deepseek-ai/deepseek-v3.2", "nvidia/llama-3.3-70b-instruct"),
         ),
     ),
     Provider(
         "glm", "glm", "GLM (Z.ai)", "https://api.z.ai/api/anthropic/v1", MESSAGES,
         auth="x-api-key", headers=CLAUDE_VERSION,
         models=_models(
-            "glm-5.3", "glm-5.3-flash", "glm-5.2", "glm-4.7", "glm-4.7-flash", "glm-4.6", "glm-4.6v", "glm-4.5",
-            "glm-4.5v", "glm-4.5-air", "glm-4-32b",
+            "glm-5.3", "glm-5.3-flash", "glm-5.2", "glm-4.7", "glm-4.7-flash",
+            *_text("glm-4.6"), "glm-4.6v", *_text("glm-4.5"), "glm-4.5v", *_text("glm-4.5-air", "glm-4-32b"),
         ),
     ),
     Provider(

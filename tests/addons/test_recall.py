@@ -14,7 +14,7 @@ from omniroute.dialects.responses.state import Recalled, Turn
 from omniroute.exchange import Exchange
 from omniroute.routing.config import Account, Config
 from omniroute.routing.failure import Failure
-from omniroute.routing.plan import Target
+from omniroute.routing.target import Target, Way
 from omniroute.runtime import Limits, Runtime
 
 
@@ -28,7 +28,7 @@ def exchange(dialect: Any = "responses", **body: Any) -> Exchange:
 def target(dialect: Any, provider: str | None = None) -> Target:
     row = find(provider, ()) if provider else node("local", dialect, "http://127.0.0.1:9/v1")
     assert row
-    return Target(Account("acc", row.id, "mine"), row, "m", dialect, "")
+    return Target(Account("acc", row.id, "mine"), row, "m", dialect, Way(""), "")
 
 
 def words(asked: Exchange, to: Target, **limits: Any) -> tuple[bytes, dict[str, Any], tuple[str, ...]]:

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from omniroute.catalog.models import known_models
+from omniroute.catalog.models import facts, known_models
 from omniroute.catalog.providers import PROVIDERS, find, node
 from omniroute.catalog.urls import check_base_url, endpoint
 
@@ -129,3 +129,27 @@ def test_the_price_library_is_not_imported_before_it_is_needed() -> None:
 def test_how_long_an_answer_may_be_is_told_of_known_models_only() -> None:
     row = find("openai", ())
     assert (row.max_output("gpt-4o"), row.max_output("gpt-4o-of-tomorrow")) == (16_384, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "images", "tools"),
+    [
+        ("openai", "gpt-4o", None, None),
+        ("openai", "o1-mini", False, False),
+        ("deepseek", "deepseek-chat", False, None),
+        ("perplexity", "sonar", None, False),
+        ("glm", "glm-4.6", False, None),
+        ("glm", "glm-4.6v", None, None),
+    ],
+)
+def test_what_a_model_is_known_not_to_take(name: str, model: str, images: bool | None, tools: bool | None) -> None:
+    found = facts(next(row for row in PROVIDERS if row.id == name), model)
+    assert found
+    assert (found.images, found.tools) == (images, tools)
+
+
+def test_names_that_were_given_up_lead_to_models_of_the_row() -> None:
+    for row in PROVIDERS:
+        listed = {model.id for model in row.models}
+        assert set(row.renamed.values()) <= listed, row.id
+        assert not set(row.renamed) & listed, row.id

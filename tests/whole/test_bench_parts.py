@@ -105,6 +105,15 @@ def test_translation_is_measured_on_what_it_says(monkeypatch: pytest.MonkeyPatch
     assert all(columns - set(note) == ({"arguments"} if "→ gemini" in pair else set()) for pair, note in found.items())
 
 
+def test_planning_is_measured_on_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import planning
+
+    found = planning.measure(quick=True)
+    assert list(found) == ["20 targets", "50 accounts"]
+    assert all(len(each) == 12 and min(each.values()) > 0 for each in found.values())
+
+
 def test_it_says_what_it_measures() -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "bench.py"), "--help"], capture_output=True, text=True, check=True
