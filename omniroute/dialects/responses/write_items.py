@@ -66,7 +66,7 @@ def _assistant(parts: Iterable[Part], losses: Losses, names: ToolNames) -> Itera
             case Native(dialect="responses") | Native(needed=True):
                 yield write_native(part)
             case Native(body=body):
-                losses.add(f"messages.{body.get('type')}")
+                losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             case _:
                 content = [body for body in [_part(part, losses, names)] if body is not None]
                 yield {"type": "message", "role": "assistant", "content": content}
@@ -113,7 +113,7 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case Native(dialect="responses") | Native(needed=True):
             return write_native(part)
         case Native(body=body):
-            losses.add(f"messages.{body.get('type')}")
+            losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
         case _:
             raise AssertionError(f"{type(part).__name__} has no place in the content of a message")
