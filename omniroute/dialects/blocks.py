@@ -7,6 +7,7 @@ from omniroute.dialects.ir import (
     Citation,
     Event,
     Native,
+    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -26,6 +27,7 @@ type Start = Text | Refusal | Reasoning | ToolCall | Native
 class _Waiting:
     part: Start
     pieces: list[str] = field(default_factory=list)
+    odds: list[Odds] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     stopped: bool = False
     stop: tuple[str | None, str | None] = (None, None)
@@ -48,14 +50,15 @@ class Blocks:
         self._index += 1
         return [PartStart(self._index, part)]
 
-    def add(self, key: object, text: str) -> list[Event]:
+    def add(self, key: object, text: str, odds: tuple[Odds, ...] = ()) -> list[Event]:
         """Give the next piece of a part that was started. ValueError for one that was not, or is closed."""
-        if not text:
+        if not text and not odds:
             return []
         if key == self.open:
-            return [PartDelta(self._index, text)]
+            return [PartDelta(self._index, text, odds)]
         if key in self._waiting:
             self._waiting[key].pieces.append(text)
+            self._waiting[key].odds += odds
         elif not text.isspace():
             raise ValueError("a piece of a part that was closed before, or never begun")
         return []
@@ -85,7 +88,7 @@ class Blocks:
             held = self._waiting.pop(self.open)
             self._index += 1
             events.append(PartStart(self._index, held.part))
-            events += self.add(self.open, "".join(held.pieces))
+            events += self.add(self.open, "".join(held.pieces), tuple(held.odds))
             events += [PartCite(self._index, citation) for citation in held.citations]
             if not held.stopped:
                 break

@@ -10,6 +10,7 @@ from omniroute.dialects.ir import (
     Event,
     Finish,
     Native,
+    Odds,
     Part,
     PartCite,
     PartDelta,
@@ -30,18 +31,21 @@ def fold(events: Iterable[Event]) -> Reply:
     start: Text | Refusal | Reasoning | ToolCall | Native = Text()
     pieces: list[str] = []
     citations: list[Citation] = []
+    odds: list[Odds] = []
     for event in events:
         match event:
             case Begin():
                 begin = event
             case PartStart(part=part):
-                start, pieces, citations = part, [], []
+                start, pieces, citations, odds = part, [], [], []
             case PartDelta(text=text):
                 pieces.append(text)
+                odds += event.odds
             case PartCite(citation=citation):
                 citations.append(citation)
             case PartStop():
-                parts.append(_close(start, "".join(pieces), tuple(citations), event))
+                whole = _close(start, "".join(pieces), tuple(citations), event)
+                parts.append(replace(whole, odds=tuple(odds)) if isinstance(whole, Text) else whole)
             case Finish():
                 if begin is None:
                     break
@@ -77,9 +81,9 @@ def unfold(reply: Reply) -> list[Event]:
     events: list[Event] = [Begin(reply.id, reply.usage)]
     for index, part in enumerate(reply.parts):
         match part:
-            case Text(text=text, citations=citations):
-                events.append(PartStart(index, replace(part, text="", citations=())))
-                events += [PartDelta(index, text)] if text else []
+            case Text(text=text, citations=citations, odds=said):
+                events.append(PartStart(index, replace(part, text="", citations=(), odds=())))
+                events += [PartDelta(index, text, said)] if text or said else []
                 events += [PartCite(index, citation) for citation in citations]
                 events.append(PartStop(index))
             case Refusal(text=text):

@@ -55,10 +55,22 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Odds:
+    """How probable a token was: the logarithm of it, and those of the tokens that could have stood there."""
+
+    token: str
+    logprob: float
+    data: bytes | None = None
+    """What the token is in the text, where it may be a part of a character."""
+    others: tuple["Odds", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     text: str = ""
     citations: tuple[Citation, ...] = ()
     extra: Extra = NO_EXTRA
+    odds: tuple[Odds, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +253,7 @@ class PartStart:
 class PartDelta:
     index: int
     text: str
+    odds: tuple[Odds, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ SPOKES = {
             "parallel": "parallel_tool_calls",
             "format": "text.format",
             "thinking": "reasoning.effort",
+            "logprobs": "include",
             "max_output": "max_output_tokens",
         },
     ),

@@ -383,19 +383,17 @@ REPLIES = [
             "openai": {
                 "choices": [
                     openai()["choices"][0]
-                    | {"logprobs": {"content": [{"token": "So.", "logprob": -0.5, "bytes": None, "top_logprobs": []}]}}
+                    | {"logprobs": {"content": [{"token": "So.", "logprob": -0.5, "top_logprobs": []}]}}
                 ]
             },
             "responses": responses(
-                _message(
-                    _output_text("So.", logprobs=[{"token": "So.", "logprob": -0.5, "bytes": [], "top_logprobs": []}])
-                )
+                _message(_output_text("So.", logprobs=[{"token": "So.", "logprob": -0.5, "top_logprobs": []}]))
             ),
             "gemini": gemini(
                 candidate={"logprobsResult": {"chosenCandidates": [{"token": "So.", "logProbability": -0.5}]}}
             ),
         },
-        lacks=DIALECTS,
+        lacks=("claude",),
     ),
 ]
 

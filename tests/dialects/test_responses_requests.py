@@ -360,7 +360,7 @@ FIELDS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
     "service_tier": ("flex", ("service_tier",)),
     "store": (True, ("store",)),
     "text": ({"verbosity": "low"}, ("text.verbosity",)),
-    "top_logprobs": (3, ("top_logprobs",)),
+    "top_logprobs": (3, ()),
     "truncation": ("auto", ("truncation",)),
     "client_metadata": ({"a": "b"}, ("client_metadata",)),
     "conversation": ("c", None),
@@ -415,7 +415,9 @@ def test_formats_of_the_answer_both_ways(wanted: dict[str, Any]) -> None:
 
 def test_what_a_responses_upstream_cannot_be_told_is_reported() -> None:
     chat = back("openai", {"stop": ["x"], "seed": 1, "n": 1, "logprobs": True, "logit_bias": {"1": 2}}, "gpt-4o")
-    assert set(chat.dropped) == {"stop", "seed", "logprobs", "logit_bias"}
+    assert set(chat.dropped) == {"stop", "seed", "logit_bias"}
+    thinks = back("openai", {"logprobs": True, "top_logprobs": 3}, "gpt-5.1")
+    assert set(thinks.dropped) == {"logprobs", "top_logprobs"}
     claude = back("claude", {"stop_sequences": ["x"], "top_k": 5, "temperature": 0.5}, "gpt-5.1")
     assert set(claude.dropped) == {"stop_sequences", "top_k", "temperature"}
     assert back("claude", {"max_tokens": 5}).body["max_output_tokens"] == 16

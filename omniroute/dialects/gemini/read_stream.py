@@ -1,8 +1,10 @@
 """Gemini streams: partial replies -> events."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from omniroute.dialects.gemini.odds import read_odds
 from omniroute.dialects.gemini.seals import unwrap
 from omniroute.dialects.gemini.usage import read_usage
 from omniroute.dialects.ir import (
@@ -12,6 +14,7 @@ from omniroute.dialects.ir import (
     Event,
     Finish,
     Native,
+    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -111,8 +114,11 @@ class Reader:
         content = candidate.get("content") or {}
         if not isinstance(content, dict):
             raise ValueError("a candidate whose content is no object")
+        spoken = self._index if self._open == "text" else None
         for part in _list(content.get("parts")):
             events += self._part(part)
+        if odds := read_odds(candidate.get("logprobsResult")):
+            events = _with_odds(events, odds, spoken)
         events += self._cite(candidate.get("groundingMetadata"))
         if word := _word(candidate.get("finishReason")):
             self._word = word
@@ -223,6 +229,20 @@ class Reader:
                     citation = Citation(url, str(page.get("title") or ""), quotes.get(index, ""))
                     events.append(PartCite(self._index, citation))
         return events
+
+
+def _with_odds(events: list[Event], odds: tuple[Odds, ...], spoken: int | None) -> list[Event]:
+    """Put them beside the first text among the events, or else behind the one that was being `spoken`."""
+    text = spoken
+    for place, event in enumerate(events):
+        match event:
+            case PartStart(index=index, part=Text()):
+                text = index
+            case PartDelta(index=index) if index == text:
+                return [*events[:place], replace(event, odds=odds), *events[place + 1 :]]
+            case _:
+                pass
+    return events if spoken is None else [PartDelta(spoken, "", odds), *events]
 
 
 def _word(value: Any) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from omniroute.dialects.fold import fold
+from omniroute.dialects.gemini.odds import write_mean, write_odds
 from omniroute.dialects.gemini.read_stream import Reader
 from omniroute.dialects.gemini.seals import Signer
 from omniroute.dialects.gemini.usage import write_usage
@@ -48,8 +49,10 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     signer = Signer()
     parts = [body for part in reply.parts if (body := write_part(part, signer)) is not None]
     cited = [citation for part in reply.parts if isinstance(part, Text) for citation in part.citations]
+    odds = [one for part in reply.parts if isinstance(part, Text) for one in part.odds]
+    probable = write_odds(odds) | write_mean(sum(one.logprob for one in odds), len(odds))
     return write_chunk(head(reply.id, model), parts) | {
-        "candidates": [write_candidate(parts) | write_end(reply.reason, reply.note, cited)],
+        "candidates": [write_candidate(parts) | write_end(reply.reason, reply.note, cited) | probable],
         "usageMetadata": write_usage(reply.usage),
     }
 

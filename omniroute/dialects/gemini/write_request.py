@@ -18,8 +18,10 @@ TUNING = {
     "seed": "seed",
     "frequency_penalty": "frequencyPenalty",
     "presence_penalty": "presencePenalty",
+    "logprobs": "responseLogprobs",
+    "top_logprobs": "logprobs",
 }
-"""More answers than one and log probabilities are not asked for: the form of a reply does not hold them."""
+"""More answers than one are not asked for: the form of a reply does not hold them."""
 MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE", "named": "ANY"}
 MOST_TEMPERATURE = 2
 
@@ -117,7 +119,7 @@ def _write_tuning(request: Request, config: Body, losses: Losses) -> None:
     if len(stops) < len(request.stop):
         losses.add("stop")
     for key, value in request.tuning.items():
-        if key in TUNING:
+        if key in TUNING and value is not False:
             config[TUNING[key]] = value
         elif key not in NEUTRAL or value != NEUTRAL[key]:
             losses.add(key)

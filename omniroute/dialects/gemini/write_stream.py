@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from omniroute.dialects.gemini.errors import write_array_fault, write_fault
+from omniroute.dialects.gemini.odds import write_mean, write_odds
 from omniroute.dialects.gemini.reply import head, write_candidate, write_chunk, write_end, write_part
 from omniroute.dialects.gemini.seals import Signer
 from omniroute.dialects.gemini.usage import write_usage
@@ -15,6 +16,7 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
+    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -38,6 +40,8 @@ class Writer:
         """Of a call or a thought."""
         self._cited: list[Citation] = []
         self._signer = Signer()
+        self._logprobs = 0.0, 0
+        """Their sum and number, up to here."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -48,15 +52,15 @@ class Writer:
                 self._part = part
                 self._pieces = []
                 return self._say(write_part(part, self._signer)) if isinstance(part, Native) else b""
-            case PartDelta(text=text):
-                return self._write_piece(text)
+            case PartDelta(text=text, odds=odds):
+                return self._write_piece(text, odds)
             case PartCite(citation=citation):
                 self._cited.append(citation)
                 return b""
             case PartStop():
                 return self._write_stop(event)
             case Finish(reason=reason, note=note, usage=usage):
-                end = write_candidate([]) | write_end(reason, note, self._cited)
+                end = write_candidate([]) | write_end(reason, note, self._cited) | write_mean(*self._logprobs)
                 return self._frame(self._head | {"candidates": [end], "usageMetadata": write_usage(usage)})
             case _:
                 assert_never(event)
@@ -65,7 +69,7 @@ class Writer:
         """End with a fault: nothing here has an end of its own, and half a call is none."""
         return write_fault(fault)
 
-    def _write_piece(self, text: str) -> bytes:
+    def _write_piece(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
         match self._part:
             case ToolCall():
                 self._pieces.append(text)
@@ -73,6 +77,11 @@ class Writer:
             case Reasoning():
                 self._pieces.append(text)
                 return self._say({"text": text, "thought": True})
+            case _ if odds:
+                total, count = self._logprobs
+                self._logprobs = total + sum(one.logprob for one in odds), count + len(odds)
+                candidate = write_candidate([{"text": text}]) | write_odds(odds)
+                return self._frame({"candidates": [candidate]} | self._head)
             case _:
                 return self._say({"text": text})
 

@@ -9,6 +9,7 @@ from omniroute.dialects.ir import (
     Body,
     Event,
     Finish,
+    Odds,
     Reason,
     Reasoning,
     Refusal,
@@ -18,6 +19,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import load_object
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.odds import read_odds
 from omniroute.dialects.openai.reasoning import FORMATS, read_encrypted, split_content
 from omniroute.dialects.openai.reply import read_arguments, read_citation, read_reason
 from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
@@ -65,6 +67,8 @@ class Reader:
         self._tail: tuple[str, int] | None = None
         """The part begun last, by its kind and number."""
         self._text: list[str] = []
+        self._odds: tuple[Odds, ...] = ()
+        """Of tokens whose text is not said yet."""
         self._refused = False
         self._nameless = 0
         self._splitter = Splitter()
@@ -101,6 +105,8 @@ class Reader:
         begin = [] if self._begun else self._start(None)
         reason: Reason = read_reason(self._word, calls=bool(self._calls), refused=self._refused)
         rest = self._split(self._splitter.finish())
+        if self._odds and self._tail is not None and self._tail[0] == "text" and self._blocks.holds(self._tail):
+            rest += self._blocks.add(self._tail, "", self._odds)
         rest += [] if self._seal is None else self._whole(self._seal)
         return [*begin, *rest, *self._blocks.finish(), Finish(reason, usage=self._usage)]
 
@@ -115,8 +121,9 @@ class Reader:
             raise ValueError("a choice whose delta is no object")
         thought, spoken = split_content(delta.get("content"))
         events = self._reason(delta, thought)
-        if spoken:
-            events += self._split(self._splitter.feed(spoken))
+        odds = read_odds(told.get("content")) if isinstance(told := choice.get("logprobs"), dict) else ()
+        if spoken or odds:
+            events += self._split(self._splitter.feed(spoken), odds)
         if notes := _list(delta.get("annotations")):
             events += self._cite(notes)
         if text := _string(delta.get("refusal")):
@@ -143,13 +150,17 @@ class Reader:
             events += self._say("reasoning", Reasoning(), text)
         return events + [event for item in details for event in self._detail(item, bool(text))]
 
-    def _split(self, pieces: list[tuple[bool, str]]) -> list[Event]:
+    def _split(self, pieces: list[tuple[bool, str]], odds: tuple[Odds, ...] = ()) -> list[Event]:
         """Say text, and the thinking that stands in it."""
         events: list[Event] = []
+        self._odds += odds
         for thinks, text in pieces:
-            if not thinks:
+            if thinks:
+                events += self._say("reasoning", Reasoning(), text)
+            else:
                 self._text.append(text)
-            events += self._say("reasoning", Reasoning(), text) if thinks else self._say("text", Text(), text)
+                events += self._say("text", Text(), text, self._odds)
+                self._odds = ()
         return events
 
     def _cite(self, notes: list[Body]) -> list[Event]:
@@ -182,11 +193,11 @@ class Reader:
         events = self._begin("sealed", replace(part, signature=None, origin=part.origin if part.sealed else None))
         return [*events, *self._blocks.stop(self._tail, part.signature, part.origin if part.signature else None)]
 
-    def _say(self, kind: str, part: Text | Refusal | Reasoning, text: str) -> list[Event]:
+    def _say(self, kind: str, part: Text | Refusal | Reasoning, text: str, odds: tuple[Odds, ...] = ()) -> list[Event]:
         """Go on with the part that was begun last, or begin the next one."""
         if self._tail is not None and self._tail[0] == kind and self._blocks.holds(self._tail):
-            return self._blocks.add(self._tail, text)
-        return [*self._begin(kind, part), *self._blocks.add(self._tail, text)]
+            return self._blocks.add(self._tail, text, odds)
+        return [*self._begin(kind, part), *self._blocks.add(self._tail, text, odds)]
 
     def _begin(self, kind: str, part: Text | Refusal | Reasoning | ToolCall) -> list[Event]:
         events = self._close()

@@ -1,11 +1,12 @@
 """Chat Completions replies: wire -> form -> wire."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniroute.dialects.ir import (
     Body,
     Citation,
+    Odds,
     Part,
     Reason,
     Reasoning,
@@ -17,6 +18,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.odds import read_odds, write_odds
 from omniroute.dialects.openai.reasoning import read_reasoning, split_content, write_reasoning
 from omniroute.dialects.openai.seals import find, read_call_seal, read_text_seal, write_seal
 from omniroute.dialects.openai.think import Splitter
@@ -81,6 +83,10 @@ def write_citation(citation: Citation, start: int, end: int) -> Body:
     return {"type": "url_citation", "url_citation": where}
 
 
+def write_logprobs(odds: Sequence[Odds]) -> Body | None:
+    return {"content": write_odds(odds), "refusal": None} if odds else None
+
+
 def write_usage(usage: Usage) -> Body:
     """Count as OpenAI does: cached tokens inside the prompt's, reasoning inside the completion's."""
     body: Body = {
@@ -110,7 +116,9 @@ def read_reply(body: Body) -> Reply:
     if text:
         notes = message.get("annotations") or []
         found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
-        parts.append(Text(text, tuple(citation for citation in found if citation)))
+        told = choices[0].get("logprobs")
+        odds = read_odds(told.get("content")) if isinstance(told, dict) else ()
+        parts.append(Text(text, tuple(citation for citation in found if citation), odds=odds))
     refused = _string(message.get("refusal"))
     if refused:
         parts.append(Refusal(refused))
@@ -169,12 +177,14 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     content = ""
     refusal = ""
     notes: list[Body] = []
+    odds: list[Odds] = []
     calls: list[Body] = []
     reasoning: list[Reasoning] = []
     seal = text_seal = None
     for part in reply.parts:
         match part:
             case Text(text=text, citations=citations):
+                odds += part.odds
                 notes += [write_citation(item, len(content), len(content) + len(text)) for item in citations]
                 content += text
             case Refusal(text=text):
@@ -199,6 +209,6 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
         "object": "chat.completion",
         "created": created,
         "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
+        "choices": [{"index": 0, "message": message, "logprobs": write_logprobs(odds), "finish_reason": reason}],
         "usage": write_usage(reply.usage),
     }

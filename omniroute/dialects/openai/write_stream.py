@@ -9,6 +9,7 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
+    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -22,7 +23,7 @@ from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.errors import write_fault
 from omniroute.dialects.openai.reasoning import detail, piece
-from omniroute.dialects.openai.reply import write_citation, write_reason, write_usage
+from omniroute.dialects.openai.reply import write_citation, write_logprobs, write_reason, write_usage
 from omniroute.dialects.openai.seals import find, write_seal
 from omniroute.dialects.seals import CALL, TEXT
 
@@ -51,8 +52,8 @@ class Writer:
             case PartStart():
                 self._part, self._empty = event.part, True
                 return self._write_start(event.part)
-            case PartDelta(text=text):
-                return self._write_piece(text)
+            case PartDelta(text=text, odds=odds):
+                return self._write_piece(text, odds)
             case PartCite(citation=citation):
                 return self._delta({"annotations": [write_citation(citation, self._start, self._length)]})
             case PartStop():
@@ -101,7 +102,7 @@ class Writer:
             return self._delta({"reasoning_details": [detail(sealed, self._spot - 1)]})
         return b""
 
-    def _write_piece(self, text: str) -> bytes:
+    def _write_piece(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
         self._empty = False
         match self._part:
             case ToolCall():
@@ -114,7 +115,7 @@ class Writer:
                 return self._delta({"refusal": text})
             case _:
                 self._length += len(text)
-                return self._delta({"content": text})
+                return self._delta({"content": text}, odds=odds)
 
     def _write_end(self, finish: Finish) -> bytes:
         out = self._delta({"refusal": finish.note}) if finish.note and not self._refused else b""
@@ -123,8 +124,8 @@ class Writer:
             out += _frame(self._head | {"choices": [], "usage": write_usage(finish.usage)})
         return out + b"data: [DONE]\n\n"
 
-    def _delta(self, delta: Body, reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    def _delta(self, delta: Body, reason: str | None = None, odds: tuple[Odds, ...] = ()) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": write_logprobs(odds), "finish_reason": reason}
         return _frame(self._head | {"choices": [choice]} | ({"usage": None} if self._include_usage else {}))
 
 

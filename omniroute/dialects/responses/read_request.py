@@ -15,9 +15,11 @@ STATE = {
 }
 NEEDS = ("prompt",)
 SEAL = "reasoning.encrypted_content"
+LOGPROBS = "message.output_text.logprobs"
 READ = {
     *("model", "input", "instructions", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls"),
     *("max_output_tokens", "temperature", "top_p", "reasoning", "text", "user", "include", "store", "truncation"),
+    "top_logprobs",
     *STATE,
     *NEEDS,
 }
@@ -49,10 +51,17 @@ def read_request(body: Body) -> Request:
         thinking=None if effort is None else Thinking("off") if effort == "none" else Thinking(effort=effort),
         format=_format(optional(text, "format", dict, "text")),
         user=optional(body, "user", str),
+        tuning=_tuning(body),
         needs=tuple(Native("responses", {key: body[key]}, key) for key in NEEDS if body.get(key) is not None),
         names=tools.names,
         extra=_extra(body, text, reasoning, tools.left_out),
     )
+
+
+def _tuning(body: Body) -> Body:
+    top = optional(body, "top_logprobs", int)
+    asked = {"logprobs": True} if LOGPROBS in (optional(body, "include", list) or []) else {}
+    return asked | ({} if top is None else {"top_logprobs": top})
 
 
 def _messages(body: Body, tools: Tools) -> tuple[Message, ...]:
@@ -73,7 +82,7 @@ def _extra(body: Body, text: Body, reasoning: Body, left_out: Body) -> Mapping[s
     found = dict(rest(body, *READ).get("responses", {})) | left_out
     found |= {f"text.{key}": value for key, value in text.items() if key != "format" and value is not None}
     found |= {f"reasoning.{key}": value for key, value in reasoning.items() if key != "effort" and value is not None}
-    if include := [item for item in optional(body, "include", list) or [] if item != SEAL]:
+    if include := [item for item in optional(body, "include", list) or [] if item not in (SEAL, LOGPROBS)]:
         found["include"] = include
     if optional(body, "store", bool):
         found["store"] = True

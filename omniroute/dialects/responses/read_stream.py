@@ -3,8 +3,9 @@
 from typing import Any
 
 from omniroute.dialects.blocks import Blocks
-from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Reasoning, Refusal, Text, ToolCall, Usage
+from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Odds, Reasoning, Refusal, Text, ToolCall, Usage
 from omniroute.dialects.jsonish import load_object
+from omniroute.dialects.openai.odds import read_odds
 from omniroute.dialects.responses.reasoning import BETWEEN, read_reasoning, read_seal
 from omniroute.dialects.responses.reply import (
     read_annotation,
@@ -28,6 +29,8 @@ class _Part:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.cited = False
+        self.probable = False
+        """Whether the odds of its tokens were told."""
         self.stopped = False
         self.section: tuple[str, Any] | None = None
         """Which part of a summary is being said."""
@@ -111,7 +114,7 @@ class Reader:
         index, _ = key
         match kind:
             case "output_text.delta":
-                return self._say(key, Text(), string(event.get("delta")))
+                return self._say(key, Text(), string(event.get("delta")), read_odds(event.get("logprobs")))
             case "refusal.delta":
                 return self._say(key, Refusal(), string(event.get("delta")))
             case "output_text.annotation.added":
@@ -128,7 +131,8 @@ class Reader:
         index, _ = key
         match kind:
             case "output_text.done":
-                return self._say_rest(key, Text(), string(event.get("text")))
+                whole = Text(odds=read_odds(event.get("logprobs")))
+                return self._say_rest(key, whole, string(event.get("text")))
             case "refusal.done":
                 return self._say_rest(key, Refusal(), string(event.get("refusal")))
             case "reasoning_summary_text.done" | "reasoning_text.done":
@@ -159,17 +163,21 @@ class Reader:
             part = ToolCall(part.id, part.name)
         return self._blocks.start(key, part)
 
-    def _say(self, key: Key, part: Text | Refusal | Reasoning | ToolCall, text: str) -> list[Event]:
+    def _say(
+        self, key: Key, part: Text | Refusal | Reasoning | ToolCall, text: str, odds: tuple[Odds, ...] = ()
+    ) -> list[Event]:
         events = self._start(key, part)
         self._parts[key].pieces.append(text)
-        return [*events, *self._blocks.add(key, text)]
+        self._parts[key].probable = self._parts[key].probable or bool(odds)
+        return [*events, *self._blocks.add(key, text, odds)]
 
     def _say_rest(self, key: Key, part: Text | Refusal | ToolCall, text: str) -> list[Event]:
         """Say what pieces have left out of a text that is told whole."""
         said = "".join(self._parts[key].pieces) if key in self._parts else ""
         if not text.startswith(said) or (key in self._parts and self._parts[key].stopped):
             return []
-        return self._say(key, part, text[len(said) :]) if len(text) > len(said) else []
+        odds = part.odds if isinstance(part, Text) and not said else ()
+        return self._say(key, part, text[len(said) :], odds) if len(text) > len(said) else []
 
     def _cite(self, key: Key, note: Any) -> list[Event]:
         if (part := self._parts.get(key)) is None or part.stopped:
@@ -210,6 +218,8 @@ class Reader:
             return []
         events = self._start(key, Text() if isinstance(part, Text) else Refusal())
         events += self._say_rest(key, part, part.text)
+        if isinstance(part, Text) and part.odds and not self._parts[key].probable:
+            events += self._say(key, part, "", part.odds)
         if isinstance(part, Text) and not self._parts[key].cited:
             events += [event for citation in part.citations for event in self._blocks.cite(key, citation)]
         return [*events, *self._stop(key)]

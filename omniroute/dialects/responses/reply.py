@@ -21,6 +21,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.odds import read_odds, write_odds
 from omniroute.dialects.responses.reasoning import read_reasoning, write_seal
 from omniroute.dialects.responses.tools import read_input, read_own_name, write_input
 from omniroute.dialects.responses.usage import read_usage
@@ -72,7 +73,8 @@ def read_content(part: Any) -> Text | Refusal | None:
         case {"type": "output_text"}:
             text = string(part.get("text"))
             found = (read_annotation(note, text) for note in part.get("annotations") or ())
-            return Text(text, tuple(citation for citation in found if citation))
+            odds = read_odds(part.get("logprobs"))
+            return Text(text, tuple(citation for citation in found if citation), odds=odds)
         case {"type": "refusal"}:
             return Refusal(string(part.get("refusal")))
         case {"type": str()}:
@@ -137,9 +139,10 @@ def read_reply(body: Body) -> Reply:
 def write_item(part: Part, reply_id: str, index: int, status: str = "completed") -> Body:
     """Write a part of a reply as the item of this number; the ids come out of both."""
     match part:
-        case Text(text=text, citations=citations):
+        case Text(text=text, citations=citations, odds=odds):
             notes = [write_annotation(citation, len(text)) for citation in citations]
-            content: Body = {"type": "output_text", "text": text, "annotations": notes, "logprobs": []}
+            content: Body = {"type": "output_text", "text": text, "annotations": notes}
+            content["logprobs"] = write_odds(odds, known=False)
             return _message(content, reply_id, index, status)
         case Refusal(text=text):
             return _message({"type": "refusal", "refusal": text}, reply_id, index, status)

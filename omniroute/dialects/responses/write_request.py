@@ -8,7 +8,7 @@ from omniroute.dialects.names import ToolNames
 from omniroute.dialects.openai import models
 from omniroute.dialects.openai.write_request import BUDGETS, NEUTRAL, USER_LIMIT
 from omniroute.dialects.read import refuse
-from omniroute.dialects.responses.read_request import SEAL
+from omniroute.dialects.responses.read_request import LOGPROBS, SEAL
 from omniroute.dialects.responses.write_items import write_items, write_native
 from omniroute.dialects.schema import is_strict
 from omniroute.dialects.written import Losses, Written
@@ -135,7 +135,11 @@ def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
         elif value is not None and value != NEUTRAL[key]:
             losses.add(key)
     for key, value in request.tuning.items():
-        if key not in ASKS_NOTHING or value != ASKS_NOTHING[key]:
+        if samples and key == "top_logprobs":
+            body[key] = value
+        elif samples and key == "logprobs" and value:
+            body["include"] = [*body.get("include", []), LOGPROBS]
+        elif key not in ASKS_NOTHING or value != ASKS_NOTHING[key]:
             losses.add(key)
 
 

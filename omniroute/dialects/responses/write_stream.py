@@ -11,6 +11,7 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
+    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -22,6 +23,7 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
+from omniroute.dialects.openai.odds import write_odds
 from omniroute.dialects.responses.errors import write_failure
 from omniroute.dialects.responses.reply import write_annotation, write_end, write_head, write_item
 from omniroute.dialects.responses.tools import read_own_name
@@ -43,6 +45,7 @@ class Writer:
         self._where: Body = {}
         self._pieces: list[str] = []
         self._citations: list[Citation] = []
+        self._odds: list[Odds] = []
         self._refused = False
 
     def write(self, event: Event) -> bytes:
@@ -54,8 +57,8 @@ class Writer:
                 )
             case PartStart(part=part):
                 return self._start(part)
-            case PartDelta(text=text):
-                return self._delta(text)
+            case PartDelta(text=text, odds=odds):
+                return self._delta(text, odds)
             case PartCite(citation=citation):
                 return self._cite(citation)
             case PartStop(signature=signature, origin=origin):
@@ -75,7 +78,7 @@ class Writer:
         return write_failure(fault, self._head | {"output": said}, self._number)
 
     def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
-        self._part, self._pieces, self._citations = part, [], []
+        self._part, self._pieces, self._citations, self._odds = part, [], [], []
         item = write_item(part, self._head["id"], len(self._output), "in_progress")
         self._where = {"item_id": item.get("id") or "", "output_index": len(self._output)}
         match part:
@@ -93,12 +96,14 @@ class Writer:
                 assert_never(part)
         return self._frame("output_item.added", self._place(item))
 
-    def _delta(self, text: str) -> bytes:
+    def _delta(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
         first = not self._pieces
+        self._odds += odds
         self._pieces.append(text)
         match self._part:
             case Text():
-                return self._at("output_text.delta", NO_CONTENT | {"delta": text, "logprobs": []})
+                logprobs = write_odds(odds, known=False)
+                return self._at("output_text.delta", NO_CONTENT | {"delta": text, "logprobs": logprobs})
             case Refusal():
                 return self._at("refusal.delta", NO_CONTENT | {"delta": text})
             case Reasoning():
@@ -123,7 +128,7 @@ class Writer:
         match self._part:
             case Text() as part:
                 whole: Text | Refusal | Reasoning | ToolCall | Native = replace(
-                    part, text=text, citations=tuple(self._citations)
+                    part, text=text, citations=tuple(self._citations), odds=tuple(self._odds)
                 )
             case Refusal():
                 whole = Refusal(text)
@@ -145,7 +150,9 @@ class Writer:
         match self._part:
             case Text():
                 [content] = item["content"]
-                done = self._at("output_text.done", NO_CONTENT | {"text": content["text"], "logprobs": []})
+                done = self._at(
+                    "output_text.done", NO_CONTENT | {"text": content["text"], "logprobs": content["logprobs"]}
+                )
                 return done + self._at("content_part.done", NO_CONTENT | {"part": content})
             case Refusal():
                 [content] = item["content"]
