@@ -66,3 +66,8 @@ class Matrix:
 
     def model(self, at: str) -> str:
         return f"at-{at}/{MODELS[at]}"
+
+
+def shown(status: int) -> int:
+    """Give the status that a client sees: the upstream's own, but that the gateway's credential is not the client's."""
+    return 502 if status in {401, 403} else status
