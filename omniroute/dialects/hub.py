@@ -27,6 +27,8 @@ from omniroute.dialects.translate import PAIRS, Translator, translate_reply, tra
 from omniroute.errors import BadRequest
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
+MAX_TRANSLATED = 64 * 1024 * 1024
+"""Bytes of a stream that is translated: some dialects say all of it again at its end, so it has to be kept."""
 WITHOUT_FOREIGN = {
     "claude": (foreign_to_claude.without_foreign_thinking, "messages.thinking"),
     "responses": (foreign_to_responses.without_foreign_thinking, "input.reasoning"),
@@ -146,6 +148,7 @@ class Stream:
                 reply_id=reply_id,
             )
         self._on_end = ended
+        self._fed = 0
         self._heard = False
         self._sent = False
         self._open = False
@@ -155,12 +158,15 @@ class Stream:
         """Take a piece of the reply, cut anywhere."""
         if self.fault is not None:
             return b""
+        self._fed += len(chunk)
         out = self._take(self._framing.feed(chunk))
         if self.fault is None:
             if self._framing.error:
                 self.fault = Fault("garbage", self._framing.error)
             elif self._framing.stray is not None and len(self._framing.stray) == MAX_STRAY:
                 self.fault = read_error(200, self._framing.stray)
+            elif self._fed > MAX_TRANSLATED and not self._way.ended:
+                self.fault = Fault("garbage", f"the stream has no end in its first {MAX_TRANSLATED} bytes")
         self._tell()
         return out
 
