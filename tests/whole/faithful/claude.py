@@ -27,6 +27,7 @@ def read(body: Body) -> Conversation:
     waiting: list[str] = []
     before = "assistant"
     thinks = _thinking(body)
+    adaptive = thinks and body["thinking"]["type"] == "adaptive"
     for message in body["messages"]:
         demand(message["role"] != before, f"messages: roles must alternate, got {before!r} again")
         before = message["role"]
@@ -39,7 +40,7 @@ def read(body: Body) -> Conversation:
         demand(sorted(answered) == sorted(waiting), f"`tool_use` ids {waiting} were answered with {answered}")
         waiting = [block["id"] for block in blocks if block["type"] == "tool_use"]
         demand(all(ID.fullmatch(one) for one in waiting) and len(set(waiting)) == len(waiting), f"bad ids: {waiting}")
-        _check_thoughts(blocks, waiting, turns, thinks)
+        _check_thoughts(blocks, waiting, turns, thinks, adaptive)
         turns.append(_turn(message["role"], blocks))
     demand(not waiting, f"`tool_use` ids were found without `tool_result` blocks immediately after: {waiting}")
     demand(before == "user", "this model does not support assistant message prefill")
@@ -62,7 +63,7 @@ def _thinking(body: Body) -> bool:
     return on
 
 
-def _check_thoughts(blocks: list[Body], calls: list[str], turns: list[Turn], thinks: bool) -> None:
+def _check_thoughts(blocks: list[Body], calls: list[str], turns: list[Turn], thinks: bool, adaptive: bool) -> None:
     for block in blocks:
         if block["type"] == "thinking":
             good = model.seal("claude", block["thinking"])
@@ -70,10 +71,11 @@ def _check_thoughts(blocks: list[Body], calls: list[str], turns: list[Turn], thi
         demand(block["type"] != "text" or block["text"].strip(), "text content blocks must contain non-whitespace text")
     if not calls or not thinks:
         return
-    demand(blocks[0]["type"] == "thinking", f"Expected `thinking`, but found `{blocks[0]['type']}`")
+    # With adaptive thinking a turn of calls may begin with anything.
+    demand(adaptive or blocks[0]["type"] == "thinking", f"Expected `thinking`, but found `{blocks[0]['type']}`")
     if calls[0].startswith("toolu_claude_"):
         thought = model.thought(model.task(turns))
-        demand(blocks[0]["thinking"] == thought, f"the thinking {thought!r} cannot be modified")
+        demand(blocks[0].get("thinking") == thought, f"the thinking {thought!r} cannot be modified")
 
 
 def _turn(role: str, blocks: Iterable[Body]) -> Turn:
