@@ -137,6 +137,7 @@ SPOKES = {
             "thinking": "reasoning.effort",
             "logprobs": "include",
             "max_output": "max_output_tokens",
+            "verbosity": "text.verbosity",
         },
     ),
     "gemini": Spoke(

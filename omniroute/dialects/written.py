@@ -26,6 +26,13 @@ class Losses:
     def add(self, name: str) -> None:
         self._names[name] = None
 
+    def has(self, name: str) -> bool:
+        return name in self._names
+
+    def forget(self, name: str) -> None:
+        """Take a name back: what it stands for has found another way to be said."""
+        del self._names[name]
+
     def foreign(self, extra: Extra, own: str, where: str = "") -> dict[str, Any]:
         """Give what `extra` holds for the `own` dialect; the rest is lost."""
         for dialect, fields in extra.items():

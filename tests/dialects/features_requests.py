@@ -76,8 +76,21 @@ CACHING = [
             d: shown(d, {"type": "text", "text": HI, "cache_control": {"type": "ephemeral"}})
             for d in ("openai", "claude")
         },
+        mapped={
+            d: ("`prompt_cache_key`", {"prompt_cache_key": lambda key: len(key) == 24}) for d in ("openai", "responses")
+        },
     ),
     Feature("`prompt_cache_key`", {d: {"prompt_cache_key": "k"} for d in ("openai", "responses")}),
+    Feature(
+        "the same, of models that are not OpenAI's",
+        {d: {"prompt_cache_key": "k"} for d in ("openai", "responses")},
+        models=dict.fromkeys(("openai", "responses"), "openai/gpt-oss-120b"),
+    ),
+    Feature(
+        "`prompt_cache_retention`",
+        {d: {"prompt_cache_retention": "24h"} for d in ("openai", "responses")},
+        models=dict.fromkeys(("openai", "responses"), "gpt-5.1"),
+    ),
     Feature("`cachedContent`", {"gemini": {"cachedContent": "cachedContents/c"}}),
 ]
 
@@ -257,7 +270,11 @@ ANSWER = [
             )
         },
     ),
-    Feature("verbosity", {"openai": {"verbosity": "low"}, "responses": {"text": {"verbosity": "low"}}}),
+    Feature(
+        "verbosity",
+        {"openai": {"verbosity": "low"}, "responses": {"text": {"verbosity": "low"}}},
+        models=dict.fromkeys(("openai", "responses"), "gpt-5.1"),
+    ),
     Feature(
         "speech or pictures as the answer",
         {
@@ -281,9 +298,13 @@ ABOUT = [
         {d: {"metadata": {"a": "b"}} for d in ("openai", "responses")} | {"gemini": {"labels": {"a": "b"}}},
     ),
     Feature(
+        "`safety_identifier`",
+        {d: {"safety_identifier": "s"} for d in ("openai", "responses")},
+    ),
+    Feature(
         "`service_tier`",
         {d: {"service_tier": "auto"} for d in ("openai", "responses", "claude")},
-        sees={d: {"never": "seen"} for d in DIALECTS},
+        sees={"claude": {"never": "seen"}},
     ),
     Feature(
         "`store`, where replies are not kept here",

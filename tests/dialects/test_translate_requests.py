@@ -280,7 +280,7 @@ def test_system_blocks_are_one_message_to_openai() -> None:
     blocks = [{"type": "text", "text": "one"}, {"type": "text", "text": "two", "cache_control": {"type": "ephemeral"}}]
     written = to_openai({"system": blocks})
     assert written.body["messages"][0] == {"role": "system", "content": "one\n\ntwo"}
-    assert written.dropped == ("cache_control",)
+    assert written.dropped == ()
     assert to_openai({"system": "one"}).body["messages"][0] == {"role": "system", "content": "one"}
 
 
@@ -380,7 +380,7 @@ def test_the_newest_models_cannot_be_made_to_call() -> None:
 def test_marks_on_tools_are_reported() -> None:
     tool = {**CLAUDE_TOOL, "defer_loading": True, "eager_input_streaming": True, "cache_control": {"type": "ephemeral"}}
     written = to_openai({"tools": [tool]})
-    assert written.dropped == ("tools.defer_loading", "tools.eager_input_streaming", "cache_control")
+    assert written.dropped == ("tools.defer_loading", "tools.eager_input_streaming")
     assert written.body["tools"][0]["function"]["name"] == "read"
 
 

@@ -16,8 +16,8 @@ from omniroute.errors import BadRequest
 NEW = "newField"
 FEATURES = [feature for group in requests.GROUPS.values() for feature in group]
 OPAQUE = {"parameters", "parametersJsonSchema", "input_schema", "schema", "responseJsonSchema", "args", "response"}
-OPAQUE |= {"metadata", "labels", "extra_content"}
-"""Objects whose fields are the client's own, or a seal."""
+OPAQUE |= {"metadata", "labels", "extra_content", "cache_control"}
+"""Objects whose fields are the client's own, or a seal, or a mark."""
 LABELS = {"reasoning", "refusal", "summary_text", "thinking", "reasoning.text", "reasoning.encrypted", "namespace"}
 LABELS |= {"additional_tools"}
 """Objects of these types are a seal or a wrapping: what else is in them says nothing to anybody but who made it."""

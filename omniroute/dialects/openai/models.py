@@ -5,6 +5,7 @@ import re
 GPT = re.compile(r"(?:^|/)gpt-(\d{1,2})(?:\.(\d{1,2}))?(?![\do])")
 REASONS = re.compile(r"(?:^|/)(?:o\d|gpt-oss|codex-mini|gemini-(?:2\.5|[3-9])|grok-3-mini)")
 OWN = re.compile(r"(?:^|/)(?:o\d|codex-mini)")
+MADE_BY_OPENAI = re.compile(r"(?:^|/)(?:gpt-\d|chatgpt-|o\d|codex-mini)")
 AT_GOOGLE = re.compile(r"(?:models/)?gemini-")
 PRO = re.compile(r"(?:^|/)gpt-5(?:\.\d+)?-pro")
 CHATS = re.compile(r"gpt-[\d.]+-chat")
@@ -23,7 +24,17 @@ def reasons(model: str) -> bool:
 
 def is_own_reasoner(model: str) -> bool:
     """Whether it is one of OpenAI's reasoning models, which leave several fields of the older ones behind."""
-    return not CHATS.search(model) and ((version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model)))
+    return not chats(model) and ((version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model)))
+
+
+def is_openais(model: str) -> bool:
+    """Whether it is one of OpenAI's own, whose servers take each field that it documents."""
+    return bool(MADE_BY_OPENAI.search(model))
+
+
+def chats(model: str) -> bool:
+    """Whether it is the one behind ChatGPT, which takes less than its family does."""
+    return bool(CHATS.search(model))
 
 
 def is_at_google(model: str) -> bool:

@@ -12,6 +12,7 @@ from omniroute.dialects.ir import (
     Tool,
     ToolChoice,
 )
+from omniroute.dialects.openai.own import FIELDS, read_own
 from omniroute.dialects.openai.read_messages import read_message, rest
 from omniroute.dialects.read import expect, lift, objects, optional, refuse, required
 
@@ -29,6 +30,7 @@ READ = {
     *("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "max_tokens"),
     *("max_completion_tokens", "temperature", "top_p", "stop", "reasoning_effort", "response_format", "user"),
     *TUNING,
+    *FIELDS,
     *NEEDS,
 }
 LEGACY = {"functions": "tools", "function_call": "tool_choice"}
@@ -59,7 +61,8 @@ def read_request(body: Body) -> Request:
         thinking=None if effort is None else Thinking("off") if effort == "none" else Thinking(effort=effort),
         format=_format(optional(body, "response_format", dict)),
         user=optional(body, "user", str),
-        tuning={key: value for key, kind in TUNING.items() if (value := optional(body, key, kind)) is not None},
+        tuning={key: value for key, kind in TUNING.items() if (value := optional(body, key, kind)) is not None}
+        | read_own(body),
         needs=tuple(Native("openai", {key: body[key]}, key) for key in NEEDS if body.get(key) is not None),
         extra=rest(_lifted(body), *READ),
     )

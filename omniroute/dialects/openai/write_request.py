@@ -3,6 +3,7 @@
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.openai import models
+from omniroute.dialects.openai.own import FIELDS, write_own
 from omniroute.dialects.openai.write_messages import write_messages, write_native
 from omniroute.dialects.schema import is_strict
 from omniroute.dialects.written import Losses, Written
@@ -38,7 +39,8 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
         losses.add("user")
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Written(body | losses.foreign(request.extra, "openai"), losses.names, names.back)
+    body |= losses.foreign(request.extra, "openai")
+    return Written(write_own(request, losses, metadata=False) | body, losses.names, names.back)
 
 
 def _tool(tool: Tool | Native, losses: Losses, names: ToolNames) -> Body:
@@ -99,6 +101,8 @@ def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
         losses.add("stop")
     samples = models.takes_sampling(request.model, body.get("reasoning_effort"))
     for key, value in {**wanted, **request.tuning}.items():
+        if key in FIELDS:
+            continue
         if key not in KNOWN:
             losses.add(key)
         elif samples or key in ALWAYS:

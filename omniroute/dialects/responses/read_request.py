@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute.dialects.ir import Body, Format, Message, Native, Request, Text, Thinking, ToolChoice
+from omniroute.dialects.openai.own import FIELDS, read_own
 from omniroute.dialects.read import lift, objects, optional, refuse, required
 from omniroute.dialects.responses.read_items import read_items
 from omniroute.dialects.responses.tools import OPTIONAL, OwnName, Tools, rest
@@ -22,6 +23,7 @@ READ = {
     "top_logprobs",
     *STATE,
     *NEEDS,
+    *(FIELDS.keys() - {"verbosity"}),
 }
 MODES: Mapping[str, Any] = {"auto": "auto", "none": "none", "required": "required"}
 
@@ -51,7 +53,7 @@ def read_request(body: Body) -> Request:
         thinking=None if effort is None else Thinking("off") if effort == "none" else Thinking(effort=effort),
         format=_format(optional(text, "format", dict, "text")),
         user=optional(body, "user", str),
-        tuning=_tuning(body),
+        tuning=_tuning(body) | read_own({**body, "verbosity": optional(text, "verbosity", str, "text")}),
         needs=tuple(Native("responses", {key: body[key]}, key) for key in NEEDS if body.get(key) is not None),
         names=tools.names,
         extra=_extra(body, text, reasoning, tools.left_out),
@@ -80,7 +82,8 @@ def _messages(body: Body, tools: Tools) -> tuple[Message, ...]:
 def _extra(body: Body, text: Body, reasoning: Body, left_out: Body) -> Mapping[str, Mapping[str, Any]]:
     """Keep what else is asked, each by its path."""
     found = dict(rest(body, *READ).get("responses", {})) | left_out
-    found |= {f"text.{key}": value for key, value in text.items() if key != "format" and value is not None}
+    beside = {key: value for key, value in text.items() if key not in {"format", "verbosity"}}
+    found |= {f"text.{key}": value for key, value in beside.items() if value is not None}
     found |= {f"reasoning.{key}": value for key, value in reasoning.items() if key != "effort" and value is not None}
     if include := [item for item in optional(body, "include", list) or [] if item not in (SEAL, LOGPROBS)]:
         found["include"] = include

@@ -6,6 +6,7 @@ from typing import Any
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.openai import models
+from omniroute.dialects.openai.own import FIELDS, write_own
 from omniroute.dialects.openai.write_request import BUDGETS, NEUTRAL, USER_LIMIT
 from omniroute.dialects.read import refuse
 from omniroute.dialects.responses.read_request import LOGPROBS, SEAL
@@ -41,6 +42,10 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if request.stream:
         body["stream"] = True
     _write_own(losses.foreign(request.extra, "responses"), body)
+    shared = write_own(request, losses, metadata=True)
+    if (verbosity := shared.pop("verbosity", None)) is not None:
+        body.setdefault("text", {})["verbosity"] = verbosity
+    body |= shared
     return Written(body, losses.names, names.back)
 
 
@@ -139,7 +144,7 @@ def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
             body[key] = value
         elif samples and key == "logprobs" and value:
             body["include"] = [*body.get("include", []), LOGPROBS]
-        elif key not in ASKS_NOTHING or value != ASKS_NOTHING[key]:
+        elif key not in FIELDS and (key not in ASKS_NOTHING or value != ASKS_NOTHING[key]):
             losses.add(key)
 
 
