@@ -1,0 +1,167 @@
+"""For how long an upstream wants to be left alone, in all the ways in which upstreams say it.
+
+Seconds from now are the one form that leaves this module: `now` is seconds of the epoch, since some upstreams
+name a moment and not a span.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
+
+LONGEST = 31 * 86400.0
+"""Nothing is waited for longer than a month, whatever an upstream says."""
+
+EPOCH = 1e9
+"""A bare number from here on is a moment in seconds of the epoch, and not a span of thirty years."""
+EPOCH_MS = 1e11
+"""The same in milliseconds."""
+
+UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+"""As in Go's durations, which OpenAI and Groq write: `6m0s`, `120ms`, `1h2m3.5s`."""
+WORDS = {"millisecond": "ms", "second": "s", "sec": "s", "minute": "m", "min": "m", "hour": "h", "day": "d"}
+
+_NUMBER = r"[0-9]{1,30}(?:\.[0-9]{1,30})?"
+_PIECE = rf"({_NUMBER})\s*(ms|us|µs|ns|d|h|m|s|milliseconds?|sec(?:ond)?s?|min(?:ute)?s?|hours?|days?)(?![a-z])"
+_SPAN = rf"{_NUMBER}\s*[a-zµ]+(?:[\s,]*(?:and\s+)?{_NUMBER}\s*[a-zµ]+)*"
+PIECE = re.compile(_PIECE, re.IGNORECASE)
+PIECES = re.compile(rf"(?:{_NUMBER}\s*[a-zµ]+[\s,]*(?:and\s+)?)+", re.IGNORECASE)
+PLAIN = re.compile(_NUMBER)
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:")
+
+IN_BODIES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf'"retryDelay"\s*:\s*"({_SPAN})"',  # Google's RetryInfo: "retryDelay": "33.5s"
+        rf'"(?:resets_in_seconds|retry_after(?:_seconds)?)"\s*:\s*"?({_NUMBER})',  # ChatGPT's subscriptions, proxies
+        rf'"resets_at"\s*:\s*"?({_NUMBER}|[0-9]{{4}}-[^"]{{8,40}})',
+        rf"(?:try|retry)(?:\s+again|\s+your\s+request)?\s+(?:in|after)\s+({_SPAN}|{_NUMBER})",
+    )
+)
+"""What error bodies say, the most exact first; a number without a unit is in seconds."""
+MOST_BODY = 16 * 1024
+"""Characters of a body that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What an upstream says is left of one of its limits."""
+
+    remaining: float
+    limit: float | None
+    reset: float | None
+    """Seconds until all of it is back."""
+
+
+def read_time(text: str, now: float) -> float | None:
+    """Read `1.5`, `120ms`, `6m0s`, `2 minutes`, an epoch, an HTTP or an RFC 3339 date as seconds from `now`."""
+    text = text.strip()
+    if PLAIN.fullmatch(text):
+        number = float(text)
+        if number >= EPOCH:
+            number = (number / 1000 if number >= EPOCH_MS else number) - now
+        return _bounded(number)
+    if PIECES.fullmatch(text):
+        pieces = PIECE.findall(text)
+        if not pieces or PIECE.sub("", text).replace("and", "").strip(" ,"):
+            return None
+        return _bounded(sum(float(number) * _unit(unit) for number, unit in pieces))
+    try:
+        moment = datetime.fromisoformat(text) if MOMENT.match(text) else parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return _bounded(moment.timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_wait(headers: Mapping[str, str], body: str, now: float) -> float | None:
+    """Say in how many seconds a refused request may be made again; None where the upstream does not say.
+
+    Names of headers are in lower case, or `headers` does not care.
+    """
+    if (text := headers.get("retry-after-ms")) and PLAIN.fullmatch(text.strip()):
+        return _bounded(float(text) / 1000)
+    if (text := headers.get("retry-after")) and (wait := read_time(text, now)) is not None:
+        return wait
+    if used_up := [wait for wait in (request_wait(headers, now), token_wait(headers, now)) if wait is not None]:
+        return max(used_up)
+    for pattern in IN_BODIES:
+        if (said := pattern.search(body[:MOST_BODY])) and (wait := read_time(said[1], now)) is not None:
+            return wait
+    return None
+
+
+def request_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """Say in how many seconds one more request is allowed, where the headers of any reply say that none is left.
+
+    OpenAI, Groq and Anthropic fill up steadily and name the time until all is back: one request is back sooner.
+    """
+    waits = []
+    for allowance in _allowances(headers, REQUESTS, now):
+        if allowance.remaining < 1 and allowance.reset is not None:
+            whole = allowance.limit or 1.0
+            waits.append(allowance.reset * min(1.0, (1 - allowance.remaining) / max(whole - allowance.remaining, 1.0)))
+    if headers.get("anthropic-ratelimit-unified-status") == "rejected" and (
+        text := headers.get("anthropic-ratelimit-unified-reset")
+    ):
+        reset = read_time(text, now)
+        waits += [] if reset is None else [reset]
+    return max(waits, default=None)
+
+
+def token_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """Say in how many seconds all tokens are back, where none is left: how many a request needs is not known here."""
+    used_up = [allowance.reset for allowance in _allowances(headers, TOKENS, now) if allowance.remaining < 1]
+    return max((reset for reset in used_up if reset is not None), default=None)
+
+
+type Names = tuple[str, str, str]
+"""The headers that name what remains, the limit and the reset."""
+
+REQUESTS: tuple[Names, ...] = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-limit-requests", "x-ratelimit-reset-requests"),
+    (
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    # A fixed window, as OpenRouter has it: with no limit named, none is back before all are.
+    ("x-ratelimit-remaining", "", "x-ratelimit-reset"),
+)
+TOKENS: tuple[Names, ...] = (
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens"),
+    *(
+        (
+            f"anthropic-ratelimit-{kind}-remaining",
+            f"anthropic-ratelimit-{kind}-limit",
+            f"anthropic-ratelimit-{kind}-reset",
+        )
+        for kind in ("tokens", "input-tokens", "output-tokens")
+    ),
+)
+
+
+def _allowances(headers: Mapping[str, str], families: tuple[Names, ...], now: float) -> list[Allowance]:
+    found = []
+    for remaining, limit, reset in families:
+        left = _number(headers.get(remaining))
+        if left is not None:
+            until = headers.get(reset)
+            found.append(Allowance(left, _number(headers.get(limit)), read_time(until, now) if until else None))
+    return found
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text is not None and PLAIN.fullmatch(text.strip()) else None
+
+
+def _unit(word: str) -> float:
+    word = word.lower()
+    return UNITS[word] if word in UNITS else UNITS[WORDS[word.removesuffix("s")]]
+
+
+def _bounded(seconds: float) -> float | None:
+    return min(max(seconds, 0.0), LONGEST) if isfinite(seconds) else None

@@ -1,0 +1,137 @@
+"""For how long an upstream wants to be left alone."""
+
+from datetime import UTC, datetime
+from email.utils import formatdate
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from omniroute.routing.times import LONGEST, read_time, read_wait, request_wait, token_wait
+
+NOW = 1_700_000_000.0
+WHEN = datetime.fromtimestamp(NOW + 90, UTC)
+
+OPENAI = "x-ratelimit-{}-requests"
+CLAUDE = "anthropic-ratelimit-requests-{}"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("1s", 1.0),
+        ("120ms", 0.12),
+        ("6m0s", 360.0),
+        ("2m59.56s", 179.56),
+        ("1h2m3.5s", 3723.5),
+        ("1d2h", 93600.0),
+        ("850µs", 0.00085),
+        ("20 seconds", 20.0),
+        ("1 minute", 60.0),
+        ("2 minutes and 5 seconds", 125.0),
+        ("1 hour, 30 min", 5400.0),
+        (f"{NOW + 90:.0f}", 90.0),
+        (f"{(NOW + 90) * 1000:.0f}", 90.0),
+        (f"{NOW - 90:.0f}", 0.0),
+        ("9" * 25, LONGEST),
+        (formatdate(NOW + 90, usegmt=True), 90.0),
+        (WHEN.strftime("%Y-%m-%dT%H:%M:%SZ"), 90.0),
+        (WHEN.strftime("%Y-%m-%dT%H:%M:%S.500Z"), 90.5),
+        (WHEN.strftime("%Y-%m-%dT%H:%M:%S"), 90.0),
+        (WHEN.isoformat(), 90.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("7²", None),
+        ("nan", None),
+        ("5 apples", None),
+        ("1s2x", None),
+        ("2026-99-99T00:00:00Z", None),
+        ("Fri, 31 Dec 2027 23:59:59 +99999999999999999999", None),
+    ],
+)
+def test_a_time_is_read_in_all_its_forms(text: str, seconds: float | None) -> None:
+    assert read_time(text, NOW) == pytest.approx(seconds)
+
+
+@given(
+    st.text(max_size=60) | st.from_regex(r"[0-9.]{0,9} ?(ms|[smhd])( and|,)? ?[0-9.]{0,9}[smhd]?"), st.floats(0, 1e10)
+)
+@example("0" * 40, 0.0)
+def test_any_text_is_a_bounded_time_or_none(text: str, now: float) -> None:
+    for seconds in (read_time(text, now), read_wait({"retry-after": text, "retry-after-ms": text}, text, now)):
+        assert seconds is None or 0 <= seconds <= LONGEST
+
+
+@given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
+def test_a_span_adds_up(hours: int, minutes: int, seconds: int, ms: int) -> None:
+    whole = hours * 3600 + minutes * 60 + seconds + ms / 1000
+    assert read_time(f"{hours}h{minutes}m{seconds}s{ms}ms", NOW) == pytest.approx(whole)
+    assert read_time(f"{hours} hours {minutes} minutes {seconds + ms / 1000:.3f} seconds", NOW) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({}, "", None),
+        ({"retry-after": "7"}, "", 7.0),
+        ({"retry-after": formatdate(NOW + 60, usegmt=True)}, "", 60.0),
+        ({"retry-after-ms": "250", "retry-after": "7"}, "", 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, "", 7.0),
+        ({"retry-after": "soon"}, "Please try again in 3s.", 3.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, "", 360.0),
+        ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"}, "", None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{(NOW + 5) * 1000:.0f}"}, "", 5.0),
+        ({}, "Rate limit reached for gpt-5 in organization org-1. Please try again in 1.5s. Visit …", 1.5),
+        ({}, "Limit 30000, Requested 41. Please try again in 6m0.25s.", 360.25),
+        ({}, "Please try again in 120ms.", 0.12),
+        ({}, "Please retry after 20 seconds.", 20.0),
+        ({}, "You exceeded your current quota. Please retry in 33.512s.", 33.512),
+        ({}, '{"error":{"details":[{"@type":"…RetryInfo","retryDelay": "12s"}]}}', 12.0),
+        ({}, '{"error":{"type":"usage_limit_reached","resets_at":1700000100,"resets_in_seconds":99}}', 99.0),
+        ({}, '{"error":{"type":"usage_limit_reached","resets_at":1700000100}}', 100.0),
+        ({}, '{"retry_after": 2.5}', 2.5),
+        ({}, "Please try again in a while", None),
+        ({}, "Too many requests", None),
+    ],
+)
+def test_a_refusal_says_for_how_long(headers: dict[str, str], body: str, seconds: float | None) -> None:
+    assert read_wait(headers, body, NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "limit", "reset", "seconds"),
+    [
+        ("0", "60", "1m0s", 1.0),  # fills up steadily: all is back in a minute, one request in a second
+        ("0", "14400", "86400", 6.0),
+        ("0", None, "1m0s", 60.0),
+        ("0", "1", "500ms", 0.5),
+        ("0", "nonsense", "3s", 3.0),
+        ("1", "60", "59s", None),
+        ("0", "60", None, None),
+        ("nonsense", "60", "59s", None),
+    ],
+)
+@pytest.mark.parametrize("family", [OPENAI, CLAUDE])
+def test_when_no_request_is_left_one_is_back_soon(
+    family: str, remaining: str, limit: str | None, reset: str | None, seconds: float | None
+) -> None:
+    said = {"remaining": remaining, "limit": limit, "reset": reset}
+    headers = {family.format(name): value for name, value in said.items() if value is not None}
+    assert request_wait(headers, NOW) == pytest.approx(seconds)
+    assert token_wait(headers, NOW) is None
+
+
+def test_a_subscription_is_used_up_until_its_window_ends() -> None:
+    headers = {"anthropic-ratelimit-unified-status": "rejected", "anthropic-ratelimit-unified-reset": "1700003600"}
+    assert request_wait(headers, NOW) == 3600.0
+    assert request_wait(headers | {"anthropic-ratelimit-unified-status": "allowed"}, NOW) is None
+
+
+@pytest.mark.parametrize("kind", ["tokens", "input-tokens", "output-tokens"])
+def test_tokens_of_every_kind_count(kind: str) -> None:
+    said = {"remaining": "0", "limit": "1000", "reset": WHEN.isoformat()}
+    assert token_wait({f"anthropic-ratelimit-{kind}-{name}": value for name, value in said.items()}, NOW) == 90.0
