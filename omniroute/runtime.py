@@ -49,6 +49,8 @@ class Limits:
     max_body: int = 32 * 1024 * 1024
     require_key: bool = False
     stream_usage: bool = True
+    cache_breakpoints: bool = True
+    """Whether Anthropic is asked to cache the prompts of clients whose dialects cannot ask for it."""
     response_ttl: float = 86400.0
     """Seconds for which a conversation of OpenAI Responses is kept after its last reply; 0 keeps none."""
     response_store: int = 256 * 1024 * 1024

@@ -131,6 +131,7 @@ class Dispatch:
                 stream=exchange.stream,
                 stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
                 max_output=target.provider.max_output(target.model),
+                cache_breakpoints=limits.cache_breakpoints,
             )
 
         prepared = await asyncio.to_thread(say) if weight(exchange) > BIG else say()

@@ -43,6 +43,7 @@ class Lifecycle:
         add("omniroute_keep_flows", int, 1000, "Flows that mitmweb keeps; older ones go.")
         add("omniroute_max_body", int, limits.max_body, "Bytes of the largest request body.")
         add("omniroute_require_api_key", bool, False, "Refuse requests without a key on loopback too.")
+        add("omniroute_cache_breakpoints", bool, True, "Let Claude cache the prompts of clients of other dialects.")
         add("omniroute_stream_usage", bool, True, "Ask OpenAI-shaped upstreams to count tokens in streams.")
         add(
             "omniroute_response_ttl",
@@ -81,6 +82,7 @@ class Lifecycle:
             max_body=options.omniroute_max_body,
             require_key=options.omniroute_require_api_key or settings.requires_key or not is_loopback(host),
             stream_usage=options.omniroute_stream_usage,
+            cache_breakpoints=options.omniroute_cache_breakpoints,
             response_ttl=_period("omniroute_response_ttl"),
             response_store=options.omniroute_response_store,
             keepalive=_seconds("omniroute_keepalive", off=True),

@@ -88,7 +88,17 @@ def _prepare(client: DialectName, upstream: DialectName, model: str | None, raw:
     if not named and client != upstream:
         raise click.UsageError("the request names no model: say --model NAME")
     stream = body.get("stream") is True
-    return hub.prepare(client, upstream, raw, body, model=named, stream=stream, stream_usage=True, max_output=None)
+    return hub.prepare(
+        client,
+        upstream,
+        raw,
+        body,
+        model=named,
+        stream=stream,
+        stream_usage=True,
+        max_output=None,
+        cache_breakpoints=True,
+    )
 
 
 def _names(source: DialectName, target: DialectName, asked: bytes) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import orjson
 
 from omniroute.dialects import patch, usage
 from omniroute.dialects.claude import foreign as foreign_to_claude
+from omniroute.dialects.claude.breakpoints import set_breakpoints
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
 from omniroute.dialects.fault import find, one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
@@ -75,8 +76,11 @@ def prepare(
     stream: bool,
     stream_usage: bool,
     max_output: int | None,
+    cache_breakpoints: bool = False,
 ) -> Prepared:
     """Make the upstream's request out of the client's; `body` is what `raw` says.
+
+    `cache_breakpoints` asks Anthropic to cache for clients whose dialects cannot ask for it.
 
     Raises BadRequest for what cannot be said in the upstream's dialect and must not be lost.
     """
@@ -93,6 +97,8 @@ def prepare(
     written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
     if not stream_usage:
         written.body.pop("stream_options", None)
+    if cache_breakpoints and upstream == "claude":
+        set_breakpoints(written.body)
     return Prepared(_written(written.body), written.dropped, hides_usage, written.names)
 
 
