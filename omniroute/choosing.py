@@ -9,7 +9,7 @@ from omniroute.exchange import Asked, Exchange
 from omniroute.routing.affinity import Affinity, conversation
 from omniroute.routing.config import Config
 from omniroute.routing.judge import CLIENTS_OWN
-from omniroute.routing.known import Known, by_catalog
+from omniroute.routing.known import by_catalog, by_user
 from omniroute.routing.loads import Loads
 from omniroute.routing.names import Names
 from omniroute.routing.plan import Plan, Target, plan
@@ -37,11 +37,11 @@ class Choosing:
         self._affinity = Affinity()
         self._clock, self._wall, self._dice = clock, wall, dice
 
-    def plan(self, exchange: Exchange, *, with_catalog: bool) -> Plan:
+    def plan(self, exchange: Exchange, needs: Needs, *, with_catalog: bool) -> Plan:
         """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
         config = exchange.config
         seen = Seen(self.turns, lambda account: self._loads.load(account, self._clock()))
-        known = Known(seen, self._dice)
+        known = by_user(config, seen, self._dice)
         if with_catalog:
             known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(self._wall(), UTC))
         if config.rules.affinity:
@@ -52,17 +52,28 @@ class Choosing:
             config,
             client=exchange.dialect,
             key=exchange.key,
-            needs=Needs(exchange.body, len(exchange.raw)),
+            needs=needs,
             known=known,
             stay=self._affinity.stay(exchange.conversation, self._clock()),
+            alone=exchange.claimed is not None and exchange.claimed.provider is not None,
         )
-        if made.combos:
-            self.turns.taken(made.combos)
-            self.changed()
+        if made.targets:
+            self._come_to(exchange, made.targets[0])
         return made
 
-    def began(self, target: Target) -> None:
+    def _come_to(self, exchange: Exchange, target: Target) -> None:
+        """Let the combos that lead to a target have had their turn, each once for a request.
+
+        What a request never comes to keeps its turn: else a combo that is asked every other time, as by a
+        combo that takes turns itself, would show every other of its models only.
+        """
+        new = [combo for combo, _ in target.way.path if combo not in exchange.came_to]
+        exchange.came_to.update(new)
+        self.turns.taken(new)
+
+    def began(self, exchange: Exchange, target: Target) -> None:
         """Note that a target is being asked."""
+        self._come_to(exchange, target)
         self.turns.asked(target.provider.id, target.account.id, self._wall())
         self.turns.led(target.way.path)
         self._loads.began(target.account.id)
@@ -74,8 +85,10 @@ class Choosing:
             return
         asked.counted = False
         target, failure = asked.target, asked.attempt.failure
-        neutral = failure is not None and (failure.kind in NEUTRAL or failure.status in CLIENTS_OWN)
-        failed = None if neutral else failure is not None
+        if failure is None:  # nobody has seen it fail, but it may have been ended before it could answer
+            failed = None if asked.attempt.content_at is None else False
+        else:
+            failed = None if failure.kind in NEUTRAL or failure.status in CLIENTS_OWN else True
         self._loads.ended(target.account.id, failed=failed, now=self._clock())
         if failed:
             self._affinity.released(exchange.conversation, target.account.id)

@@ -61,6 +61,8 @@ class Exchange:
     conversation: Conversation | None = None
     """What it belongs to, as far as that can be told."""
     plan: Plan | None = None
+    came_to: set[str] = field(default_factory=set)
+    """The combos whose turn it has taken."""
     asked: list[Asked] = field(default_factory=list)
     position: int = -1
     """Of the newest attempt's target in the plan."""

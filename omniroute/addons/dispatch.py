@@ -18,6 +18,7 @@ from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.urls import endpoint
 from omniroute.dialects import hub
+from omniroute.dialects.needs import Needs
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
 from omniroute.errors import BadRequest, Exhausted, GatewayError
@@ -57,7 +58,10 @@ class Dispatch:
         if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
             return
         known = self.runtime.prices_known.is_set()
-        exchange.plan = self.runtime.choosing.plan(exchange, with_catalog=known)
+        needs = Needs(exchange.body, len(exchange.raw))
+        if len(exchange.raw) > BIG:
+            await asyncio.to_thread(needs.look)
+        exchange.plan = self.runtime.choosing.plan(exchange, needs, with_catalog=known)
         if not exchange.plan.targets:
             raise _nothing_to_ask(exchange.plan)
         await self._ask_next(flow, exchange)
@@ -157,7 +161,7 @@ class Dispatch:
             hide=partial(_without, api_key),
         )
         exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), counted=True))
-        self.runtime.choosing.began(target)
+        self.runtime.choosing.began(exchange, target)
         _write(flow.request, exchange, target, prepared.raw)
 
     @guard

@@ -14,6 +14,7 @@ SAYS = ("system", "instructions", "messages", "input", "tools", "contents", "sys
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PICTURES = frozenset({"image", "image_url", "input_image"})
 INLINE = ("inlineData", "inline_data", "fileData", "file_data")
+INSIDE = ("content", "parts", "output", "response")
 BYTES = 2
 """A token is longer than that, with all that JSON puts around it."""
 USUAL_OUTPUT = 1000
@@ -27,6 +28,10 @@ class Needs:
         """Take the body and how many bytes its text has; without that, every question about length is counted."""
         self._body = body
         self._size = size
+
+    def look(self) -> None:
+        """Look at all that takes time, so that no later question does."""
+        _ = self.input, self.images
 
     def exceeds(self, limit: float) -> bool:
         """Say whether it has more tokens than that, without counting what is short for certain."""
@@ -61,9 +66,12 @@ class Needs:
                 case list(items):
                     waiting += items
                 case dict(part):
-                    if part.get("type") in PICTURES or any(_is_picture(part.get(name)) for name in INLINE):
+                    kind = part.get("type")
+                    if isinstance(kind, str) and kind in PICTURES:
                         return True
-                    waiting += (part.get(name) for name in ("content", "parts", "output", "response"))
+                    if any(_is_picture(part[name]) for name in INLINE if name in part):
+                        return True
+                    waiting += [part[name] for name in INSIDE if name in part]
                 case _:
                     pass
         return False

@@ -18,6 +18,8 @@ HEADERS = frozenset(
 """By which clients name their session: Claude Code, Codex in two spellings, opencode in two."""
 LOOKED_AT = 4096
 """Characters of the first thing that was said; it does not change while the conversation grows."""
+MOST_PARTS = 1000
+"""Parts of it that are looked at."""
 MOST = 10_000
 """Conversations that are remembered."""
 LASTS = 3600.0
@@ -64,14 +66,15 @@ def _named(body: Body) -> bytes | None:
 def _text(turn: Any) -> str:
     """Collect what a turn says, without marks such as `cache_control` that move as the conversation grows."""
     found: list[str] = []
-    waiting, room = [turn], LOOKED_AT
-    while waiting and room > 0:
+    waiting, room, looks = [turn], LOOKED_AT, MOST_PARTS
+    while waiting and room > 0 and looks > 0:
+        looks -= 1
         match waiting.pop():
             case str(text):
                 found.append(text[:room])
                 room -= len(text)
             case list(items):
-                waiting += reversed(items)
+                waiting += reversed(items[:looks])
             case dict(part):
                 waiting += [part[name] for name in ("text", "parts", "content") if name in part]
             case _:

@@ -26,7 +26,6 @@ class Draft:
         self.too_small: list[tuple[Target, str]] = []
         """Asked when there is nobody else: how many tokens a request has is only estimated here."""
         self.left: list[LeftOut] = []
-        self.combos: list[str] = []
         self._config, self._names, self._rules = config, Names.of(config), config.rules
         self._client, self._needs, self._known, self._stay = client, needs, known, stay
         self._in: set[tuple[str, str]] = set()
@@ -40,7 +39,6 @@ class Draft:
 
     def add_branch(self, branch: Branch) -> None:
         turns = self._known.seen.turns
-        self.combos.append(branch.combo.name)
         choices = [self._choice(branch, item) for item in branch.items]
         order = found(COMBO, branch.strategy)(choices, turns.turn(branch.combo.name), self._known.dice)
         items = {item.name: item for item in branch.items}

@@ -26,6 +26,11 @@ class Known:
     """USD for so many tokens of input and output; None is unknown."""
 
 
+def by_user(config: Config, seen: Seen, dice: Dice) -> Known:
+    """Know what the user has said of models, and nothing else."""
+    return Known(seen, dice, Names.of(config).added)
+
+
 def by_catalog(config: Config, seen: Seen, dice: Dice, at: datetime) -> Known:
     """Know what the user has said of models, then what the catalog does, and prices as of `at`.
 

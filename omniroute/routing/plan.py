@@ -10,7 +10,7 @@ from omniroute.routing.allow import allowed
 from omniroute.routing.config import Alias, Config, Key
 from omniroute.routing.draft import Draft, Stay
 from omniroute.routing.known import NO_NEEDS, NOTHING_KNOWN, Known
-from omniroute.routing.resolve import Branch, Leg, check_name, resolve
+from omniroute.routing.resolve import Branch, Leg, check_name, resolve, resolve_at
 from omniroute.routing.target import LeftOut, Target, Way
 
 __all__ = ["LeftOut", "Plan", "Target", "plan"]
@@ -29,8 +29,6 @@ class Plan:
     """What the name is another name for, step by step."""
     passed_over: tuple[Alias, ...] = ()
     """Aliases that match the name too, but count less."""
-    combos: tuple[str, ...] = ()
-    """The combos whose turn this request takes."""
 
 
 def plan(
@@ -42,10 +40,12 @@ def plan(
     needs: Needs = NO_NEEDS,
     known: Known = NOTHING_KNOWN,
     stay: Stay | None = None,
+    alone: bool = False,
 ) -> Plan:
     """Make the plan for a request in the dialect `client`; None plans for a client of any dialect.
 
-    `stay` is where the conversation was served last. BadRequest when the name means nothing, Forbidden when
+    `stay` is where the conversation was served last; `alone` asks the provider of the prefix and nobody else,
+    whatever combos and chains there are. BadRequest when the name means nothing, Forbidden when
     the key may not ask for it.
     """
     check_name(name)
@@ -55,7 +55,7 @@ def plan(
             param="model",
             code="model_not_allowed",
         )
-    resolved = resolve(name, config)
+    resolved = resolve_at(name, config) if alone else resolve(name, config)
     draft = Draft(config, client, needs, known, stay)
     match resolved.means:
         case Leg() as leg:
@@ -63,7 +63,7 @@ def plan(
             draft.add(leg, Way(bare if resolved.kind == "bare" else "asked for by name"))
         case Branch() as branch:
             draft.add_branch(branch)
-    for chain in config.chains:
+    for chain in () if alone else config.chains:
         if not chain.serves or any(matches(pattern.casefold(), name.casefold()) for pattern in chain.serves):
             draft.add_chain(chain, key)
     return Plan(
@@ -73,5 +73,4 @@ def plan(
         *draft.ended(),
         resolved.aliases,
         resolved.passed_over,
-        tuple(draft.combos),
     )

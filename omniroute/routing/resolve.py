@@ -112,11 +112,7 @@ def _resolve(name: str, config: Config) -> Resolved:
     if combo := config.combos.get(said):
         return Resolved("combo", branch(combo, config), aliases, passed_over)
     if leg := _by_prefix(said, names):
-        if names.is_blocked(leg.provider):
-            raise unknown(f"{leg.provider.name} is blocked here", said, names)
-        if not names.accounts(leg.provider):
-            raise unknown(f"{leg.provider.name} has no account. {add_account(leg.provider)}", said, names)
-        return Resolved("model", leg, aliases, passed_over)
+        return Resolved("model", _askable(leg, said, names), aliases, passed_over)
     match _bare(said, names):
         case [leg]:
             return Resolved("bare", leg, aliases, passed_over)
@@ -126,6 +122,21 @@ def _resolve(name: str, config: Config) -> Resolved:
         case many:
             which = several(leg.name for leg in many)
             raise BadRequest(f"the model {quoted(said)} is {which}", param="model", code="model_ambiguous")
+
+
+def resolve_at(name: str, config: Config) -> Resolved:
+    """Find out what `prefix/model` means at the provider of its prefix, though a combo may bear the same name."""
+    names = Names.of(config)
+    leg = _by_prefix(name, names)
+    return Resolved("model", _askable(leg, name, names)) if leg else _resolve(name, config)
+
+
+def _askable(leg: Leg, said: str, names: Names) -> Leg:
+    if names.is_blocked(leg.provider):
+        raise unknown(f"{leg.provider.name} is blocked here", said, names)
+    if not names.accounts(leg.provider):
+        raise unknown(f"{leg.provider.name} has no account. {add_account(leg.provider)}", said, names)
+    return leg
 
 
 def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], tuple[Alias, ...]]:

@@ -130,7 +130,8 @@ def weighted(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
     if not sums[-1]:
         sums = list(range(1, len(choices) + 1))
     drawn = dice() * sums[-1]
-    first = next(place for place, reached in enumerate(sums) if drawn < reached)
+    likely = [place for place, reached in enumerate(sums) if drawn < reached]
+    first = likely[0] if likely else sums.index(sums[-1])  # the smallest of numbers are rounded up
     others = [choice for place, choice in enumerate(choices) if place != first]
     return [choices[first], *sorted(others, key=lambda choice: -choice.weight)]
 

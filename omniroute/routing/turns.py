@@ -76,7 +76,7 @@ class Turns:
             self._count(step)
 
     def taken(self, combos: Iterable[str]) -> None:
-        """Note that combos have been asked."""
+        """Note that requests have come to combos."""
         for combo in combos:
             self._count((combo, ""))
 

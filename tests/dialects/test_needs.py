@@ -26,6 +26,7 @@ NONE = {
     },
     "a tool that takes one": {"tools": [{"parameters": {"properties": {"x": {"type": "image"}}}}], "messages": []},
     "a document": {"contents": [{"parts": [{"inlineData": {"mimeType": "application/pdf", "data": "AAAA"}}]}]},
+    "kinds that are no text": {"messages": [{"type": []}, {"content": [{"type": {}, "inlineData": {"mimeType": []}}]}]},
     "odd shapes": {"messages": {"content": 3}, "input": "image", "contents": [None, [[]], {"parts": "x"}]},
 }
 

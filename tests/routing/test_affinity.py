@@ -21,6 +21,12 @@ def test_it_grows_and_stays_the_same() -> None:
     assert (first.known, second.known) == (False, True), "what has no answer in it yet was never served"
 
 
+def test_a_turn_of_a_million_parts_is_not_walked_to_its_end() -> None:
+    parts = [{}] * 1_000_000
+    assert of({"messages": [{"role": "user", "content": [*parts, {"type": "text", "text": "hi"}]}]}) is None
+    assert of({"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}, *parts]}]}) is not None
+
+
 def test_marks_of_caches_do_not_count() -> None:
     marked = {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]}
     plain = {"role": "user", "content": [{"type": "text", "text": "hi"}]}

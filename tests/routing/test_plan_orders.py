@@ -61,7 +61,6 @@ def test_nested_combos_flatten_in_order() -> None:
     assert left(made) == [("deeper", "is nested deeper than 3 combos")]
     assert made.targets[2].way.path == (("outer", "inner"), ("inner", "deep"), ("deep", "box/c"))
     assert made.targets[2].why == "model 1 of 2 in deep (priority), account of priority 1 (the only account)"
-    assert made.combos == ("outer", "inner", "deep")
 
 
 def test_a_circle_that_was_saved_all_the_same_is_cut() -> None:
@@ -146,13 +145,19 @@ def test_a_conversation_stays_on_its_model_where_the_strategy_only_spreads() -> 
         assert (names(made)[0] == "box/b") == (strategy not in ("priority", "cost-optimized"))
 
 
+def test_the_provider_alone_is_asked_though_a_combo_bears_its_name_and_chains_stand_behind() -> None:
+    mix = config(combos=combos(**{"box/a": ["groq/x"]}), chains=(Chain("last", ("groq/y",)),))
+    assert names(plan("box/a", mix, client=None)) == ["groq/x", "groq/x", "groq/y", "groq/y"]
+    assert names(plan("box/a", mix, client=None, alone=True)) == ["box/a"]
+
+
 def test_round_robin_goes_round_with_each_request() -> None:
     turns = Turns()
     mix = config(combos={"mix": Combo("mix", ("box/a", "box/b", "box/c"), "round-robin")})
     firsts = []
     for _ in range(4):
         made = plan("mix", mix, client=None, known=Known(Seen(turns)))
-        turns.taken(made.combos)
+        turns.taken(combo for combo, _ in made.targets[0].way.path)
         firsts.append(names(made)[0])
     assert firsts == ["box/a", "box/b", "box/c", "box/a"]
 

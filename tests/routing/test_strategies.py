@@ -155,6 +155,12 @@ def test_weights_are_shares(weights) -> None:
     fair(firsts, {str(n): weight for n, weight in enumerate(weights)} if any(weights) else dict.fromkeys("012", 1))
 
 
+def test_weights_that_are_next_to_nothing_draw_too() -> None:
+    choices = [Choice("a", 0.0), Choice("b", 5e-324), Choice("c", 0.0)]
+    for draw in (0.0, 0.4, 0.99):
+        assert COMBO["weighted"](choices, 0, lambda draw=draw: draw)[0].name == "b"
+
+
 def test_behind_the_drawn_one_the_others_fall_by_weight() -> None:
     choices = [Choice("a", 1.0), Choice("b", 9.0), Choice("c", 5.0)]
     assert [choice.name for choice in COMBO["weighted"](choices, 0, lambda: 0.0)] == ["a", "b", "c"]

@@ -1,0 +1,135 @@
+"""What is remembered from one live request to the next."""
+
+from collections import Counter
+
+import pytest
+
+from omniroute.catalog.provider import Model
+from omniroute.catalog.providers import node
+from omniroute.choosing import Choosing
+from omniroute.dialects.hub import Whole
+from omniroute.dialects.needs import Needs
+from omniroute.exchange import Asked, Exchange
+from omniroute.proxy.attempt import Attempt, Deadlines
+from omniroute.routing.config import Account, Chain, Combo, Config
+from omniroute.routing.failure import Failure
+from omniroute.routing.paths import claim
+from omniroute.routing.plan import Target
+
+UP = node("up", "openai", "http://127.0.0.1:1")
+ACCOUNTS = tuple(Account(name, "up", name) for name in "abc")
+PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
+
+
+@pytest.fixture
+def choosing() -> Choosing:
+    return Choosing(clock=lambda: 1000.0, wall=lambda: 0.0, dice=lambda: 0.0)
+
+
+def exchange(config: Config, model: str, path: str = "/v1/chat/completions", **body) -> Exchange:
+    made = Exchange("id", 0.0, 0.0, "openai", path, "", (), config, claimed=claim("POST", path))
+    made.model, made.body = model, {"messages": [{"role": "user", "content": "hi"}], **body}
+    return made
+
+
+def plan(choosing: Choosing, asking: Exchange) -> list[str]:
+    asking.plan = choosing.plan(asking, Needs(asking.body), with_catalog=False)
+    return [target.name for target in asking.plan.targets]
+
+
+def ask(choosing: Choosing, asking: Exchange, target: Target, failure: Failure | None, content: bool = False) -> None:
+    """Ask one target, up to the end that its attempt came to."""
+    attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw), last=True)
+    attempt.failure, attempt.content_at = failure, 1.0 if content else None
+    asked = Asked(target, attempt, counted=True)
+    choosing.began(asking, target)
+    for _ in range(2):
+        choosing.ended(asking, asked)
+
+
+def combos(**listed: tuple[str, ...]) -> dict[str, Combo]:
+    return {name: Combo(name, models, "round-robin") for name, models in listed.items()}
+
+
+def firsts(choosing: Choosing, config: Config, model: str, times: int, failing: tuple[str, ...] = ()) -> list[str]:
+    """Ask so often, and give what was asked last each time."""
+    found = []
+    for _ in range(times):
+        asking = exchange(config, model)
+        plan(choosing, asking)
+        assert asking.plan
+        for target in asking.plan.targets:
+            fails = target.model in failing
+            ask(choosing, asking, target, Failure("connect", "no") if fails else None, content=not fails)
+            if not fails:
+                break
+        found.append(target.model)
+    return found
+
+
+def test_turns_within_turns_come_to_every_model(choosing: Choosing) -> None:
+    nested = combos(outer=("one", "two"), one=("up/a", "up/b"), two=("up/c", "up/d"))
+    config = Config(nodes=(UP,), combos=nested)
+    assert "".join(firsts(choosing, config, "outer", 8)) == "acbdacbd"
+
+
+def test_a_combo_that_is_listed_twice_takes_one_turn(choosing: Choosing) -> None:
+    nested = combos(outer=("left", "right"), left=("inner",), right=("inner",), inner=("up/a", "up/b"))
+    config = Config(nodes=(UP,), combos=nested)
+    assert "".join(firsts(choosing, config, "outer", 4)) == "abab"
+
+
+def test_a_combo_that_is_come_to_after_a_failure_takes_its_turn(choosing: Choosing) -> None:
+    nested = combos(inner=("up/a", "up/b")) | {"outer": Combo("outer", ("up/x", "inner"))}
+    config = Config(nodes=(UP,), combos=nested)
+    assert "".join(firsts(choosing, config, "outer", 3, failing=("x",))) == "aba"
+    assert set(firsts(choosing, config, "outer", 3)) == {"x"}
+    assert "".join(firsts(choosing, config, "outer", 1, failing=("x",))) == "b", "nobody came to it meanwhile"
+
+
+def test_the_route_of_one_provider_goes_nowhere_else(choosing: Choosing) -> None:
+    config = Config(nodes=(UP,), combos={"up/a": Combo("up/a", ("up/z",))}, chains=(Chain("last", ("up/y",)),))
+    assert plan(choosing, exchange(config, "up/a")) == ["up/z", "up/y"]
+    assert plan(choosing, exchange(config, "up/a", "/v1/providers/up/chat/completions")) == ["up/a"]
+
+
+def test_what_the_user_said_of_a_model_counts_before_the_catalog_is_there(choosing: Choosing) -> None:
+    config = Config(nodes=(UP,), models={"up": (Model("blind", images=False),)})
+    assert plan(choosing, exchange(config, "up/blind")) == ["up/blind"]
+    assert plan(choosing, exchange(config, "up/blind", messages=PICTURE)) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "content", "load", "stays"),
+    [
+        (None, True, 0.0, True),
+        (None, False, 0.0, False),
+        (Failure("client_gone", "left"), False, 0.0, False),
+        (Failure("unable", "cannot"), False, 0.0, False),
+        (Failure("status", "bad", status=400), False, 0.0, False),
+        (Failure("status", "busy", status=429), False, 10.0, False),
+        (Failure("cut", "cut"), True, 10.0, False),
+    ],
+)
+def test_every_end_is_the_end(choosing: Choosing, failure: Failure | None, content, load, stays) -> None:
+    config = Config(nodes=(UP,), accounts=ACCOUNTS)
+    asking = exchange(config, "up/m", prompt_cache_key="s")
+    plan(choosing, asking)
+    assert asking.plan
+    ask(choosing, asking, asking.plan.targets[1], failure, content)
+    assert choosing._loads.load("b", 1000.0) == load
+    again = exchange(config, "up/m", prompt_cache_key="s")
+    plan(choosing, again)
+    assert again.plan
+    assert (again.plan.targets[0].account.id == "b") == stays
+
+
+def test_parallel_requests_see_each_other(choosing: Choosing) -> None:
+    config = Config(nodes=(UP,), combos=combos(mix=("up/a", "up/b", "up/c", "up/d")))
+    asked: Counter = Counter()
+    for _ in range(32):  # none of them has ended yet
+        asking = exchange(config, "mix")
+        asked[plan(choosing, asking)[0]] += 1
+        assert asking.plan
+        choosing.began(asking, asking.plan.targets[0])
+    assert set(asked.values()) == {8}
