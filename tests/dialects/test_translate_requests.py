@@ -655,7 +655,6 @@ def test_content_that_must_not_be_lost_is_refused_by_its_path(client: str, conte
         ("openai", {"max_tokens": True}, "max_tokens"),
         ("openai", {"stop": ["a", 1]}, "stop[1]"),
         ("openai", {"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ("openai", {"tools": [{"type": "custom", "custom": {"name": "n"}}]}, "tools[0].type"),
         ("openai", {"tool_choice": "sometimes"}, "tool_choice"),
         ("openai", {"response_format": {"type": "xml"}}, "response_format.type"),
         ("openai", {"functions": [{"name": "f"}]}, "functions"),

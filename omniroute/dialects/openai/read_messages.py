@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from omniroute.dialects.custom import write_input
 from omniroute.dialects.ir import (
     NO_EXTRA,
     Body,
@@ -98,7 +99,10 @@ def _assistant(message: Body, content: Any, path: str) -> Message:
 
 def _call(call: Body, path: str) -> ToolCall:
     if call.get("type") == "custom":
-        raise refuse(f"{path}.type", "`custom` cannot be translated: use functions")
+        where, custom = f"{path}.custom", required(call, "custom", dict, path)
+        name, given = required(custom, "name", str, where), required(custom, "input", str, where)
+        extra = rest(lift(call, "custom", "name", "input"), "id", "type", "custom", "index")
+        return ToolCall(required(call, "id", str, path), name, write_input(given), extra)
     function = required(call, "function", dict, path)
     name = required(function, "name", str, f"{path}.function")
     arguments = optional(function, "arguments", str, f"{path}.function") or ""

@@ -1,8 +1,10 @@
 """Chat Completions requests: wire -> form."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from omniroute.dialects.custom import OwnName, read_custom
 from omniroute.dialects.ir import (
     Body,
     Format,
@@ -64,13 +66,14 @@ def read_request(body: Body) -> Request:
         tuning={key: value for key, kind in TUNING.items() if (value := optional(body, key, kind)) is not None}
         | read_own(body),
         needs=tuple(Native("openai", {key: body[key]}, key) for key in NEEDS if body.get(key) is not None),
+        names=_own_names(body.get("tools") or []),
         extra=rest(_lifted(body), *READ),
     )
 
 
 def _lifted(body: Body) -> Body:
     """Keep what else is said in the objects that ask for a tool or a form of the answer."""
-    body = lift(body, "tool_choice", "type", "function", "allowed_tools")
+    body = lift(body, "tool_choice", "type", "function", "custom", "allowed_tools")
     body = lift(body, "response_format", "type", "json_schema")
     spec = lift(body.get("response_format") or {}, "json_schema", "name", "description", "schema", "strict")
     return body | {f"response_format.{key}": value for key, value in spec.items() if key.startswith("json_schema.")}
@@ -78,8 +81,10 @@ def _lifted(body: Body) -> Body:
 
 def _tool(tool: Body, path: str) -> Tool:
     kind = optional(tool, "type", str, path) or "function"
+    if kind == "custom":
+        return _custom(tool, path)
     if kind != "function":
-        raise refuse(f"{path}.type", f"{kind!r} cannot be translated: only tools of type function can")
+        raise refuse(f"{path}.type", f"{kind!r} cannot be translated: only tools of type function or custom can")
     where = f"{path}.function"
     function = required(tool, "function", dict, path)
     # `name` beside `function` is what one client repeats there; it says nothing new.
@@ -94,6 +99,22 @@ def _tool(tool: Body, path: str) -> Tool:
     )
 
 
+def _custom(tool: Body, path: str) -> Tool:
+    where = f"{path}.custom"
+    custom = required(tool, "custom", dict, path)
+    form = optional(custom, "format", dict, where) or {"type": "text"}
+    if form.get("type") == "grammar":
+        form = {"type": "grammar"} | required(form, "grammar", dict, f"{where}.format")
+    extra = rest(lift(tool, "custom", "name", "description", "format"), "type", "custom")
+    return replace(read_custom(required(custom, "name", str, where), custom, form, where), extra=extra)
+
+
+def _own_names(tools: list[Any]) -> dict[str, str]:
+    """Give the words for the custom tools: what an upstream calls as a function is said as the client offered it."""
+    names = (tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
+    return {name: OwnName(name, "custom").word for name in names}
+
+
 def _tool_choice(choice: Any) -> ToolChoice | None:
     if choice is None:
         return None
@@ -101,8 +122,8 @@ def _tool_choice(choice: Any) -> ToolChoice | None:
         return ToolChoice(MODES[choice])
     if isinstance(choice, dict):
         match choice.get("type"):
-            case "function":
-                return ToolChoice("named", _function_name(choice, "tool_choice"))
+            case "function" | "custom":
+                return ToolChoice("named", _tool_name(choice, "tool_choice"))
             case "allowed_tools":
                 allowed = required(choice, "allowed_tools", dict, "tool_choice")
                 path = "tool_choice.allowed_tools"
@@ -110,12 +131,13 @@ def _tool_choice(choice: Any) -> ToolChoice | None:
                 if mode not in {"auto", "required"}:
                     raise refuse(f"{path}.mode", "must be auto or required")
                 tools = objects(required(allowed, "tools", list, path), f"{path}.tools")
-                return ToolChoice(MODES[mode], allowed=tuple(_function_name(tool, where) for tool, where in tools))
-    raise refuse("tool_choice", "must be none, auto, required, or an object that names a function or allowed tools")
+                return ToolChoice(MODES[mode], allowed=tuple(_tool_name(tool, where) for tool, where in tools))
+    raise refuse("tool_choice", "must be none, auto, required, or an object that names a tool or allowed tools")
 
 
-def _function_name(holder: Body, path: str) -> str:
-    return required(required(holder, "function", dict, path), "name", str, f"{path}.function")
+def _tool_name(holder: Body, path: str) -> str:
+    kind = "custom" if holder.get("type") == "custom" else "function"
+    return required(required(holder, kind, dict, path), "name", str, f"{path}.{kind}")
 
 
 def _stop(stop: Any) -> tuple[str, ...]:

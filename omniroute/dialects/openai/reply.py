@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from omniroute.dialects.custom import read_input, read_own_name
 from omniroute.dialects.ir import (
     Body,
     Citation,
@@ -172,6 +173,14 @@ def read_arguments(function: Mapping[str, Any]) -> str:
     return dump(arguments).decode() if isinstance(arguments, dict) else _string(arguments)
 
 
+def write_call(name: str, arguments: str) -> Body:
+    """Write a call as the client offered the tool."""
+    own = read_own_name(name)
+    if own.kind == "custom":
+        return {"type": "custom", "custom": {"name": own.name, "input": read_input(arguments)}}
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     """Write a whole reply; texts become one."""
     content = ""
@@ -194,8 +203,7 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
                 seal, text_seal = on_call or seal, on_text or text_seal
                 reasoning.append(Reasoning(part.text) if on_call or on_text else part)
             case ToolCall(id=call_id, name=name, arguments=arguments):
-                function = {"name": name, "arguments": arguments}
-                calls.append({"id": call_id, "type": "function", "function": function} | write_seal(seal))
+                calls.append({"id": call_id} | write_call(name, arguments) | write_seal(seal))
                 seal = None
     message: Body = {"role": "assistant", "content": content or None, "refusal": refusal or reply.note or None}
     message |= write_reasoning(reasoning) | write_seal(text_seal)

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from omniroute.dialects.custom import read_input, read_own_name
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -23,7 +24,7 @@ from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.errors import write_fault
 from omniroute.dialects.openai.reasoning import detail, piece
-from omniroute.dialects.openai.reply import write_citation, write_logprobs, write_reason, write_usage
+from omniroute.dialects.openai.reply import write_call, write_citation, write_logprobs, write_reason, write_usage
 from omniroute.dialects.openai.seals import find, write_seal
 from omniroute.dialects.seals import CALL, TEXT
 
@@ -41,6 +42,8 @@ class Writer:
         self._refused = False
         self._part: object = None
         self._empty = True
+        self._custom: list[str] | None = None
+        """What was said of a custom tool's input, which stands inside of JSON and can be told when that is whole."""
         self._seal: str | None = None
         """What Google's Gemini wants back with the next call."""
 
@@ -71,9 +74,8 @@ class Writer:
         match part:
             case ToolCall(id=call_id, name=name):
                 self._tools += 1
-                function = {"name": name, "arguments": ""}
-                call = {"index": self._tools, "id": call_id, "type": "function", "function": function}
-                call |= write_seal(self._seal)
+                self._custom = [] if read_own_name(name).kind == "custom" else None
+                call = {"index": self._tools, "id": call_id} | write_call(name, "") | write_seal(self._seal)
                 self._seal = None
                 return self._delta({"tool_calls": [call]})
             case Reasoning():
@@ -92,6 +94,9 @@ class Writer:
                 assert_never(part)
 
     def _write_stop(self, stop: PartStop) -> bytes:
+        if isinstance(self._part, ToolCall) and self._custom is not None:
+            given = read_input("".join(self._custom))
+            return self._delta({"tool_calls": [{"index": self._tools, "custom": {"input": given}}]})
         if isinstance(self._part, ToolCall) and self._empty:
             return self._write_piece("{}")
         if stop.signature:
@@ -105,6 +110,9 @@ class Writer:
     def _write_piece(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
         self._empty = False
         match self._part:
+            case ToolCall() if self._custom is not None:
+                self._custom.append(text)
+                return b""
             case ToolCall():
                 return self._delta({"tool_calls": [{"index": self._tools, "function": {"arguments": text}}]})
             case Reasoning():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from omniroute.dialects.custom import OwnName, write_input
 from omniroute.dialects.ir import (
     NO_EXTRA,
     Body,
@@ -19,7 +20,7 @@ from omniroute.dialects.openai.read_messages import AUDIO, read_data_url, read_p
 from omniroute.dialects.read import lift, objects, optional, refuse, required
 from omniroute.dialects.responses.reasoning import read_reasoning
 from omniroute.dialects.responses.reply import read_annotation
-from omniroute.dialects.responses.tools import OwnName, Tools, rest, write_input
+from omniroute.dialects.responses.tools import Tools, rest
 
 LABELS = ("type", "id", "status")
 """What names an item, or tells how it came about: nothing that is said."""

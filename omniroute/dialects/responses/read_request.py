@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from omniroute.dialects.custom import OwnName
 from omniroute.dialects.ir import Body, Format, Message, Native, Request, Text, Thinking, ToolChoice
 from omniroute.dialects.openai.own import FIELDS, read_own
 from omniroute.dialects.read import lift, objects, optional, refuse, required
 from omniroute.dialects.responses.read_items import read_items
-from omniroute.dialects.responses.tools import OPTIONAL, OwnName, Tools, rest
+from omniroute.dialects.responses.tools import OPTIONAL, Tools, rest
 
 STATE = {
     "previous_response_id": "names a reply that is not kept here: send the whole conversation as `input`",

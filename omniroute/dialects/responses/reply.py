@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, assert_never
 
+from omniroute.dialects.custom import read_input, read_own_name, write_input
 from omniroute.dialects.ir import (
     Body,
     Citation,
@@ -23,7 +24,6 @@ from omniroute.dialects.jsonish import dump
 from omniroute.dialects.names import derive_id
 from omniroute.dialects.openai.odds import read_odds, write_odds
 from omniroute.dialects.responses.reasoning import read_reasoning, write_seal
-from omniroute.dialects.responses.tools import read_input, read_own_name, write_input
 from omniroute.dialects.responses.usage import read_usage
 
 UNFINISHED = ("queued", "in_progress")

@@ -1,50 +1,15 @@
-"""Tools of OpenAI Responses that other dialects do not have: custom ones, and those in namespaces.
+"""The tools of an OpenAI Responses request, wherever they stand in it."""
 
-To another dialect each is a function under a plain name. What the client calls it travels as one word beside the
-request, and comes back with the reply, so that a call is said as the client offered the tool.
-"""
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
+from omniroute.dialects.custom import OwnName, read_custom
 from omniroute.dialects.ir import NO_EXTRA, Body, Extra, Native, Tool
-from omniroute.dialects.jsonish import dump, load_object
 from omniroute.dialects.read import objects, optional, refuse, required
 
-type Kind = Literal["function", "custom"]
-
-MARK = "\x1f"
-"""Parts the words of an own name: no name of a tool holds it."""
 OPTIONAL = ("web_search", "tool_search")
 """What these tools begin with is found by the client in another way too, or not at all: they may be left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnName:
-    """A tool as the client knows it."""
-
-    name: str
-    kind: Kind = "function"
-    namespace: str = ""
-
-    @property
-    def plain(self) -> str:
-        """The name that it has in the form."""
-        return f"{self.namespace}__{self.name}" if self.namespace else self.name
-
-    @property
-    def word(self) -> str:
-        return MARK.join((self.kind, self.namespace, self.name))
-
-
-def read_own_name(word: str) -> OwnName:
-    """Read what a call is named: a word as above, or simply the name of a function."""
-    match word.split(MARK):
-        case ["function" | "custom" as kind, namespace, name]:
-            return OwnName(name, kind, namespace)
-        case _:
-            return OwnName(word)
 
 
 @dataclass(slots=True)
@@ -109,34 +74,6 @@ def _function(tool: Body, own: OwnName, path: str) -> Tool:
 
 
 def _custom(tool: Body, own: OwnName, path: str) -> Tool:
-    """Read a tool that takes bare text as a function of one text; a grammar is told, since it cannot be enforced."""
-    given: Mapping[str, Any] = {"type": "string"}
     form = optional(tool, "format", dict, path) or {"type": "text"}
-    if form.get("type") == "grammar":
-        syntax = optional(form, "syntax", str, f"{path}.format") or "lark"
-        definition = required(form, "definition", str, f"{path}.format")
-        given = {"type": "string", "description": f"Must follow this {syntax} grammar:\n{definition}"}
-    elif form.get("type") != "text":
-        raise refuse(f"{path}.format.type", "must be text or grammar")
-    parameters = {
-        "type": "object",
-        "properties": {"input": given},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
-    extra = rest(tool, "type", "name", "description", *(() if form["type"] == "grammar" else ("format",)))
-    return Tool(own.plain, optional(tool, "description", str, path), parameters, path=path, extra=extra)
-
-
-def write_input(text: str) -> str:
-    """Give the input of a custom tool as the arguments of the function that stands for it."""
-    return dump({"input": text}).decode()
-
-
-def read_input(arguments: str) -> str:
-    """Give the input that a model wrote as arguments; what is nothing like them is the input itself."""
-    try:
-        given = load_object(arguments).get("input")
-    except ValueError:
-        return arguments
-    return given if isinstance(given, str) else arguments
+    extra = rest(tool, "type", "name", "description", *(() if form.get("type") == "grammar" else ("format",)))
+    return replace(read_custom(own.plain, tool, form, path), extra=extra)
