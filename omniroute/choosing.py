@@ -95,10 +95,16 @@ class Choosing:
         elif failed is False:
             self._affinity.served(exchange.conversation, (target.account.id, target.name), self._clock())
 
-    def keep(self, config: Config) -> None:
-        """Forget the turns of what is set up no more."""
+    def keep(self, config: Config, before: Config) -> None:
+        """Forget the turns of what is set up no more, and let combos that have been changed begin anew."""
         names = Names.of(config)
         accounts = [account.id for account in config.accounts]
         accounts += [account.id for node in config.nodes for account in names.accounts(node)]
-        self.turns.keep(accounts, {name: combo.models for name, combo in config.combos.items()})
+        self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
         self.changed()
+
+
+def _same(combo: str, now: Config, before: Config) -> bool:
+    """Tell whether a combo orders the same models in the same way: only then do its counts mean what they did."""
+    one, other = now.combos[combo], before.combos.get(combo)
+    return one == other and (one.strategy is not None or now.rules.combo_strategy == before.rules.combo_strategy)

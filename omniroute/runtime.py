@@ -141,8 +141,8 @@ class Runtime:
                 loop.call_soon_threadsafe(self._swap, config, credentials)
 
     def _swap(self, config: Config, credentials: dict[str, str]) -> None:
-        self.config, self.credentials = config, credentials
-        self.choosing.keep(config)
+        before, self.config, self.credentials = self.config, config, credentials
+        self.choosing.keep(config, before)
         log.info("configuration revision %s is in force", config.revision)
 
     async def announce(self, *, host: str, port: int, web_url: str | None) -> None:

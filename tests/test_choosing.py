@@ -15,8 +15,10 @@ from omniroute.routing.config import Account, Chain, Combo, Config
 from omniroute.routing.failure import Failure
 from omniroute.routing.paths import claim
 from omniroute.routing.plan import Target
+from omniroute.routing.rules import Rules
 
 UP = node("up", "openai", "http://127.0.0.1:1")
+DEFAULT = Rules()
 ACCOUNTS = tuple(Account(name, "up", name) for name in "abc")
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
 
@@ -133,3 +135,25 @@ def test_parallel_requests_see_each_other(choosing: Choosing) -> None:
         assert asking.plan
         choosing.began(asking, asking.plan.targets[0])
     assert set(asked.values()) == {8}
+
+
+def test_a_combo_that_is_changed_begins_anew(choosing: Choosing) -> None:
+    def config(models: tuple[str, ...], rules: Rules = DEFAULT, **fields) -> Config:
+        mix = {"mix": Combo("mix", models, "least-used"), "plain": Combo("plain", models)}
+        return Config(nodes=(UP,), combos=mix, rules=rules, **fields)
+
+    def asked() -> list[int]:
+        return [choosing.turns.turn(name) for name in ("mix", "plain")]
+
+    first = config(("up/a", "up/b"))
+    for name in ("mix", "plain"):
+        firsts(choosing, first, name, 8)
+    choosing.keep(same := config(("up/a", "up/b"), revision=2), first)
+    assert asked() == [8, 8]
+    choosing.keep(other := config(("up/a", "up/b"), Rules(combo_strategy="least-used")), same)
+    assert asked() == [8, 0], "what goes by the setting for all is ordered in another way now"
+    choosing.keep(more := config(("up/a", "up/b", "up/c"), other.rules), other)
+    assert asked() == [0, 0]
+    assert "".join(firsts(choosing, more, "mix", 6)) == "abcabc", "the new one need not catch up"
+    choosing.keep(Config(nodes=(UP,)), more)
+    assert asked() == [0, 0]

@@ -1,7 +1,6 @@
 """`omniroute-ctl combo …`: named lists of models with a strategy."""
 
 from dataclasses import asdict
-from typing import Any
 
 import click
 
@@ -81,17 +80,15 @@ def edit(
     **deadlines: float | None,
 ) -> None:
     """Change a combo: what is named here is new, the rest stays. MODELs replace the whole list."""
-    with state.store() as store:
-        before = combos.find(store, name)
+
+    def changed(before: Combo) -> Combo:
         if reset:
             before = Combo(before.name, before.models)
-        changes: dict[str, Any] = {"strategy": strategy or before.strategy}
-        changes["tries"] = tries_of(before.tries, retries, retry_delay, deadlines)
-        if models:
-            changes["models"] = models
-        if weights or reset:
-            changes["weights"] = {**before.weights, **weights}
-        edited = combos.edit(store, name, **changes)
+        tries = tries_of(before.tries, retries, retry_delay, deadlines)
+        return Combo(name, models or before.models, strategy or before.strategy, {**before.weights, **weights}, tries)
+
+    with state.store() as store:
+        edited = combos.edit(store, name, changed)
         left = plan(edited.name, snapshot.load(store), client=None).left
     if state.as_json:
         show_json(as_json(edited))

@@ -12,7 +12,7 @@ from omniroute.cli.options import base_url, timeout_option
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
 from omniroute.routing.config import Account, Config
 from omniroute.routing.names import Names
-from omniroute.store import accounts, settings, snapshot
+from omniroute.store import accounts, settings, snapshot, turns
 from omniroute.store.database import Store
 
 
@@ -40,19 +40,30 @@ def as_json(account: Account, api_key: str | None) -> dict[str, object]:
 def list_(state: State, everything: bool) -> None:
     """List the accounts, in the order in which they are asked."""
     with state.store() as store:
-        config, credentials = snapshot.load(store), snapshot.credentials(store)
+        config, credentials, used = snapshot.load(store), snapshot.credentials(store), turns.last_used(store)
     if everything:
         _list_all(state, config)
-    elif state.as_json:
-        show_json([as_json(account, credentials.get(account.id)) for account in config.accounts])
-    elif not config.accounts:
+        return
+    if state.as_json:
+        show_json(
+            [
+                as_json(each, credentials.get(each.id)) | {"last_used_at": iso(used.get(each.id))}
+                for each in config.accounts
+            ]
+        )
+        return
+    blocked = config.rules.blocked
+    if not config.accounts:
         say("No accounts yet. Add one: omniroute-ctl provider add PROVIDER")
         say("Every provider that can be added: omniroute-ctl provider list --all")
     else:
         table(
-            ["id", "provider", "name", "priority", "enabled", "key", "base URL"],
+            ["id", "provider", "name", "priority", "enabled", "key", "last used", "base URL"],
             [
-                (a.id, a.provider, a.name, a.priority, a.enabled, mask(credentials.get(a.id)), a.base_url)
+                (
+                    *(a.id, a.provider, a.name, a.priority, "blocked" if a.provider in blocked else a.enabled),
+                    *(mask(credentials.get(a.id)), local(used.get(a.id)), a.base_url),
+                )
                 for a in config.accounts
             ],
         )
@@ -67,6 +78,7 @@ def _list_all(state: State, config: Config) -> None:
             "dialects": list(known.paths),
             "base_url": known.base_url,
             "node": known.node,
+            "blocked": known.id in config.rules.blocked,
             "accounts": sum(account.provider == known.id for account in config.accounts),
         }
         for known in (*config.nodes, *PROVIDERS)
@@ -122,9 +134,11 @@ def show(state: State, ref: str) -> None:
     with state.store() as store:
         account = accounts.find(store, ref)
         config, api_key = snapshot.load(store), snapshot.credentials(store).get(account.id)
+        used = turns.last_used(store).get(account.id)
     known = find(account.provider, config.nodes)
     if state.as_json:
-        show_json(as_json(account, api_key) | {"served_at": account.base_url or (known and known.base_url)})
+        served_at = account.base_url or (known and known.base_url)
+        show_json(as_json(account, api_key) | {"last_used_at": iso(used), "served_at": served_at})
         return
     fields(
         [
@@ -133,10 +147,12 @@ def show(state: State, ref: str) -> None:
             ("name", account.name),
             ("priority", account.priority),
             ("enabled", account.enabled),
+            *([("blocked", True)] if account.provider in config.rules.blocked else []),
             ("key", mask(api_key)),
             ("base URL", account.base_url or (known and known.base_url)),
             ("models", [f"{known.prefix}/{model.id}" for model in known.models] if known else None),
             ("added", local(account.created_at)),
+            ("last used", local(used) or "never"),
         ]
     )
 

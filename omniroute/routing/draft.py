@@ -1,5 +1,7 @@
 """A plan in the making: what a name means, model by model, account by account, in the order of the strategies."""
 
+from dataclasses import replace
+
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.dialects.hub import translates
 from omniroute.dialects.needs import Needs
@@ -50,7 +52,7 @@ class Draft:
                 case Branch() as inner:
                     self.add_branch(inner)
                 case Leg() as leg:
-                    self.add(leg, item.way)
+                    self.add(leg, _priced(item.way, choice) if branch.strategy == "cost-optimized" else item.way)
 
     def add_chain(self, chain: Chain, key: Key | None) -> None:
         for number, listed in enumerate(chain.models, 1):
@@ -141,3 +143,8 @@ class Draft:
     def _cannot(self, provider: Provider) -> str:
         article = "an" if self._client == "openai" else "a"
         return f"speaks {' and '.join(provider.paths)}, cannot answer {article} {self._client} request yet"
+
+
+def _priced(way: Way, choice: Choice) -> Way:
+    said = "no price known" if choice.price is None else f"about ${choice.price:.6f}"
+    return replace(way, place=f"{way.place}, {said}")

@@ -9,7 +9,7 @@ from omniroute.routing.aliases import is_wild, matching
 from omniroute.routing.config import Account, Alias, Config
 
 if TYPE_CHECKING:
-    from omniroute.routing.resolve import Resolved
+    from omniroute.routing.resolve import Branch, Resolved
 
 _KEPT: Final = "_names"
 MAX_REMEMBERED = 4096
@@ -32,6 +32,8 @@ class Names:
         self._wild = [alias for alias in config.aliases if is_wild(alias.pattern)]
         self.resolved: dict[str, Resolved] = {}
         """What names have turned out to mean; `resolve` keeps them here."""
+        self.branches: dict[str, Branch] = {}
+        """What each combo leads to, however many names mean it; `resolve` keeps these here, too."""
         self._accounts: dict[str, list[Account]] = {}
         for account in sorted(config.accounts, key=lambda account: account.priority):
             self._accounts.setdefault(account.provider, []).append(account)

@@ -110,7 +110,10 @@ def _resolve(name: str, config: Config) -> Resolved:
     names = Names.of(config)
     said, aliases, passed_over = behind_aliases(name, config)
     if combo := config.combos.get(said):
-        return Resolved("combo", branch(combo, config), aliases, passed_over)
+        found = names.branches.get(said)
+        if found is None:
+            found = names.branches[said] = branch(combo, config)
+        return Resolved("combo", found, aliases, passed_over)
     if leg := _by_prefix(said, names):
         return Resolved("model", _askable(leg, said, names), aliases, passed_over)
     match _bare(said, names):

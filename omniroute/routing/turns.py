@@ -3,7 +3,7 @@
 Only counts, no clock: calls are numbered, so that the order of two uses is never in doubt.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -84,20 +84,15 @@ class Turns:
         self._calls[step] = self._calls.get(step, 0) + 1
         self._changed_calls.add(step)
 
-    def keep(self, accounts: Iterable[str], combos: Mapping[str, Iterable[str]]) -> None:
-        """Forget what is no more: accounts, combos, and the counts of a combo that lists other things now."""
+    def keep(self, accounts: Iterable[str], combos: Container[str]) -> None:
+        """Forget all other accounts, and what all other combos have led to."""
         kept = set(accounts)
         for account in self._uses.keys() - kept:
             use = self._uses.pop(account)
             self._changed_uses.add(account)
             if self._newest.get(use.provider) == account:
                 del self._newest[use.provider]
-        gone = {
-            combo
-            for combo, listed in self._calls
-            if combo not in combos or (listed and listed not in set(combos[combo]))
-        }
-        for step in [step for step in self._calls if step[0] in gone]:
+        for step in [step for step in self._calls if step[0] not in combos]:
             del self._calls[step]
             self._changed_calls.add(step)
 

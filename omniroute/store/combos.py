@@ -1,10 +1,9 @@
 """Combos: named lists of models and of other combos."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isfinite
-from typing import Any
 
 from omniroute.routing.config import Combo
 from omniroute.routing.near import near
@@ -14,9 +13,11 @@ from omniroute.store import read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import combo_name, listed_name, offer
-from omniroute.store.tables import Combos
+from omniroute.store.tables import ComboCalls, Combos
 
 MAX_MODELS = 50
+MAX_LEAVES = 500
+"""Models that a combo leads to with all that is nested in it: each request plans them all."""
 MAX_WEIGHT = 1_000_000.0
 NO_TRIES = Tries()
 
@@ -40,16 +41,21 @@ def add(
     return combo
 
 
-def edit(store: Store, name: str, **changes: Any) -> Combo:
-    """Change fields of a combo by their names; those that are not named stay. StoreError as for `add`."""
+def edit(store: Store, name: str, changed: Callable[[Combo], Combo]) -> Combo:
+    """Make of a combo what `changed` makes of it; nobody else changes it meanwhile. StoreError as for `add`.
+
+    Weights of what it lists no more are forgotten, unless they are new.
+    """
     with store.change():
         known = {each.name: each for each in read.combos(store)}
-        combo = replace(find(store, name), **changes)
-        if "models" in changes and "weights" not in changes:
-            kept = {model: weight for model, weight in combo.weights.items() if model in combo.models}
-            combo = replace(combo, weights=kept)
+        before = find(store, name)
+        combo = changed(before)
+        old = {model for model, weight in combo.weights.items() if before.weights.get(model) == weight}
+        gone = old - set(combo.models)
+        combo = replace(combo, weights={model: n for model, n in combo.weights.items() if model not in gone})
         _check(store, combo, known | {name: combo})
         store.run(Combos.update(**_row(combo)).where(Combos.name == name))
+        _forget_turns(store, combo.name)
     return combo
 
 
@@ -64,6 +70,12 @@ def find(store: Store, name: str) -> Combo:
 def remove(store: Store, name: str) -> None:
     with store.change():
         store.run(Combos.delete().where(Combos.name == find(store, name).name))
+        _forget_turns(store, name)
+
+
+def _forget_turns(store: Store, name: str) -> None:
+    """Let all begin alike: what is new to a combo would else be asked until it has caught up with the others."""
+    store.run(ComboCalls.delete().where(ComboCalls.combo == name))
 
 
 def _row(combo: Combo) -> dict[str, str]:
@@ -115,11 +127,18 @@ def _check_nesting(combo: Combo, known: Mapping[str, Combo]) -> None:
     """Refuse circles, and depths at which nothing would be asked, above this combo and below it."""
     everything = {**known, combo.name: combo}
     for start in everything.values():
-        _walk(start, everything, ())
+        leaves = _walk(start, everything, ())
+        if leaves > MAX_LEAVES:
+            raise StoreError(
+                f"the combo {start.name!r} would lead to {leaves:,} models, and {MAX_LEAVES} are the most: "
+                "what is nested in it counts wherever it is listed"
+            )
 
 
-def _walk(combo: Combo, known: Mapping[str, Combo], above: tuple[str, ...]) -> None:
+def _walk(combo: Combo, known: Mapping[str, Combo], above: tuple[str, ...]) -> int:
+    """Count the models that a combo leads to."""
     above = (*above, combo.name)
+    leaves = 0
     for listed in combo.models:
         if listed in above:
             circle = " → ".join((*above[above.index(listed) :], listed))
@@ -128,4 +147,7 @@ def _walk(combo: Combo, known: Mapping[str, Combo], above: tuple[str, ...]) -> N
             if len(above) == MAX_DEPTH:
                 deep = " → ".join((*above, listed))
                 raise StoreError(f"combos are nested to a depth of {MAX_DEPTH} at most, and this goes deeper: {deep}")
-            _walk(inner, known, above)
+            leaves += _walk(inner, known, above)
+        else:
+            leaves += 1
+    return leaves

@@ -89,6 +89,8 @@ def m004_choosing(db: SqliteDatabase) -> None:
     for sql in (
         "alter table combos add column weights text not null default '{}'",
         "alter table combos add column tries text not null default '{}'",
+        # There was no other strategy, so nobody has chosen this one: such combos go by the setting for all.
+        "update combos set strategy = '' where strategy = 'priority'",
         """create table model_aliases (
             pattern text not null primary key, target text not null, created_at real not null)""",
         """create table fallback_chains (

@@ -12,6 +12,8 @@ from omniroute.store.files import StoreError
 
 MAX_NAME = 100
 MAX_PATTERN = 200
+MAX_LISTED = 300
+"""Characters of what combos, chains and aliases name: a model behind a prefix."""
 COMBO = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 PREFIX = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 ID_BYTES = 6
@@ -27,7 +29,7 @@ def label(name: str, what: str) -> str:
     """Return the name of an account or a key, or raise StoreError."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
         raise StoreError(
-            f"{name!r} cannot be the name of {what}: it takes 1 to {MAX_NAME} printable characters "
+            f"{quoted(name)} cannot be the name of {what}: it takes 1 to {MAX_NAME} printable characters "
             "with no space at either end"
         )
     return name
@@ -36,7 +38,7 @@ def label(name: str, what: str) -> str:
 def combo_name(name: str, what: str = "a combo") -> str:
     if not COMBO.fullmatch(name):
         raise StoreError(
-            f"{name!r} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-'"
+            f"{quoted(name)} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-'"
         )
     return name
 
@@ -45,11 +47,11 @@ def node_prefix(prefix: str) -> str:
     """Return the prefix of a new node, or raise StoreError; whether another node has it is not asked here."""
     if not PREFIX.fullmatch(prefix):
         raise StoreError(
-            f"{prefix!r} cannot be the prefix of a node: it takes up to 32 of a-z, 0-9, '_', '.', '-' "
+            f"{quoted(prefix)} cannot be the prefix of a node: it takes up to 32 of a-z, 0-9, '_', '.', '-' "
             "and starts with a letter or a digit"
         )
     if taken := find(prefix, ()):
-        raise StoreError(f"{prefix!r} is the prefix of {taken.name}: choose another one for the node")
+        raise StoreError(f"{quoted(prefix)} is the prefix of {taken.name}: choose another one for the node")
     return prefix
 
 
@@ -70,7 +72,7 @@ def pattern(text: str) -> str:
     """Return a model pattern or raise StoreError."""
     if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or " " in text:
         raise StoreError(
-            f"{text!r} is no model pattern: it takes 1 to {MAX_PATTERN} printable characters without spaces, "
+            f"{quoted(text)} is no model pattern: it takes 1 to {MAX_PATTERN} printable characters without spaces, "
             "such as 'openai/*'"
         )
     return text
@@ -80,7 +82,8 @@ def model_id(text: str) -> str:
     """Return the id of a model as its provider knows it, or raise StoreError."""
     if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or text != text.strip():
         raise StoreError(
-            f"{text!r} cannot be a model: it takes 1 to {MAX_PATTERN} printable characters with no space at either end"
+            f"{quoted(text)} cannot be a model: it takes 1 to {MAX_PATTERN} printable characters "
+            "with no space at either end"
         )
     return text
 
@@ -91,8 +94,11 @@ def listed_name(name: str, nodes: Sequence[Provider], added: Mapping[str, Sequen
     It is `prefix/model`, or a bare name that the catalog or the user's own models have.
     """
     prefix, slash, model = name.partition("/")
-    if not name.isprintable() or name != name.strip():
-        raise StoreError(f"{name!r} cannot be a model: it has spaces around it or characters that cannot be printed")
+    if not name.isprintable() or name != name.strip() or len(name) > MAX_LISTED:
+        raise StoreError(
+            f"{quoted(name)} cannot be a model: it has over {MAX_LISTED} characters, some that cannot be printed, "
+            "or spaces around it"
+        )
     if slash and model and find(prefix, nodes):
         return name
     bare = {model.id for provider in PROVIDERS for model in provider.models}
@@ -101,16 +107,23 @@ def listed_name(name: str, nodes: Sequence[Provider], added: Mapping[str, Sequen
         return name
     if slash:
         prefixes = [prefix for provider in (*nodes, *PROVIDERS) for prefix in (provider.prefix, provider.id)]
-        raise StoreError(f"the model {name!r} has no known provider before its slash{offer(near(prefix, prefixes))}")
-    raise StoreError(f"the model {name!r} is unknown: say it as 'provider/model'{offer(near(name, sorted(bare)))}")
+        offers = offer(near(prefix, prefixes))
+        raise StoreError(f"the model {quoted(name)} has no known provider before its slash{offers}")
+    offers = offer(near(name, sorted(bare)))
+    raise StoreError(f"the model {quoted(name)} is unknown: say it as 'provider/model'{offers}")
 
 
 def provider_id(text: str, nodes: Sequence[Provider]) -> str:
     """Return the id of a provider or node that is meant by its id or prefix, or raise StoreError."""
     if (found := find(text, nodes)) is None:
         known = [name for provider in (*nodes, *PROVIDERS) for name in (provider.prefix, provider.id)]
-        raise StoreError(f"there is no provider or node {text!r}{offer(near(text, known))}")
+        raise StoreError(f"there is no provider or node {quoted(text)}{offer(near(text, known))}")
     return found.id
+
+
+def quoted(text: str) -> str:
+    """Quote what was said, or its beginning: an error is one line that a person can read."""
+    return repr(text if len(text) <= MAX_NAME else f"{text[:MAX_NAME]}…")
 
 
 def offer(candidates: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import base_url as checked_url
 from omniroute.store.names import label, node_prefix, offer
-from omniroute.store.tables import ProviderConnections, ProviderNodes
+from omniroute.store.tables import BlockedProviders, CustomModels, ProviderConnections, ProviderNodes, Settings
 
 DIALECTS: tuple[str, ...] = get_args(DialectName.__value__)
 
@@ -32,10 +32,16 @@ def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: st
 
 
 def remove(store: Store, prefix: str) -> int:
-    """Remove a node with its accounts and return how many those were. What names its models finds nothing there."""
+    """Remove a node with its accounts and return how many those were. What names its models finds nothing there.
+
+    What was said of it goes with it: a node that is added under the same prefix later is another one.
+    """
     with store.change():
         known = [each.prefix for each in read.nodes(store)]
         if prefix not in known:
             raise StoreError(f"there is no node {prefix!r}{offer(near(prefix, known))}")
         store.run(ProviderNodes.delete().where(ProviderNodes.prefix == prefix))
+        store.run(CustomModels.delete().where(CustomModels.provider == prefix))
+        store.run(BlockedProviders.delete().where(BlockedProviders.provider == prefix))
+        store.run(Settings.delete().where(Settings.name == f"strategy.{prefix}"))
         return store.run(ProviderConnections.delete().where(ProviderConnections.provider == prefix))

@@ -15,6 +15,11 @@ def load(store: Store) -> Turns:
     return Turns(uses, calls)
 
 
+def last_used(store: Store) -> dict[str, float]:
+    """Say when each account was asked last, by its id; who never was is not in it."""
+    return {row["account"]: row["at"] for row in store.rows(AccountUses.select())}
+
+
 def save(store: Store, changes: Changes) -> None:
     """Write what has changed; safe to repeat."""
     with store.change():

@@ -1,9 +1,14 @@
 """provider …: accounts from the first to the last, and every way to say it wrong."""
 
 import json
+from contextlib import closing
 
 import pytest
 from stand_ins import Ctl, Web
+
+from omniroute.routing.turns import Changes, Use
+from omniroute.store import turns
+from omniroute.store.database import Store
 
 SECRET = "sk-live-0123456789abcdef"
 
@@ -16,7 +21,7 @@ def added(as_json) -> dict:
 def test_an_account_from_first_to_last(ctl: Ctl, as_json, added) -> None:
     assert added["name"] == "work"
     assert added["priority"] == 2
-    assert as_json("provider", "list") == [added]
+    assert as_json("provider", "list") == [added | {"last_used_at": None}]
     assert as_json("provider", "show", "work")["key"] == "•••• cdef"
     assert as_json("provider", "show", added["id"][:6])["id"] == added["id"]
     assert as_json("provider", "disable", "openai")["enabled"] is False
@@ -24,6 +29,22 @@ def test_an_account_from_first_to_last(ctl: Ctl, as_json, added) -> None:
     assert as_json("provider", "enable", "work")["enabled"] is True
     assert as_json("provider", "remove", "work")["removed"] == added["id"]
     assert as_json("provider", "list") == []
+
+
+def test_when_an_account_was_asked_last(ctl: Ctl, as_json, added, data_dir) -> None:
+    with closing(Store(data_dir)) as store:
+        turns.save(store, Changes({added["id"]: Use("openai", 1, 1, 1_700_000_000.0)}, {}))
+    assert as_json("provider", "list")[0]["last_used_at"] == "2023-11-14T22:13:20+00:00"
+    assert as_json("provider", "show", "work")["last_used_at"] == "2023-11-14T22:13:20+00:00"
+    assert " 2023-11-1" in ctl("provider", "list").stdout
+    assert "last used  2023-11-1" in ctl("provider", "show", "work").stdout
+
+
+def test_who_is_blocked_can_be_seen(ctl: Ctl, as_json, added) -> None:
+    ctl("provider", "block", "openai")
+    assert [row["id"] for row in as_json("provider", "list", "--all") if row["blocked"]] == ["openai"]
+    assert " blocked " in ctl("provider", "list").stdout
+    assert "blocked    yes" in ctl("provider", "show", "work").stdout
 
 
 def test_people_read_sentences_and_tables(ctl: Ctl) -> None:

@@ -174,6 +174,10 @@ def test_the_cheapest_for_this_request_comes_first_and_the_unknown_last() -> Non
     known = Known(price=lambda provider, model, into, out: expected(provider, model, into, out, DAY))
     made = plan("mix", mix, client=None, known=known)
     assert list(dict.fromkeys(names(made))) == ["openai/gpt-4o-mini", "openai/gpt-4o", "box/free"]
+    assert [target.way.place for target in (made.targets[0], made.targets[-1])] == [
+        "model 3 of 3 in mix (cost-optimized), about $0.000600",
+        "model 1 of 3 in mix (cost-optimized), no price known",
+    ]
 
 
 def test_the_mix_of_tokens_decides_between_prices() -> None:

@@ -64,12 +64,12 @@ def test_a_streak_ends_with_another_account_of_the_same_provider() -> None:
 
 def test_what_is_gone_is_forgotten_and_said() -> None:
     turns = Turns({"a": Use("p", 1, 1), "b": Use("p", 2, 1)}, {("mix", "m"): 3, ("mix", ""): 3, ("old", ""): 1})
-    turns.keep(["a"], {"mix": ["n"]})
+    turns.keep(["a"], {"new"})
     assert turns.newest("p") is None, "who is asked next begins a new streak"
     assert turns.turn("mix") == turns.calls("mix", "m") == turns.turn("old") == 0
     changes = turns.changes()
     assert changes
     assert changes.uses == {"b": None}
     assert changes.calls == {("mix", "m"): None, ("mix", ""): None, ("old", ""): None}
-    turns.keep(["a"], {})
+    turns.keep(["a"], set())
     assert turns.changes() is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from peewee import SqliteDatabase
 
+from omniroute.routing.config import Combo
 from omniroute.store import accounts, snapshot, upgrade, usage
 from omniroute.store.connections import Connections
 from omniroute.store.database import Store
@@ -70,6 +71,16 @@ def test_the_first_version_with_rows_comes_up_to_date(open_store: Open, data_dir
     with closing(sqlite3.connect(kept)) as db:
         assert db.execute("pragma user_version").fetchone() == (1,)
         assert db.execute("select name from provider_connections").fetchall() == [("old",)]
+
+
+def test_combos_of_the_version_before_go_by_the_setting_for_all(open_store: Open, data_dir: Path) -> None:
+    keep = """insert into combos values ('old', '["openai/a", "openai/b"]', 'priority', 5.0)"""
+    at_version(data_dir / "storage.sqlite", 3, keep)
+    fresh = data_dir.parent / "fresh"
+    open_store(fresh).close()
+    (data_dir / "secrets.json").write_bytes((fresh / "secrets.json").read_bytes())
+
+    assert snapshot.load(open_store()).combos["old"] == Combo("old", ("openai/a", "openai/b"))
 
 
 def test_who_lacks_the_key_does_not_migrate(open_store: Open, data_dir: Path) -> None:

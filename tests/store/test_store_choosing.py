@@ -1,6 +1,7 @@
 """What the store takes of aliases, chains, combos, models, settings and blocked providers, and what it refuses."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
@@ -10,7 +11,7 @@ from omniroute.routing.config import Alias, Chain
 from omniroute.routing.plan import plan
 from omniroute.routing.resolve import resolve
 from omniroute.routing.rules import Rules, Tries
-from omniroute.routing.turns import Turns
+from omniroute.routing.turns import Changes, Turns, Use
 from omniroute.store import aliases, chains, combos, models, nodes, read, settings, snapshot, turns
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -136,12 +137,63 @@ def test_a_combo_keeps_all_that_was_said(store: Store) -> None:
     assert made.tries == tries
 
 
+def test_a_combo_may_not_lead_to_thousands(store: Store, refuses) -> None:
+    combos.add(store, "fifty", [f"openai/{n}" for n in range(50)])
+    for n in range(10):
+        combos.add(store, f"same-{n}", ["fifty"])
+    tens = [f"same-{n}" for n in range(10)]
+    assert "would lead to 501 models, and 500 are the most" in refuses(combos.add, "all", [*tens, "openai/x"])
+    combos.add(store, "all", tens)
+    more = to(models=tuple(f"openai/{n}" for n in range(51)))
+    assert "takes 1 to 50 models" in refuses(combos.edit, "fifty", more)
+    assert "'all' would lead to 509 models" in refuses(
+        combos.edit, "same-1", to(models=("fifty", *(f"openai/{n}" for n in range(9))))
+    )
+
+
+def test_names_of_any_length_are_refused_in_one_line(store: Store, refuses) -> None:
+    long = "openai/" + "x" * 100_000
+    for call, arguments in ((combos.add, ("mix", [long])), (chains.add, ("last", [long])), (aliases.add, ("a", long))):
+        assert len(refuses(call, *arguments)) < 400
+    assert len(refuses(aliases.add, "x" * 100_000, "openai/x")) < 400
+
+
+def test_what_was_said_of_a_node_goes_with_it(store: Store) -> None:
+    nodes.add(store, "box", "openai", LOCAL)
+    settings.put(store, "strategy.box", "p2c")
+    settings.block(store, "box")
+    models.add(store, "box", Model("m", context=5))
+    nodes.remove(store, "box")
+    found = snapshot.load(store)
+    assert (found.rules, dict(found.models)) == (Rules(), {})
+
+
+def test_when_accounts_were_asked_last(store: Store) -> None:
+    turns.save(store, Changes({"one": Use("openai", 1, 1, 12.5)}, {}))
+    assert turns.last_used(store) == {"one": 12.5}
+
+
+def to(**changes):
+    return lambda combo: replace(combo, **changes)
+
+
+def test_an_edit_lets_all_begin_alike(store: Store) -> None:
+    for name in ("mix", "other"):
+        combos.add(store, name, ["openai/a", "openai/b"], "least-used")
+    counts = {(name, listed): 9 for name in ("mix", "other") for listed in ("", "openai/a", "openai/b")}
+    turns.save(store, Changes({}, counts))
+    combos.edit(store, "mix", to(models=("openai/a", "openai/b", "openai/c")))
+    assert [turns.load(store).turn(name) for name in ("mix", "other")] == [0, 9]
+    combos.remove(store, "other")
+    assert turns.load(store).calls("other", "openai/a") == 0
+
+
 def test_an_edit_changes_what_it_names(store: Store) -> None:
     combos.add(store, "mix", ["openai/a", "openai/b"], "weighted", {"openai/a": 3.0, "openai/b": 1.0}, Tries(1))
-    assert combos.edit(store, "mix", strategy="random").models == ("openai/a", "openai/b")
-    edited = combos.edit(store, "mix", models=("openai/b", "openai/c"))
+    assert combos.edit(store, "mix", to(strategy="random")).models == ("openai/a", "openai/b")
+    edited = combos.edit(store, "mix", to(models=("openai/b", "openai/c")))
     assert edited.weights == {"openai/b": 1.0}, "a weight goes with its model"
-    assert combos.edit(store, "mix", strategy=None).strategy is None
+    assert combos.edit(store, "mix", to(strategy=None)).strategy is None
     assert snapshot.load(store).combos["mix"].tries == Tries(1)
 
 
@@ -169,7 +221,7 @@ def test_an_edit_that_could_not_work_is_refused(store: Store, refuses, changes: 
     combos.add(store, "deep1", ["deep2"])
     combos.add(store, "mix", ["openai/a"])
     combos.add(store, "outer", ["mix"])
-    assert said in refuses(combos.edit, "mix", **changes)
+    assert said in refuses(combos.edit, "mix", to(**changes))
 
 
 def test_a_combo_above_counts_in_the_depth(store: Store, refuses) -> None:
@@ -177,7 +229,7 @@ def test_a_combo_above_counts_in_the_depth(store: Store, refuses) -> None:
     combos.add(store, "b", ["c"])
     combos.add(store, "a", ["b"])
     combos.add(store, "d", ["openai/y"])
-    assert "deeper: a → b → c → d" in refuses(combos.edit, "c", models=("d",))
+    assert "deeper: a → b → c → d" in refuses(combos.edit, "c", to(models=("d",)))
 
 
 def test_a_combo_outlives_its_node(store: Store) -> None:
