@@ -2,22 +2,21 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from omniroute.dialects.needs import Needs
 from omniroute.exchange import Asked, Exchange
 from omniroute.routing.affinity import Affinity, conversation
 from omniroute.routing.config import Config
-from omniroute.routing.judge import CLIENTS_OWN
+from omniroute.routing.judge import Judgement, judge
 from omniroute.routing.known import by_catalog, by_user
 from omniroute.routing.loads import Loads
 from omniroute.routing.names import Names
 from omniroute.routing.plan import Plan, Target, plan
+from omniroute.routing.standing import Health, whom
 from omniroute.routing.strategies import Seen
 from omniroute.routing.turns import Turns
-
-NEUTRAL = ("client_gone", "unable")
-"""Kinds of failures that say nothing about an account."""
 
 
 class Choosing:
@@ -33,17 +32,27 @@ class Choosing:
         self.turns = Turns()
         self.changed: Callable[[], None] = lambda: None
         """Called when there is something to be saved."""
+        self.health = Health()
         self._loads = Loads()
         self._affinity = Affinity()
         self._clock, self._wall, self._dice = clock, wall, dice
+        self._reset: tuple[float, tuple[str, ...]] = (0.0, ())
+
+    def take_up(self, turns: Turns, health: Health, config: Config) -> None:
+        """Go on from what was saved."""
+        self.turns, self.health = turns, health
+        self._reset = config.rules.reset
 
     def plan(self, exchange: Exchange, needs: Needs, *, with_catalog: bool) -> Plan:
         """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
         config = exchange.config
-        seen = Seen(self.turns, lambda account: self._loads.load(account, self._clock()))
+        now = self._wall()
+        seen = Seen(self.turns, lambda account: self._loads.load(account, self._clock()), now=now)
+        if config.rules.cooldowns:
+            seen = replace(seen, rest=lambda *asked: self.health.rest(whom(*asked), now))
         known = by_user(config, seen, self._dice)
         if with_catalog:
-            known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(self._wall(), UTC))
+            known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(now, UTC))
         if config.rules.affinity:
             owner = exchange.key.id if exchange.key else ""
             exchange.conversation = conversation(owner, exchange.model, exchange.headers, exchange.body)
@@ -71,10 +80,12 @@ class Choosing:
         exchange.came_to.update(new)
         self.turns.taken(new)
 
-    def began(self, exchange: Exchange, target: Target) -> None:
+    def began(self, exchange: Exchange, asked: Asked) -> None:
         """Note that a target is being asked."""
+        target, asked.counted, asked.at = asked.target, True, self._wall()
         self._come_to(exchange, target)
-        self.turns.asked(target.provider.id, target.account.id, self._wall())
+        self.health.began(exchange.id, whom(target.provider, target.account, target.model), asked.at)
+        self.turns.asked(target.provider.id, target.account.id, asked.at)
         self.turns.led(target.way.path)
         self._loads.began(target.account.id)
         self.changed()
@@ -85,18 +96,40 @@ class Choosing:
             return
         asked.counted = False
         target, failure = asked.target, asked.attempt.failure
+        judgement = judge(failure) if failure else None
         if failure is None:  # nobody has seen it fail, but it may have been ended before it could answer
             failed = None if asked.attempt.content_at is None else False
         else:
-            failed = None if failure.kind in NEUTRAL or failure.status in CLIENTS_OWN else True
+            failed = None if judgement is None or judgement.neutral else True
+        self._note(exchange, asked, judgement, failed)
         self._loads.ended(target.account.id, failed=failed, now=self._clock())
         if failed:
             self._affinity.released(exchange.conversation, target.account.id)
         elif failed is False:
             self._affinity.served(exchange.conversation, (target.account.id, target.name), self._clock())
 
+    def _note(self, exchange: Exchange, asked: Asked, judgement: Judgement | None, failed: bool | None) -> None:
+        """Note what an end means for the health of all that were part of it."""
+        target, failure = asked.target, asked.attempt.failure
+        who = whom(target.provider, target.account, target.model)
+        if failed is False:
+            self.health.answered(exchange.id, who)
+        elif failure is None or judgement is None or judgement.neutral:
+            self.health.left(exchange.id, who)
+        else:
+            profile = exchange.config.rules.resilience.profile(target.provider, target.account.base_url)
+            now = self._wall()
+            hint, why = failure.retry_after, failure.label
+            self.health.failed(
+                exchange.id, who, judgement, profile, began=asked.at, now=now, dice=self._dice(), hint=hint, why=why
+            )
+        self.changed()
+
     def keep(self, config: Config, before: Config) -> None:
-        """Forget the turns of what is set up no more, and let combos that have been changed begin anew."""
+        """Forget what is set up no more, and what somebody wants forgotten; changed combos begin anew."""
+        if config.rules.reset != self._reset:
+            self._reset = config.rules.reset
+            self.health.reset(config.rules.reset[1] or None)
         names = Names.of(config)
         accounts = [account.id for account in config.accounts]
         accounts += [account.id for node in config.nodes for account in names.accounts(node)]

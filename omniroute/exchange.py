@@ -21,6 +21,8 @@ class Asked:
     target: Target
     attempt: Attempt
     dropped: tuple[str, ...] = ()
+    at: float = 0.0
+    """When it began, as seconds of the epoch."""
     counted: bool = False
     """It counts among what its account is busy with."""
 
@@ -66,6 +68,8 @@ class Exchange:
     asked: list[Asked] = field(default_factory=list)
     position: int = -1
     """Of the newest attempt's target in the plan."""
+    spent: set[tuple[str, str]] = field(default_factory=set)
+    """(provider id, model) that no other account could serve either."""
     repeats: int = 0
     """How often the newest attempt's target has been asked again on purpose."""
     overhead: float | None = None

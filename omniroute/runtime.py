@@ -24,7 +24,7 @@ from omniroute.exchange import Exchange
 from omniroute.proxy.attempt import Deadlines
 from omniroute.redact import RedactingFilter
 from omniroute.routing.config import Config
-from omniroute.store import snapshot, turns, usage
+from omniroute.store import health, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -92,7 +92,7 @@ class Runtime:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
         self.store = Store(data_dir)
         self._load()
-        self.choosing.turns = turns.load(self.store)
+        self.choosing.take_up(turns.load(self.store), health.load(self.store), self.config)
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
@@ -185,10 +185,11 @@ class Runtime:
         rows, self._rows = self._rows, []
         if not (self._writer and self.store):
             return
-        changes = self.choosing.turns.changes()
         try:
-            if changes:
-                self._writer.submit(partial(turns.save, self.store, changes)).add_done_callback(_complain)
+            if taken := self.choosing.turns.changes():
+                self._writer.submit(partial(turns.save, self.store, taken)).add_done_callback(_complain)
+            if felt := self.choosing.health.changes():
+                self._writer.submit(partial(health.save, self.store, felt)).add_done_callback(_complain)
             if rows:
                 self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
         except StoreError as error:

@@ -21,7 +21,7 @@ from omniroute.dialects import hub
 from omniroute.dialects.needs import Needs
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
-from omniroute.errors import BadRequest, Exhausted, GatewayError
+from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
 from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import BIG, Attempt
 from omniroute.redact import redact
@@ -63,7 +63,7 @@ class Dispatch:
             await asyncio.to_thread(needs.look)
         exchange.plan = self.runtime.choosing.plan(exchange, needs, with_catalog=known)
         if not exchange.plan.targets:
-            raise _nothing_to_ask(exchange.plan)
+            raise _nothing_to_ask(exchange.plan, self.runtime.wall())
         await self._ask_next(flow, exchange)
         exchange.overhead = self.runtime.clock() - exchange.received
 
@@ -76,7 +76,7 @@ class Dispatch:
         assert asked.attempt.failure
         failure = asked.attempt.failure = _understood(asked, asked.attempt.failure)
         self.runtime.choosing.ended(exchange, asked)
-        verdict = "again" if forgot(exchange, failure) else judge(failure)
+        verdict = "again" if forgot(exchange, failure) else judge(failure).verdict
         if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
             exchange.error = failure.message
             flow.response = told
@@ -89,6 +89,8 @@ class Dispatch:
                 exchange.position -= 1
             if verdict != "again":
                 exchange.repeats = 0 if pause is None else exchange.repeats + 1
+            if verdict == "model":
+                exchange.spent.add((asked.target.provider.id, asked.target.model))
             await self._ask_next(flow, exchange, pause=pause or 0.0)
 
     async def read_reply(self, flow: http.HTTPFlow) -> None:
@@ -103,8 +105,10 @@ class Dispatch:
         refused: BadRequest | None = None
         for target in targets[exchange.position + 1 :]:
             exchange.position += 1
+            if (target.provider.id, target.model) in exchange.spent:
+                continue
             try:
-                await self._ask(flow, exchange, target, pause)
+                await self._ask(flow, exchange, target, pause or self._wait_for(target))
             except BadRequest as error:
                 if len(targets) == 1:
                     raise
@@ -119,6 +123,10 @@ class Dispatch:
         if refused is not None and all(failed.failure.kind == "unable" for failed in failures):
             raise refused  # nobody was asked: it is the request's own fault
         raise outcome(failures, targets=len(targets))
+
+    def _wait_for(self, target: Target) -> float:
+        """Give the seconds until a target may be asked, where its provider has named a time."""
+        return max(0.0, target.not_before - self.runtime.wall()) if target.not_before is not None else 0.0
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, pause: float) -> None:
         limits = self.runtime.limits
@@ -160,8 +168,8 @@ class Dispatch:
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
             hide=partial(_without, api_key),
         )
-        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), counted=True))
-        self.runtime.choosing.began(exchange, target)
+        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped)))
+        self.runtime.choosing.began(exchange, exchange.asked[-1])
         _write(flow.request, exchange, target, prepared.raw)
 
     @guard
@@ -195,9 +203,14 @@ def _unread(raw: bytes) -> hub.Whole:
     raise AssertionError("an attempt that was never sent has no reply")
 
 
-def _nothing_to_ask(made: Plan) -> GatewayError:
+def _nothing_to_ask(made: Plan, now: float) -> GatewayError:
     why = "; ".join(f"{left.name}{f' ({left.account})' if left.account else ''}: {left.why}" for left in made.left)
     said = f"no target of {made.asked!r} can be asked: {why}"
+    resting = [left for left in made.left if left.until is not None]
+    if resting:
+        soonest = max(0.0, min(left.until for left in resting if left.until is not None) - now)
+        limited = all(left.limited for left in resting)
+        return RateLimited(said, retry_after=soonest) if limited else Exhausted(said, retry_after=soonest)
     return BadRequest(said, param="model") if any(left.unfit for left in made.left) else Exhausted(said)
 
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "provider": ("provider", "Accounts at providers."),
     "responses": ("responses", "Replies that are kept so that clients of OpenAI Responses can go on from them."),
+    "resilience": ("resilience", "Cool-downs, circuit breakers, and how patient the gateway is."),
     "route": ("route", "Where a request would go, and why."),
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
     "settings": ("settings", "Settings of choosing; they act at once."),

@@ -2,22 +2,24 @@
 
 import random
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO
 
 import click
 import orjson
 
-from omniroute.catalog.provider import DialectName
+from omniroute.catalog.provider import DialectName, Provider
 from omniroute.cli.base import Group, State
 from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
 from omniroute.dialects.needs import Needs
-from omniroute.routing.config import Config, Key
+from omniroute.routing.config import Account, Config, Key
 from omniroute.routing.known import NO_NEEDS, by_catalog
 from omniroute.routing.near import near
 from omniroute.routing.plan import Plan, plan
+from omniroute.routing.standing import Health, Rest, whom
 from omniroute.routing.strategies import Seen
-from omniroute.store import snapshot, turns
+from omniroute.store import health, snapshot, turns
 
 
 @click.group(cls=Group)
@@ -38,9 +40,11 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     """
     needs = Needs(_read(body)) if body else NO_NEEDS
     with state.store() as store:
-        config, memory = snapshot.load(store), turns.load(store)
+        config, memory, felt = snapshot.load(store), turns.load(store), health.load(store)
     key = None if key_name is None else _find_key(key_name, config)
-    known = by_catalog(config, Seen(memory), random.random, datetime.now(UTC))
+    now = datetime.now(UTC)
+    seen = Seen(memory, rest=partial(_rest, felt, now.timestamp()), now=now.timestamp())
+    known = by_catalog(config, seen if config.rules.cooldowns else Seen(memory), random.random, now)
     made = plan(model, config, client=dialect, key=key, needs=needs, known=known)
     if state.as_json:
         show_json(as_json(made))
@@ -60,6 +64,10 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     if made.left:
         say("\nLeft out:")
         table(["target", "account", "why"], [(out.name, out.account, out.why) for out in made.left])
+
+
+def _rest(felt: Health, now: float, provider: Provider, account: Account, model: str) -> Rest | None:
+    return felt.rest(whom(provider, account, model), now)
 
 
 def _read(body: BinaryIO) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
-from omniroute.routing.rules import SETTINGS, rules
+from omniroute.routing.changeable import SETTINGS
+from omniroute.routing.rules import rules
 from omniroute.store import read
 from omniroute.store import settings as kept
 
@@ -28,6 +29,7 @@ def get(state: State, name: str | None) -> None:
         said = read.settings(store)
         if name is not None:
             name, _ = kept.known(store, name)
+    said = {each: value for each, value in said.items() if each in SETTINGS or each.startswith(kept.PER_PROVIDER)}
     names = [name] if name is not None else list(dict.fromkeys((*SETTINGS, *said)))
     if state.as_json:
         show_json({each: _value(each, said) for each in names})

@@ -24,7 +24,7 @@ from omniroute.proxy.failures import of_fault
 from omniroute.proxy.inflate import Inflate, inflater
 from omniroute.proxy.telling import Telling
 from omniroute.routing.failure import Failure
-from omniroute.routing.judge import retry_after
+from omniroute.routing.times import read_wait
 
 if TYPE_CHECKING:
     from omniroute.proxy.layer import RoutedLayer
@@ -112,10 +112,9 @@ class Replying(Telling):
         assert attempt
         assert attempt.upstream
         status = attempt.upstream.status_code
-        wait = retry_after(attempt.upstream.headers, time.time())
-        yield from self._failed(
-            Failure("status", f"status {status}", status=status, retry_after=wait, body=bytes(attempt.raw))
-        )
+        body = bytes(attempt.raw)
+        wait = read_wait(attempt.upstream.headers, body.decode("utf-8", "replace"), time.time())
+        yield from self._failed(Failure("status", f"status {status}", status=status, retry_after=wait, body=body))
 
     def state_collecting(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Take a whole reply; it is content when it is complete and makes sense."""

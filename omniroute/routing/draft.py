@@ -11,6 +11,7 @@ from omniroute.routing.fit import misfit
 from omniroute.routing.known import Known
 from omniroute.routing.names import Names
 from omniroute.routing.resolve import Branch, Item, Leg, Missing, leaves, step
+from omniroute.routing.standing import Rest
 from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
 from omniroute.routing.target import LeftOut, Target, Way
 
@@ -27,6 +28,8 @@ class Draft:
         self.targets: list[Target] = []
         self.too_small: list[tuple[Target, str]] = []
         """Asked when there is nobody else: how many tokens a request has is only estimated here."""
+        self.resting: list[tuple[Rest, Target]] = []
+        """Asked when all others have failed."""
         self.left: list[LeftOut] = []
         self._config, self._names, self._rules = config, Names.of(config), config.rules
         self._client, self._needs, self._known, self._stay = client, needs, known, stay
@@ -34,10 +37,30 @@ class Draft:
         self._accounts: dict[str, list[tuple[Account, str]]] = {}
 
     def ended(self) -> tuple[tuple[Target, ...], tuple[LeftOut, ...]]:
-        if not self.targets:
+        """Give the targets in order, those of last resort behind, and what is left out."""
+        targets = self.targets + self._last_resorts()
+        if not targets:
             return tuple(target for target, _ in self.too_small), tuple(self.left)
         too_small = [LeftOut(target.name, target.account.name, why, unfit=True) for target, why in self.too_small]
-        return tuple(self.targets), (*self.left, *too_small)
+        return tuple(targets), (*self.left, *too_small)
+
+    def _last_resorts(self) -> list[Target]:
+        """Choose, of those that are not well, who is better than nobody: the soonest well again first.
+
+        Who has named a time is not asked before it, and not at all when that is too far away.
+        """
+        now, patience = self._known.seen.now, self._rules.cooldown_wait
+        found = []
+        for rest, target in sorted(self.resting, key=lambda pair: pair[0].until):
+            wait = rest.until - now
+            if rest.told and wait > patience:
+                limited = rest.cause in ("rate", "quota")
+                why = f"{rest.why}, for {wait:,.0f} s more"
+                self.left.append(LeftOut(target.name, target.account.name, why, rest.until, limited))
+            else:
+                because = f"last resort: {rest.why}, for {wait:,.1f} s more"
+                found.append(replace(target, because=because, not_before=rest.until if rest.told else None))
+        return found
 
     def add_branch(self, branch: Branch) -> None:
         turns = self._known.seen.turns
@@ -71,7 +94,7 @@ class Draft:
         if amiss and not amiss.may_be_wrong:
             self.left.append(LeftOut(leg.name, None, amiss.why, unfit=True))
             return
-        accounts = self._ordered(leg)
+        accounts, seen = self._ordered(leg), self._known.seen
         if not accounts:
             self.left.append(LeftOut(leg.name, None, f"{leg.provider.name} has no account"))
         for account, because in accounts:
@@ -87,6 +110,8 @@ class Draft:
                 target = Target(account, leg.provider, leg.model, dialect, way, because, translated)
                 if amiss:
                     self.too_small.append((target, amiss.why))
+                elif rest := seen.rest(leg.provider, account, leg.model):
+                    self.resting.append((rest, target))
                 else:
                     self.targets.append(target)
 

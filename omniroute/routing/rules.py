@@ -1,11 +1,13 @@
-"""The settings that choosing goes by: one table says what there is, what it takes and what it does.
+"""The rules that choosing goes by, with what holds where nobody has set anything.
 
 A rule that names a provider or a combo goes before the one for all of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
+
+from omniroute.routing.profiles import Resilience
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
 type ComboStrategy = Literal["priority", "round-robin", "random", "weighted", "least-used", "cost-optimized"]
@@ -15,6 +17,7 @@ COMBO_STRATEGIES: tuple[str, ...] = get_args(ComboStrategy.__value__)
 MAX_STICKY = 1000
 MAX_RETRIES = 10
 MAX_DELAY = 30.0
+MAX_WAIT = 300.0
 MAX_DEADLINE = 86400.0
 PHASES = ("connect", "first_byte", "first_content", "idle")
 """The deadlines that a combo may set for its own targets, in seconds."""
@@ -43,92 +46,35 @@ class Rules:
     affinity: bool = True
     combo_strategy: str = "priority"
     combo_tries: Tries = field(default_factory=Tries)
+    resilience: Resilience = field(default_factory=Resilience)
+    cooldowns: bool = True
+    cooldown_wait: float = 10.0
+    """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
+    reset: tuple[float, tuple[str, ...]] = (0.0, ())
+    """When somebody last wanted cool-downs and breakers to be forgotten, and whose; of nobody in particular: all."""
 
     def strategy_of(self, provider: str) -> str:
         """Say how the accounts of a provider are ordered."""
         return self.strategies.get(provider, self.strategy)
 
 
-def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Take one of some words; ValueError names them all."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"is one of {', '.join(choices)}")
-        return text
-
-    return read
-
-
-def whole(most: int) -> Callable[[str], int]:
-    """Take a whole number from 0 to `most`."""
-
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
-            raise ValueError(f"takes a whole number from 0 to {most}")
-        return int(text)
-
-    return read
-
-
-def seconds(most: float, *, least: float = 0.0) -> Callable[[str], float]:
-    """Take seconds from `least` to `most`; 0 only where `least` is not above it."""
-
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = -1.0
-        if not least <= number <= most:
-            raise ValueError(f"takes seconds from {least:g} to {most:g}")
-        return number
-
-    return read
-
-
-def switch(text: str) -> bool:
-    """Take on or off, in the words that people use for it."""
-    match text.lower():
-        case "on" | "true" | "yes" | "1":
-            return True
-        case "off" | "false" | "no" | "0":
-            return False
-    raise ValueError("takes on or off")
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A setting that a person may change."""
-
-    name: str
-    read: Callable[[str], Any]
-    """Text -> value; ValueError says what it takes."""
-    help: str
-
-
-SETTINGS: dict[str, Setting] = {
-    setting.name: setting
-    for setting in (
-        Setting("strategy", one_of(ACCOUNT_STRATEGIES), "In which order the accounts of a provider are asked."),
-        Setting("sticky_limit", whole(MAX_STICKY), "Calls in a row for one account in round-robin."),
-        Setting("affinity", switch, "Keep a conversation on its account while that works, so that prompt caches hit."),
-        Setting("combo.strategy", one_of(COMBO_STRATEGIES), "Order of a combo that has no strategy of its own."),
-        Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
-        Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),
-        *(
-            Setting(f"combo.{phase}_timeout", seconds(MAX_DEADLINE, least=0.001), f"A combo's deadline: {phase}.")
-            for phase in PHASES
-        ),
-    )
-}
-"""`strategy.PROVIDER` is a setting too, for each provider and node."""
+def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Pick what is set for profiles and providers, kept as `resilience.NAME.FIELD`: name -> field -> value."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        if head == "resilience":
+            whose, _, what = rest.rpartition(".")
+            found.setdefault(whose, {})[what] = value
+    return found
 
 
 def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Rules:
     """Make the rules out of the settings that somebody has set."""
-    plain = {f.name for f in fields(Rules)} & values.keys() - {"strategies", "blocked", "combo_tries"}
+    made_here = {"strategies", "blocked", "combo_tries", "resilience", "reset"}
+    plain = ({f.name for f in fields(Rules)} & values.keys()) - made_here
     return Rules(
         **{name: values[name] for name in plain},
         strategies={name.partition(".")[2]: value for name, value in values.items() if name.startswith("strategy.")},
@@ -138,5 +84,7 @@ def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> R
             values.get("combo.retry_delay"),
             {phase: values[name] for phase in PHASES if (name := f"combo.{phase}_timeout") in values},
         ),
+        resilience=Resilience(resilience_of(values)),
         blocked=blocked,
+        reset=(values["reset"][0], tuple(values["reset"][1])) if "reset" in values else (0.0, ()),
     )

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 
+from omniroute.catalog.provider import Provider
 from omniroute.errors import GatewayError
 from omniroute.routing.config import Account
+from omniroute.routing.standing import Rest
 from omniroute.routing.turns import Turns
 
 type Dice = Callable[[], float]
@@ -24,6 +26,10 @@ class Seen:
     turns: Turns
     load: Callable[[str], float] = lambda account: 0.0
     """Account id -> how badly it stands: exchanges in flight, and ten for each failure since it last answered."""
+    rest: Callable[[Provider, Account, str], Rest | None] = lambda provider, account, model: None
+    """Say why an account is not to be asked for a model now."""
+    now: float = 0.0
+    """Seconds of the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +136,8 @@ def weighted(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
     if not sums[-1]:
         sums = list(range(1, len(choices) + 1))
     drawn = dice() * sums[-1]
-    likely = [place for place, reached in enumerate(sums) if drawn < reached]
-    first = likely[0] if likely else sums.index(sums[-1])  # the smallest of numbers are rounded up
+    # Of weights next to nothing, rounding may draw what lies behind them all.
+    first = next((place for place, reached in enumerate(sums) if drawn < reached), sums.index(sums[-1]))
     others = [choice for place, choice in enumerate(choices) if place != first]
     return [choices[first], *sorted(others, key=lambda choice: -choice.weight)]
 

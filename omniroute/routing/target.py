@@ -30,6 +30,8 @@ class Target:
     because: str
     """Why the account stands where it does among those of its provider."""
     translated: str = ""
+    not_before: float | None = None
+    """Seconds of the epoch: the provider has said that asking earlier is of no use."""
 
     @property
     def name(self) -> str:
@@ -47,5 +49,9 @@ class LeftOut:
     name: str
     account: str | None
     why: str
+    until: float | None = None
+    """When it may be asked again, where that is all that keeps it out; seconds of the epoch."""
+    limited: bool = False
+    """It is the provider's own limit that keeps it out until then."""
     unfit: bool = False
     """It could serve others, but asks more of the model than that can take."""

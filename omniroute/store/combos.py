@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isfinite
 
+from omniroute.routing.changeable import SETTINGS
 from omniroute.routing.config import Combo
 from omniroute.routing.near import near
 from omniroute.routing.resolve import MAX_DEPTH
-from omniroute.routing.rules import COMBO_STRATEGIES, SETTINGS, Tries
+from omniroute.routing.rules import COMBO_STRATEGIES, Tries
 from omniroute.store import read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError

@@ -114,3 +114,17 @@ def m004_choosing(db: SqliteDatabase) -> None:
                 f"create trigger {table}_{event} after {event} on {table} "
                 "begin update config_revision set number = number + 1; end"
             )
+
+
+@step
+def m005_health(db: SqliteDatabase) -> None:
+    for sql in (
+        """create table coolings (
+            scope text not null, whose text not null, model text not null, until real not null, since real not null,
+            level integer not null, cause text not null, why text not null, told integer not null,
+            primary key (scope, whose, model))""",
+        """create table breakers (
+            scope text not null, whose text not null, failures integer not null, opened real, recovery real not null,
+            primary key (scope, whose))""",
+    ):
+        db.execute_sql(sql)

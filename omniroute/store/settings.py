@@ -1,17 +1,22 @@
 """Settings of choosing, and the providers that are blocked."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from omniroute.catalog.providers import find
+from omniroute.routing.changeable import RESILIENCE, SETTINGS, Setting
 from omniroute.routing.near import near
-from omniroute.routing.rules import SETTINGS, Setting
+from omniroute.routing.profiles import PROFILES
+from omniroute.routing.rules import resilience_of
 from omniroute.store import read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import offer, provider_id
-from omniroute.store.tables import BlockedProviders, Settings
+from omniroute.store.tables import BlockedProviders, Breakers, Coolings, Settings
 
 PER_PROVIDER = "strategy."
+RESET = "reset"
 
 
 def known(store: Store, name: str) -> tuple[str, Setting]:
@@ -61,3 +66,42 @@ def unblock(store: Store, provider: str) -> str:
         if not store.run(BlockedProviders.delete().where(BlockedProviders.provider == owner)):
             raise StoreError(f"{owner} is not blocked")
     return owner
+
+
+def of_resilience(store: Store) -> dict[str, dict[str, Any]]:
+    """Give what is set for profiles and providers: name -> field -> value."""
+    return resilience_of(read.settings(store))
+
+
+def put_resilience(store: Store, name: str, values: dict[str, str]) -> str:
+    """Set fields of a profile or a provider, all or none, and return its name; an empty text unsets."""
+    with store.change():
+        owner = name if name in PROFILES else provider_id(name, read.nodes(store))
+        for field, text in values.items():
+            if field not in RESILIENCE:
+                raise StoreError(f"there is no field {field!r}{offer(near(field, list(RESILIENCE)))}")
+            key = f"resilience.{owner}.{field}"
+            try:
+                value = RESILIENCE[field].read(text) if text else None
+            except ValueError as exc:
+                raise StoreError(f"{field} of {owner} {exc}, not {text!r}") from exc
+            store.run(Settings.delete().where(Settings.name == key))
+            if value is not None:
+                store.run(Settings.insert(name=key, value=json.dumps(value)))
+    return owner
+
+
+def reset_health(store: Store, ids: Sequence[str]) -> None:
+    """Forget what is held against some accounts and providers, or against all; a running gateway notices."""
+    with store.change():
+        cooling, breakers = Coolings.delete(), Breakers.delete()
+        store.run(cooling.where(Coolings.whose.in_(list(ids))) if ids else cooling)
+        store.run(breakers.where(Breakers.whose.in_(list(ids))) if ids else breakers)
+        store.run(Settings.delete().where(Settings.name == RESET))
+        store.run(Settings.insert(name=RESET, value=json.dumps([store.clock(), list(ids)])))
+
+
+def provider_or_none(store: Store, text: str) -> str | None:
+    """Return the id of the provider or node that is meant, if one is."""
+    found = find(text, read.nodes(store))
+    return found.id if found else None

@@ -187,6 +187,35 @@ class KeptItem(Table):
     exchange = TextField()
 
 
+class Coolings(Table):
+    """What is not to be asked for a while."""
+
+    scope = TextField()
+    whose = TextField()
+    """The id of an account or a provider."""
+    model = TextField()
+    until = FloatField()
+    since = FloatField()
+    level = IntegerField()
+    cause = TextField()
+    why = TextField()
+    told = BooleanField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("scope", "whose", "model")
+
+
+class Breakers(Table):
+    scope = TextField()
+    whose = TextField()
+    failures = IntegerField()
+    opened = FloatField(null=True)
+    recovery = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("scope", "whose")
+
+
 TABLES: tuple[type[Table], ...] = (
     Meta,
     ConfigRevision,
@@ -200,6 +229,8 @@ TABLES: tuple[type[Table], ...] = (
     BlockedProviders,
     AccountUses,
     ComboCalls,
+    Coolings,
+    Breakers,
     ApiKeys,
     UsageHistory,
     KeptConversation,

@@ -1,18 +1,17 @@
-"""What a failure means for what comes next."""
+"""What a failure means: one cause, where to go next, who cools down."""
 
-from email.utils import formatdate
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.dialects.fault import read_error
 from omniroute.dialects.ir import Fault
+from omniroute.routing.causes import KINDS, STATUS, WORDS, Cause, cause
 from omniroute.routing.failure import Failure, Kind
-from omniroute.routing.judge import ACCOUNT_OR_TARGET, judge, retry_after
+from omniroute.routing.judge import TABLE, judge
 
-KINDS = get_args(Kind.__value__)
-MONTH = 31 * 86400.0
 faults = st.none() | st.builds(
     Fault,
     st.text(max_size=20),
@@ -22,7 +21,7 @@ faults = st.none() | st.builds(
 )
 failures = st.builds(
     Failure,
-    st.sampled_from(KINDS),
+    st.sampled_from(get_args(Kind.__value__)),
     st.text(max_size=60),
     status=st.none() | st.integers(100, 599),
     fault=faults,
@@ -30,105 +29,128 @@ failures = st.builds(
 )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "client_gone"])
-def test_every_failure_of_a_target_moves_on(kind: Kind) -> None:
-    assert judge(Failure(kind, "oops")) == "next"
+def refusal(status: int, body: str) -> Failure:
+    """Fail as a target does that answers with this."""
+    fault = read_error(status, body.encode())
+    return Failure("status", f"{status} {fault.message}", status=status, fault=fault, body=body.encode())
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 409, 413, 424, 429, 500, 502, 503, 504, 529, 301])
-@pytest.mark.parametrize("kind", ["status", "fault"])
-def test_every_other_status_moves_on(kind: Kind, status: int) -> None:
-    assert judge(Failure(kind, f"status {status}", status=status)) == "next"
-
-
-@pytest.mark.parametrize("status", [400, 422])
-@pytest.mark.parametrize("kind", ["status", "fault"])
-def test_what_is_the_clients_own_stops(kind: Kind, status: int) -> None:
-    assert judge(Failure(kind, "messages: field required", status=status)) == "stop"
-
-
-@pytest.mark.parametrize("kind", ["connect", "cut", "garbage", "empty", "unable"])
-def test_a_400_of_another_kind_is_no_refusal(kind: Kind) -> None:
-    assert judge(Failure(kind, "oops", status=400)) == "next"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "This model's maximum context length is 8192 tokens.",
-        "prompt is too long: 210000 tokens > 200000 maximum",
-        "Your credit balance is too low to access the API.",
-        "API key not valid. Please pass a valid API key.",
-        "The model `gpt-9` does not exist",
-        "'temperature' is not supported with this model.",
-        "Quota exceeded for this project",
-    ],
-)
-def test_a_limit_of_the_account_or_the_model_moves_on(words: str) -> None:
-    assert judge(Failure("status", words, status=400)) == "next"
-    assert judge(Failure("status", "status 400", status=400, fault=Fault("invalid", words))) == "next"
-
-
-@pytest.mark.parametrize("code", ["context_length_exceeded", "model_not_found", "insufficient_quota"])
-def test_a_code_alone_is_enough(code: str) -> None:
-    fault = Fault("invalid_request_error", "no", code)
-    assert judge(Failure("status", "400 no", status=400, fault=fault)) == "next"
-
-
-@given(failures, st.sampled_from(ACCOUNT_OR_TARGET), st.text(max_size=10))
-def test_such_words_never_stop(failure: Failure, words: str, more: str) -> None:
-    if failure.kind != "client_gone" and failure.fault is None:
-        said = Failure(failure.kind, f"{more}{words.upper()}{more}", status=400)
-        assert judge(said) == "next"
+def test_every_cause_and_every_kind_is_judged() -> None:
+    causes = set(get_args(Cause.__value__))
+    assert causes == set(TABLE)
+    assert causes == {*STATUS.values(), *KINDS.values(), *(found for found, _, _ in WORDS)}
+    assert set(KINDS) | {"status", "fault"} == set(get_args(Kind.__value__))
 
 
 @given(failures)
-def test_only_two_things_stop_and_only_a_stale_connection_asks_again(failure: Failure) -> None:
-    verdict = judge(failure)
-    assert (verdict == "again") == (failure.stale and failure.kind != "client_gone")
-    if verdict == "stop" and failure.kind != "client_gone":
-        assert failure.status in (400, 422)
-        assert failure.kind in ("status", "fault")
-    if failure.kind == "client_gone":
-        assert verdict == "stop"
+def test_it_judges_everything(failure: Failure) -> None:
+    found = judge(failure)
+    assert (found.verdict == "stop") == (
+        found.cause in ("request", "gone") and not failure.stale
+    ) or found.cause == "gone"
+    assert (found.verdict == "again") == (failure.stale and found.cause != "gone")
+    assert found.neutral or found.cools
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("status", "body", "said"),
     [
-        ({}, None),
-        ({"retry-after": ""}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": " 7 "}, 7.0),
-        ({"retry-after": "1.5"}, 1.5),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after": "9" * 20}, MONTH),
-        ({"retry-after-ms": "250"}, 0.25),
-        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
-        ({"retry-after": formatdate(1060, usegmt=True)}, 60.0),
-        ({"retry-after": formatdate(940, usegmt=True)}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "-5"}, None),
-        ({"retry-after-ms": "soon"}, None),
-        ({"retry-after-ms": "nan"}, None),
-        ({"retry-after-ms": "inf"}, MONTH),
-        ({"retry-after": "7²"}, None),
-        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 -2359"}, MONTH),
-        ({"retry-after": "Fri, 31 Dec 2027 23:59:59 +99999999999999999999"}, None),
-        ({"retry-after": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"}, None),
+        (400, '{"error":{"message":"messages: field required","type":"invalid_request_error"}}', "request"),
+        (422, '{"detail":[{"loc":["body","messages"],"msg":"field required"}]}', "request"),
+        (400, '{"error":{"message":"This model\'s maximum context length is 8192 tokens."}}', "length"),
+        (400, '{"error":{"message":"no","code":"context_length_exceeded"}}', "length"),
+        (
+            400,
+            '{"type":"error","error":{"type":"x","message":"prompt is too long: 2 > 1"}}',
+            "length",
+        ),
+        (
+            413,
+            '{"type":"error","error":{"type":"request_too_large","message":"too big"}}',
+            "length",
+        ),
+        (400, '{"type":"error","error":{"type":"x","message":"Your credit balance is too low to access"}}', "quota"),
+        (429, '{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}', "quota"),
+        (
+            429,
+            '{"error":{"status":"RESOURCE_EXHAUSTED","message":"exceeded for RequestsPerDay"}}',
+            "quota",
+        ),
+        (402, '{"error":{"message":"Insufficient Balance"}}', "quota"),
+        (429, '{"error":{"message":"Rate limit reached for gpt-4o","code":"rate_limit_exceeded"}}', "rate"),
+        (429, '{"error":{"status":"RESOURCE_EXHAUSTED","message":"Resource has been exhausted"}}', "rate"),
+        (
+            400,
+            '{"error":{"message":"API key not valid.","status":"INVALID_ARGUMENT"}}',
+            "auth",
+        ),
+        (401, '{"error":{"message":"Incorrect API key provided"}}', "auth"),
+        (403, '{"error":{"message":"Permission denied"}}', "auth"),
+        (404, '{"error":{"message":"The model `gpt-9` does not exist","code":"model_not_found"}}', "missing"),
+        (400, '{"error":{"message":"\'temperature\' is not supported with this model."}}', "missing"),
+        (400, '{"error":{"message":"filtered","code":"content_filter"}}', "filter"),
+        (529, '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "overload"),
+        (503, '{"error":{"code":503,"status":"UNAVAILABLE","message":"The model is overloaded."}}', "overload"),
+        (500, '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "overload"),
+        (500, "<html><title>oops</title></html>", "server"),
+        (502, "", "server"),
+        (504, "", "timeout"),
+        (408, "", "timeout"),
+        (301, "", "server"),
     ],
 )
-def test_how_long_an_upstream_says_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers, 1000.0) == seconds
+def test_what_providers_say(status: int, body: str, said: Cause) -> None:
+    assert cause(refusal(status, body)) == said
 
 
-@given(st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text(max_size=40)), st.floats(0, 1e10))
-def test_any_text_is_a_bounded_time_or_none(headers: dict[str, str], now: float) -> None:
-    seconds = retry_after(headers, now)
-    assert seconds is None or 0 <= seconds <= MONTH
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("overloaded_error", "Overloaded"), "overload"),
+        (Fault("rate_limit_error", "slow down"), "rate"),
+        (Fault("server_error", "x", "server_is_overloaded"), "overload"),
+        (Fault("error", "x", status=429), "rate"),
+        (Fault("authentication_error", "x"), "auth"),
+        (Fault("error", "whatever"), "server"),
+    ],
+)
+def test_an_error_inside_a_stream_is_read_as_its_status(fault: Fault, said: Cause) -> None:
+    assert cause(Failure("fault", fault.message, status=fault.status, fault=fault)) == said
 
 
-def test_a_label_says_it_in_a_word_or_two() -> None:
-    assert Failure("status", "status 429", status=429).label == "429"
-    assert Failure("deadline", "late", phase="first byte").label == "deadline first byte"
-    assert Failure("fault", "oops", status=500).label == "fault"
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (Failure("connect", "refused"), "network"),
+        (Failure("tls", "certificate"), "network"),
+        (Failure("deadline", "late", phase="first byte"), "timeout"),
+        (Failure("cut", "broke"), "server"),
+        (Failure("garbage", "x", status=400), "server"),
+        (Failure("unable", "x", status=400), "unable"),
+        (Failure("client_gone", "left"), "gone"),
+    ],
+)
+def test_what_came_without_an_answer(failure: Failure, said: Cause) -> None:
+    assert cause(failure) == said
+
+
+def test_who_cools_down() -> None:
+    cools = {found: judgement.cools for found, judgement in TABLE.items()}
+    assert cools == {
+        **dict.fromkeys(("missing", "rate", "overload", "server", "timeout"), "model"),
+        **dict.fromkeys(("auth", "quota"), "account"),
+        "network": "provider",
+        **dict.fromkeys(("request", "length", "filter", "gone", "unable")),
+    }
+    assert {found for found, judgement in TABLE.items() if judgement.trips} == {
+        "overload",
+        "server",
+        "network",
+        "timeout",
+    }
+
+
+def test_a_stale_connection_is_asked_again_and_says_nothing() -> None:
+    found = judge(Failure("cut", "closed", stale=True))
+    assert found.verdict == "again"
+    assert found.neutral

@@ -4,12 +4,15 @@ import dataclasses
 
 import pytest
 
-from omniroute.routing.rules import SETTINGS, Rules, rules
+from omniroute.routing.changeable import SETTINGS
+from omniroute.routing.rules import Rules, rules
 
 GOOD = {
     "strategy": ("p2c", "p2c"),
     "sticky_limit": ("7", 7),
     "affinity": ("off", False),
+    "cooldowns": ("no", False),
+    "cooldown_wait": ("2.5", 2.5),
     "combo.strategy": ("weighted", "weighted"),
     "combo.retries": ("2", 2),
     "combo.retry_delay": ("0.5", 0.5),
@@ -61,5 +64,6 @@ def test_a_provider_goes_before_all() -> None:
     assert found.strategy_of("anthropic") == "random"
     assert found.blocked == {"groq"}
     assert {f.name for f in dataclasses.fields(Rules)} == {
-        *("strategy", "strategies", "sticky_limit", "affinity", "combo_strategy", "combo_tries", "blocked")
+        *("strategy", "strategies", "sticky_limit", "affinity", "combo_strategy", "combo_tries", "blocked"),
+        *("resilience", "cooldowns", "cooldown_wait", "reset"),
     }

@@ -343,7 +343,7 @@ def test_pages_of_other_sites(client: Client, upstream: Upstream, dialect: str) 
         ("/", "openai"),
         ("/v1/nothing", "openai"),
         ("/v1/chat/completions/more", "openai"),
-        ("/v1/responses/resp_1/cancel", "responses"),
+        ("/v1/responses/resp_1/nothing", "responses"),
         ("/v1/messages/batches", "claude"),
         ("/v1beta/cachedContents", "gemini"),
         ("/v1beta/models/g/ok:tuneModel", "gemini"),

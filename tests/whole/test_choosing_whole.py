@@ -25,6 +25,7 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA
 
 def fill(store: Store, upstream: Upstream) -> None:
     """Set up a node with three accounts for each strategy of accounts, a combo for each strategy of combos."""
+    settings.put(store, "cooldowns", "off")  # these tests are about orders alone
     for strategy in ACCOUNT_STRATEGIES:
         nodes.add(store, strategy, "openai", f"{upstream.base('ok')}/v1")
         for key in KEYS:

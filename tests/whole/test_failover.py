@@ -10,7 +10,7 @@ import httpx
 import pytest
 from harness import Gateway, Upstream, until
 
-from omniroute.store import combos, nodes
+from omniroute.store import combos, nodes, settings
 from omniroute.store.database import Store
 
 SHORT = {
@@ -28,7 +28,11 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 def add(store: Store, upstream: Upstream, *behaviours: str, dialect: str = "openai") -> list[str]:
-    """Add a node for each behaviour and give the models at them, in that order."""
+    """Add a node for each behaviour and give the models at them, in that order.
+
+    Who has failed is asked again all the same: these tests are about one request at a time.
+    """
+    settings.put(store, "cooldowns", "off")
     models = []
     for behaviour in behaviours:
         prefix = f"{dialect[0]}-{behaviour.replace(':', '-').replace(',', '-')}"

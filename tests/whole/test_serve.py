@@ -52,14 +52,15 @@ def serving(tmp_path: Path, *arguments: str) -> Iterator[tuple[dict[str, Any], P
 @pytest.mark.parametrize("more", [[], ["--headless"]], ids=["mitmweb", "headless"])
 def test_the_demo_shows_the_main_job(tmp_path: Path, more: list[str]) -> None:
     with serving(tmp_path, "--demo", *more) as (said, _):
-        replies = [httpx.post(f"{said['endpoint']}/v1/chat/completions", json=ASKED, timeout=20) for _ in range(4)]
-        assert [reply.status_code for reply in replies] == [200] * 4
-        attempts = [reply.headers["x-omniroute-attempts"] for reply in replies]
-        assert attempts == ["2", "1", "2", "1"], "every second request falls back"
-        assert {reply.headers["x-omniroute-route"] for reply in replies} == {
-            "demo-openai/pretend-gpt",
-            "demo-claude/pretend-claude",
-        }
+
+        def ask() -> tuple[str, str]:
+            reply = httpx.post(f"{said['endpoint']}/v1/chat/completions", json=ASKED, timeout=20)
+            assert reply.status_code == 200
+            return reply.headers["x-omniroute-route"], reply.headers["x-omniroute-attempts"]
+
+        assert ask() == ("demo-claude/pretend-claude", "2"), "the first one falls back"
+        assert ask() == ("demo-claude/pretend-claude", "1"), "who has refused rests"
+        until("it has rested enough", lambda: ask() == ("demo-openai/pretend-gpt", "1"))
         assert (said["panel"] is None) == bool(more)
         if not more:
             _look_at_the_panel(said["panel"])
@@ -77,7 +78,7 @@ def _look_at_the_panel(panel: str) -> None:
     base = f"{address.scheme}://{address.netloc}"
     assert httpx.get(f"{base}/flows").status_code == 403, "mitmweb asks for its log-in"
     flows = httpx.get(f"{base}/flows?{address.query}").json()
-    assert sum("↩" in flow["marked"] or "arrow" in flow["marked"] for flow in flows) == 2
+    assert sum("↩" in flow["marked"] or "arrow" in flow["marked"] for flow in flows) >= 1
     assert any("demo-openai/pretend-gpt" in flow["comment"] and "429" in flow["comment"] for flow in flows)
 
 

@@ -1,0 +1,128 @@
+"""`omniroute-ctl resilience …`: who is cooling down, which breakers are open, and how patient the gateway is."""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from omniroute.cli.base import Group, State
+from omniroute.cli.output import say, show_json, table
+from omniroute.routing.profiles import FIELDS, PROFILES, Resilience
+from omniroute.store import accounts, health, read
+from omniroute.store import settings as kept
+from omniroute.store.database import Store
+
+
+@click.group(cls=Group)
+def resilience() -> None:
+    """Cool-downs, circuit breakers, and how patient the gateway is."""
+
+
+@resilience.command()
+@click.pass_obj
+def show(state: State) -> None:
+    """Show the profiles as they are set, who is cooling down, and every breaker that is not closed.
+
+    `local` counts for servers on this machine and in private networks, `apikey` and `oauth` for all others;
+    a provider may have values of its own.
+    """
+    with state.store() as store:
+        own = Resilience(kept.of_resilience(store))
+        now, seen = time.time(), health.read(store)
+        names = {account.id: f"{account.provider} {account.name}" for account in read.accounts(store)}
+    profiles = {name: asdict(own.of(name)) for name in PROFILES}
+    profiles |= {name: dict(values) for name, values in own.own.items() if name not in PROFILES}
+    cooling = [
+        {
+            "scope": scope,
+            "whose": names.get(whose, whose),
+            "model": model or None,
+            "seconds": round(each.until - now, 1),
+            "after": each.why,
+            "times": each.level,
+        }
+        for (scope, whose, model), each in seen.cooling.items()
+        if each.until > now
+    ]
+    breakers = [
+        {
+            "scope": scope,
+            "whose": names.get(whose, whose),
+            "state": each.state(now),
+            "failures": each.failures,
+            "seconds": round(max(0.0, each.until - now), 1) if each.opened is not None else None,
+        }
+        for (scope, whose), each in seen.breakers.items()
+    ]
+    if state.as_json:
+        show_json({"profiles": profiles, "cooling": cooling, "breakers": breakers})
+        return
+    table(["profile", *FIELDS], [(name, *(_number(p.get(field)) for field in FIELDS)) for name, p in profiles.items()])
+    say("")
+    _list(cooling, "Nobody is cooling down.")
+    say("")
+    _list(breakers, "Every breaker is closed, and nobody has failed of late.")
+
+
+@resilience.command("set")
+@click.argument("name")
+@click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@click.pass_obj
+def set_(state: State, name: str, values: tuple[str, ...]) -> None:
+    r"""Set fields of a profile (oauth, apikey, local) or of a provider; FIELD= goes back to the default.
+
+    \b
+    failures  failures in a row that open a breaker
+    recovery  seconds until an open breaker lets one exchange try
+    base, rate, quota, auth   seconds of the first cool-down: after a failure, a rate limit that names no time,
+              a quota that is used up, a refused credential
+    factor    how much longer each further cool-down is
+    most      seconds of the longest one that no provider has named
+    jitter    the part of a cool-down that is left to chance
+    """
+    pairs = [tuple(text.split("=", 1)) for text in values]
+    if bad := [pair[0] for pair in pairs if len(pair) == 1]:
+        raise click.UsageError(f"{bad[0]!r} is no FIELD=VALUE, as in base=5")
+    with state.store() as store:
+        owner = kept.put_resilience(store, name, {field: text for field, text in pairs})
+        now = Resilience(kept.of_resilience(store))
+    held = asdict(now.of(owner)) if owner in PROFILES else dict(now.own.get(owner, {}))
+    if state.as_json:
+        show_json({owner: held})
+    else:
+        said = ", ".join(f"{field} {_number(value)}" for field, value in held.items())
+        say(f"{owner}: {said or 'as its profile'}")
+
+
+@resilience.command()
+@click.argument("ref", required=False)
+@click.pass_obj
+def reset(state: State, ref: str | None) -> None:
+    """Forget cool-downs and close breakers: of everybody, or of the account or provider REF."""
+    with state.store() as store:
+        ids = [] if ref is None else _ids(store, ref)
+        kept.reset_health(store, ids)
+    if state.as_json:
+        show_json({"reset": ids or "all"})
+    else:
+        say("All cool-downs are over, and all breakers closed." if ref is None else f"{ref} is as good as new.")
+
+
+def _ids(store: Store, ref: str) -> list[str]:
+    """Find an account, or a provider with all its accounts."""
+    provider = kept.provider_or_none(store, ref)
+    if provider is None:
+        return [accounts.find(store, ref).id]
+    return [provider, f"node:{provider}", *(each.id for each in read.accounts(store) if each.provider == provider)]
+
+
+def _list(rows: list[dict[str, Any]], nothing: str) -> None:
+    if rows:
+        table(list(rows[0]), [[_number(value) for value in row.values()] for row in rows])
+    else:
+        say(nothing)
+
+
+def _number(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value

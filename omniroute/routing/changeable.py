@@ -1,0 +1,133 @@
+"""The settings that a person may change: what each is called, what it takes, what it does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+from omniroute.routing.rules import (
+    ACCOUNT_STRATEGIES,
+    COMBO_STRATEGIES,
+    MAX_DEADLINE,
+    MAX_DELAY,
+    MAX_RETRIES,
+    MAX_STICKY,
+    MAX_WAIT,
+    PHASES,
+)
+
+
+def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """Take one of some words; ValueError names them all."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"is one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def whole(most: int) -> Callable[[str], int]:
+    """Take a whole number from 0 to `most`."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
+            raise ValueError(f"takes a whole number from 0 to {most}")
+        return int(text)
+
+    return read
+
+
+def seconds(most: float, *, least: float = 0.0) -> Callable[[str], float]:
+    """Take seconds from `least` to `most`; 0 only where `least` is not above it."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not least <= number <= most:
+            raise ValueError(f"takes seconds from {least:g} to {most:g}")
+        return number
+
+    return read
+
+
+def switch(text: str) -> bool:
+    """Take on or off, in the words that people use for it."""
+    match text.lower():
+        case "on" | "true" | "yes" | "1":
+            return True
+        case "off" | "false" | "no" | "0":
+            return False
+    raise ValueError("takes on or off")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting that a person may change."""
+
+    name: str
+    read: Callable[[str], Any]
+    """Text -> value; ValueError says what it takes."""
+    help: str
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("strategy", one_of(ACCOUNT_STRATEGIES), "In which order the accounts of a provider are asked."),
+        Setting("sticky_limit", whole(MAX_STICKY), "Calls in a row for one account in round-robin."),
+        Setting("affinity", switch, "Keep a conversation on its account while that works, so that prompt caches hit."),
+        Setting("cooldowns", switch, "Ask who has failed of late only when nobody else can be asked."),
+        Setting("cooldown_wait", seconds(MAX_WAIT), "Seconds to wait for a cool-down when nobody else can be asked."),
+        Setting("combo.strategy", one_of(COMBO_STRATEGIES), "Order of a combo that has no strategy of its own."),
+        Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
+        Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),
+        *(
+            Setting(f"combo.{phase}_timeout", seconds(MAX_DEADLINE, least=0.001), f"A combo's deadline: {phase}.")
+            for phase in PHASES
+        ),
+    )
+}
+"""`strategy.PROVIDER` is a setting too, for each provider and node."""
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Take any number of a range."""
+
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = nan
+        if not least <= found <= most:
+            raise ValueError(f"takes a number from {least:g} to {most:g}")
+        return found
+
+    return read
+
+
+def count(text: str) -> int:
+    """Take how many failures open a breaker."""
+    if (found := whole(1000)(text)) == 0:
+        raise ValueError("takes a whole number from 1 to 1000")
+    return found
+
+
+RESILIENCE: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("failures", count, "Failures in a row that open a circuit breaker."),
+        Setting("recovery", seconds(MAX_DEADLINE, least=0.1), "Seconds until an open breaker lets one exchange try."),
+        Setting("base", seconds(MAX_DEADLINE, least=0.1), "Seconds of the first cool-down."),
+        Setting("rate", seconds(MAX_DEADLINE, least=0.1), "The same after a rate limit that names no time."),
+        Setting("quota", seconds(MAX_DEADLINE, least=0.1), "The same after a quota that is used up."),
+        Setting("auth", seconds(MAX_DEADLINE, least=0.1), "The same after a refused credential."),
+        Setting("factor", number(1, 100), "How much longer each further cool-down is."),
+        Setting("most", seconds(MAX_DEADLINE, least=0.1), "Seconds of the longest one that no provider has named."),
+        Setting("jitter", number(0, 1), "The part of a cool-down that is left to chance."),
+    )
+}
+"""Kept as `resilience.NAME.FIELD`, where NAME is a profile or a provider."""

@@ -1,0 +1,169 @@
+"""The health of all accounts and providers as it is now: noted, asked, saved. No clock and no dice of its own."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from omniroute.catalog.provider import Provider
+from omniroute.routing.causes import Cause
+from omniroute.routing.config import Account
+from omniroute.routing.health import CLOSED, Breaker, Cooling, Key, Snapshot, cooled, tripped
+from omniroute.routing.judge import Judgement
+from omniroute.routing.profiles import Profile
+
+FORGOTTEN = 3600.0
+"""Seconds after its end when a cool-down is forgotten with its level."""
+
+type BreakerKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Why a target is not asked while others can be."""
+
+    until: float
+    why: str
+    cause: Cause
+    told: bool = False
+    """The provider has named the time: before it, asking is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whom an attempt has asked, by ids."""
+
+    account: str
+    provider: str
+    model: str
+    own_url: bool = False
+    """The account is served at an address of its own: that it cannot be reached says nothing about the provider."""
+
+    def key(self, scope: str) -> Key:
+        if scope == "provider" and not self.own_url:
+            return ("provider", self.provider, "")
+        return ("model", self.account, self.model) if scope == "model" else ("account", self.account, "")
+
+    @property
+    def breakers(self) -> tuple[BreakerKey, ...]:
+        ours = ("account", self.account)
+        return (ours,) if self.own_url else (ours, ("provider", self.provider))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has to be saved; None is forgotten."""
+
+    cooling: Mapping[Key, Cooling | None]
+    breakers: Mapping[BreakerKey, Breaker | None]
+
+
+class Health:
+    """Everything that cools down or has failed of late."""
+
+    def __init__(self, saved: Snapshot | None = None) -> None:
+        self._cooling: dict[Key, Cooling] = dict(saved.cooling) if saved else {}
+        self._breakers: dict[BreakerKey, Breaker] = dict(saved.breakers) if saved else {}
+        self._probes: dict[BreakerKey, str] = {}
+        self._changed: set[Key] = set()
+        self._changed_breakers: set[BreakerKey] = set()
+
+    def rest(self, whom: Whom, now: float) -> Rest | None:
+        """Say why a target should not be asked now; of several reasons the one that lasts longest."""
+        found = [
+            Rest(cooling.until, f"cooling down after {cooling.why}", cooling.cause, cooling.told)
+            for scope in ("model", "account", "provider")
+            if self._cooling and (cooling := self._cooling.get(whom.key(scope))) and cooling.until > now
+        ]
+        if self._breakers:
+            found += [rest for key in whom.breakers if (rest := self._broken(key, now))]
+        return max(found, key=lambda rest: rest.until, default=None)
+
+    def _broken(self, key: BreakerKey, now: float) -> Rest | None:
+        breaker = self._breakers.get(key, CLOSED)
+        state = breaker.state(now)
+        if state == "CLOSED" or (state == "HALF_OPEN" and key not in self._probes):
+            return None
+        what = f"{key[0]}'s breaker is open" if state == "OPEN" else f"{key[0]}'s breaker is half open, and being tried"
+        return Rest(max(breaker.until, now), f"the {what}, after {breaker.failures} failures", "server")
+
+    def began(self, exchange: str, whom: Whom, now: float) -> None:
+        """Note an exchange that is under way: the first at a half-open breaker is its probe."""
+        for key in whom.breakers if self._breakers else ():
+            if self._breakers.get(key, CLOSED).state(now) == "HALF_OPEN":
+                self._probes.setdefault(key, exchange)
+
+    def answered(self, exchange: str, whom: Whom) -> None:
+        """Note an answer: it makes up for everything."""
+        self.left(exchange, whom)
+        for scope in ("model", "account", "provider"):
+            if self._cooling.pop(key := whom.key(scope), None):
+                self._changed.add(key)
+        for breaker in whom.breakers:
+            if self._breakers.pop(breaker, None):
+                self._changed_breakers.add(breaker)
+
+    def left(self, exchange: str, whom: Whom) -> None:
+        """Note an end that says nothing: a probe then is none."""
+        for key in whom.breakers if self._probes else ():
+            if self._probes.get(key) == exchange:
+                del self._probes[key]
+
+    def failed(
+        self,
+        exchange: str,
+        whom: Whom,
+        judgement: Judgement,
+        profile: Profile,
+        *,
+        began: float,
+        now: float,
+        dice: float,
+        hint: float | None,
+        why: str,
+    ) -> None:
+        """Note a failure of an attempt that began at `began`; seconds of the epoch."""
+        if judgement.cools:
+            key = whom.key(judgement.cools)
+            self._cooling[key] = cooled(
+                self._cooling.get(key), judgement, profile, began=began, now=now, dice=dice, hint=hint, why=why
+            )
+            self._changed.add(key)
+        for breaker in whom.breakers if judgement.trips else ():
+            self._breakers[breaker] = tripped(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
+            self._changed_breakers.add(breaker)
+        self.left(exchange, whom)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(dict(self._cooling), dict(self._breakers))
+
+    def reset(self, ids: Iterable[str] | None = None) -> None:
+        """Forget what is held against some accounts or providers; None forgets everything."""
+        chosen = None if ids is None else set(ids)
+        for key in [key for key in self._cooling if chosen is None or key[1] in chosen]:
+            del self._cooling[key]
+            self._changed.add(key)
+        for breaker in [key for key in self._breakers if chosen is None or key[1] in chosen]:
+            del self._breakers[breaker]
+            self._changed_breakers.add(breaker)
+
+    def forget(self, now: float) -> None:
+        """Forget cool-downs that have ended long ago, and breakers that have been closed since as long."""
+        for key in [key for key, cooling in self._cooling.items() if cooling.until + FORGOTTEN < now]:
+            del self._cooling[key]
+            self._changed.add(key)
+
+    def changes(self) -> Changes | None:
+        """Give what has changed since the last call; None when nothing has."""
+        if not self._changed and not self._changed_breakers:
+            return None
+        found = Changes(
+            {key: self._cooling.get(key) for key in self._changed},
+            {key: self._breakers.get(key) for key in self._changed_breakers},
+        )
+        self._changed.clear()
+        self._changed_breakers.clear()
+        return found
+
+
+def whom(provider: Provider, account: Account, model: str) -> Whom:
+    """Name whom an attempt asks."""
+    return Whom(account.id, provider.id, model, account.base_url is not None)
