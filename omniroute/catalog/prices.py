@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -60,22 +61,37 @@ def expected(provider: Provider, model: str, tokens_in: int, tokens_out: int, at
     rates = None if provider.node else _rates(provider.id, model, at.date())
     if rates is None:
         return None
-    into, out = (_rate(price, tokens_in) for price in rates)
-    return (into * tokens_in + out * tokens_out) / 1_000_000
+    into, out = rates
+    return (into.at(tokens_in) * tokens_in + out.at(tokens_in) * tokens_out) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """USD for a million tokens, by how long the input is."""
+
+    base: float
+    tiers: tuple[tuple[int, float], ...]
+
+    def at(self, tokens_in: int) -> float:
+        """Charge the whole request by the highest tier that its input reaches."""
+        reached = self.base
+        for start, price in self.tiers:
+            if tokens_in > start:
+                reached = price
+        return reached
 
 
 @lru_cache(maxsize=4096)
-def _rates(provider_id: str, model: str, day: date) -> tuple[Any, Any] | None:
+def _rates(provider_id: str, model: str, day: date) -> tuple[_Rate, _Rate] | None:
     found = known.find_model(model) if (known := priced_by_id(provider_id)) else None
     prices = vars(found.get_prices(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))) if found else {}
     into, out = prices.get("input_mtok"), prices.get("output_mtok")
-    return None if into is None or out is None else (into, out)
+    return None if into is None or out is None else (_rate(into), _rate(out))
 
 
-def _rate(price: Any, tokens_in: int) -> float:
-    """Give USD for a million tokens: the whole request is charged by the highest tier that its input reaches."""
-    reached = [tier.price for tier in getattr(price, "tiers", ()) if tokens_in > tier.start]
-    return float(reached[-1] if reached else getattr(price, "base", price))
+def _rate(price: Any) -> _Rate:
+    tiers = tuple((tier.start, float(tier.price)) for tier in getattr(price, "tiers", ()))
+    return _Rate(float(getattr(price, "base", price)), tiers)
 
 
 def load() -> None:

@@ -1,7 +1,5 @@
 """A plan in the making: what a name means, model by model, account by account, in the order of the strategies."""
 
-from dataclasses import replace
-
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.dialects.hub import translates
 from omniroute.dialects.needs import Needs
@@ -118,6 +116,8 @@ class Draft:
     def _choice(self, branch: Branch, item: Item) -> Choice:
         """Look up what the strategy goes by, and nothing else."""
         match branch.strategy:
+            case "cost-optimized" if isinstance(item.means, Leg):
+                return Choice(item.name, price=self._price(item.means))
             case "cost-optimized":
                 prices = [self._price(leg) for leg in leaves(item.means) if isinstance(leg, Leg)]
                 return Choice(item.name, price=min((known for known in prices if known is not None), default=None))
@@ -172,4 +172,4 @@ class Draft:
 
 def _priced(way: Way, choice: Choice) -> Way:
     said = "no price known" if choice.price is None else f"about ${choice.price:.6f}"
-    return replace(way, place=f"{way.place}, {said}")
+    return Way(f"{way.place}, {said}", way.combo, way.path)

@@ -13,7 +13,7 @@ from harness import Gateway, Upstream, until
 from omniroute.catalog.provider import Model
 from omniroute.cli import main
 from omniroute.routing.rules import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Tries
-from omniroute.store import accounts, aliases, chains, combos, models, nodes, settings, usage
+from omniroute.store import accounts, aliases, chains, combos, models, nodes, settings, turns, usage
 from omniroute.store.database import Store
 
 KEYS = ("key-of-a", "key-of-b", "key-of-c")
@@ -118,6 +118,17 @@ def test_turns_outlive_a_restart(upstream: Upstream, tmp_path, gateway) -> None:
     assert who(upstream, running, "round-robin/m", 4) == "aaab"
     assert route(running, "by-round-robin") == "up/a"
     running.stop()
+    again = gateway()
+    assert who(upstream, again, "round-robin/m", 3) == "bbc"
+    assert route(again, "by-round-robin") == "up/b"
+
+
+def test_a_kill_forgets_a_moment_at_most(upstream: Upstream, gateway) -> None:
+    running = gateway(setup=lambda store: fill(store, upstream))
+    assert who(upstream, running, "round-robin/m", 4) == "aaab"
+    assert route(running, "by-round-robin") == "up/a"
+    until("all of it is saved", lambda: turns.load(running.store).turn("by-round-robin") == 1)
+    running.kill()
     again = gateway()
     assert who(upstream, again, "round-robin/m", 3) == "bbc"
     assert route(again, "by-round-robin") == "up/b"
