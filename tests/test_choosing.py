@@ -1,6 +1,7 @@
 """What is remembered from one live request to the next."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,8 @@ from omniroute.routing.plan import Target
 from omniroute.routing.rules import Rules
 
 UP = node("up", "openai", "http://127.0.0.1:1")
-DEFAULT = Rules()
+DEFAULT = Rules(cooldowns=False)
+"""Who has failed is planned as before: these tests are about turns."""
 ACCOUNTS = tuple(Account(name, "up", name) for name in "abc")
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
 
@@ -43,8 +45,8 @@ def ask(choosing: Choosing, asking: Exchange, target: Target, failure: Failure |
     """Ask one target, up to the end that its attempt came to."""
     attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw), last=True)
     attempt.failure, attempt.content_at = failure, 1.0 if content else None
-    asked = Asked(target, attempt, counted=True)
-    choosing.began(asking, target)
+    asked = Asked(target, attempt)
+    choosing.began(asking, asked)
     for _ in range(2):
         choosing.ended(asking, asked)
 
@@ -71,32 +73,34 @@ def firsts(choosing: Choosing, config: Config, model: str, times: int, failing: 
 
 def test_turns_within_turns_come_to_every_model(choosing: Choosing) -> None:
     nested = combos(outer=("one", "two"), one=("up/a", "up/b"), two=("up/c", "up/d"))
-    config = Config(nodes=(UP,), combos=nested)
+    config = Config(nodes=(UP,), rules=DEFAULT, combos=nested)
     assert "".join(firsts(choosing, config, "outer", 8)) == "acbdacbd"
 
 
 def test_a_combo_that_is_listed_twice_takes_one_turn(choosing: Choosing) -> None:
     nested = combos(outer=("left", "right"), left=("inner",), right=("inner",), inner=("up/a", "up/b"))
-    config = Config(nodes=(UP,), combos=nested)
+    config = Config(nodes=(UP,), rules=DEFAULT, combos=nested)
     assert "".join(firsts(choosing, config, "outer", 4)) == "abab"
 
 
 def test_a_combo_that_is_come_to_after_a_failure_takes_its_turn(choosing: Choosing) -> None:
     nested = combos(inner=("up/a", "up/b")) | {"outer": Combo("outer", ("up/x", "inner"))}
-    config = Config(nodes=(UP,), combos=nested)
+    config = Config(nodes=(UP,), rules=DEFAULT, combos=nested)
     assert "".join(firsts(choosing, config, "outer", 3, failing=("x",))) == "aba"
     assert set(firsts(choosing, config, "outer", 3)) == {"x"}
     assert "".join(firsts(choosing, config, "outer", 1, failing=("x",))) == "b", "nobody came to it meanwhile"
 
 
 def test_the_route_of_one_provider_goes_nowhere_else(choosing: Choosing) -> None:
-    config = Config(nodes=(UP,), combos={"up/a": Combo("up/a", ("up/z",))}, chains=(Chain("last", ("up/y",)),))
+    config = Config(
+        nodes=(UP,), rules=DEFAULT, combos={"up/a": Combo("up/a", ("up/z",))}, chains=(Chain("last", ("up/y",)),)
+    )
     assert plan(choosing, exchange(config, "up/a")) == ["up/z", "up/y"]
     assert plan(choosing, exchange(config, "up/a", "/v1/providers/up/chat/completions")) == ["up/a"]
 
 
 def test_what_the_user_said_of_a_model_counts_before_the_catalog_is_there(choosing: Choosing) -> None:
-    config = Config(nodes=(UP,), models={"up": (Model("blind", images=False),)})
+    config = Config(nodes=(UP,), rules=DEFAULT, models={"up": (Model("blind", images=False),)})
     assert plan(choosing, exchange(config, "up/blind")) == ["up/blind"]
     assert plan(choosing, exchange(config, "up/blind", messages=PICTURE)) == []
 
@@ -114,7 +118,7 @@ def test_what_the_user_said_of_a_model_counts_before_the_catalog_is_there(choosi
     ],
 )
 def test_every_end_is_the_end(choosing: Choosing, failure: Failure | None, content, load, stays) -> None:
-    config = Config(nodes=(UP,), accounts=ACCOUNTS)
+    config = Config(nodes=(UP,), rules=DEFAULT, accounts=ACCOUNTS)
     asking = exchange(config, "up/m", prompt_cache_key="s")
     plan(choosing, asking)
     assert asking.plan
@@ -127,13 +131,14 @@ def test_every_end_is_the_end(choosing: Choosing, failure: Failure | None, conte
 
 
 def test_parallel_requests_see_each_other(choosing: Choosing) -> None:
-    config = Config(nodes=(UP,), combos=combos(mix=("up/a", "up/b", "up/c", "up/d")))
+    config = Config(nodes=(UP,), rules=DEFAULT, combos=combos(mix=("up/a", "up/b", "up/c", "up/d")))
     asked: Counter = Counter()
     for _ in range(32):  # none of them has ended yet
         asking = exchange(config, "mix")
         asked[plan(choosing, asking)[0]] += 1
         assert asking.plan
-        choosing.began(asking, asking.plan.targets[0])
+        attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw), last=True)
+        choosing.began(asking, Asked(asking.plan.targets[0], attempt))
     assert set(asked.values()) == {8}
 
 
@@ -150,7 +155,7 @@ def test_a_combo_that_is_changed_begins_anew(choosing: Choosing) -> None:
         firsts(choosing, first, name, 8)
     choosing.keep(same := config(("up/a", "up/b"), revision=2), first)
     assert asked() == [8, 8]
-    choosing.keep(other := config(("up/a", "up/b"), Rules(combo_strategy="least-used")), same)
+    choosing.keep(other := config(("up/a", "up/b"), replace(DEFAULT, combo_strategy="least-used")), same)
     assert asked() == [8, 0], "what goes by the setting for all is ordered in another way now"
     choosing.keep(more := config(("up/a", "up/b", "up/c"), other.rules), other)
     assert asked() == [0, 0]

@@ -1,5 +1,7 @@
 """A plan in the making: what a name means, model by model, account by account, in the order of the strategies."""
 
+from dataclasses import replace
+
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.dialects.hub import translates
 from omniroute.dialects.needs import Needs
