@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,9 +21,13 @@ from omniroute.catalog import models, prices
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.choosing import Choosing
 from omniroute.exchange import Exchange
+from omniroute.netproxy.environment import Environment
+from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Deadlines
 from omniroute.redact import RedactingFilter
-from omniroute.routing.config import Config
+from omniroute.routing.config import Config, Place
+from omniroute.routing.network import opened, path_of
+from omniroute.routing.target import Target
 from omniroute.store import health, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -69,6 +73,10 @@ class Runtime:
         self.config = Config()
         self.credentials: dict[str, str] = {}
         """Account id -> API key. Never logged, never in a flow; `redact` knows them all."""
+        self.proxies: dict[Place, Proxy] = {}
+        """The network proxies with what opens them; as secret."""
+        self.environment = Environment()
+        """What the environment says about proxies."""
         self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
         self.prices_known = asyncio.Event()
         """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
@@ -82,7 +90,7 @@ class Runtime:
         self._writer: Writer | None = None
         self._rows: list[UsageRow] = []
         self._flush_is_near = False
-        self._filter = RedactingFilter(lambda: self.credentials.values())
+        self._filter = RedactingFilter(self._secrets)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -122,7 +130,7 @@ class Runtime:
 
     def _load(self) -> None:
         assert self.store
-        self.config, self.credentials = _read(self.store)
+        self.config, self.credentials, self.proxies = _read(self.store)
 
     def _watch(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         """Bring in what `omniroute-ctl` changes. Requests in flight keep the snapshot they began with."""
@@ -131,19 +139,29 @@ class Runtime:
             try:
                 if (revision := store.revision()) == seen:
                     continue
-                config, credentials = _read(store)
+                found = _read(store)
             except Exception:
                 log.exception("the configuration could not be read; the one in force stays")
                 self._closing.wait(1.0)
                 continue
             seen = revision
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._swap, config, credentials)
+                loop.call_soon_threadsafe(self._swap, *found)
 
-    def _swap(self, config: Config, credentials: dict[str, str]) -> None:
-        before, self.config, self.credentials = self.config, config, credentials
+    def _swap(self, config: Config, credentials: dict[str, str], proxies: dict[Place, Proxy]) -> None:
+        before, self.config, self.credentials, self.proxies = self.config, config, credentials, proxies
         self.choosing.keep(config, before)
         log.info("configuration revision %s is in force", config.revision)
+
+    def _secrets(self) -> Iterator[str]:
+        yield from self.credentials.values()
+        for proxy in (*self.proxies.values(), self.environment.https, self.environment.http):
+            if proxy:
+                yield from proxy.secrets
+
+    def proxy(self, target: Target, config: Config) -> Proxy | None:
+        """Choose the network proxy for a target."""
+        return opened(path_of(target, config, self.environment), self.proxies)
 
     async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
         """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
@@ -238,9 +256,9 @@ def _complain(done: "Future[None]") -> None:
         log.error("what the gateway has done could not be written down: %s", error)
 
 
-def _read(store: Store) -> tuple[Config, dict[str, str]]:
+def _read(store: Store) -> tuple[Config, dict[str, str], dict[Place, Proxy]]:
     with store.view():
-        return snapshot.load(store), snapshot.credentials(store)
+        return snapshot.load(store), snapshot.credentials(store), snapshot.proxies(store)
 
 
 def _is_ours(note: Path) -> bool:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "omniroute"
 FLOORS = [
     {"errors", "settings", "redact"},
-    {"dialects", "catalog"},
+    {"dialects", "catalog", "netproxy"},
     {"routing"},
     {"store", "upstream", "proxy"},
     {"exchange", "choosing", "runtime"},
@@ -22,12 +22,12 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
-PURE = {"dialects", "catalog", "routing"}
+PURE = {"dialects", "catalog", "netproxy", "routing"}
 # The outside world in the standard library: files, sockets, processes, clocks, dice, logs, threads.
 WORLD = {"asyncio", "glob", "http.client", "http.server", "io", "logging", "multiprocessing", "os", "pathlib", "random"}
 WORLD |= {"secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile"}
 WORLD |= {"threading", "time", "urllib.request", "uuid"}
-ALLOWED = {"dialects": {"orjson"}, "catalog": {"genai_prices"}, "routing": set[str]()}
+ALLOWED = {"dialects": {"orjson"}, "catalog": {"genai_prices"}, "netproxy": set[str](), "routing": set[str]()}
 MODULES = {".".join(("omniroute", *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
 
 

@@ -163,6 +163,7 @@ class Dispatch:
             credential=credential_headers(target.provider, api_key),
             deadlines=replace(limits.deadlines, **deadlines_of(target.way.combo, exchange.config.rules)),
             pause=pause,
+            proxy=self.runtime.proxy(target, exchange.config),
             stream=stream,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
             last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,

@@ -12,6 +12,7 @@ from pathlib import Path
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 
+from omniroute.netproxy.environment import read_environment
 from omniroute.proxy.attempt import Deadlines
 from omniroute.runtime import Limits, Runtime
 from omniroute.settings import SettingsError, is_loopback, read
@@ -69,6 +70,7 @@ class Lifecycle:
             )
         try:
             settings = read(os.environ)
+            self.runtime.environment = read_environment(os.environ)
         except SettingsError as error:
             raise exceptions.OptionsError(str(error)) from error
         host = options.listen_host or "127.0.0.1"

@@ -9,6 +9,7 @@ from mitmproxy.proxy import commands
 
 from omniroute.dialects.hub import Stream, Whole
 from omniroute.errors import GatewayError
+from omniroute.netproxy.proxy import Proxy
 from omniroute.routing.failure import Failure
 
 KEEP = 256 * 1024
@@ -56,6 +57,8 @@ class Attempt:
     read_whole: Callable[[bytes], Whole]
     last: bool
     """No target comes after this one: a whole but empty reply is better than none."""
+    proxy: Proxy | None = None
+    """The network proxy on the way, with what opens it."""
     pause: float = 0.0
     """Seconds to wait before it is asked."""
     hide: Callable[[Failure], Failure] = lambda failure: failure

@@ -1,10 +1,13 @@
 """What a stream says to its layer, and hears from it, beyond mitmproxy's own words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mitmproxy.connection import Connection
 from mitmproxy.proxy.layers.http import GetHttpConnection
 from mitmproxy.proxy.layers.http._base import HttpEvent
+
+from omniroute.netproxy.proxy import Proxy
+from omniroute.proxy.tunnel import Through
 
 
 @dataclass(eq=False)
@@ -18,12 +21,21 @@ class Dial(GetHttpConnection):
     blocking = False
     fresh: bool = False
     """Do not reuse an open connection."""
+    proxy: Proxy | None = field(default=None, repr=False)
+    """A connection through another one, or one that another password opens, is not this one."""
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def connection_spec_matches(self, connection: Connection) -> bool:
-        return connection.error is None and super().connection_spec_matches(connection)
+        """Tell whether a connection leads to the same place by the same way."""
+        if self.proxy is None:
+            return connection.error is None and super().connection_spec_matches(connection)
+        return (
+            isinstance(connection, Through)
+            and connection.error is None
+            and (connection.address, connection.tls, connection.proxy) == (self.address, self.tls, self.proxy)
+        )
 
 
 @dataclass

@@ -4,6 +4,7 @@ from mitmproxy.proxy.layers.http._events import ResponseProtocolError
 
 from omniroute.dialects.ir import Fault
 from omniroute.proxy.attempt import Attempt
+from omniroute.proxy.tunnel import PATH_FAILED
 from omniroute.routing.failure import Failure, Kind
 
 OURS: dict[str, Kind] = {"empty": "empty", "cut": "cut", "garbage": "garbage"}
@@ -14,7 +15,9 @@ NOT_HTTP = ("Cannot parse", "unexpected server response", "HTTP/2 protocol error
 
 
 def of_dial(error: str) -> Failure:
-    """Make a failure of a connection that never came to be; the words are mitmproxy's."""
+    """Make a failure of a connection that never came to be; the words are mitmproxy's, or our tunnel's."""
+    if error.startswith(PATH_FAILED):
+        return Failure("proxy", error)
     if "TLS" in error or "ertificate" in error:
         return Failure("tls", f"the TLS handshake failed: {error}")
     return Failure("connect", f"cannot connect: {error}")

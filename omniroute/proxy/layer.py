@@ -3,7 +3,7 @@
 This package is the only seam into mitmproxy's internals. What it relies on, and what a new mitmproxy
 release is checked for: `HttpLayer.make_stream`, `.get_connection`, `.register_connection`, `.streams`,
 `.connections`, `.command_sources` and `.waiting_for_establishment`; `HttpStream.make_server_connection`,
-`.check_body_size`, `.send_response`, `.check_killed` and its two state attributes.
+`.check_body_size`, `.send_response`, `.check_killed` and its two state attributes; `HttpClient` and `TunnelLayer`.
 """
 
 import logging
@@ -11,11 +11,14 @@ import logging
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, RegisterHttpConnection
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HTTPMode, RegisterHttpConnection
+from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
+from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Desk
 from omniroute.proxy.dial import Dial, Late
 from omniroute.proxy.stream import RoutedStream
+from omniroute.proxy.tunnel import Through, dig
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,8 @@ class RoutedLayer(HttpLayer):
         self._attempt_id = 1_000_001
         self._alarm: commands.RequestWakeup | None = None
         self._alarm_at = 0.0
+        self._forwarding: set[Proxy] = set()
+        """Proxies that open no tunnels for what is not encrypted."""
 
     def next_attempt_id(self) -> int:
         """Give a stream id for one attempt, far from the client's own ids, which count from 1.
@@ -75,11 +80,10 @@ class RoutedLayer(HttpLayer):
                 raise
             yield from self._broken(event.connection, error)
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
-            self.warm.discard(event.connection)
             if event.connection.state is not ConnectionState.CLOSED:
                 yield commands.CloseConnection(event.connection)  # mitmproxy leaves it half open after a 101
             # A client that stays for weeks would collect them.
-            self.connections.pop(event.connection, None)
+            self._forget(self._inner(event.connection))
 
     def _broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
         """End what waits for a server whose words mitmproxy cannot read: else it would wait for its deadline.
@@ -91,7 +95,7 @@ class RoutedLayer(HttpLayer):
             log.error("mitmproxy could not read what %s said", connection.peername, exc_info=error)
         yield commands.CloseConnection(connection)
         for stream in set(self.streams.values()):
-            if isinstance(stream, RoutedStream) and stream.serves(connection):
+            if isinstance(stream, RoutedStream) and stream.serves(self._inner(connection)):
                 yield from self.event_to_child(stream, stream.last_word(whole=trailers))
 
     def _knows(self, connection: Connection) -> bool:
@@ -111,13 +115,64 @@ class RoutedLayer(HttpLayer):
         return [(stream.due, stream) for stream in streams if stream.due is not None]
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        yield from super().get_connection(event, reuse=reuse and not (isinstance(event, Dial) and event.fresh))
+        reuse = reuse and not (isinstance(event, Dial) and event.fresh)
+        kept = reuse and isinstance(event, Dial) and any(self._serves(event, each) for each in self.connections)
+        if isinstance(event, Dial) and event.proxy and not kept:
+            yield from self._dial_through(event, event.proxy)
+        else:
+            yield from super().get_connection(event, reuse=reuse)
+
+    def _serves(self, dial: Dial, connection: Connection) -> bool:
+        """Tell whether mitmproxy would take this connection for the dial, now or when it is open."""
+        if not dial.connection_spec_matches(connection):
+            return False
+        if connection in self.waiting_for_establishment:
+            return True
+        return connection.connected and (self.context.client.alpn != b"h2" or connection.alpn == b"h2")
+
+    def _dial_through(self, dial: Dial, proxy: Proxy) -> layer.CommandGenerator[None]:
+        """Do what mitmproxy does for a new connection, with our tunnel below it."""
+        context = self.context.fork()
+        server = context.server = Through(dial.address, proxy, forwarded=not dial.tls and proxy in self._forwarding)
+        stack = dig(context, server)
+        if dial.tls:
+            server.sni = dial.address[0]
+            stack /= ServerTLSLayer(context)
+        stack /= HttpClient(context)
+        self.connections[server] = stack[0]
+        self.waiting_for_establishment[server].append(dial)
+        yield from self.event_to_child(stack[0], events.Start())
 
     def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        """Tell who waits how a dial went, and forget a connection that has failed: nobody can ever use it."""
+        """Tell who waits how a dial went, and forget a connection that has failed: nobody can ever use it.
+
+        A proxy that tunnels to no such port is asked to forward instead, where there is nothing to be kept from it.
+        """
+        server = command.connection
         if command.err:
-            self.connections.pop(command.connection, None)
+            self._forget(server)
+            if isinstance(server, Through) and server.may_forward and not server.tls:
+                self._forwarding.add(server.proxy)
+                for dial in self.waiting_for_establishment.pop(server):
+                    yield from self.get_connection(dial)
+                return
         yield from super().register_connection(command)
+
+    def _forget(self, connection: Connection) -> None:
+        self.warm.discard(connection)
+        self.connections.pop(connection, None)
+        if isinstance(connection, Through):
+            self.connections.pop(connection.outer, None)
+
+    def _inner(self, connection: Connection) -> Connection:
+        """Give the server that is behind a connection: another one than itself, if it leads to a proxy."""
+        return next((c for c in self.connections if isinstance(c, Through) and c.outer is connection), connection)
+
+    def in_tunnel(self, dial: Dial) -> bool:
+        """Tell whether a dial that is under way has passed its proxy."""
+        return any(
+            connection.connected for connection, dials in self.waiting_for_establishment.items() if dial in dials
+        )
 
     def abandon(self, dial: Dial) -> layer.CommandGenerator[None]:
         """Stop waiting for a connection; close it when nobody else waits for it."""
@@ -127,5 +182,5 @@ class RoutedLayer(HttpLayer):
                 dials.remove(dial)
                 if not dials:
                     connection.error = "given up"
-                    yield commands.CloseConnection(connection)
+                    yield commands.CloseConnection(connection.outer if isinstance(connection, Through) else connection)
                 return

@@ -19,10 +19,12 @@ from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessa
 
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import BOM
+from omniroute.netproxy.handshake import log_in
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
 from omniroute.proxy.failures import of_fault
 from omniroute.proxy.inflate import Inflate, inflater
 from omniroute.proxy.telling import Telling
+from omniroute.proxy.tunnel import Through
 from omniroute.routing.failure import Failure
 from omniroute.routing.times import read_wait
 
@@ -112,6 +114,9 @@ class Replying(Telling):
         assert attempt
         assert attempt.upstream
         status = attempt.upstream.status_code
+        if status == 407 and isinstance(server := self.flow.server_conn, Through) and server.forwarded:
+            yield from self._failed(Failure("proxy", f"proxy {server.proxy}: {log_in(server.proxy)} (407)"))
+            return
         body = bytes(attempt.raw)
         wait = read_wait(attempt.upstream.headers, body.decode("utf-8", "replace"), time.time())
         yield from self._failed(Failure("status", f"status {status}", status=status, retry_after=wait, body=body))

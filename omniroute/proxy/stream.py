@@ -32,11 +32,13 @@ from mitmproxy.proxy.layers.http._hooks import (
 )
 
 from omniroute.errors import GatewayError, TooLarge
+from omniroute.netproxy.handshake import place
 from omniroute.proxy.attempt import Attempt, NextAttemptHook
 from omniroute.proxy.dial import Dial, Late
 from omniroute.proxy.failures import fault_of, of_dial, of_protocol_error
 from omniroute.proxy.heads import copy_head
 from omniroute.proxy.reply import DRAIN, Replying
+from omniroute.proxy.tunnel import Through, forwarded
 from omniroute.routing.failure import Failure
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ class RoutedStream(Replying):
         assert attempt
         attempt.started = self.parent.desk.clock()
         self._dial = Dial(
-            (request.host, request.port), request.scheme == "https", self.flow.server_conn.via, "tcp", self._again
+            (request.host, request.port), request.scheme == "https", None, "tcp", self._again, attempt.proxy
         )
         self.parent.command_sources[self._dial] = self
         yield from self._arm("connect", attempt.deadlines.connect)
@@ -180,6 +182,8 @@ class RoutedStream(Replying):
         yield from self._arm("first byte" if self._attempt.stream else "first content", wait)
         content = self.flow.request.raw_content or b""
         sent = _with_credential(self.flow.request, self._attempt)
+        if isinstance(connection, Through) and connection.forwarded:
+            forwarded(sent, connection.proxy)
         yield SendHttp(RequestHeaders(self._attempt_id, sent, not content), connection)
         if content:
             yield SendHttp(RequestData(self._attempt_id, content), connection)
@@ -199,6 +203,9 @@ class RoutedStream(Replying):
         elif self._is_whole():
             yield from self._give_up()
             yield from self.server_state(ResponseEndOfMessage(self.stream_id))
+        elif self._dial and self._dial.proxy and not self.parent.in_tunnel(self._dial):
+            said = f"proxy {self._dial.proxy}: no tunnel to {place(*self._dial.address)} within {self._seconds:g} s"
+            yield from self._failed(Failure("proxy", said))
         else:
             said = f"the deadline for {WAITED_FOR[self._phase]} of {self._seconds:g} s has passed"
             yield from self._failed(Failure("deadline", said, phase=self._phase))

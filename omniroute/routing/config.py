@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from omniroute.catalog.provider import Model, Provider
+from omniroute.netproxy.proxy import Proxy
 from omniroute.routing.rules import Rules, Tries
+
+type Level = Literal["account", "combo", "provider", "global"]
+type Place = tuple[Level, str]
+"""Where a network proxy is set, and for which: an account's id, a combo's name, a provider's id, or for all."""
+
+LEVELS: tuple[Level, ...] = get_args(Level.__value__)
+"""The first that says anything counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,8 @@ class Config:
     models: Mapping[str, tuple[Model, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Provider id -> models that the user added, or knows better."""
     rules: Rules = field(default_factory=Rules)
+    proxies: Mapping[Place, Proxy | None] = field(default_factory=lambda: MappingProxyType({}))
+    """Without what opens them; None is a place that goes directly, whatever is said further out."""
     revision: int = 0
 
     @cached_property

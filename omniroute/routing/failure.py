@@ -5,8 +5,12 @@ from typing import Literal
 
 from omniroute.dialects.ir import Fault
 
-type Kind = Literal["connect", "tls", "deadline", "status", "fault", "empty", "cut", "garbage", "unable", "client_gone"]
+type Kind = Literal[
+    "proxy", "connect", "tls", "deadline", "status", "fault", "empty", "cut", "garbage", "unable", "client_gone"
+]
 """
+proxy        the network proxy could not be reached, refused, or opened no tunnel in time: the path failed, and
+             nothing is known of the upstream
 connect      refused, unreachable, no such host
 tls          the handshake failed
 deadline     too late; `phase` says which of the deadlines

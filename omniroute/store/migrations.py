@@ -128,3 +128,27 @@ def m005_health(db: SqliteDatabase) -> None:
             primary key (scope, whose))""",
     ):
         db.execute_sql(sql)
+
+
+@step
+def m006_network_proxies(db: SqliteDatabase) -> None:
+    db.execute_sql(
+        """create table network_proxies (
+            level text not null, ref text not null, url text not null, secret blob, created_at real not null,
+            primary key (level, ref))"""
+    )
+    for event in ("insert", "update", "delete"):
+        db.execute_sql(
+            f"create trigger network_proxies_{event} after {event} on network_proxies "
+            "begin update config_revision set number = number + 1; end"
+        )
+    # What was set for something goes with it, or it would hold for the next one of that name.
+    for table, level, name in (
+        ("provider_connections", "account", "id"),
+        ("combos", "combo", "name"),
+        ("provider_nodes", "provider", "prefix"),
+    ):
+        db.execute_sql(
+            f"create trigger {table}_proxy after delete on {table} "
+            f"begin delete from network_proxies where level = '{level}' and ref = old.{name}; end"
+        )

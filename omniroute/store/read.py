@@ -1,11 +1,13 @@
 """Rows made into values: what is set up, as the rest of the program knows it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import node
-from omniroute.routing.config import Account, Alias, Chain, Combo, Key
+from omniroute.netproxy.proxy import DIRECT, Proxy, read_proxy
+from omniroute.routing.config import Account, Alias, Chain, Combo, Key, Place
 from omniroute.routing.rules import Tries
 from omniroute.store.database import Store
 from omniroute.store.tables import (
@@ -15,6 +17,7 @@ from omniroute.store.tables import (
     CustomModels,
     FallbackChains,
     ModelAliases,
+    NetworkProxies,
     ProviderConnections,
     ProviderNodes,
     Settings,
@@ -93,6 +96,15 @@ def settings(store: Store) -> dict[str, Any]:
 def blocked(store: Store) -> frozenset[str]:
     """Return the ids of the providers that nobody may ask."""
     return frozenset(row["provider"] for row in store.rows(BlockedProviders.select()))
+
+
+def proxies(store: Store) -> dict[Place, Proxy | None]:
+    """Return the network proxies by where they are set, without what opens them; None is no proxy at all."""
+    found: dict[Place, Proxy | None] = {}
+    for row in store.rows(NetworkProxies.select().order_by(NetworkProxies.level, NetworkProxies.ref)):
+        proxy = None if row["url"] == DIRECT else replace(read_proxy(row["url"]), locked=row["secret"] is not None)
+        found[row["level"], row["ref"]] = proxy
+    return found
 
 
 def keys(store: Store) -> tuple[Key, ...]:

@@ -2,13 +2,15 @@
 
 from types import MappingProxyType
 
-from omniroute.routing.config import Config
+from omniroute.netproxy.proxy import Proxy
+from omniroute.routing.config import Config, Place
 from omniroute.routing.rules import rules
 from omniroute.store import read
 from omniroute.store.accounts import sealed_for
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
-from omniroute.store.tables import ProviderConnections
+from omniroute.store.proxies import sealed_for as sealed_for_proxy
+from omniroute.store.tables import NetworkProxies, ProviderConnections
 
 
 def load(store: Store) -> Config:
@@ -22,6 +24,7 @@ def load(store: Store) -> Config:
             aliases=read.aliases(store),
             chains=read.chains(store),
             models=MappingProxyType(read.models(store)),
+            proxies=MappingProxyType(read.proxies(store)),
             rules=rules(read.settings(store), read.blocked(store)),
             revision=store.revision(),
         )
@@ -38,4 +41,27 @@ def credentials(store: Store) -> dict[str, str]:
                 f"the API key of the account {row['name']!r} ({row['id']}) cannot be decrypted: "
                 "its row was changed by something else; remove the account and add it again"
             ) from exc
+    return opened
+
+
+def proxies(store: Store) -> dict[Place, Proxy]:
+    """Return the network proxies with what opens them. Only who sends requests may hold these."""
+    opened: dict[Place, Proxy] = {}
+    sealed = {
+        (row["level"], row["ref"]): row["secret"]
+        for row in store.rows(NetworkProxies.select().where(NetworkProxies.secret.is_null(False)))
+    }
+    for place, proxy in read.proxies(store).items():
+        if proxy is None:
+            continue
+        if place in sealed:
+            try:
+                credential = store.vault.unseal(bytes(sealed[place]), sealed_for_proxy(place, str(proxy)))
+            except StoreError as exc:
+                raise StoreError(
+                    f"the password of the proxy of {' '.join(filter(None, place))} cannot be decrypted: "
+                    "its row was changed by something else; set the proxy again"
+                ) from exc
+            proxy = proxy.locked_with(credential)
+        opened[place] = proxy
     return opened

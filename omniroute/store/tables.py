@@ -90,6 +90,19 @@ class BlockedProviders(Table):
     created_at = FloatField()
 
 
+class NetworkProxies(Table):
+    level = TextField()
+    ref = TextField()
+    """An account's id, a combo's name, a provider's id; empty for all."""
+    url = TextField()
+    """Without user and password, or `direct`."""
+    secret = BlobField(null=True)
+    created_at = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("level", "ref")
+
+
 class AccountUses(Table):
     """What round-robin and least-used remember of an account."""
 
@@ -227,6 +240,7 @@ TABLES: tuple[type[Table], ...] = (
     CustomModels,
     Settings,
     BlockedProviders,
+    NetworkProxies,
     AccountUses,
     ComboCalls,
     Coolings,

@@ -1,20 +1,24 @@
 """HTTP for side calls: to providers (never the traffic itself) and to the running gateway."""
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Iterator
 
 import httpx
 
 from omniroute import __version__
+from omniroute.netproxy.proxy import Proxy
+from omniroute.upstream.causes import named
+from omniroute.upstream.through import Through
 
 MAX_BODY = 16 * 1024 * 1024
 HEADERS = {"user-agent": f"omniroute/{__version__}"}
 
 
-def provider_client(timeout: float, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Give a client that reaches providers as the gateway does: directly, whatever proxy the shell has set."""
+def provider_client(
+    timeout: float, transport: httpx.AsyncBaseTransport | None = None, proxy: Proxy | None = None
+) -> httpx.AsyncClient:
+    """Give a client that reaches providers as the gateway does: through the proxy that was chosen, else directly."""
+    if transport is None and proxy is not None:
+        transport = Through(proxy)
     return httpx.AsyncClient(timeout=timeout, transport=transport, headers=HEADERS, trust_env=False)
 
 
@@ -46,8 +50,10 @@ async def fetch(
 def describe(error: Exception, url: str, limit: float | None) -> str:
     """Name what went wrong between us and `url`."""
     where = url.partition("://")[2].partition("/")[0]
-    if named := next(filter(None, (_name(cause, where) for cause in _causes(error))), None):
-        return named
+    if isinstance(error, httpx.ProxyError):
+        return str(error)
+    if fault := named(error, where):
+        return fault
     match error:
         case httpx.ConnectTimeout():
             return f"no connection to {where} within {limit:g} s"
@@ -61,27 +67,3 @@ def describe(error: Exception, url: str, limit: float | None) -> str:
             return f"{where} sent a body that is not in the encoding it names"
         case _:
             return f"{where} broke the connection: {str(error) or type(error).__name__}"
-
-
-def _name(cause: BaseException, where: str) -> str | None:
-    match cause:
-        case socket.gaierror():
-            return f"the host of {where} is not known"
-        case ssl.SSLCertVerificationError():
-            return f"the certificate of {where} is not valid: {cause.verify_message}"
-        case ssl.SSLError():
-            return f"TLS with {where} failed: {cause.reason or cause}"
-        case ConnectionRefusedError():
-            return f"{where} refuses connections: is it running?"
-        case _:
-            return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk down to what the libraries have wrapped."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                yield from _causes(inner)
-        error = error.__cause__ or error.__context__

@@ -12,6 +12,7 @@ from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.catalog.urls import endpoint
 from omniroute.dialects.registry import DIALECTS
+from omniroute.netproxy.proxy import Proxy
 from omniroute.redact import redact
 from omniroute.routing.config import Account
 from omniroute.upstream.client import fetch, provider_client
@@ -44,6 +45,8 @@ class Probe:
     api_key: str | None
     timeout: float
     transport: httpx.AsyncBaseTransport | None = None
+    proxy: Proxy | None = None
+    """The network proxy on the way, with what opens it."""
     clock: Callable[[], float] = time.perf_counter
 
     async def test(self, model: str | None = None) -> Result:
@@ -101,7 +104,7 @@ class Probe:
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             headers = headers | {"content-type": "application/json"}
-        async with provider_client(self.timeout, self.transport) as client:
+        async with provider_client(self.timeout, self.transport, self.proxy) as client:
             start = self.clock()
             try:
                 status, answer = await fetch(client, method, url, headers, content)
