@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("model", "Models of your own: any id at any provider."),
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "provider": ("provider", "Accounts at providers."),
+    "proxy": ("proxy", "Network proxies on the way to providers."),
     "responses": ("responses", "Replies that are kept so that clients of OpenAI Responses can go on from them."),
     "resilience": ("resilience", "Cool-downs, circuit breakers, and how patient the gateway is."),
     "route": ("route", "Where a request would go, and why."),

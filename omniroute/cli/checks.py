@@ -18,6 +18,7 @@ from omniroute import settings
 from omniroute.cli.affected import targets_of
 from omniroute.cli.base import State
 from omniroute.cli.running import answers, read_runtime
+from omniroute.netproxy.environment import read_environment
 from omniroute.routing.config import Config
 from omniroute.settings import SettingsError
 from omniroute.store import snapshot
@@ -85,6 +86,10 @@ def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
         )
     if not known:
         yield Check("ok", "environment", "no secret with a value that everybody knows")
+    try:
+        read_environment(environ)
+    except SettingsError as error:
+        yield Check("fail", "network proxy", str(error), "mend the variable or unset it")
     with suppress(SettingsError):  # `check_port` tells it
         if not settings.is_loopback(settings.read(environ).host):
             yield Check("warn", "environment", "HOSTNAME lets other machines in, so each client needs a key")

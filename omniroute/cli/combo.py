@@ -8,6 +8,7 @@ from omniroute.cli.base import Group, State
 from omniroute.cli.combo_options import its_own, tries_of
 from omniroute.cli.options import timeout_option
 from omniroute.cli.output import fields, note, say, show_json, table
+from omniroute.cli.paths import proxy_for
 from omniroute.errors import Exhausted
 from omniroute.routing.config import Combo
 from omniroute.routing.plan import plan
@@ -155,11 +156,15 @@ def test(ctx: click.Context, name: str, timeout: float) -> None:
 
     state: State = ctx.obj
     with state.store() as store:
-        planned = plan(combos.find(store, name).name, snapshot.load(store), client=None)
+        config, opened = snapshot.load(store), snapshot.proxies(store)
+        planned = plan(combos.find(store, name).name, config, client=None)
         credentials = snapshot.credentials(store)
     if not planned.targets:
         raise Exhausted(f"the combo {name!r} has no target that can be asked: omniroute-ctl combo show {name} says why")
-    asked = [(target, ask_target(target, credentials.get(target.account.id), timeout)) for target in planned.targets]
+    asked = [
+        (each, ask_target(each, credentials.get(each.account.id), timeout, proxy_for(each, config, opened)))
+        for each in planned.targets
+    ]
     if state.as_json:
         show_json([{"target": t.name, "account": t.account.name, "dialect": t.dialect} | asdict(r) for t, r in asked])
     else:

@@ -7,21 +7,29 @@ from rich.status import Status
 
 from omniroute.catalog.provider import Provider
 from omniroute.cli.output import console
+from omniroute.netproxy.proxy import Proxy
 from omniroute.routing.config import Account
 from omniroute.routing.plan import Target
+from omniroute.upstream.address import Seen, seen_from
 from omniroute.upstream.probe import Probe, Result
 
 
 def test_account(
-    account: Account, provider: Provider, api_key: str | None, model: str | None, timeout: float
+    account: Account, provider: Provider, api_key: str | None, model: str | None, timeout: float, proxy: Proxy | None
 ) -> Result:
     with _progress(f"asking {provider.name} …"):
-        return asyncio.run(Probe(account, provider, api_key, timeout).test(model))
+        return asyncio.run(Probe(account, provider, api_key, timeout, proxy=proxy).test(model))
 
 
-def ask_target(target: Target, api_key: str | None, timeout: float) -> Result:
+def ask_target(target: Target, api_key: str | None, timeout: float, proxy: Proxy | None) -> Result:
     with _progress(f"asking {target.name} …"):
-        return asyncio.run(Probe(target.account, target.provider, api_key, timeout).ask(target.dialect, target.model))
+        probe = Probe(target.account, target.provider, api_key, timeout, proxy=proxy)
+        return asyncio.run(probe.ask(target.dialect, target.model))
+
+
+def seen_through(proxy: Proxy | None, service: str, timeout: float) -> Seen:
+    with _progress(f"asking {service} …"):
+        return asyncio.run(seen_from(service, proxy, timeout))
 
 
 def _progress(text: str) -> Status | nullcontext[None]:

@@ -10,6 +10,7 @@ from omniroute.cli.base import Group, State
 from omniroute.cli.credential import known_provider, read_key
 from omniroute.cli.options import base_url, timeout_option
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
+from omniroute.cli.paths import lone_target, proxy_for
 from omniroute.routing.config import Account, Config
 from omniroute.routing.names import Names
 from omniroute.store import accounts, settings, snapshot, turns
@@ -169,11 +170,12 @@ def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> Non
     state: State = ctx.obj
     with state.store() as store:
         account = _account_or_node(store, ref)
-        config, credentials = snapshot.load(store), snapshot.credentials(store)
+        config, credentials, opened = snapshot.load(store), snapshot.credentials(store), snapshot.proxies(store)
     known = known_provider(account.provider, config)
+    proxy = proxy_for(lone_target(account, known), config, opened)
     if model is not None:
         model = model.removeprefix(f"{known.prefix}/").removeprefix(f"{known.id}/")
-    result = test_account(account, known, credentials.get(account.id), model, timeout)
+    result = test_account(account, known, credentials.get(account.id), model, timeout, proxy)
     if state.as_json:
         show_json({"account": account.id, "provider": account.provider} | asdict(result))
     else:

@@ -1,6 +1,7 @@
 """`omniroute-ctl route …`: what the gateway would do, without doing it."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO
@@ -12,10 +13,12 @@ from omniroute.catalog.provider import DialectName, Provider
 from omniroute.cli.base import Group, State
 from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
+from omniroute.cli.paths import way_to
 from omniroute.dialects.needs import Needs
 from omniroute.routing.config import Account, Config, Key
 from omniroute.routing.known import NO_NEEDS, by_catalog
 from omniroute.routing.near import near
+from omniroute.routing.network import Path
 from omniroute.routing.plan import Plan, plan
 from omniroute.routing.standing import Health, Rest, whom
 from omniroute.routing.strategies import Seen
@@ -46,8 +49,9 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     seen = Seen(memory, rest=partial(_rest, felt, now.timestamp()), now=now.timestamp())
     known = by_catalog(config, seen if config.rules.cooldowns else Seen(memory), random.random, now)
     made = plan(model, config, client=dialect, key=key, needs=needs, known=known)
+    ways = [way_to(target, config) for target in made.targets]
     if state.as_json:
-        show_json(as_json(made))
+        show_json(as_json(made, ways))
         return
     said = " → ".join([model, *(alias.target for alias in made.aliases)])
     say(f"{said}: a combo" if made.combo else said)
@@ -55,10 +59,13 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
         over = ", ".join(f"{other.pattern} → {other.target}" for other in made.passed_over)
         say(f"by the alias {alias.pattern}" + (f", which is more specific, or older, than {over}" if over else ""))
     if made.targets:
-        table(
-            ["order", "target", "account", "dialect", "why"],
-            [(n, t.name, t.account.name, t.dialect, t.why) for n, t in enumerate(made.targets, 1)],
-        )
+        headers, rows = ["order", "target", "account", "dialect", "why"], []
+        for n, (t, way) in enumerate(zip(made.targets, ways, strict=True), 1):
+            rows.append([n, t.name, t.account.name, t.dialect, t.why, str(way)])
+        if any(way.proxy or way.place for way in ways):
+            table([*headers, "path"], rows)
+        else:
+            table(headers, [row[:-1] for row in rows])
     else:
         say("Nobody can serve it now.")
     if made.left:
@@ -80,7 +87,7 @@ def _read(body: BinaryIO) -> dict[str, Any]:
     return found
 
 
-def as_json(made: Plan) -> dict[str, object]:
+def as_json(made: Plan, ways: Sequence[Path]) -> dict[str, object]:
     return {
         "asked": made.asked,
         "kind": made.kind,
@@ -95,8 +102,10 @@ def as_json(made: Plan) -> dict[str, object]:
                 "model": t.model,
                 "dialect": t.dialect,
                 "why": t.why,
+                "proxy": way.proxy.masked if way.proxy else None,
+                "proxy_from": way.said_by or None,
             }
-            for t in made.targets
+            for t, way in zip(made.targets, ways, strict=True)
         ],
         "left_out": [{"target": out.name, "account": out.account, "why": out.why} for out in made.left],
     }

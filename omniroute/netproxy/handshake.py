@@ -20,10 +20,20 @@ NO_TUNNEL = (400, 403, 404, 405, 501)
 class Refused(Exception):
     """The proxy opens no tunnel; the text names proxy and reason, and no secret."""
 
-    def __init__(self, proxy: Proxy, why: str, *, forwards: bool = False) -> None:
+    def __init__(self, proxy: Proxy, why: str, *, status: int | None = None) -> None:
         super().__init__(f"proxy {proxy}: {why}")
-        self.forwards = forwards
-        """It may still forward requests that are not encrypted."""
+        self.proxy, self.status = proxy, status
+
+    @property
+    def may_forward(self) -> bool:
+        """Whether it may still forward requests that are not encrypted."""
+        return self.status in NO_TUNNEL
+
+    def again(self, status: int) -> str | None:
+        """Say what the status of a forwarded request means, where it is the proxy's own word and not the upstream's."""
+        if status == 407:
+            return f"proxy {self.proxy}: {log_in(self.proxy)} (407)"
+        return f"{self}, and forwards nothing to it" if status == self.status else None
 
 
 class Handshake(Protocol):
@@ -76,9 +86,8 @@ class Connect:
             shown = f"{status} {HTTPStatus(status).phrase}"
         except ValueError:
             shown = str(status)
-        if status >= 500 and status not in NO_TUNNEL:
-            return Refused(self._proxy, f"it cannot reach {self._place} ({shown})")
-        return Refused(self._proxy, f"it opens no tunnel to {self._place} ({shown})", forwards=status in NO_TUNNEL)
+        said = "opens no tunnel to" if status < 500 or status in NO_TUNNEL else "cannot reach"
+        return Refused(self._proxy, f"it {said} {self._place} ({shown})", status=status)
 
 
 def log_in(proxy: Proxy) -> str:

@@ -14,6 +14,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HTTPMode, RegisterHttpConnection
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
+from omniroute.netproxy.handshake import Refused
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Desk
 from omniroute.proxy.dial import Dial, Late
@@ -37,7 +38,7 @@ class RoutedLayer(HttpLayer):
         self._attempt_id = 1_000_001
         self._alarm: commands.RequestWakeup | None = None
         self._alarm_at = 0.0
-        self._forwarding: set[Proxy] = set()
+        self._forwarding: dict[Proxy, Refused] = {}
         """Proxies that open no tunnels for what is not encrypted."""
 
     def next_attempt_id(self) -> int:
@@ -133,7 +134,9 @@ class RoutedLayer(HttpLayer):
     def _dial_through(self, dial: Dial, proxy: Proxy) -> layer.CommandGenerator[None]:
         """Do what mitmproxy does for a new connection, with our tunnel below it."""
         context = self.context.fork()
-        server = context.server = Through(dial.address, proxy, forwarded=not dial.tls and proxy in self._forwarding)
+        server = context.server = Through(
+            dial.address, proxy, forwarded=None if dial.tls else self._forwarding.get(proxy)
+        )
         stack = dig(context, server)
         if dial.tls:
             server.sni = dial.address[0]
@@ -151,8 +154,8 @@ class RoutedLayer(HttpLayer):
         server = command.connection
         if command.err:
             self._forget(server)
-            if isinstance(server, Through) and server.may_forward and not server.tls:
-                self._forwarding.add(server.proxy)
+            if isinstance(server, Through) and server.refused and server.refused.may_forward and not server.tls:
+                self._forwarding[server.proxy] = server.refused
                 for dial in self.waiting_for_establishment.pop(server):
                     yield from self.get_connection(dial)
                 return

@@ -19,7 +19,6 @@ from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessa
 
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import BOM
-from omniroute.netproxy.handshake import log_in
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
 from omniroute.proxy.failures import of_fault
 from omniroute.proxy.inflate import Inflate, inflater
@@ -114,8 +113,9 @@ class Replying(Telling):
         assert attempt
         assert attempt.upstream
         status = attempt.upstream.status_code
-        if status == 407 and isinstance(server := self.flow.server_conn, Through) and server.forwarded:
-            yield from self._failed(Failure("proxy", f"proxy {server.proxy}: {log_in(server.proxy)} (407)"))
+        server = self.flow.server_conn
+        if isinstance(server, Through) and server.forwarded and (said := server.forwarded.again(status)):
+            yield from self._failed(Failure("proxy", said))
             return
         body = bytes(attempt.raw)
         wait = read_wait(attempt.upstream.headers, body.decode("utf-8", "replace"), time.time())

@@ -43,17 +43,17 @@ class _Address(tuple[str, int]):
 class Through(Server):
     """A server that is reached through a proxy. `proxy` is no field of it, as mitmproxy saves and shows the fields."""
 
-    def __init__(self, address: tuple[str, int], proxy: Proxy, *, forwarded: bool) -> None:
+    def __init__(self, address: tuple[str, int], proxy: Proxy, *, forwarded: Refused | None) -> None:
         super().__init__(address=address, transport_protocol="tcp")
         at = (proxy.host, proxy.port)
         self.via = ("tcp" if proxy.tunnels_all else "https" if proxy.scheme == "https" else "http", at)
         self.proxy = proxy
         self.forwarded = forwarded
-        """The proxy reads the requests and forwards them itself: there is no tunnel."""
+        """The proxy reads the requests and forwards them itself, since it has refused a tunnel with these words."""
         self.outer = Server(address=_Address(*at, address))
         """The connection to the proxy."""
-        self.may_forward = False
-        """It opens no tunnel to this port, but said so in a way that leaves it room to forward."""
+        self.refused: Refused | None = None
+        """Why there is no tunnel."""
 
 
 class Tunnel(tunnel.TunnelLayer):
@@ -72,7 +72,7 @@ class Tunnel(tunnel.TunnelLayer):
         try:
             said = self._handshake.feed(data) if self._started else self._handshake.start()
         except Refused as refused:
-            self._server.may_forward = refused.forwards
+            self._server.refused = refused
             return False, str(refused)
         self._started = True
         if said:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import httpcore
 import httpx
 
-from omniroute.netproxy.handshake import Connect, Handshake, Refused, log_in, place
+from omniroute.netproxy.handshake import Connect, Handshake, Refused, place
 from omniroute.netproxy.proxy import Proxy
 from omniroute.netproxy.socks5 import Socks5
 from omniroute.upstream.causes import named
@@ -21,7 +21,6 @@ class Through(httpx.AsyncBaseTransport):
     """Opens a tunnel for each connection; where a proxy opens none for plain HTTP, asks it to forward."""
 
     def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
         context = httpx.create_ssl_context(trust_env=False)
         self._tunnels = httpx.AsyncHTTPTransport(verify=context)
         self._tunnels._pool = httpcore.AsyncConnectionPool(
@@ -40,13 +39,13 @@ class Through(httpx.AsyncBaseTransport):
         try:
             return await self._tunnels.handle_async_request(request)
         except Refused as refused:
-            if not refused.forwards or request.url.scheme != "http" or self._forwards is None:
+            if not refused.may_forward or request.url.scheme != "http" or self._forwards is None:
                 raise httpx.ProxyError(str(refused)) from refused
-        response = await self._forwards.handle_async_request(request)
-        if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
-            await response.aclose()
-            raise httpx.ProxyError(f"proxy {self._proxy}: {log_in(self._proxy)} (407)")
-        return response
+            response = await self._forwards.handle_async_request(request)
+            if said := refused.again(response.status_code):
+                await response.aclose()
+                raise httpx.ProxyError(said) from refused
+            return response
 
     async def aclose(self) -> None:
         await self._tunnels.aclose()

@@ -1,0 +1,37 @@
+"""How the commands that ask providers find the way there: as the gateway would, by this shell's environment."""
+
+import os
+from collections.abc import Mapping
+
+from omniroute.catalog.provider import Provider
+from omniroute.catalog.providers import find
+from omniroute.netproxy.environment import read_environment
+from omniroute.netproxy.proxy import Proxy
+from omniroute.routing.config import Account, Config, Place
+from omniroute.routing.network import Path, opened, path_of
+from omniroute.routing.target import Target, Way
+
+
+def way_to(target: Target, config: Config) -> Path:
+    """Choose the network proxy for a target."""
+    return path_of(target, config, read_environment(os.environ))
+
+
+def proxy_for(target: Target, config: Config, proxies: Mapping[Place, Proxy]) -> Proxy | None:
+    """Choose the network proxy for a target, and give it with what opens it."""
+    return opened(way_to(target, config), proxies)
+
+
+def lone_target(account: Account, provider: Provider) -> Target:
+    """Make a target of an account alone: asked by nobody's combo, for no model in particular."""
+    return Target(account, provider, "-", next(iter(provider.paths)), Way("asked for by name"), "")
+
+
+def label_of(place: Place, config: Config) -> str:
+    """Name a place for people: an account's name and provider are said beside its id."""
+    level, ref = place
+    account = next((each for each in config.accounts if level == "account" and each.id == ref), None)
+    if account is None:
+        return ref
+    known = find(account.provider, config.nodes)
+    return f"{account.id} ({known.prefix if known else account.provider}, {account.name!r})"
