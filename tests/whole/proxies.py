@@ -125,6 +125,11 @@ class Proxies:
             self.counts["tunnels"] -= 1
             upstream[1].close()
 
+    async def address(self, kind: str, client: Streams) -> None:
+        """Say which address the world sees, as a public service would."""
+        await client[0].readuntil(b"\r\n\r\n")
+        client[1].write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n203.0.113.7\n")
+
     async def tell(self, kind: str, client: Streams) -> None:
         said = {"log": self.log, "open": {k: n for k, n in self.counts.items() if n and k != "log"}}
         client[1].write(json.dumps(said).encode())
@@ -161,7 +166,7 @@ async def main(folder: Path) -> None:
         ("connect", "connect-auth", "connect-tls", "forward", "forward-auth", "403", "502"), proxies.connect
     )
     kinds |= dict.fromkeys(("socks", "socks-auth", "socks-refuse"), proxies.socks)
-    kinds |= {"hang": proxies.hang, "log": proxies.tell}
+    kinds |= {"hang": proxies.hang, "log": proxies.tell, "ip": proxies.address}
     servers = {
         kind: await proxies.listen(kind, talk, tls if kind == "connect-tls" else None) for kind, talk in kinds.items()
     }
