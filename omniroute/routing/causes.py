@@ -11,8 +11,8 @@ from omniroute.dialects.ir import Fault
 from omniroute.routing.failure import Failure
 
 type Cause = Literal[
-    "auth", "missing", "request", "length", "rate", "quota", "overload", "server", "network", "timeout", "filter",
-    "gone", "unable",
+    "auth", "missing", "request", "length", "rate", "quota", "overload", "server", "path", "network", "timeout",
+    "filter", "gone", "unable",
 ]  # fmt: skip
 """
 auth      the credential is refused, or may not do this      missing   there is no such model or path
@@ -21,7 +21,7 @@ rate      too many requests for now                          quota     nothing l
 overload  the provider has too much to do                    server    the provider broke, or talks nonsense
 network   it cannot be reached                               timeout   it is too slow
 filter    the provider will not answer this                  gone      the client left
-unable    the request cannot be said in its dialect
+unable    the request cannot be said in its dialect           path      the network proxy before it fails
 """
 
 STATUS: dict[int, Cause] = {
@@ -108,6 +108,7 @@ WORDS: tuple[tuple[Cause, tuple[int, ...], tuple[str, ...]], ...] = (
 )
 
 KINDS: dict[str, Cause] = {
+    "proxy": "path",
     "connect": "network",
     "tls": "network",
     "deadline": "timeout",

@@ -38,6 +38,8 @@ TABLE: dict[Cause, Judgement] = {
         Judgement("quota", "account", "account"),
         Judgement("overload", "account", "model", trips=True),
         Judgement("server", "account", "model", trips=True),
+        # The provider was never reached, and no breaker of it opens; another account may go another way.
+        Judgement("path", "account", "account"),
         Judgement("network", "account", "provider", trips=True),
         Judgement("timeout", "account", "model", trips=True),
         Judgement("filter", "model"),

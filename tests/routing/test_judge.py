@@ -121,6 +121,7 @@ def test_an_error_inside_a_stream_is_read_as_its_status(fault: Fault, said: Caus
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
+        (Failure("proxy", "proxy http://p:1: cannot connect"), "path"),
         (Failure("connect", "refused"), "network"),
         (Failure("tls", "certificate"), "network"),
         (Failure("deadline", "late", phase="first byte"), "timeout"),
@@ -138,7 +139,7 @@ def test_who_cools_down() -> None:
     cools = {found: judgement.cools for found, judgement in TABLE.items()}
     assert cools == {
         **dict.fromkeys(("missing", "rate", "overload", "server", "timeout"), "model"),
-        **dict.fromkeys(("auth", "quota"), "account"),
+        **dict.fromkeys(("auth", "quota", "path"), "account"),
         "network": "provider",
         **dict.fromkeys(("request", "length", "filter", "gone", "unable")),
     }
