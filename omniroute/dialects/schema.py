@@ -1,23 +1,26 @@
 """JSON schemas as the targets accept them. What is changed keeps the meaning; what cannot be kept is named."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from omniroute.dialects.fitting import allow_null, fit_schema
 from omniroute.dialects.ir import Format
+from omniroute.dialects.refs import Schema, both, has_plain_refs, resolve
 from omniroute.dialects.written import Losses
-
-type Schema = Mapping[str, Any]
 
 DEPTH = 100
 MAPS = ("properties", "$defs", "definitions", "patternProperties")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 SINGLE = ("items", "not", "additionalProperties")
 
-UNCHECKED = {
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
-    *("maxItems", "uniqueItems", "minProperties", "maxProperties"),
+ANSWERED = {
+    *("type", "enum", "const", "anyOf", "properties", "required", "additionalProperties", "items", "minItems"),
+    *("$ref", "$defs", "definitions", "description", "title", "format", "default", "examples"),
 }
-"""What Claude's structured output does not take."""
+"""What Claude's structured output takes. (anthropic-python, `transform_schema`, has the same.)"""
+FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+SILENT = {"$schema", "$id", "$comment", "$anchor", "readOnly", "writeOnly", "deprecated", "nullable"}
+"""What says nothing about values, or was said in another way."""
 
 
 def children(schema: Schema) -> Iterator[Any]:
@@ -56,28 +59,73 @@ def is_strict(schema: Any, depth: int = 0) -> bool:
     return all(is_strict(child, depth + 1) for child in children(schema))
 
 
-def close(schema: Any, losses: Losses, where: str, depth: int = 0) -> Any:
-    """Give the schema as Claude's structured output takes it: objects closed, without bounds on values."""
-    if not isinstance(schema, dict) or depth > DEPTH:
+def close(schema: Schema, losses: Losses, where: str) -> dict[str, Any]:
+    """Give the schema as Claude's structured output takes it: objects closed, no bounds on values, no recursion."""
+    if not has_plain_refs(schema):
+        schema = fit_schema(schema, losses, where)
+    closed: dict[str, Any] = _Closer(schema, losses, where).close(schema)
+    return closed
+
+
+class _Closer:
+    def __init__(self, root: Schema, losses: Losses, where: str) -> None:
+        self._root = root
+        self._losses = losses
+        self._where = where
+
+    def close(self, schema: Any, depth: int = 0) -> Any:
+        if schema is True:
+            return {}
+        if not isinstance(schema, dict) or depth > DEPTH:
+            return schema
+        closed: dict[str, Any] = {}
+        for key, value in self._plain(schema).items():
+            self._put("anyOf" if key == "oneOf" else key, value, closed, depth + 1)
+        if closed.get("type") == "object" or "properties" in closed:
+            if closed.get("additionalProperties") not in (None, False):
+                self._losses.add(f"{self._where}additionalProperties")
+            closed["additionalProperties"] = False
+        return closed
+
+    def _plain(self, schema: Schema) -> Schema:
+        """Join what holds together: nothing may stand beside a reference, and no reference in `allOf`."""
+        if isinstance(parts := schema.get("allOf"), list):
+            schema = {key: value for key, value in schema.items() if key != "allOf"}
+            for part in parts:
+                schema = both(schema, resolve(part, self._root)) if isinstance(part, dict) else schema
+        beside = schema.keys() - {"$ref", "$defs", "definitions"}
+        if "$ref" in schema and beside:
+            schema = resolve(schema, self._root)
+        if schema.get("nullable") is True:
+            schema = dict(schema)
+            allow_null(schema)
         return schema
-    closed: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in UNCHECKED or (key == "minItems" and value not in (0, 1)):
-            losses.add(where + key)
+
+    def _put(self, key: str, value: Any, closed: dict[str, Any], depth: int) -> None:
+        if key in SILENT:
+            return
+        if key not in ANSWERED or not _is_answered(key, value):
+            self._losses.add(f"{self._where}{key}")
         elif key in MAPS and isinstance(value, dict):
-            closed[key] = {name: close(child, losses, where, depth + 1) for name, child in value.items()}
+            closed[key] = {name: self.close(child, depth) for name, child in value.items()}
         elif key in LISTS and isinstance(value, list):
-            said = "anyOf" if key == "oneOf" else key
-            closed[said] = [close(child, losses, where, depth + 1) for child in value]
+            closed[key] = [self.close(child, depth) for child in value]
         elif key in SINGLE:
-            closed[key] = close(value, losses, where, depth + 1)
+            closed[key] = self.close(value, depth)
         else:
             closed[key] = value
-    if closed.get("type") == "object" or "properties" in closed:
-        if closed.get("additionalProperties") not in (None, False):
-            losses.add(where + "additionalProperties")
-        closed["additionalProperties"] = False
-    return closed
+
+
+def _is_answered(key: str, value: Any) -> bool:
+    match key:
+        case "minItems":
+            return value in (0, 1)
+        case "format":
+            return value in FORMATS
+        case "items":
+            return value is not False and not isinstance(value, list)  # those are the places of a tuple
+        case _:
+            return True
 
 
 def described(wanted: Format) -> dict[str, Any]:
@@ -88,11 +136,12 @@ def described(wanted: Format) -> dict[str, Any]:
 
 def as_object(schema: Schema | None, losses: Losses) -> dict[str, Any]:
     """Give the parameters of a tool as one object: choices between shapes at the top become optional fields."""
-    plain = dict(schema or {})
+    root = schema or {}
+    plain = dict(resolve(root, root))
     branches = {key: plain.pop(key) for key in ("anyOf", "oneOf", "allOf") if isinstance(plain.get(key), list)}
     for key, shapes in branches.items():
         losses.add(f"tools.parameters.{key}")
-        shapes = [shape for shape in shapes if isinstance(shape, dict)]
+        shapes = [resolve(shape, root) for shape in shapes if isinstance(shape, dict)]
         needed = [_required(shape) for shape in shapes]
         common = set.union(*needed) if key == "allOf" and needed else set.intersection(*needed) if needed else set()
         properties: dict[str, Any] = {}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from omniroute.dialects.fitting import fit_schema
 from omniroute.dialects.gemini import models
-from omniroute.dialects.gemini.schema import fit_schema
 from omniroute.dialects.gemini.write_contents import Names, write_contents, write_native
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames

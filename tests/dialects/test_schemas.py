@@ -1,0 +1,179 @@
+"""JSON schemas with odd names, references and shapes, as each target takes them."""
+
+from typing import Any
+
+import pytest
+from gemini_kit import judge_schema
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniroute.dialects.fitting import fit_schema
+from omniroute.dialects.refs import find, has_plain_refs
+from omniroute.dialects.schema import FORMATS, as_object, close
+from omniroute.dialects.written import Losses
+
+type Body = dict[str, Any]
+
+WORDS = (
+    *("title", "format", "pattern", "$ref", "properties", "type", "required", "default", "enum", "items", "$defs"),
+    *("anyOf", "allOf", "not", "const", "nullable", "additionalProperties", "minItems", "description"),
+)
+LEAVES = st.sampled_from(
+    [
+        {"type": "string"},
+        {"type": "integer", "minimum": 1},
+        {"type": ["string", "null"]},
+        {"type": "string", "nullable": True},
+        {"enum": [1, 2]},
+        {"enum": ["a", None]},
+        {"const": 3},
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "odd"},
+        {"$ref": "#/$defs/a"},
+        {"$ref": "#/$defs/a", "description": "d"},
+        {"$ref": "#/definitions/b"},
+        {"$ref": "#"},
+        {"$ref": "#/$defs/none"},
+        {"allOf": [{"$ref": "#/$defs/a"}]},
+        True,
+        {},
+    ]
+)
+
+
+def grow(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return (
+        st.dictionaries(st.sampled_from(WORDS), inner, max_size=3).map(lambda p: {"type": "object", "properties": p})
+        | inner.map(lambda i: {"type": "array", "items": i})
+        | st.lists(inner, min_size=1, max_size=2).map(lambda i: {"type": "array", "prefixItems": i, "items": False})
+        | st.lists(inner, min_size=1, max_size=2).map(lambda i: {"anyOf": i})
+        | st.lists(inner, min_size=1, max_size=2).map(lambda i: {"oneOf": i})
+    )
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> Body:
+    properties = draw(st.dictionaries(st.sampled_from(WORDS), st.recursive(LEAVES, grow, max_leaves=5), max_size=4))
+    required = draw(st.lists(st.sampled_from(sorted(properties)), unique=True)) if properties else []
+    root: Body = {"type": "object", "properties": properties, "required": required}
+    root["$defs"] = {"a": draw(st.recursive(LEAVES, grow, max_leaves=3)) or {"type": "null"}}
+    root["definitions"] = {"b": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}}
+    return root
+
+
+def judge_answer(schema: Any) -> None:
+    """Hold a schema against what anthropic-python lets through."""
+    if not isinstance(schema, dict):
+        return
+    kept = {"type", "enum", "const", "anyOf", "properties", "required", "additionalProperties", "items", "minItems"}
+    assert schema.keys() <= kept | {"$ref", "$defs", "definitions", "description", "title", "format", "default"}
+    assert "$ref" not in schema or schema.keys() <= {"$ref", "$defs", "definitions"}
+    assert schema.get("format", "date") in FORMATS
+    assert schema.get("type") != "object" or schema["additionalProperties"] is False
+    for key in ("properties", "$defs", "definitions"):
+        for inner in schema.get(key, {}).values():
+            judge_answer(inner)
+    judge_answer(schema.get("items"))
+    for inner in schema.get("anyOf", []):
+        judge_answer(inner)
+
+
+@given(schemas())
+def test_every_schema_becomes_one_that_the_target_takes(schema: Body) -> None:
+    fitted = fit_schema(schema, Losses(), "")
+    judge_schema(fitted)
+    closed = close(schema, Losses(), "")
+    judge_answer(closed)
+    assert has_plain_refs(closed)
+    for said in (fitted, closed, as_object(schema, Losses())):
+        assert said["properties"].keys() == schema["properties"].keys(), "names are names, whatever they are"
+
+
+OBJECT: Body = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
+
+
+def losses_of(make: Any, schema: Body, *where: str) -> tuple[Any, tuple[str, ...]]:
+    losses = Losses()
+    return make(schema, losses, *where), losses.names
+
+
+@pytest.mark.parametrize(
+    ("inner", "fitted", "lost"),
+    [
+        ({"type": "string", "nullable": True}, {"type": ["string", "null"]}, ()),
+        ({"type": "array", "items": [{"type": "string"}]}, {"type": "array", "prefixItems": [{"type": "string"}]}, ()),
+        (
+            {"type": "array", "prefixItems": [{"type": "string"}], "items": False},
+            {"type": "array", "prefixItems": [{"type": "string"}], "maxItems": 1},
+            (),
+        ),
+        ({"$ref": "#/$defs/a%20b"}, {"type": "integer"}, ()),
+        ({"$ref": "#/$defs/deep/er"}, {"type": "boolean"}, ()),
+        ({"$ref": "https://example.org/x.json"}, {}, ("$ref",)),
+        ({"allOf": [{"$ref": "#/$defs/a b"}], "description": "d"}, {"type": "integer", "description": "d"}, ()),
+    ],
+)
+def test_odd_shapes_for_gemini(inner: Body, fitted: Body, lost: tuple[str, ...]) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"p": inner},
+        "$defs": {"a b": {"type": "integer"}, "deep": {"er": {"type": "boolean"}}},
+    }
+    said, names = losses_of(fit_schema, schema, "")
+    assert (said["properties"]["p"], names) == (fitted, lost)
+
+
+@pytest.mark.parametrize(
+    ("inner", "closed", "lost"),
+    [
+        ({"$ref": "#/$defs/a", "description": "d"}, {"type": "integer", "description": "d"}, ()),
+        ({"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}, ()),
+        ({"allOf": [{"$ref": "#/$defs/a"}]}, {"type": "integer"}, ()),
+        ({"type": "string", "format": "odd"}, {"type": "string"}, ("format",)),
+        ({"type": "string", "pattern": "a"}, {"type": "string"}, ("pattern",)),
+        ({"not": {"type": "string"}}, {}, ("not",)),
+        ({"type": "array", "items": [{}]}, {"type": "array"}, ("items",)),
+        ({"type": "array", "prefixItems": [{}], "items": False}, {"type": "array"}, ("prefixItems", "items")),
+        ({"type": "string", "nullable": True}, {"type": ["string", "null"]}, ()),
+    ],
+)
+def test_odd_shapes_for_an_answer_of_claude(inner: Body, closed: Body, lost: tuple[str, ...]) -> None:
+    schema = {"type": "object", "properties": {"p": inner}, "$defs": {"a": {"type": "integer"}}}
+    said, names = losses_of(close, schema, "")
+    assert (said["properties"]["p"], names) == (closed, lost)
+
+
+def test_an_answer_that_holds_itself_is_cut_and_reported() -> None:
+    schema = {"type": "object", "properties": {"next": {"$ref": "#"}, "x": {"type": "string"}}, "required": ["x"]}
+    said, names = losses_of(close, schema, "format.schema.")
+    assert names == ("format.schema.$ref",)
+    assert said["properties"]["next"]["properties"]["x"] == {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "names", "required"),
+    [
+        ({"$ref": "#/$defs/a", "$defs": {"a": OBJECT}}, {"x"}, ["x"]),
+        (
+            {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "object", "properties": {"y": {}}}], "$defs": {"a": OBJECT}},
+            {"x", "y"},
+            [],
+        ),
+        ({"allOf": [{"$ref": "#/$defs/a"}, {"required": ["x"]}], "$defs": {"a": OBJECT}}, {"x"}, ["x"]),
+        ({"$ref": "#"}, set(), None),
+    ],
+)
+def test_the_parameters_of_a_tool_are_an_object_wherever_it_stands(
+    schema: Body, names: set[str], required: list[str] | None
+) -> None:
+    said = as_object(schema, Losses())
+    assert (said["type"], set(said["properties"]), said.get("required")) == ("object", names, required)
+
+
+def test_references_are_found_as_json_pointers_say() -> None:
+    root = {"$defs": {"a/b": {"type": "null"}, "c~d": {"type": "string"}}}
+    assert find(root, "#/$defs/a~1b") == {"type": "null"}
+    assert find(root, "#/%24defs/c~0d") == {"type": "string"}
+    assert find(root, "#") == root
+    assert find(root, "#/$defs/none") is None
+    assert find(root, "other.json#/$defs/a") is None
