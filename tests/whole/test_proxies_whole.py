@@ -18,7 +18,7 @@ from proxies_kit import LOGIN, Proxies, start
 
 from omniroute.cli import main
 from omniroute.netproxy.proxy import read_proxy
-from omniroute.store import accounts, combos, nodes, proxies, usage
+from omniroute.store import accounts, combos, nodes, proxies, settings, usage
 from omniroute.store.database import Store
 from omniroute.upstream.client import fetch, provider_client
 
@@ -62,6 +62,7 @@ def run(
         nodes.add(store, "late", "openai", f"{plain.base('hang-late')}/v1")
         proxies.put(store, "provider", "late", behind.url("socks"))
         nodes.add(store, "direct", "openai", f"{plain.base('ok')}/v1")
+        settings.put(store, "cooldowns", "off")  # each test is to find the order as it was set up
         combos.add(store, "brave", ["gone/m", "plain-502/m", "tls-403/m", "plain-hang/m", "direct/m"])
 
     options = {
@@ -226,6 +227,21 @@ def test_the_environments_proxy(gateway: Any, behind: Proxies, upstream: Upstrea
     assert "proxy http://" not in ask(running, "exempt/m").text
     assert behind.seen("502")[-1][0] == "far.invalid:80"
     assert not any(secret in running.log() for secret in SECRETS)
+
+
+@pytest.mark.parametrize("kind", ["connect-auth", "socks"])
+def test_http_2_in_a_tunnel(gateway: Any, behind: Proxies, upstream_h2: Upstream, kind: str) -> None:
+    def setup(store: Store) -> None:
+        nodes.add(store, "h2", "openai", f"{upstream_h2.base('ok')}/v1")
+        proxies.put(store, "provider", "h2", behind.url(kind, LOGIN if kind.endswith("auth") else ""))
+
+    running = gateway(setup=setup, options={"ssl_verify_upstream_trusted_ca": str(upstream_h2.ca)})
+    before = len(behind.seen(kind))
+    with httpx.Client(trust_env=False) as client:
+        for stream in (False, True, False):
+            assert ask(running, "h2/m", stream=stream, client=client).status_code == 200
+    assert {each.http for each in upstream_h2.asked()} == {"HTTP/2"}
+    assert len(behind.seen(kind)) == before + 1
 
 
 def test_an_environment_that_names_no_proxy_is_refused(tmp_path: Path) -> None:
