@@ -15,9 +15,14 @@ from omniroute.routing.plan import plan
 
 OPENAI = next(row for row in PROVIDERS if row.id == "openai")
 ACCOUNT = Account(id="a1", provider="openai", name="main")
-# The outer combo leads to the inner one, and that to the model.
-COMBOS = {"outer": Combo("outer", ("inner",)), "inner": Combo("inner", ("openai/gpt-5.5",))}
-ORDER: list[Place] = [("account", "a1"), ("combo", "inner"), ("combo", "outer"), ("provider", "openai"), ("global", "")]
+# The top combo leads to the outer one, that to the inner one, and that to the model.
+COMBOS = {
+    "top": Combo("top", ("outer",)),
+    "outer": Combo("outer", ("inner",)),
+    "inner": Combo("inner", ("openai/gpt-5.5",)),
+}
+COMBO_ORDER: list[Place] = [("combo", "inner"), ("combo", "outer"), ("combo", "top")]
+ORDER: list[Place] = [("account", "a1"), *COMBO_ORDER, ("provider", "openai"), ("global", "")]
 NOWHERE: list[Place] = [("account", "a2"), ("combo", "other"), ("provider", "anthropic"), ("combo", "a1")]
 
 
@@ -34,7 +39,7 @@ def path(model: str, made: Config, **environ: str) -> Path:
 def test_the_innermost_place_that_says_anything_counts(said: dict[Place, str | None], environ: bool) -> None:
     proxies = {place: host and Proxy("http", host, 1) for place, host in said.items()}
     variables = {"ALL_PROXY": "http://env:1"} if environ else {}
-    found = path("outer", config(proxies), **variables)
+    found = path("top", config(proxies), **variables)
     wanted = next((place for place in ORDER if place in said), None)
     if wanted is not None:
         assert found == Path(proxies[wanted], wanted)
