@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from omniroute.dialects.ir import Body, Extra
+from omniroute.dialects.ir import Body, Extra, Native
+from omniroute.dialects.read import refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,20 @@ class Losses:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._names)
+
+
+API = {
+    "openai": "Chat Completions",
+    "responses": "OpenAI Responses",
+    "claude": "Anthropic Messages",
+    "gemini": "Gemini's API",
+}
+
+
+def write_native(native: Native, own: str) -> Body:
+    """Write what is the own dialect's, and refuse what is another's, by its name."""
+    if native.dialect != own:
+        kind = native.body.get("type") or next(iter(native.body), "")
+        where = f"{API[own]}, which the chosen model is served by"
+        raise refuse(native.path, f"is {kind!r} of {API[native.dialect]}, which cannot be said in {where}")
+    return dict(native.body)

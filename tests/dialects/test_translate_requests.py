@@ -943,3 +943,19 @@ def test_what_no_one_has_to_say_is_not_said() -> None:
     ]
     prefill = [*HI, {"role": "assistant", "content": "Answer: "}]
     assert to_claude({"messages": prefill}).body["messages"][1]["content"][0]["text"] == "Answer:"
+
+
+@pytest.mark.parametrize("upstream", ["openai", "responses", "gemini"])
+def test_a_tool_that_only_its_provider_runs_is_refused_by_its_name(upstream: str) -> None:
+    body = {"model": "m", "messages": HI, "max_tokens": 99, "tools": [{"type": "code_execution_20250825", "name": "c"}]}
+    with pytest.raises(BadRequest, match=r"tools\[0\]\.type is 'code_execution_20250825' of Anthropic Messages"):
+        translate_request("claude", upstream, body, model="m", stream=False, max_output=None)
+
+
+def test_no_more_answers_are_asked_for_than_are_read() -> None:
+    config = {"candidateCount": 3}
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": config}
+    written = translate_request("gemini", "openai", body, model="m", stream=False, max_output=None)
+    assert ("n" in written.body, written.dropped) == (False, ("generationConfig.candidateCount",))
+    config["candidateCount"] = 1
+    assert translate_request("gemini", "openai", body, model="m", stream=False, max_output=None).dropped == ()

@@ -23,7 +23,7 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.read import read_base64, refuse
 from omniroute.dialects.turns import mend, refuse_media
-from omniroute.dialects.written import Losses
+from omniroute.dialects.written import Losses, write_native
 
 ID_LIMIT = 64
 PROMPTS = ("system", "developer")
@@ -113,7 +113,7 @@ def _block(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case ToolName(name=name, extra=extra):
             return {"type": "tool_reference", "tool_name": names.fit(name)} | losses.foreign(extra, "claude")
         case Native(dialect="claude") | Native(needed=True):
-            return write_native(part)
+            return write_native(part, "claude")
         case Native(body=body):
             losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
@@ -189,10 +189,3 @@ def _result(result: ToolResult, losses: Losses, names: ToolNames) -> Body:
     if result.error:
         block["is_error"] = True
     return block | losses.foreign(result.extra, "claude", "messages.")
-
-
-def write_native(native: Native) -> Body:
-    """Write what is this dialect's own, and refuse what is another's."""
-    if native.dialect != "claude":
-        raise refuse(native.path, "cannot be said in Anthropic Messages, which the chosen model is served by")
-    return dict(native.body)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute.dialects.claude import models
-from omniroute.dialects.claude.write_messages import write_native, write_turns
+from omniroute.dialects.claude.write_messages import write_turns
 from omniroute.dialects.claude.write_thinking import settle_sampling, write_thinking
 from omniroute.dialects.ir import Body, Format, Native, Request, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.read import refuse
 from omniroute.dialects.schema import as_object, close, described
-from omniroute.dialects.written import Losses, Written
+from omniroute.dialects.written import Losses, Written, write_native
 
 DEFAULT_MAX_TOKENS = 8192
 USER_LIMIT = 256
@@ -33,7 +33,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if system:
         body["system"] = system
     for need in request.needs:
-        body |= write_native(need)
+        body |= write_native(need, "claude")
     _write_tools(request, body, losses, names)
     _write_tuning(request, body, losses)
     if request.thinking is not None:
@@ -98,7 +98,7 @@ def _write_tools(request: Request, body: Body, losses: Losses, names: ToolNames)
 
 def _tool(tool: Tool | Native, model: str, losses: Losses, names: ToolNames) -> Body:
     if isinstance(tool, Native):
-        return write_native(tool)
+        return write_native(tool, "claude")
     body: Body = {"name": names.fit(tool.name), "input_schema": as_object(tool.parameters, losses)}
     if tool.description:
         body["description"] = tool.description

@@ -26,7 +26,7 @@ from omniroute.dialects.ir import (
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.read import refuse
 from omniroute.dialects.turns import mend, refuse_media
-from omniroute.dialects.written import Losses
+from omniroute.dialects.written import Losses, write_native
 
 ID_LIMIT = 64
 PROMPTS = ("system", "developer")
@@ -135,7 +135,7 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
             losses.foreign(extra, "gemini")
             return {"text": names.fit(name)}
         case Native(dialect="gemini") | Native(needed=True):
-            return write_native(part)
+            return write_native(part, "gemini")
         case Native(body=body):
             losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
@@ -204,10 +204,3 @@ def _result(result: ToolResult, losses: Losses, names: ToolNames, called: Mappin
     if own := [part for part in inner if part and "text" not in part]:
         body["parts"] = own
     return {"functionResponse": body | losses.foreign(result.extra, "gemini", "messages.")}
-
-
-def write_native(native: Native) -> Body:
-    """Write what is this dialect's own, and refuse what is another's."""
-    if native.dialect != "gemini":
-        raise refuse(native.path, "cannot be said in Gemini's API, which the chosen model is served by")
-    return dict(native.body)

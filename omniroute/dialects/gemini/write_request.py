@@ -4,11 +4,11 @@ from typing import Any
 
 from omniroute.dialects.fitting import fit_schema
 from omniroute.dialects.gemini import models
-from omniroute.dialects.gemini.write_contents import Names, write_contents, write_native
+from omniroute.dialects.gemini.write_contents import Names, write_contents
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool, ToolChoice
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.schema import described
-from omniroute.dialects.written import Losses, Written
+from omniroute.dialects.written import Losses, Written, write_native
 
 STOPS = 5
 NEUTRAL = {"n": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
@@ -38,7 +38,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
         body["systemInstruction"] = {"parts": system}
     config: Body = {}
     for need in request.needs:
-        said = write_native(need)
+        said = write_native(need, "gemini")
         (body if "cachedContent" in said else config).update(said)
     _write_tools(request, body, losses, names)
     _write_limit(request, config, max_output, losses)
@@ -73,7 +73,7 @@ def _write_tools(request: Request, body: Body, losses: Losses, names: ToolNames)
         return
     functions = [_function(tool, losses, names) for tool in request.tools if isinstance(tool, Tool)]
     tools = [{"functionDeclarations": functions}] if functions else []
-    body["tools"] = tools + [write_native(tool) for tool in request.tools if isinstance(tool, Native)]
+    body["tools"] = tools + [write_native(tool, "gemini") for tool in request.tools if isinstance(tool, Native)]
     if choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _choice(choice, names)}
 

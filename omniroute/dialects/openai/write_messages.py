@@ -21,7 +21,7 @@ from omniroute.dialects.openai.reasoning import write_reasoning
 from omniroute.dialects.openai.seals import Seals
 from omniroute.dialects.read import read_base64, refuse
 from omniroute.dialects.turns import mend, refuse_media
-from omniroute.dialects.written import Losses
+from omniroute.dialects.written import Losses, write_native
 
 ID_LIMIT = 40
 TEXT_ONLY = ("system", "developer", "assistant")
@@ -117,7 +117,7 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case Refusal(text=text):
             return {"type": "text", "text": text}
         case Native(dialect="openai") | Native(needed=True):
-            return write_native(part)
+            return write_native(part, "openai")
         case Native(body=body):
             losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
@@ -146,10 +146,3 @@ def _media(media: Media, losses: Losses) -> Body:
     name = media.name or ("document.pdf" if media.mime == "application/pdf" else "document")
     file = {"filename": name, "file_data": f"data:{media.mime};base64,{media.data}"}
     return {"type": "file", "file": file} | extra
-
-
-def write_native(native: Native) -> Body:
-    """Write what is this dialect's own, and refuse what is another's."""
-    if native.dialect != "openai":
-        raise refuse(native.path, "cannot be said in Chat Completions, which the chosen model is served by")
-    return dict(native.body)

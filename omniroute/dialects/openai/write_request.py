@@ -4,16 +4,17 @@ from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool
 from omniroute.dialects.names import ToolNames
 from omniroute.dialects.openai import models
 from omniroute.dialects.openai.own import FIELDS, write_own
-from omniroute.dialects.openai.write_messages import write_messages, write_native
+from omniroute.dialects.openai.write_messages import write_messages
 from omniroute.dialects.schema import is_strict
-from omniroute.dialects.written import Losses, Written
+from omniroute.dialects.written import Losses, Written, write_native
 
 STOPS = 4
 USER_LIMIT = 64
-ALWAYS = ("seed", "n")
-NEUTRAL = {"temperature": 1, "top_p": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
+ALWAYS = ("seed",)
+NEUTRAL = {"n": 1, "temperature": 1, "top_p": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
 """Values that ask for nothing: leaving them out loses nothing."""
-KNOWN = (*ALWAYS, *NEUTRAL, "stop", "top_logprobs")
+KNOWN = {*ALWAYS, *NEUTRAL, "stop", "top_logprobs"} - {"n"}
+"""More answers than one are not asked for: one is all that the form of a reply holds, and all would be paid for."""
 BUDGETS = ((2048, "low"), (10_000, "medium"))
 """Up to so many tokens of thinking an effort is called so; more is `high`."""
 
@@ -23,7 +24,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     losses, names = Losses(), ToolNames()
     body: Body = {"model": request.model, "messages": write_messages(request.messages, request.model, losses, names)}
     for need in request.needs:
-        body |= write_native(need)
+        body |= write_native(need, "openai")
     if tools := [_tool(tool, losses, names) for tool in request.tools]:
         body["tools"] = tools
     _write_choice(request, body, losses, names)
@@ -45,7 +46,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
 
 def _tool(tool: Tool | Native, losses: Losses, names: ToolNames) -> Body:
     if isinstance(tool, Native):
-        return write_native(tool)
+        return write_native(tool, "openai")
     function: Body = {"name": names.fit(tool.name)}
     if tool.description is not None:
         function["description"] = tool.description
@@ -104,7 +105,8 @@ def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
         if key in FIELDS:
             continue
         if key not in KNOWN:
-            losses.add(key)
+            if value != NEUTRAL.get(key):
+                losses.add(key)
         elif samples or key in ALWAYS:
             body |= {} if value is None else {key: value}
         elif value is not None and value != NEUTRAL.get(key):

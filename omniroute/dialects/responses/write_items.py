@@ -18,9 +18,9 @@ from omniroute.dialects.ir import (
 )
 from omniroute.dialects.names import ToolNames, fit_id
 from omniroute.dialects.openai.write_messages import SUBTYPES
-from omniroute.dialects.read import read_base64, refuse
+from omniroute.dialects.read import read_base64
 from omniroute.dialects.turns import mend, refuse_media
-from omniroute.dialects.written import Losses
+from omniroute.dialects.written import Losses, write_native
 
 ID_LIMIT = 64
 
@@ -64,7 +64,7 @@ def _assistant(parts: Iterable[Part], losses: Losses, names: ToolNames) -> Itera
                 own = losses.foreign(part.extra, "responses", "tool_calls.")
                 yield call | {"arguments": arguments or "{}"} | own
             case Native(dialect="responses") | Native(needed=True):
-                yield write_native(part)
+                yield write_native(part, "responses")
             case Native(body=body):
                 losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             case _:
@@ -111,7 +111,7 @@ def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
         case Media():
             return _media(part, losses)
         case Native(dialect="responses") | Native(needed=True):
-            return write_native(part)
+            return write_native(part, "responses")
         case Native(body=body):
             losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
             return None
@@ -142,10 +142,3 @@ def _media(media: Media, losses: Losses) -> Body:
         return {"type": "input_text", "text": text} | extra
     name = media.name or ("document.pdf" if media.mime == "application/pdf" else "document")
     return {"type": "input_file", "filename": name, "file_data": inline} | extra
-
-
-def write_native(native: Native) -> Body:
-    """Write what is this dialect's own, and refuse what is another's."""
-    if native.dialect != "responses":
-        raise refuse(native.path, "cannot be said in OpenAI Responses, which the chosen model is served by")
-    return dict(native.body)

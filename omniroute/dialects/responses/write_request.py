@@ -10,13 +10,13 @@ from omniroute.dialects.openai.own import FIELDS, write_own
 from omniroute.dialects.openai.write_request import BUDGETS, NEUTRAL, USER_LIMIT
 from omniroute.dialects.read import refuse
 from omniroute.dialects.responses.read_request import LOGPROBS, SEAL
-from omniroute.dialects.responses.write_items import write_items, write_native
+from omniroute.dialects.responses.write_items import write_items
 from omniroute.dialects.schema import is_strict
-from omniroute.dialects.written import Losses, Written
+from omniroute.dialects.written import Losses, Written, write_native
 
 LEAST_OUTPUT = 16
 NESTED = ("text", "reasoning")
-ASKS_NOTHING: Mapping[str, Any] = {**NEUTRAL, "n": 1}
+ASKS_NOTHING: Mapping[str, Any] = NEUTRAL
 
 
 def write_request(request: Request, *, max_output: int | None = None) -> Written:
@@ -26,7 +26,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if not body["input"]:
         raise refuse("messages", "must hold at least one message with content")
     for need in request.needs:
-        body |= write_native(need)
+        body |= write_native(need, "responses")
     if tools := [_tool(tool, losses, names) for tool in request.tools]:
         body["tools"] = tools
     _write_choice(request, body, losses, names)
@@ -65,7 +65,7 @@ def _write_own(fields: Mapping[str, Any], body: Body) -> None:
 
 def _tool(tool: Tool | Native, losses: Losses, names: ToolNames) -> Body:
     if isinstance(tool, Native):
-        return write_native(tool)
+        return write_native(tool, "responses")
     body: Body = {"type": "function", "name": names.fit(tool.name), "parameters": None}
     if tool.parameters is not None:
         body["parameters"] = dict(tool.parameters)
