@@ -24,8 +24,8 @@ def resilience() -> None:
 def show(state: State) -> None:
     """Show the profiles as they are set, who is cooling down, and every breaker that is not closed.
 
-    `local` counts for servers on this machine and in private networks, `apikey` and `oauth` for all others;
-    a provider may have values of its own.
+    `local` counts for servers on this machine and in private networks, `apikey` for all others; a provider may
+    have values of its own.
     """
     with state.store() as store:
         own = Resilience(kept.of_resilience(store))
@@ -70,7 +70,7 @@ def show(state: State) -> None:
 @click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @click.pass_obj
 def set_(state: State, name: str, values: tuple[str, ...]) -> None:
-    r"""Set fields of a profile (oauth, apikey, local) or of a provider; FIELD= goes back to the default.
+    r"""Set fields of a profile (apikey, local) or of a provider; FIELD= goes back to the default.
 
     \b
     failures  failures in a row that open a breaker

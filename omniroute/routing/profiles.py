@@ -3,13 +3,10 @@
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any
 from urllib.parse import urlsplit
 
 from omniroute.catalog.provider import Provider
-
-type ProfileName = Literal["oauth", "apikey", "local"]
-PROFILE_NAMES: tuple[str, ...] = get_args(ProfileName.__value__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +34,10 @@ class Profile:
 
 
 PROFILES: dict[str, Profile] = {
-    "oauth": Profile(failures=3, recovery=60.0, base=5.0, rate=60.0),
     "apikey": Profile(),
     "local": Profile(failures=3, recovery=5.0, base=0.5, rate=1.0, auth=5.0, most=10.0),
 }
-"""Subscriptions are few and strict; a server of one's own is back the moment that it has been started again."""
+"""A server of one's own is back the moment that it has been started again."""
 
 
 @dataclass(frozen=True, slots=True)
