@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.routing.config import Account
+from omniroute.routing.unknown import quoted
 from omniroute.store import accounts, combos, keys, nodes, read, snapshot
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -295,7 +296,7 @@ def test_any_name_is_kept_or_refused(store: Store, name: str) -> None:
         (lambda: nodes.add(store, name, "openai", LOCAL).prefix, nodes.remove),
     ):
         refusal = refusal_of(lambda add=add, remove=remove: remove(store, add()))  # type: ignore[misc]
-        assert refusal is None or repr(name) in refusal
+        assert refusal is None or quoted(name) in refusal
     assert snapshot.load(store).accounts == ()
 
 
