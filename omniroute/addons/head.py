@@ -10,7 +10,11 @@ NOT_PASSED_BACK = frozenset(
     b"content-encoding alt-svc strict-transport-security".split()
 )
 
+REQUEST_IDS = {"openai": "x-request-id", "responses": "x-request-id", "claude": "request-id"}
+"""Where each dialect's providers say the name of a request: the SDKs keep it with a reply, and with an error.
 
+Qwen Code asks again after a stream that broke off only where there is one.
+"""
 STREAM = "text/event-stream; charset=utf-8"
 
 
@@ -36,6 +40,9 @@ def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> N
         response.data.http_version = flow.request.data.http_version
     elif flow.request.method == "HEAD":
         response.data.content = b""  # the head stays as it would be for GET, its content-length too
+    name = REQUEST_IDS.get(exchange.dialect)
+    if name is not None and not any(field.lower() == name.encode() for field, _ in kept):
+        ours[name] = exchange.id
     response.headers.fields = (*kept, *((name.encode(), value.encode()) for name, value in ours.items()))
 
 

@@ -88,8 +88,10 @@ def prepare(
     if client == upstream:
         without_foreign, lost = WITHOUT_FOREIGN.get(client, (None, ""))
         if without_foreign is not None and (ours := without_foreign(raw, body, model)):
-            gone = (key for key in body if key not in ours)
-            return Prepared(patch.set_model(_written(ours), ours, model), (lost, *gone))
+            where = lost.partition(".")[0]
+            gone = [key for key in body if key not in ours]
+            dropped = gone if ours[where] == body[where] else [lost, *gone]
+            return Prepared(patch.set_model(_written(ours), ours, model), tuple(dropped))
         raw = patch.set_model(raw, body, model)
         if hides_usage and stream_usage:
             return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)
@@ -252,7 +254,7 @@ class Stream:
         if self._framing.stray:
             return read_error(200, self._framing.stray)
         if self._heard:
-            return Fault("cut", "the upstream's reply ended before its end mark")
+            return Fault("cut", "connection lost: the upstream's reply ended before its end mark")
         return Fault("empty", "the upstream's reply ended without having said anything")
 
 

@@ -10,6 +10,8 @@ from omniroute.routing.failure import Failure, Kind
 OURS: dict[str, Kind] = {"empty": "empty", "cut": "cut", "garbage": "garbage"}
 """Faults that the dialects found themselves, and not an error that the upstream told us."""
 
+CUT = "connection lost"
+
 NOT_HTTP = ("Cannot parse", "unexpected server response", "HTTP/2 protocol error", "Invalid HTTP/2", "Received ")
 """How mitmproxy's words begin for a head that cannot be read."""
 
@@ -29,9 +31,12 @@ def of_fault(fault: Fault) -> Failure:
 
 
 def fault_of(failure: Failure) -> Fault:
-    """Make of a failure after the first content what the client will read inside its stream."""
-    kind = "timeout_error" if failure.kind == "deadline" else "api_error"
-    return failure.fault or Fault(kind, f"the upstream broke off: {failure.message}")
+    """Make of a failure after the first content what the client will read inside its stream.
+
+    Some clients know by words alone that asking again may help: opencode by these.
+    """
+    kind, words = ("timeout_error", "stream timed out") if failure.kind == "deadline" else ("api_error", CUT)
+    return failure.fault or Fault(kind, f"{words}: {failure.message}")
 
 
 def of_protocol_error(event: ResponseProtocolError, attempt: Attempt, *, stale: bool) -> Failure:

@@ -7,7 +7,7 @@ import pytest
 
 from omniroute.dialects import hub
 
-CALL = {"type": "tool_use", "id": "t", "name": "read", "input": {"signature": ""}}
+CALL = {"type": "tool_use", "id": "toolu_0", "name": "read", "input": {"signature": ""}}
 OWN = {"type": "thinking", "thinking": "mine", "signature": "c2lnbmVk"}
 
 
@@ -54,7 +54,7 @@ def test_without_any_the_bytes_stay() -> None:
 
 
 THOUGHT = {"type": "thinking", "thinking": "x", "signature": ""}
-RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "so"}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_0", "content": "so"}
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,50 @@ def test_calls_that_lost_their_thinking_are_answered_without(said: list[dict[str
     assert ("thinking" in sent) is thinks
     assert ("thinking" in made.dropped) is not thinks
     assert (sent["context_management"]["edits"] == [kept]) is not thinks
+
+
+ELSEWHERE = {"type": "tool_use", "id": "call_1", "name": "read", "input": {}}
+OWN_CALL = {"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}
+ASKED = {"role": "user", "content": "hi"}
+
+
+def turn(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
+    """Say blocks with a call, and answer it."""
+    result = {"type": "tool_result", "tool_use_id": blocks[-1]["id"], "content": "so"}
+    return [{"role": "assistant", "content": list(blocks)}, {"role": "user", "content": [result]}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinks"),
+    [
+        ([ASKED, *turn(ELSEWHERE)], False),
+        ([ASKED, *turn(ELSEWHERE), *turn(OWN_CALL)], False),
+        ([ASKED, *turn(OWN, OWN_CALL), *turn(ELSEWHERE)], True),
+        ([ASKED, *turn(OWN, OWN_CALL), *turn(OWN_CALL)], True),
+        ([ASKED, *turn(OWN_CALL)], True),
+        ([ASKED, *turn(ELSEWHERE), ASKED], True),
+    ],
+)
+def test_a_turn_that_began_at_an_upstream_without_thinking_goes_on_without(
+    messages: list[dict[str, Any]], thinks: bool
+) -> None:
+    """Anthropic wants a turn's first message to begin with thinking where a budget is given."""
+    body = {"model": "combo", "thinking": {"type": "enabled", "budget_tokens": 2000}, "messages": messages}
+    raw = orjson.dumps(body)
+    made = hub.prepare("claude", "claude", raw, body, model="m", stream=False, stream_usage=True, max_output=None)
+    sent = orjson.loads(made.raw)
+    assert ("thinking" in sent) is thinks
+    assert sent["messages"] == messages
+    assert made.dropped == (() if thinks else ("thinking",))
+    adaptive = orjson.dumps(body | {"thinking": {"type": "adaptive"}})
+    kept = hub.prepare(
+        "claude",
+        "claude",
+        adaptive,
+        orjson.loads(adaptive),
+        model="m",
+        stream=False,
+        stream_usage=True,
+        max_output=None,
+    )
+    assert kept.raw == adaptive.replace(b'"combo"', b'"m"')

@@ -45,17 +45,6 @@ def test_a_conversation_in_which_nobody_says_anything_is_refused(client: str, up
     assert refused(client, upstream, body).param == field
 
 
-@pytest.mark.parametrize(
-    ("model", "takes"), [("claude-sonnet-4-5", True), ("claude-opus-4-6", False), ("glm-4.6", True)]
-)
-def test_a_beginning_of_the_answer_reaches_only_models_that_go_on_from_it(model: str, takes: bool) -> None:
-    body = {"messages": [HI, {"role": "assistant", "content": "Answer:"}]}
-    if takes:
-        assert say("openai", "claude", body, model).body["messages"][-1]["role"] == "assistant"
-    else:
-        assert refused("openai", "claude", body, model).param == "messages"
-
-
 def test_a_call_comes_right_after_the_user_to_gemini() -> None:
     """Google refuses one that begins the conversation, or that follows a turn of the model."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -119,6 +108,27 @@ def test_names_that_gemini_gives_a_new_beginning_stay_apart() -> None:
     names = [function["name"] for function in written.body["tools"][0]["functionDeclarations"]]
     assert len(set(names)) == 2
     assert written.names == {names[0]: "1st"}
+
+
+BEGUN: dict[str, dict[str, Any]] = {
+    "openai": {"messages": [HI, {"role": "assistant", "content": "I'll read it."}]},
+    "responses": {"input": [HI, {"role": "assistant", "content": "I'll read it."}]},
+    "gemini": {"contents": [{"role": r, "parts": [{"text": t}]} for r, t in (("user", "hi"), ("model", "I'll"))]},
+}
+
+
+@pytest.mark.parametrize("client", BEGUN)
+def test_the_beginning_of_an_answer_is_left_out_where_claude_would_not_go_on_from_it(client: str) -> None:
+    """Codex and opencode ask again so after a reply that broke off: they send what had come of it."""
+    written = say(client, "claude", BEGUN[client], "claude-opus-5-5")
+    assert written.body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    assert written.dropped == (f"{next(iter(BEGUN[client]))}.last_turn",)
+    for model in ("claude-sonnet-4-5", "glm-4.6"):
+        kept = say(client, "claude", BEGUN[client], model)
+        assert kept.body["messages"][-1]["role"] == "assistant"
+        assert kept.dropped == ()
+    alone = {key: value[1:] for key, value in BEGUN[client].items()}
+    assert refused(client, "claude", alone, "claude-opus-5-5").param == next(iter(alone))
 
 
 # How much Claude thinks

@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "gemini": {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]},
 }
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "responses": "/v1/responses"}
+REQUEST_IDS = {"openai": "x-request-id", "responses": "x-request-id", "claude": "request-id"}
 ENDS = {"openai": "data: [DONE]", "claude": '"message_stop"', "responses": '"response.completed"', "gemini": '"STOP"'}
 
 
@@ -96,6 +97,8 @@ def test_any_client_at_any_upstream(
     (asked,) = provider.asked()
     assert QUESTION in asked.body.decode()
     mine = reply.headers["x-omniroute-request-id"]
+    if (name := REQUEST_IDS.get(client)) and client != upstream:
+        assert reply.headers[name] == mine
     row = until("the log row", lambda: next((r for r in usage.recent(gateway.store, 3) if r.id == mine), None))
     assert (row.client_dialect, row.upstream_dialect) == (client, upstream)
     assert (row.input, row.output) == (137, 43)

@@ -11,18 +11,40 @@ from omniroute.dialects.ir import Body
 
 SUSPECT = re.compile(rb'"signature"\s*:\s*""|"(?:signature|data)"\s*:\s*"(?:openai|responses|gemini)(?:\.sealed)?:')
 """What a body without a foreign block never holds: most bodies are not looked at any further."""
+OWN_ID = "toolu_"
+"""How the ids of Anthropic's own calls begin."""
 THINKING = ("thinking", "redacted_thinking")
 
 
 def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
     """Give the body without the thinking that Anthropic would refuse; None when there is none."""
-    if not SUSPECT.search(raw) or not isinstance(messages := body.get("messages"), list):
+    if not isinstance(messages := body.get("messages"), list):
         return None
-    kept = [_without(message) for message in messages]
+    kept = [_without(message) for message in messages] if SUSPECT.search(raw) else messages
     if kept == messages:
-        return None
+        return _without_budget(body) if _began_elsewhere(body, messages) else None
     ours = body | {"messages": [message for message in kept if message is not None]}
     return _without_budget(ours) if _lacks_thinking(ours) else ours
+
+
+def _began_elsewhere(body: Body, messages: list[object]) -> bool:
+    """Whether the calls that are being answered began at an upstream that gave no thinking at all.
+
+    Anthropic's own turn begins with thinking, and only its first message has to.
+    """
+    if not isinstance(thinking := body.get("thinking"), dict) or thinking.get("type") != "enabled":
+        return False
+    first: list[object] = []
+    for message in reversed(messages):
+        match message:
+            case {"role": "assistant", "content": [*said]}:
+                first = said
+            case {"role": "user", "content": [*said]} if any(_kind(block) == "tool_result" for block in said):
+                continue
+            case _:
+                break
+    calls = [block for block in first if isinstance(block, dict) and _kind(block) == "tool_use"]
+    return bool(calls) and _kind(first[0]) not in THINKING and not str(calls[0].get("id")).startswith(OWN_ID)
 
 
 def _lacks_thinking(body: Body) -> bool:

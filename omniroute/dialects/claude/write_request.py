@@ -28,7 +28,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     losses, names = Losses(), ToolNames()
     system, turns = write_turns(request.messages, losses, names, system_turns=models.takes_system_turns(request.model))
     if turns[-1]["role"] == "assistant" and not models.takes_prefill(request.model):
-        raise refuse("messages", "must end with what the user says: the chosen model does not go on from its own words")
+        _leave_out_end(turns, losses)
     body: Body = {"model": request.model, "messages": turns, "max_tokens": _limit(request, max_output, losses)}
     if system:
         body["system"] = system
@@ -50,6 +50,17 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
         body["stream"] = True
     _write_own(losses.foreign(request.extra, "claude"), body)
     return Written(body, losses.names, names.back)
+
+
+def _leave_out_end(turns: list[Body], losses: Losses) -> None:
+    """Take away an assistant's turn at the end: agents that ask again after a broken reply leave its beginning there.
+
+    In no dialect but Anthropic's own does a client count on an answer that goes on from it.
+    """
+    if len(turns) == 1:
+        raise refuse("messages", "must end with what the user says: the chosen model does not go on from its own words")
+    turns.pop()
+    losses.add("messages.last_turn")
 
 
 def _write_own(fields: Mapping[str, Any], body: Body) -> None:
