@@ -51,7 +51,7 @@ def test_the_head_says_what_is_known_by_then(version: str, chunked: bool) -> Non
     dress(exchange, flow, head)
     assert (head.status_code, head.http_version, head.timestamp_start) == (200, version, 5.0)
     framing = ["transfer-encoding"] if chunked else []
-    ours = ["x-omniroute-request-id", "x-omniroute-overhead-ms"]
+    ours = ["x-omniroute-request-id", "x-omniroute-overhead-ms", "x-request-id"]
     assert list(head.headers) == ["content-type", "cache-control", *framing, *ours]
 
 
