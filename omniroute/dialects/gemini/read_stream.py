@@ -7,6 +7,7 @@ from typing import Any
 from omniroute.dialects.gemini.odds import read_odds
 from omniroute.dialects.gemini.seals import unwrap
 from omniroute.dialects.gemini.usage import read_usage
+from omniroute.dialects.heard import objects, string
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -71,7 +72,7 @@ class Reader:
     def take(self, reply: Body) -> list[Event]:
         """Read a reply or a part of one."""
         self._usage = merge(self._usage, read_usage(reply.get("usageMetadata")) or Usage())
-        candidates = _list(reply.get("candidates"))
+        candidates = objects(reply.get("candidates"))
         feedback = reply.get("promptFeedback")
         if not candidates and not isinstance(feedback, dict) and "usageMetadata" not in reply:
             return []
@@ -83,7 +84,7 @@ class Reader:
             events.append(Begin(self._id or None, self._usage))
         if isinstance(feedback, dict) and (word := _word(feedback.get("blockReason"))):
             self._word = "SAFETY"
-            self._note = _string(feedback.get("blockReasonMessage")) or f"the prompt was blocked: {word}"
+            self._note = string(feedback.get("blockReasonMessage")) or f"the prompt was blocked: {word}"
         for candidate in candidates:
             if not candidate.get("index"):
                 events += self._candidate(candidate)
@@ -115,22 +116,22 @@ class Reader:
         if not isinstance(content, dict):
             raise ValueError("a candidate whose content is no object")
         spoken = self._index if self._open == "text" else None
-        for part in _list(content.get("parts")):
+        for part in objects(content.get("parts")):
             events += self._part(part)
         if odds := read_odds(candidate.get("logprobsResult")):
             events = _with_odds(events, odds, spoken)
         events += self._cite(candidate.get("groundingMetadata"))
         if word := _word(candidate.get("finishReason")):
             self._word = word
-            self._note = _string(candidate.get("finishMessage")) or None
+            self._note = string(candidate.get("finishMessage")) or None
         return events
 
     def _part(self, part: Body) -> list[Event]:
-        signature = _string(part.get("thoughtSignature")) or _string(part.get("thought_signature"))
+        signature = string(part.get("thoughtSignature")) or string(part.get("thought_signature"))
         if "functionCall" in part:
             return self._call(part["functionCall"], signature)
         if "text" in part:
-            text = _string(part["text"])
+            text = string(part["text"])
             if part.get("thought") is True:
                 return self._thought(text, signature)
             events = self._say("text", Text(), text)
@@ -147,7 +148,7 @@ class Reader:
         arguments = call.get("args")
         if arguments is not None and not isinstance(arguments, dict):
             raise ValueError("a call whose arguments are no object")
-        call_id = _string(call.get("id"))
+        call_id = string(call.get("id"))
         if not call_id or call_id in self._call_ids:
             call_id = derive_id("call_", self._id, self._calls, name)
         self._call_ids.add(call_id)
@@ -215,7 +216,7 @@ class Reader:
         if self._open != "text" or not isinstance(grounding, dict):
             return []
         quotes: dict[int, str] = {}
-        for support in _list(grounding.get("groundingSupports")):
+        for support in objects(grounding.get("groundingSupports")):
             segment = support.get("segment")
             quote = segment.get("text") if isinstance(segment, dict) else None
             indices = support.get("groundingChunkIndices")
@@ -223,7 +224,7 @@ class Reader:
                 if isinstance(index, int) and isinstance(quote, str):
                     quotes.setdefault(index, quote)
         events: list[Event] = []
-        for index, chunk in enumerate(_list(grounding.get("groundingChunks"))):
+        for index, chunk in enumerate(objects(grounding.get("groundingChunks"))):
             match chunk.get("web"):
                 case {"uri": str(url), **page}:
                     citation = Citation(url, str(page.get("title") or ""), quotes.get(index, ""))
@@ -246,21 +247,5 @@ def _with_odds(events: list[Event], odds: tuple[Odds, ...], spoken: int | None) 
 
 
 def _word(value: Any) -> str | None:
-    word = _string(value)
+    word = string(value)
     return None if not word or word.endswith("_UNSPECIFIED") else word
-
-
-def _string(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, got {type(value).__name__}")
-    return value
-
-
-def _list(value: Any) -> list[Body]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ValueError("expected a list of objects")
-    return value

@@ -1,9 +1,9 @@
 """Chat Completions streams: chunks -> events."""
 
 from dataclasses import replace
-from typing import Any
 
 from omniroute.dialects.blocks import Blocks, Document
+from omniroute.dialects.heard import objects, string
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -83,11 +83,11 @@ class Reader:
             self._word = self._word or "stop"
             return self.finish()
         chunk = load_object(frame.data)
-        events = [] if self._begun else self._start(_string(chunk.get("id")) or None)
+        events = [] if self._begun else self._start(string(chunk.get("id")) or None)
         usage = read_usage(chunk.get("usage"))
         if usage is not None:
             self._usage = merge(self._usage, usage)
-        choices = _list(chunk.get("choices"))
+        choices = objects(chunk.get("choices"))
         for choice in choices:
             if not choice.get("index"):
                 events += self._choice(choice)
@@ -124,12 +124,12 @@ class Reader:
         odds = read_odds(told.get("content")) if isinstance(told := choice.get("logprobs"), dict) else ()
         if spoken or odds:
             events += self._split(self._splitter.feed(spoken), odds)
-        if notes := _list(delta.get("annotations")):
+        if notes := objects(delta.get("annotations")):
             events += self._cite(notes)
-        if text := _string(delta.get("refusal")):
+        if text := string(delta.get("refusal")):
             self._refused = True
             events += self._say("refusal", Refusal(), text)
-        calls, legacy = _list(delta.get("tool_calls")), delta.get("function_call")
+        calls, legacy = objects(delta.get("tool_calls")), delta.get("function_call")
         if calls or legacy:
             events += self._split(self._splitter.finish())
         for call in calls:
@@ -137,12 +137,12 @@ class Reader:
         if legacy:  # how a call was said before there could be several
             events += self._tool({"function": legacy})
         self._seal = read_text_seal(delta) or self._seal
-        self._word = _string(choice.get("finish_reason")) or self._word
+        self._word = string(choice.get("finish_reason")) or self._word
         return events
 
     def _reason(self, delta: Body, thought: str) -> list[Event]:
-        details = _list(delta.get("reasoning_details"))
-        text = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning")) or thought
+        details = objects(delta.get("reasoning_details"))
+        text = string(delta.get("reasoning_content")) or string(delta.get("reasoning")) or thought
         if not text and not details:
             return []
         events = self._split(self._splitter.finish())
@@ -176,16 +176,16 @@ class Reader:
         origin = FORMATS.get(str(item.get("format")))
         match item.get("type"):
             case "reasoning.text":
-                if not said and (text := _string(item.get("text"))):
+                if not said and (text := string(item.get("text"))):
                     events += self._say("reasoning", Reasoning(), text)
-                if signature := _string(item.get("signature")):
+                if signature := string(item.get("signature")):
                     events += self._say("reasoning", Reasoning(), "")
                     events += self._blocks.stop(self._tail, signature, origin)
             case "reasoning.summary":
-                if not said and (text := _string(item.get("summary"))):
+                if not said and (text := string(item.get("summary"))):
                     events += self._say("reasoning", Reasoning(), text)
             case "reasoning.encrypted":
-                events += self._whole(read_encrypted(_string(item.get("data")), origin))
+                events += self._whole(read_encrypted(string(item.get("data")), origin))
         return events
 
     def _whole(self, part: Reasoning) -> list[Event]:
@@ -218,7 +218,7 @@ class Reader:
         function = piece.get("function") or {}
         if not isinstance(function, dict):
             raise ValueError("a tool call whose function is no object")
-        name, arguments = _string(function.get("name")), read_arguments(function)
+        name, arguments = string(function.get("name")), read_arguments(function)
         events: list[Event] = []
         if call.key is None:
             call.early.append(arguments)
@@ -239,7 +239,7 @@ class Reader:
 
     def _find(self, piece: Body) -> _Call:
         """Find the call that a piece goes on with. Some upstreams give all calls one index, some give none."""
-        call_id, index = _string(piece.get("id")) or None, piece.get("index")
+        call_id, index = string(piece.get("id")) or None, piece.get("index")
         if not isinstance(index, int | float | str | None):
             raise ValueError("a tool call whose index is no number")
         call = self._last if index is None else self._at.get(index)
@@ -251,19 +251,3 @@ class Reader:
         call.id = call.id or call_id
         self._last = self._at[index] = self._at[index, call.id] = call
         return call
-
-
-def _string(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, got {type(value).__name__}")
-    return value
-
-
-def _list(value: Any) -> list[Body]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ValueError("expected a list of objects")
-    return value

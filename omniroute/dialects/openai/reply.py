@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omniroute.dialects.custom import read_input, read_own_name
+from omniroute.dialects.heard import string
 from omniroute.dialects.ir import (
     Body,
     Citation,
@@ -120,7 +121,7 @@ def read_reply(body: Body) -> Reply:
         told = choices[0].get("logprobs")
         odds = read_odds(told.get("content")) if isinstance(told, dict) else ()
         parts.append(Text(text, tuple(citation for citation in found if citation), odds=odds))
-    refused = _string(message.get("refusal"))
+    refused = string(message.get("refusal"))
     if refused:
         parts.append(Refusal(refused))
     said = message.get("tool_calls") or []
@@ -131,7 +132,7 @@ def read_reply(body: Body) -> Reply:
         parts += [part for part in (read_call_seal(bearer), call) if part is not None]
     if (sealed := read_text_seal(message)) is not None:
         parts.append(sealed)
-    word = _string(choices[0].get("finish_reason"))
+    word = string(choices[0].get("finish_reason"))
     reason = read_reason(word, calls=bool(calls), refused=bool(refused))
     return Reply(reply_id or None, tuple(parts), reason, usage=read_usage(body.get("usage")) or Usage())
 
@@ -151,26 +152,18 @@ def _reason(message: Body) -> tuple[list[Reasoning], str]:
     return reasoning + ([Reasoning(thought)] if thought else []), text
 
 
-def _string(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, got {type(value).__name__}")
-    return value
-
-
 def _call(call: Any, index: int, reply_id: str | None) -> ToolCall:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise ValueError("a tool call without the name of its function")
-    call_id = _string(call.get("id")) or derive_id("call_", reply_id, index, function["name"])
+    call_id = string(call.get("id")) or derive_id("call_", reply_id, index, function["name"])
     return ToolCall(call_id, function["name"], read_arguments(function) or "{}")
 
 
 def read_arguments(function: Mapping[str, Any]) -> str:
     """Read the arguments of a call; some servers give the object itself."""
     arguments = function.get("arguments")
-    return dump(arguments).decode() if isinstance(arguments, dict) else _string(arguments)
+    return dump(arguments).decode() if isinstance(arguments, dict) else string(arguments)
 
 
 def write_call(name: str, arguments: str) -> Body:

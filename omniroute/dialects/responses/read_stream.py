@@ -4,6 +4,7 @@ from typing import Any
 
 from omniroute.dialects.blocks import Blocks
 from omniroute.dialects.custom import write_input
+from omniroute.dialects.heard import string
 from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Odds, Reasoning, Refusal, Text, ToolCall, Usage
 from omniroute.dialects.jsonish import load_object
 from omniroute.dialects.openai.odds import read_odds
@@ -14,7 +15,6 @@ from omniroute.dialects.responses.reply import (
     read_call,
     read_content,
     read_reason,
-    string,
 )
 from omniroute.dialects.responses.usage import read_usage
 from omniroute.dialects.sse import Frame

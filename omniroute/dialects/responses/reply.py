@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from omniroute.dialects.custom import read_input, read_own_name, write_input
+from omniroute.dialects.heard import string
 from omniroute.dialects.ir import (
     Body,
     Citation,
@@ -56,15 +57,6 @@ def write_usage(usage: Usage) -> Body:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
         "total_tokens": (usage.input or 0) + (usage.output or 0),
     }
-
-
-def string(value: Any) -> str:
-    """Give text that may be missing; ValueError for anything else."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, got {type(value).__name__}")
-    return value
 
 
 def read_content(part: Any) -> Text | Refusal | None:
