@@ -154,7 +154,7 @@ class Keeper:
             if kept := self._find(previous, owner):
                 recalled.place = (kept.exchange, kept.conversation)
                 recalled.answered = kept.account if kept.native else ""
-            elif replies.is_anothers(self._store, previous, owner, self._wall()):
+            elif self._is_anothers(previous, owner):
                 raise state.not_found(previous)
         holders = {item: kept for item in items if (kept := self._find_item(item, owner))}
         turns = {kept.exchange: _turn(kept) for kept in holders.values()}
@@ -168,6 +168,10 @@ class Keeper:
     def _find(self, id: str, owner: str) -> Kept | None:
         waiting = [kept for kept in tuple(self._waiting.values()) if (kept.id, kept.owner) == (id, owner)]
         return waiting[-1] if waiting else replies.find(self._store, id, owner, self._wall())
+
+    def _is_anothers(self, id: str, owner: str) -> bool:
+        waiting = any(kept.id == id and kept.owner != owner for kept in tuple(self._waiting.values()))
+        return waiting or replies.is_anothers(self._store, id, owner, self._wall())
 
     def _find_item(self, item: str, owner: str) -> Kept | None:
         waiting = [kept for kept in tuple(self._waiting.values()) if kept.owner == owner and item in kept.items]

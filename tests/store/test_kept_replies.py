@@ -232,6 +232,19 @@ def test_a_conversation_is_there_at_once_and_after_the_commit(keeper: Keeper, wr
         writer.start()
 
 
+@pytest.mark.parametrize("when", ["before it is written", "after"])
+def test_a_reply_is_its_owners_at_once(keeper: Keeper, writer: Writer, when: str) -> None:
+    keeper.keep(draft("a"), ttl=TTL, most=MOST)
+    if when == "after":
+        writer.start()
+        writer.submit(lambda: None).result(PATIENCE)
+    with pytest.raises(BadRequest, match="not found"):
+        goes_on(keeper, "resp_a", "another")
+    assert goes_on(keeper, "resp_a").place == ("a", "a")
+    if when != "after":
+        writer.start()
+
+
 def test_half_on_the_disk_half_on_the_way(keeper: Keeper, store: Store) -> None:
     first = draft("a")
     content = json.dumps({"input": first.input, "response": json.loads(first.ending)}).encode()
