@@ -130,11 +130,19 @@ class Choosing:
         if config.rules.reset != self._reset:
             self._reset = config.rules.reset
             self.health.reset(config.rules.reset[1] or None)
-        names = Names.of(config)
-        accounts = [account.id for account in config.accounts]
-        accounts += [account.id for node in config.nodes for account in names.accounts(node)]
+        accounts = _accounts(config)
         self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
+        nodes_gone = {node.id for node in before.nodes} - {node.id for node in config.nodes}
+        if gone := (_accounts(before) - accounts) | nodes_gone:
+            self.health.reset(gone)
         self.changed()
+
+
+def _accounts(config: Config) -> set[str]:
+    """Give the ids of all accounts, also of those that nodes without one are asked by."""
+    names = Names.of(config)
+    nodes = {account.id for node in config.nodes for account in names.accounts(node)}
+    return {account.id for account in config.accounts} | nodes
 
 
 def _same(combo: str, now: Config, before: Config) -> bool:

@@ -120,8 +120,10 @@ class Runtime:
             self.prices_known.set()
 
     async def _tidy(self, keeper: Keeper) -> None:
-        """Forget from time to time what nobody has gone on from."""
+        """Forget from time to time what nobody has gone on from, and failures of long ago."""
         while True:
+            self.choosing.health.forget(self.wall())
+            self._soon()
             try:
                 await asyncio.wrap_future(keeper.trim(self.limits.response_store))
             except StoreError as error:

@@ -162,3 +162,18 @@ def test_a_combo_that_is_changed_begins_anew(choosing: Choosing) -> None:
     assert "".join(firsts(choosing, more, "mix", 6)) == "abcabc", "the new one need not catch up"
     choosing.keep(Config(nodes=(UP,)), more)
     assert asked() == [0, 0]
+
+
+def test_nothing_is_held_against_who_is_gone(choosing: Choosing) -> None:
+    accounts = (Account("a", "up", "a"), Account("b", "up", "b"))
+    config = Config(accounts=accounts, nodes=(UP,), rules=Rules(cooldowns=True))
+    for account in "ab":
+        asking = exchange(replace(config, accounts=(Account(account, "up", account),)), "up/m")
+        plan(choosing, asking)
+        assert asking.plan
+        ask(choosing, asking, asking.plan.targets[0], Failure("status", "401 no", status=401))
+    assert len(choosing.health.snapshot().cooling) == 2
+    choosing.keep(replace(config, accounts=accounts[1:]), config)
+    assert [key[1] for key in choosing.health.snapshot().cooling] == ["b"]
+    choosing.keep(Config(), replace(config, accounts=accounts[1:]))
+    assert not choosing.health.snapshot().cooling

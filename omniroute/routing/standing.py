@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from omniroute.catalog.provider import Provider
 from omniroute.routing.causes import Cause
@@ -10,6 +11,8 @@ from omniroute.routing.health import CLOSED, Breaker, Cooling, Key, Snapshot, co
 from omniroute.routing.judge import Judgement
 from omniroute.routing.profiles import Profile
 
+MOST = 10_000
+"""Cool-downs that are remembered."""
 FORGOTTEN = 3600.0
 """Seconds after its end when a cool-down is forgotten with its level."""
 
@@ -127,6 +130,8 @@ class Health:
                 self._cooling.get(key), judgement, profile, began=began, now=now, dice=dice, hint=hint, why=why
             )
             self._changed.add(key)
+            if len(self._cooling) > MOST:
+                self.forget(now)
         for breaker in whom.breakers if judgement.trips else ():
             self._breakers[breaker] = tripped(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
             self._changed_breakers.add(breaker)
@@ -146,8 +151,15 @@ class Health:
             self._changed_breakers.add(breaker)
 
     def forget(self, now: float) -> None:
-        """Forget cool-downs that have ended long ago, and breakers that have been closed since as long."""
-        for key in [key for key, cooling in self._cooling.items() if cooling.until + FORGOTTEN < now]:
+        """Forget cool-downs that have ended long ago; of too many also those that end soonest.
+
+        A client may ask for as many models as it likes that do not exist.
+        """
+        over = [key for key, cooling in self._cooling.items() if cooling.until + FORGOTTEN < now]
+        if (many := len(self._cooling) - len(over) - MOST) > 0:
+            left = self._cooling.keys() - over
+            over += nsmallest(many + MOST // 10, left, key=lambda key: self._cooling[key].until)
+        for key in over:
             del self._cooling[key]
             self._changed.add(key)
 

@@ -8,7 +8,7 @@ from omniroute.catalog.providers import PROVIDERS, node
 from omniroute.routing.health import CLOSED, cooled, tripped
 from omniroute.routing.judge import TABLE
 from omniroute.routing.profiles import FIELDS, PROFILES, Profile, Resilience
-from omniroute.routing.standing import FORGOTTEN, Health, Whom
+from omniroute.routing.standing import FORGOTTEN, MOST, Health, Whom
 
 CALM = Profile(failures=3, recovery=30.0, base=1.0, rate=10.0, factor=2.0, most=60.0, jitter=0.0)
 ONE = Whom("a", "p", "m")
@@ -150,6 +150,18 @@ def test_what_is_long_over_is_forgotten() -> None:
     assert health.snapshot().cooling
     health.forget(FORGOTTEN + 2)
     assert not health.snapshot().cooling
+
+
+def test_it_does_not_grow_for_ever() -> None:
+    health = Health()
+    for number in range(MOST + 1):
+        fail(health, "missing", Whom("a", "p", f"model {number}"), now=number / 10)
+    kept = health.snapshot().cooling
+    assert MOST // 2 < len(kept) <= MOST
+    assert ("model", "a", f"model {MOST}") in kept, "the newest stays"
+    changes = health.changes()
+    assert changes
+    assert {key for key, cooling in changes.cooling.items() if cooling} == set(kept)
 
 
 # breakers
