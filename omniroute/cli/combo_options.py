@@ -7,6 +7,7 @@ import click
 from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, PHASES, Tries
 
 WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
+WAIT = "How long to wait "
 RETRIES = "How often a target is asked again before the next one."
 
 
@@ -26,17 +27,23 @@ def _weights(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
 
 def its_own(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say how a combo chooses and tries."""
-    seconds = "Seconds; overrides the gateway's own for this combo."
-    for option in (
+    options = (
         click.option("--strategy", type=click.Choice(COMBO_STRATEGIES), help="Else the setting combo.strategy."),
         click.option("--weight", "weights", multiple=True, callback=_weights, metavar="MODEL=N", help=WEIGHT),
         click.option("--retries", type=click.IntRange(0, MAX_RETRIES), help=RETRIES),
         click.option("--retry-delay", type=float, metavar="SECONDS", help="How long to wait before each of these."),
         *(
-            click.option(f"--{phase.replace('_', '-')}-timeout", phase, type=float, metavar="SECONDS", help=seconds)
-            for phase in PHASES
+            click.option(
+                f"--{phase.replace('_', '-')}-timeout",
+                phase,
+                type=float,
+                metavar="SECONDS",
+                help=f"How long to wait {what}.",
+            )
+            for phase, what in PHASES.items()
         ),
-    ):
+    )
+    for option in reversed(options):  # the one that is added last is shown first
         command = option(command)
     return command
 

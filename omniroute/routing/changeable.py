@@ -86,8 +86,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
         Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),
         *(
-            Setting(f"combo.{phase}_timeout", seconds(MAX_DEADLINE, least=0.001), f"A combo's deadline: {phase}.")
-            for phase in PHASES
+            Setting(f"combo.{phase}_timeout", seconds(MAX_DEADLINE, least=0.001), f"Seconds that a combo waits {what}.")
+            for phase, what in PHASES.items()
         ),
     )
 }

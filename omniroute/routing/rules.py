@@ -19,8 +19,13 @@ MAX_RETRIES = 10
 MAX_DELAY = 30.0
 MAX_WAIT = 300.0
 MAX_DEADLINE = 86400.0
-PHASES = ("connect", "first_byte", "first_content", "idle")
-"""The deadlines that a combo may set for its own targets, in seconds."""
+PHASES = {
+    "connect": "for the connection",
+    "first_byte": "for the head of a stream",
+    "first_content": "for the first content",
+    "idle": "between two pieces of a stream",
+}
+"""The deadlines that a combo may set for its own targets, in seconds, and what each is waited for."""
 
 
 @dataclass(frozen=True, slots=True)

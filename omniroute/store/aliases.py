@@ -46,7 +46,7 @@ def _check(store: Store, alias: Alias, others: list[Alias]) -> None:
     config = Config(nodes=nodes, combos=combos, aliases=(*others, alias), models=added)
     means, taken, _ = behind_aliases(alias.target, config)
     if alias in taken and (len(taken) > 1 or alias.target.casefold() == alias.pattern.casefold()):
-        round_trip = " → ".join([alias.pattern, *(other.target for other in (alias, *taken))])
+        round_trip = " → ".join([alias.pattern, *(other.pattern for other in taken)])
         raise StoreError(f"the alias {alias.pattern!r} would lead back to itself: {round_trip}")
     if means not in combos:
         listed_name(means, nodes, added)
