@@ -21,7 +21,7 @@ rate      too many requests for now                          quota     nothing l
 overload  the provider has too much to do                    server    the provider broke, or talks nonsense
 network   it cannot be reached                               timeout   it is too slow
 filter    the provider will not answer this                  gone      the client left
-unable    the request cannot be said in its dialect           path      the network proxy before it fails
+unable    it cannot be said there, or is not taken           path      the network proxy before it fails
 """
 
 STATUS: dict[int, Cause] = {
@@ -88,11 +88,12 @@ WORDS: tuple[tuple[Cause, tuple[int, ...], tuple[str, ...]], ...] = (
         "missing",
         (400, 403, 422, 500),
         (
-            *("model_not_found", "model not found", "does not exist", "no such model", "unknown model"),
-            *("model_not_available", "is not available in your", "not supported", "unsupported", "decommissioned"),
-            *("does not have access to model", "no endpoints found"),
+            *("model_not_found", "model not found", "no such model", "unknown model", "model_not_available"),
+            *("is not available in your", "decommissioned", "does not have access to model", "no endpoints found"),
         ),
     ),
+    # A field or a model, said in the same words: another model may do it, and this one is none the worse for it.
+    ("unable", (400, 403, 422), ("does not exist", "not supported", "unsupported")),
     (
         "filter",
         (400, 403, 422),

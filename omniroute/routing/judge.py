@@ -31,7 +31,7 @@ TABLE: dict[Cause, Judgement] = {
     judgement.cause: judgement
     for judgement in (
         Judgement("auth", "account", "account"),
-        Judgement("missing", "model", "model"),
+        Judgement("missing", "account", "model"),
         Judgement("request", "stop"),
         Judgement("length", "model"),
         Judgement("rate", "account", "model"),

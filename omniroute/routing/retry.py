@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 
+from omniroute.routing.causes import cause
 from omniroute.routing.config import Combo
 from omniroute.routing.failure import Failure
 from omniroute.routing.rules import Rules
 
-MAY_PASS = frozenset({408, 429, 500, 502, 503, 504, 529})
-"""Statuses that may be gone when the same target is asked once more."""
-MAY_PASS_KINDS = frozenset({"connect", "cut", "empty", "garbage"})
+MAY_PASS = frozenset({"rate", "overload", "server", "network", "timeout"})
+"""Causes that may be gone when the same target is asked once more."""
+NOT_AGAIN = frozenset({"deadline", "tls"})
+"""Kinds that are no better the second time: the client has waited long enough, and a certificate stays as it is."""
 
 
 def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: int) -> float | None:
@@ -24,8 +26,7 @@ def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: in
     pause = pause or 0.0
     if repeats >= (retries or 0) or (failure.retry_after or 0.0) > pause:
         return None
-    passes = failure.kind in MAY_PASS_KINDS or (failure.kind in ("status", "fault") and failure.status in MAY_PASS)
-    return pause if passes else None
+    return pause if failure.kind not in NOT_AGAIN and cause(failure) in MAY_PASS else None
 
 
 def deadlines_of(combo: Combo | None, rules: Rules) -> Mapping[str, float]:

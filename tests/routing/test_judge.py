@@ -87,7 +87,7 @@ def test_it_judges_everything(failure: Failure) -> None:
         (401, '{"error":{"message":"Incorrect API key provided"}}', "auth"),
         (403, '{"error":{"message":"Permission denied"}}', "auth"),
         (404, '{"error":{"message":"The model `gpt-9` does not exist","code":"model_not_found"}}', "missing"),
-        (400, '{"error":{"message":"\'temperature\' is not supported with this model."}}', "missing"),
+        (400, '{"error":{"message":"\'temperature\' is not supported with this model."}}', "unable"),
         (400, '{"error":{"message":"filtered","code":"content_filter"}}', "filter"),
         (529, '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "overload"),
         (503, '{"error":{"code":503,"status":"UNAVAILABLE","message":"The model is overloaded."}}', "overload"),
@@ -149,6 +149,12 @@ def test_who_cools_down() -> None:
         "network",
         "timeout",
     }
+
+
+def test_another_account_may_have_the_model() -> None:
+    assert judge(refusal(404, '{"error":{"message":"no such model","code":"model_not_found"}}')).verdict == "account"
+    for cause_ in ("length", "filter", "unable"):
+        assert TABLE[cause_].verdict == "model", "no account makes the model larger"
 
 
 def test_a_stale_connection_is_asked_again_and_says_nothing() -> None:

@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.dialects.ir import Fault
 from omniroute.routing.config import Combo
 from omniroute.routing.failure import Failure
 from omniroute.routing.retry import again_after, deadlines_of
@@ -41,6 +42,11 @@ def test_what_does_not_pass_is_not_asked_again() -> None:
         assert (said is not None) == passes, status
     for kind, passes in (("connect", True), ("cut", True), ("empty", True), ("deadline", False), ("unable", False)):
         assert (again_after(Failure(kind, "no"), combo(5), Rules(), 0) is not None) == passes, kind
+
+
+def test_words_that_send_it_elsewhere_are_believed_over_the_status() -> None:
+    fault = Fault("rate_limit_error", "Request too large for model: reduce the length", status=429)
+    assert again_after(Failure("status", "429", status=429, fault=fault), combo(5), Rules(), 0) is None
 
 
 def test_a_target_that_says_how_long_is_believed() -> None:
