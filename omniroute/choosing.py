@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from omniroute.dialects.needs import Needs
 from omniroute.exchange import Asked, Exchange
+from omniroute.routing.admission import Admission
 from omniroute.routing.affinity import Affinity, conversation
 from omniroute.routing.config import Config
 from omniroute.routing.judge import Judgement, judge
@@ -16,6 +17,7 @@ from omniroute.routing.names import Names
 from omniroute.routing.plan import Plan, Target, plan
 from omniroute.routing.standing import Health, whom
 from omniroute.routing.strategies import Seen
+from omniroute.routing.times import request_wait
 from omniroute.routing.turns import Turns
 
 
@@ -34,6 +36,8 @@ class Choosing:
         """Called when there is something to be saved."""
         self.health = Health()
         self._loads = Loads()
+        self.admission = Admission(self._loads, clock)
+        self.admission.changed = lambda: self.changed()
         self._affinity = Affinity()
         self._clock, self._wall, self._dice = clock, wall, dice
         self._reset: tuple[float, tuple[str, ...]] = (0.0, ())
@@ -42,6 +46,7 @@ class Choosing:
         """Go on from what was saved."""
         self.turns, self.health = turns, health
         self._reset = config.rules.reset
+        self.admission.set(config.limits)
 
     def plan(self, exchange: Exchange, needs: Needs, *, with_catalog: bool) -> Plan:
         """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
@@ -87,7 +92,8 @@ class Choosing:
         self.health.began(exchange.id, whom(target.provider, target.account, target.model), asked.at)
         self.turns.asked(target.provider.id, target.account.id, asked.at)
         self.turns.led(target.way.path)
-        self._loads.began(target.account.id)
+        if asked.let_in is None:
+            self.admission.limits.begin(target.account.id, self._clock())
         self.changed()
 
     def ended(self, exchange: Exchange, asked: Asked) -> None:
@@ -95,6 +101,8 @@ class Choosing:
         if not asked.counted:
             return
         asked.counted = False
+        if not asked.learned:
+            self.learn(asked)
         target, failure = asked.target, asked.attempt.failure
         judgement = judge(failure) if failure else None
         if failure is None:  # nobody has seen it fail, but it may have been ended before it could answer
@@ -102,11 +110,27 @@ class Choosing:
         else:
             failed = None if judgement is None or judgement.neutral else True
         self._note(exchange, asked, judgement, failed)
+        if failure and failure.stale and asked.let_in is not None:
+            self.admission.limits.take_back(target.account.id, asked.let_in)
         self._loads.ended(target.account.id, failed=failed, now=self._clock())
+        self.admission.ended(target.account.id)
         if failed:
             self._affinity.released(exchange.conversation, target.account.id)
         elif failed is False:
             self._affinity.served(exchange.conversation, (target.account.id, target.name), self._clock())
+
+    def served(self, exchange: Exchange) -> None:
+        """Read the head of a reply as soon as its client gets it: its stream may last for long."""
+        if (asked := exchange.served) and not asked.learned:
+            self.learn(asked)
+
+    def learn(self, asked: Asked) -> None:
+        """Read in the head of a reply whether its provider allows another request; once for each reply."""
+        head, asked.learned = asked.attempt.upstream, True
+        if head is None or not any(b"ratelimit" in name.lower() for name, _ in head.headers.fields):
+            return
+        if wait := request_wait(head.headers, self._wall()):
+            self.admission.learn(asked.target.account.id, asked.target.model, wait)
 
     def _note(self, exchange: Exchange, asked: Asked, judgement: Judgement | None, failed: bool | None) -> None:
         """Note what an end means for the health of all that were part of it."""
@@ -130,7 +154,10 @@ class Choosing:
         if config.rules.reset != self._reset:
             self._reset = config.rules.reset
             self.health.reset(config.rules.reset[1] or None)
+            self.admission.forget(config.rules.reset[1] or None)
+        self.admission.set(config.limits)
         accounts = _accounts(config)
+        self.admission.keep(accounts)
         self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
         nodes_gone = {node.id for node in before.nodes} - {node.id for node in config.nodes}
         if gone := (_accounts(before) - accounts) | nodes_gone:

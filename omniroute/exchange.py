@@ -6,12 +6,14 @@ from typing import Any
 from omniroute.catalog.provider import DialectName
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
+from omniroute.errors import BadRequest
 from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.routing.affinity import Conversation
 from omniroute.routing.config import Config, Key
 from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
 from omniroute.routing.plan import Plan, Target
+from omniroute.routing.queue import Ticket
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +27,20 @@ class Asked:
     """When it began, as seconds of the epoch."""
     counted: bool = False
     """It counts among what its account is busy with."""
+    let_in: float | None = None
+    """When it was let in at its account, on the runtime's clock."""
+    learned: bool = False
+    """What the reply's head says of the provider's limits has been read."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What an exchange stands still for, before it is asked again who is next."""
+
+    until: float
+    """At the latest; on the runtime's clock."""
+    ticket: Ticket | None = None
+    """Its place in the queue; None where it only waits for the time."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -66,10 +82,15 @@ class Exchange:
     came_to: set[str] = field(default_factory=set)
     """The combos whose turn it has taken."""
     asked: list[Asked] = field(default_factory=list)
-    position: int = -1
-    """Of the newest attempt's target in the plan."""
-    spent: set[tuple[str, str]] = field(default_factory=set)
-    """(provider id, model) that no other account could serve either."""
+    open: list[Target] = field(default_factory=list)
+    """The targets of the plan that are yet to be asked, in order."""
+    passed: list[Target] = field(default_factory=list)
+    """Those that were at their limits when another could be asked at once."""
+    waiting: Waiting | None = None
+    queue_until: float | None = None
+    """When it will have waited long enough in the queue, over all its targets; on the runtime's clock."""
+    refused: BadRequest | None = field(default=None, repr=False)
+    """Why the last target that cannot be told the request cannot be told it."""
     repeats: int = 0
     """How often the newest attempt's target has been asked again on purpose."""
     overhead: float | None = None
@@ -129,3 +150,8 @@ class Exchange:
         return [
             Failed(a.target.name, a.target.account.name, a.attempt.failure) for a in self.asked if a.attempt.failure
         ]
+
+    @property
+    def attempts(self) -> int:
+        """How many targets were asked; those that were passed over at their limits are in the log only."""
+        return sum(not (a.attempt.failure and a.attempt.failure.kind == "limited") for a in self.asked)

@@ -85,6 +85,8 @@ class Runtime:
         self.address = ""
         self.choosing = Choosing(clock=clock, wall=wall)
         self.choosing.changed = self._soon
+        self.choosing.admission.alarm = self._set_alarm
+        self._alarm: asyncio.TimerHandle | None = None
         self.store: Store | None = None
         self.keeper: Keeper | None = None
         self._writer: Writer | None = None
@@ -112,6 +114,12 @@ class Runtime:
         self._watcher = threading.Thread(target=self._watch, args=(self.store, loop), name="omniroute-config")
         self._watcher.start()
         self.task(self._learn_prices(), "prices")
+
+    def _set_alarm(self, seconds: float) -> None:
+        """Have somebody let in from the queue when time alone makes room: one timer for all who wait."""
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self.choosing.admission.ring)
 
     async def _learn_prices(self) -> None:
         try:
@@ -231,6 +239,8 @@ class Runtime:
         self._closing.set()
         for task in self._tasks:
             task.cancel()
+        if self._alarm:
+            self._alarm.cancel()
         if self._watcher:
             self._watcher.join(5.0)
         self._flush()

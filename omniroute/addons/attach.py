@@ -49,6 +49,14 @@ class Attach:
         """Bytes of the largest request body."""
         return self.runtime.limits.max_body
 
+    def wait(self, flow: http.HTTPFlow) -> float | None:
+        """Give how long the exchange stands still; no longer when its turn has come while nobody looked."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or (waiting := exchange.waiting) is None:
+            return None
+        come = waiting.ticket is not None and waiting.ticket.place is not None
+        return 0.0 if come else max(0.0, waiting.until - self.clock())
+
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what dispatch has decided."""
         exchange = self.runtime.exchanges.get(flow)
@@ -79,6 +87,7 @@ class Attach:
         if exchange is None or flow.response is None or self._somebody_listens():
             return False
         try:
+            self.runtime.choosing.served(exchange)
             dress(exchange, flow, flow.response)
         except Exception:  # then the hook runs, and its guard makes an answer of what it raises
             log.exception("the head of a reply could not be made")

@@ -8,7 +8,7 @@ from typing import TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 import orjson
-from mitmproxy import http
+from mitmproxy import ctx, http
 
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
@@ -18,16 +18,20 @@ from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.urls import endpoint
 from omniroute.dialects import hub
+from omniroute.dialects.ir import Fault
 from omniroute.dialects.needs import Needs
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
-from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import BIG, Attempt
+from omniroute.exchange import Asked, Exchange, Waiting
+from omniroute.proxy.attempt import BIG, Attempt, Deadlines
+from omniroute.proxy.dial import Turn
 from omniroute.redact import redact
+from omniroute.routing.admission import place_of
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import CLIENTS_OWN, judge
-from omniroute.routing.outcome import outcome
+from omniroute.routing.limits import Wait
+from omniroute.routing.outcome import WAIT, Failed, outcome
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.retry import again_after, deadlines_of
 from omniroute.runtime import Runtime
@@ -64,13 +68,17 @@ class Dispatch:
         exchange.plan = self.runtime.choosing.plan(exchange, needs, with_catalog=known)
         if not exchange.plan.targets:
             raise _nothing_to_ask(exchange.plan, self.runtime.wall())
+        exchange.open = [*exchange.plan.targets]
         await self._ask_next(flow, exchange)
         exchange.overhead = self.runtime.clock() - exchange.received
 
     @guard
     async def next_attempt(self, flow: http.HTTPFlow) -> None:
-        """Fired by our layer when an attempt has failed before its first content."""
+        """Fired by our layer when an attempt has failed before its first content, or a wait is over."""
         exchange = self.runtime.exchanges[flow]
+        if waiting := exchange.waiting:
+            await self._go_on(flow, exchange, waiting)
+            return
         asked = exchange.last
         assert asked
         assert asked.attempt.failure
@@ -86,11 +94,12 @@ class Dispatch:
             rules, combo = exchange.config.rules, asked.target.way.combo
             pause = None if verdict == "again" else again_after(failure, combo, rules, exchange.repeats)
             if verdict == "again" or pause is not None:
-                exchange.position -= 1
+                exchange.open.insert(0, asked.target)
             if verdict != "again":
                 exchange.repeats = 0 if pause is None else exchange.repeats + 1
             if verdict == "model":
-                exchange.spent.add((asked.target.provider.id, asked.target.model))
+                spent = (asked.target.provider.id, asked.target.model)
+                exchange.open = [target for target in exchange.open if (target.provider.id, target.model) != spent]
             await self._ask_next(flow, exchange, pause=pause or 0.0)
 
     async def read_reply(self, flow: http.HTTPFlow) -> None:
@@ -99,36 +108,98 @@ class Dispatch:
         assert asked
         asked.attempt.whole = await asyncio.to_thread(asked.attempt.read_whole, bytes(asked.attempt.raw))
 
-    async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange, *, pause: float = 0.0) -> None:
-        assert exchange.plan
-        targets = exchange.plan.targets
-        refused: BadRequest | None = None
-        for target in targets[exchange.position + 1 :]:
-            exchange.position += 1
-            if (target.provider.id, target.model) in exchange.spent:
-                continue
-            try:
-                await self._ask(flow, exchange, target, pause or self._wait_for(target))
-            except BadRequest as error:
-                if len(targets) == 1:
-                    raise
-                refused = error
-                unable = Attempt({}, self.runtime.limits.deadlines, None, _unread, last=False)
-                unable.failure = Failure("unable", error.message, status=error.status)
-                exchange.asked.append(Asked(target, unable))
-                pause, exchange.repeats = 0.0, 0
-                continue
-            return
-        failures = exchange.failures()
-        if refused is not None and all(failed.failure.kind == "unable" for failed in failures):
-            raise refused  # nobody was asked: it is the request's own fault
-        raise outcome(failures, targets=len(targets))
+    async def _go_on(self, flow: http.HTTPFlow, exchange: Exchange, waiting: Waiting) -> None:
+        exchange.waiting = None
+        if waiting.ticket and (taken := self.runtime.choosing.admission.take(waiting.ticket)):
+            place, let_in = taken
+            target = next(target for target in exchange.open if place_of(target) == place)
+            if await self._try(flow, exchange, target, let_in):
+                return
+        await self._ask_next(flow, exchange)
 
-    def _wait_for(self, target: Target) -> float:
+    async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange, *, pause: float = 0.0) -> None:
+        """Ask the first target that can be asked now, or say what the exchange waits for."""
+        while exchange.open:
+            early = [self._too_early(target) for target in exchange.open]
+            if pause or min(early):
+                exchange.waiting = Waiting(self.runtime.clock() + (pause or min(early)))
+                return
+            ready = [target for target, seconds in zip(exchange.open, early, strict=True) if not seconds]
+            if (admitted := self.runtime.choosing.admission.admit(ready)) is None:
+                self._queue(flow, exchange, ready)
+                return
+            if await self._try(flow, exchange, *admitted):
+                return
+        assert exchange.plan
+        failures = exchange.failures()
+        if exchange.refused is not None and all(failed.failure.kind == "unable" for failed in failures):
+            raise exchange.refused  # nobody was asked: it is the request's own fault
+        asked = [failed for failed in failures if failed.failure.kind != "limited"]
+        raise outcome(asked, targets=len(exchange.plan.targets))
+
+    def _too_early(self, target: Target) -> float:
         """Give the seconds until a target may be asked, where its provider has named a time."""
         return max(0.0, target.not_before - self.runtime.wall()) if target.not_before is not None else 0.0
 
-    async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, pause: float) -> None:
+    async def _try(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> bool:
+        """Ask a target that the exchange was let in to; False when it cannot be told the request."""
+        assert exchange.plan
+        admission = self.runtime.choosing.admission
+        before = exchange.open.index(target)
+        if before:
+            self._not_asked(exchange, admission.waits(exchange.open[:before]))
+        del exchange.open[before]
+        try:
+            await self._ask(flow, exchange, target, let_in)
+        except BaseException as error:
+            admission.give_back(target.account.id, let_in)
+            if not isinstance(error, BadRequest) or len(exchange.plan.targets) == 1:
+                raise
+            exchange.refused, exchange.repeats = error, 0
+            _add_unsent(exchange, target, Failure("unable", error.message, status=error.status))
+            return False
+        return True
+
+    def _queue(self, flow: http.HTTPFlow, exchange: Exchange, targets: list[Target]) -> None:
+        """Let an exchange wait for the first of some targets, which all are at their limits."""
+        now, rules, admission = self.runtime.clock(), self.runtime.config.rules, self.runtime.choosing.admission
+        if exchange.queue_until is None:
+            exchange.queue_until = now + rules.queue_deadline
+        waits = admission.waits(targets)
+        soonest = min((wait.seconds for _, wait in waits), default=0.0)
+        if exchange.queue_until <= now:
+            waited = f"it has waited {rules.queue_deadline:g} s in the queue"
+            raise self._gave_up(exchange, waits, "queue_timeout", f"and {waited}")
+        if now + soonest > exchange.queue_until:
+            raise self._gave_up(exchange, waits, "limit_reached", f"for {soonest:,.0f} s more")
+        ticket = admission.join(targets, partial(self._wake, flow), rules.queue_size)
+        if ticket is None:
+            raise self._gave_up(exchange, waits, "queue_full", f"and {rules.queue_size} requests wait for it already")
+        exchange.waiting = Waiting(exchange.queue_until, ticket)
+
+    def _wake(self, flow: http.HTTPFlow) -> None:
+        """Tell the layer of a waiting flow that its turn has come."""
+        if handler := ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id):
+            self.runtime.task(handler.server_event(Turn(flow)), "turn")
+
+    def _gave_up(self, exchange: Exchange, waits: list[tuple[Target, Wait]], code: str, more: str) -> GatewayError:
+        assert exchange.plan
+        failed = [failed for failed in exchange.failures() if failed.failure.kind != "limited"]
+        self._not_asked(exchange, waits)
+        for target, wait in waits:
+            fault = Fault("rate_limit_error", words := f"{wait.why}, {more}", code, 429)
+            failure = Failure("limited", words, status=429, fault=fault, retry_after=wait.seconds or WAIT)
+            failed.append(Failed(target.name, target.account.name, failure))
+        return outcome(failed, targets=len(exchange.plan.targets))
+
+    def _not_asked(self, exchange: Exchange, waits: list[tuple[Target, Wait]]) -> None:
+        """Keep for the log who was passed over, and why; once for each target."""
+        for target, wait in waits:
+            if target not in exchange.passed:
+                exchange.passed.append(target)
+                _add_unsent(exchange, target, Failure("limited", wait.why))
+
+    async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> None:
         limits = self.runtime.limits
 
         raw, body, lost = await words_for(self.runtime, exchange, target)
@@ -162,21 +233,21 @@ class Dispatch:
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=replace(limits.deadlines, **deadlines_of(target.way.combo, exchange.config.rules)),
-            pause=pause,
             proxy=self.runtime.proxy(target, exchange.config),
             stream=stream,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
-            last=exchange.position + 1 == len(exchange.plan.targets) if exchange.plan else True,
+            last=not exchange.open,
             hide=partial(_without, api_key),
         )
-        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped)))
-        self.runtime.choosing.began(exchange, exchange.asked[-1])
         _write(flow.request, exchange, target, prepared.raw)
+        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), let_in=let_in))
+        self.runtime.choosing.began(exchange, exchange.asked[-1])
 
     @guard
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Make the upstream's head ours, where `Attach` has not done so without the hook."""
         if (exchange := self.runtime.exchanges.get(flow)) and flow.response:
+            self.runtime.choosing.served(exchange)
             dress(exchange, flow, flow.response)
 
 
@@ -198,6 +269,13 @@ def _without(secret: str | None, failure: Failure) -> Failure:
         fault=fault and replace(fault, message=redact(fault.message, secrets)),
         body=redact(failure.body.decode("utf-8", "replace"), secrets).encode(),
     )
+
+
+def _add_unsent(exchange: Exchange, target: Target, failure: Failure) -> None:
+    """Add an attempt that has come to nothing before anything was sent."""
+    unsent = Attempt({}, Deadlines(), None, _unread, last=False)
+    unsent.failure = failure
+    exchange.asked.append(Asked(target, unsent))
 
 
 def _unread(raw: bytes) -> hub.Whole:

@@ -30,7 +30,7 @@ def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> N
     """Make the upstream's head, or that of our own answer, what the client gets."""
     ours = {PREFIX + "request-id": exchange.id}
     if exchange.plan and not exchange.early:
-        ours[PREFIX + "attempts"] = str(len(exchange.asked))
+        ours[PREFIX + "attempts"] = str(exchange.attempts)
     if exchange.overhead is not None:
         ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
     kept = response.headers.fields

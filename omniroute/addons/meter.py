@@ -36,6 +36,9 @@ class Meter:
         if exchange.claimed is None or exchange.claimed.kind != "chat":
             return
         exchange.metered = True
+        if exchange.waiting and exchange.waiting.ticket:
+            self.runtime.choosing.admission.leave(exchange.waiting.ticket)
+        exchange.waiting = None
         for asked in exchange.asked:
             self.runtime.choosing.ended(exchange, asked)
         if served := exchange.served:

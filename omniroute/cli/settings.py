@@ -77,6 +77,8 @@ def _value(name: str, said: dict[str, Any]) -> Any:
             return 0
         case ["combo", _]:
             return None
+        case ["queue", what]:
+            return getattr(held, f"queue_{what}")
         case _:
             return getattr(held, name)
 

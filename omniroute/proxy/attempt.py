@@ -59,8 +59,6 @@ class Attempt:
     """No target comes after this one: a whole but empty reply is better than none."""
     proxy: Proxy | None = None
     """The network proxy on the way, with what opens it."""
-    pause: float = 0.0
-    """Seconds to wait before it is asked."""
     hide: Callable[[Failure], Failure] = lambda failure: failure
     """Takes the credential out of what the upstream said: some repeat it in their errors."""
 
@@ -94,6 +92,9 @@ class Desk(Protocol):
     def clock(self) -> Callable[[], float]:
         """Give seconds that only ever grow."""
 
+    def wait(self, flow: http.HTTPFlow) -> float | None:
+        """Give the seconds after which, or with a `Turn`, it is decided who is asked; None when that is decided."""
+
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what is to be tried now; None when nothing was decided, and then nothing is sent."""
 
@@ -115,7 +116,7 @@ class Desk(Protocol):
 
 @dataclass
 class NextAttemptHook(commands.StartHook):
-    """An attempt has failed before its first content: write the next one, or the final answer."""
+    """An attempt has failed before its first content, or a wait is over: write the next one, or the final answer."""
 
     flow: http.HTTPFlow
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from mitmproxy import http
 from mitmproxy.connection import Connection
+from mitmproxy.proxy.events import Event
 from mitmproxy.proxy.layers.http import GetHttpConnection
 from mitmproxy.proxy.layers.http._base import HttpEvent
 
@@ -41,3 +43,10 @@ class Dial(GetHttpConnection):
 @dataclass
 class Late(HttpEvent):
     """The stream's deadline has passed."""
+
+
+@dataclass
+class Turn(Event):
+    """What a flow has waited for is there: said to its connection from outside, at any moment."""
+
+    flow: http.HTTPFlow

@@ -17,7 +17,7 @@ from mitmproxy.proxy.layers.tls import ServerTLSLayer
 from omniroute.netproxy.handshake import Refused
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Desk
-from omniroute.proxy.dial import Dial, Late
+from omniroute.proxy.dial import Dial, Late, Turn
 from omniroute.proxy.stream import RoutedStream
 from omniroute.proxy.tunnel import Through, dig
 
@@ -72,6 +72,9 @@ class RoutedLayer(HttpLayer):
                 self._alarm = None
                 yield from self._ring()
             return
+        if isinstance(event, Turn):
+            yield from self._turn(event)
+            return
         if isinstance(event, events.ConnectionEvent) and not self._knows(event.connection):
             return
         try:
@@ -86,6 +89,11 @@ class RoutedLayer(HttpLayer):
             # A client that stays for weeks would collect them.
             self._forget(self._inner(event.connection))
 
+    def _turn(self, turn: Turn) -> layer.CommandGenerator[None]:
+        for stream in self._streams():
+            if stream.waits(turn.flow):
+                yield from self.event_to_child(stream, turn)
+
     def _broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
         """End what waits for a server whose words mitmproxy cannot read: else it would wait for its deadline.
 
@@ -95,8 +103,8 @@ class RoutedLayer(HttpLayer):
         if not trailers:
             log.error("mitmproxy could not read what %s said", connection.peername, exc_info=error)
         yield commands.CloseConnection(connection)
-        for stream in set(self.streams.values()):
-            if isinstance(stream, RoutedStream) and stream.serves(self._inner(connection)):
+        for stream in self._streams():
+            if stream.serves(self._inner(connection)):
                 yield from self.event_to_child(stream, stream.last_word(whole=trailers))
 
     def _knows(self, connection: Connection) -> bool:
@@ -112,8 +120,10 @@ class RoutedLayer(HttpLayer):
             yield from self.alarm(stream, max(when, now + LOOK_AGAIN))
 
     def _due(self) -> list[tuple[float, RoutedStream]]:
-        streams = [stream for stream in set(self.streams.values()) if isinstance(stream, RoutedStream)]
-        return [(stream.due, stream) for stream in streams if stream.due is not None]
+        return [(stream.due, stream) for stream in self._streams() if stream.due is not None]
+
+    def _streams(self) -> list[RoutedStream]:
+        return [stream for stream in set(self.streams.values()) if isinstance(stream, RoutedStream)]
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
         reuse = reuse and not (isinstance(event, Dial) and event.fresh)

@@ -34,7 +34,7 @@ from mitmproxy.proxy.layers.http._hooks import (
 from omniroute.errors import GatewayError, TooLarge
 from omniroute.netproxy.handshake import place
 from omniroute.proxy.attempt import Attempt, NextAttemptHook
-from omniroute.proxy.dial import Dial, Late
+from omniroute.proxy.dial import Dial, Late, Turn
 from omniroute.proxy.failures import fault_of, of_dial, of_protocol_error
 from omniroute.proxy.heads import copy_head
 from omniroute.proxy.reply import DRAIN, Replying
@@ -77,6 +77,9 @@ class RoutedStream(Replying):
                 yield from self._late()
             elif self._speak_at is not None and self._speak_at <= now:
                 yield from self._speak()
+        elif isinstance(event, Turn):
+            if self.waits(event.flow):
+                yield from self._decide()
         elif not isinstance(event, HttpEvent) or event.stream_id in (self.stream_id, self._attempt_id):
             yield from super()._handle_event(event)
         # Else a word of an attempt that was given up while a hook ran.
@@ -84,6 +87,10 @@ class RoutedStream(Replying):
     def serves(self, connection: Connection) -> bool:
         """Tell whether the attempt that is in flight goes over this connection."""
         return self._attempt_id != 0 and self._server is connection
+
+    def waits(self, flow: http.HTTPFlow) -> bool:
+        """Tell whether this is the stream of a flow that is not asked yet, as something else has to come first."""
+        return self._phase == "turn" and self.deadline is not None and self.flow is flow
 
     def last_word(self, *, whole: bool) -> HttpEvent:
         """Make the event with which the reply in flight ends."""
@@ -138,6 +145,11 @@ class RoutedStream(Replying):
     # an attempt
 
     def _open(self) -> layer.CommandGenerator[None]:
+        wait = self.parent.desk.wait(self.flow)
+        if wait is not None:
+            self.server_state = self.state_connecting
+            yield from self._arm("turn", wait)
+            return
         attempt = self.parent.desk.attempt(self.flow)
         if attempt is None or attempt is self._attempt:
             error = GatewayError("the gateway did not decide where this request goes; its log says why")
@@ -146,14 +158,7 @@ class RoutedStream(Replying):
             return
         self._attempt = attempt
         self.server_state = self.state_connecting
-        if attempt.pause:
-            yield from self._arm("pause", attempt.pause)
-        else:
-            yield from self._call()
-
-    def _call(self) -> layer.CommandGenerator[None]:
-        attempt, request = self._attempt, self.flow.request
-        assert attempt
+        request = self.flow.request
         attempt.started = self.parent.desk.clock()
         self._dial = Dial(
             (request.host, request.port), request.scheme == "https", None, "tcp", self._again, attempt.proxy
@@ -196,8 +201,8 @@ class RoutedStream(Replying):
             error = ResponseProtocolError(self.stream_id, "the upload has not ended", ErrorCode.CANCEL)
             yield SendHttp(error, self.context.client)
             yield from self._done()
-        elif self._phase == "pause":
-            yield from self._call()
+        elif self._phase == "turn":
+            yield from self._decide()
         elif self.server_state == self.state_draining:
             yield from self._status_failed()
         elif self._is_whole():
@@ -232,6 +237,11 @@ class RoutedStream(Replying):
         self.server_state = self.state_connecting
         self._held.clear()
         self._again = failure.stale
+        yield from self._decide()
+
+    def _decide(self) -> layer.CommandGenerator[None]:
+        """Have it said who is asked next."""
+        self.deadline = None
         self.flow.response = None  # whatever the hook puts there is the answer; a head that is out is none
         yield NextAttemptHook(self.flow)
         answer, self.flow.response = self.flow.response, self.flow.response or self._head

@@ -117,6 +117,7 @@ KINDS: dict[str, Cause] = {
     "cut": "server",
     "garbage": "server",
     "unable": "unable",
+    "limited": "unable",
     "client_gone": "gone",
 }
 """What a failure without an answer says."""

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from omniroute.catalog.provider import Model, Provider
 from omniroute.netproxy.proxy import Proxy
+from omniroute.routing.limits import Limit
 from omniroute.routing.rules import Rules, Tries
 
 type Level = Literal["account", "combo", "provider", "global"]
@@ -97,6 +98,8 @@ class Config:
     """The oldest first."""
     models: Mapping[str, tuple[Model, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Provider id -> models that the user added, or knows better."""
+    limits: Mapping[str, Limit] = field(default_factory=lambda: MappingProxyType({}))
+    """Account id -> what it may be asked; who is not in it may be asked without limit."""
     rules: Rules = field(default_factory=Rules)
     proxies: Mapping[Place, Proxy | None] = field(default_factory=lambda: MappingProxyType({}))
     """Without what opens them; None is a place that goes directly, whatever is said further out."""

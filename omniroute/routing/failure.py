@@ -6,7 +6,18 @@ from typing import Literal
 from omniroute.dialects.ir import Fault
 
 type Kind = Literal[
-    "proxy", "connect", "tls", "deadline", "status", "fault", "empty", "cut", "garbage", "unable", "client_gone"
+    "proxy",
+    "connect",
+    "tls",
+    "deadline",
+    "status",
+    "fault",
+    "empty",
+    "cut",
+    "garbage",
+    "unable",
+    "limited",
+    "client_gone",
 ]
 """
 proxy        the network proxy could not be reached, refused, or opened no tunnel in time: the path failed, and
@@ -20,6 +31,7 @@ empty        a reply that ended without having said anything
 cut          the connection or the reply ended too early
 garbage      what came is not the upstream's dialect, or is too large to be held
 unable       the request cannot be said in the target's dialect; nothing was sent
+limited      the account is at its limit, and nobody waits longer for it; nothing was sent
 client_gone  the client left; no fault of the target
 """
 

@@ -28,6 +28,10 @@ class Loads:
         elif failed is not None:
             self._failed.pop(account, None)
 
+    def in_flight(self, account: str) -> int:
+        """Count what an account is busy with."""
+        return self._in_flight[account]
+
     def load(self, account: str, now: float) -> float:
         """Weigh an account: the lower the better it stands."""
         age = now - self._failed.get(account, -FORGIVEN)

@@ -43,7 +43,8 @@ def outcome(attempts: Sequence[Failed], *, targets: int) -> GatewayError:
         return _single(last, soonest)
     said = "; ".join(f"{i}. {attempt}" for i, attempt in enumerate(attempts, 1))
     if all(a.failure.status in LIMITED for a in attempts):
-        return RateLimited(f"every target is rate limited: {said}", retry_after=soonest)
+        full = last.failure.fault.code if last.failure.kind == "limited" and last.failure.fault else None
+        return RateLimited(f"every target is rate limited: {said}", retry_after=soonest, code=full)
     return Exhausted(f"every target failed: {said}", retry_after=soonest)
 
 

@@ -18,6 +18,7 @@ MAX_STICKY = 1000
 MAX_RETRIES = 10
 MAX_DELAY = 30.0
 MAX_WAIT = 300.0
+MAX_QUEUE = 100_000
 MAX_DEADLINE = 86400.0
 PHASES = {
     "connect": "for the connection",
@@ -55,6 +56,10 @@ class Rules:
     cooldowns: bool = True
     cooldown_wait: float = 10.0
     """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
+    queue_deadline: float = 30.0
+    """Seconds that a request waits in the queue for accounts at their limits; 0 waits for nobody."""
+    queue_size: int = 1000
+    """Requests that wait for one account; more are refused at once."""
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     reset: tuple[float, tuple[str, ...]] = (0.0, ())
@@ -82,6 +87,7 @@ def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> R
     plain = ({f.name for f in fields(Rules)} & values.keys()) - made_here
     return Rules(
         **{name: values[name] for name in plain},
+        **{f"queue_{name}": values[f"queue.{name}"] for name in ("deadline", "size") if f"queue.{name}" in values},
         strategies={name.partition(".")[2]: value for name, value in values.items() if name.startswith("strategy.")},
         combo_strategy=values.get("combo.strategy", "priority"),
         combo_tries=Tries(

@@ -28,6 +28,9 @@ class Told:
     flow: http.HTTPFlow
     attempts: list[Attempt] = field(default_factory=list)
     at: int = 0
+    waits: bool = False
+    """Nobody is asked before its pause is over, or its turn has come."""
+    waited: bool = False
 
     @property
     def failures(self) -> list[str]:
@@ -51,11 +54,17 @@ class ScriptedDesk:
         self.max_body = 1000
         self.pause = 0.0
         """Seconds before each attempt but the first."""
+        self.turns = False
+        """Whether the first attempt waits for as long too, as in a queue."""
         self.clock: Callable[[], float] = lambda: 0.0
         self.told: list[Told] = []
         self.undecided: set[str] = set()
         """Hooks that decide nothing."""
         self.other: Callable[[commands.StartHook], None] = lambda hook: None
+
+    def wait(self, flow: http.HTTPFlow) -> float | None:
+        told = self._of(flow)
+        return self.pause if told and told.waits else None
 
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         told = self._of(flow)
@@ -88,9 +97,12 @@ class ScriptedDesk:
             case "next_attempt":
                 told = self._of(flow)
                 assert told
-                failure = told.attempts[-1].failure
-                assert failure
-                told.at += not failure.stale
+                if told.waits:
+                    told.waits, told.waited = False, True
+                else:
+                    failure = told.attempts[-1].failure
+                    assert failure
+                    told.at += not failure.stale
                 self._ask(told)
             case "responseheaders":
                 self._head(flow)
@@ -108,6 +120,10 @@ class ScriptedDesk:
         if told.at >= len(self.hosts):
             told.flow.response = self.answer(told.flow, Exhausted("every target failed"))
             return
+        if self.pause and (told.attempts or self.turns) and not told.waited:
+            told.waits = True
+            return
+        told.waited = False
         names = (self.dialect, self.dialect)
         told.attempts.append(
             Attempt(
@@ -116,7 +132,6 @@ class ScriptedDesk:
                 stream=hub.Stream(*names, model="m") if self.stream else None,
                 read_whole=partial(hub.read_whole, *names, model="m"),
                 last=told.at + 1 == len(self.hosts),
-                pause=self.pause if told.attempts else 0.0,
             )
         )
         data = told.flow.request.data
