@@ -1,7 +1,7 @@
 """What choosing remembers between requests, and the one place where plans are made for live ones."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -47,6 +47,12 @@ class Choosing:
         self.turns, self.health = turns, health
         self._reset = config.rules.reset
         self.admission.set(config.limits)
+
+    def learned(self, shut: Mapping[tuple[str, str], float]) -> None:
+        """Go on from when providers said that they allow no request, as seconds of the epoch."""
+        for (account, model), until in shut.items():
+            if until > self._wall():
+                self.admission.learn(account, model, until - self._wall())
 
     def plan(self, exchange: Exchange, needs: Needs, *, with_catalog: bool) -> Plan:
         """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""

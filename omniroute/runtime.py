@@ -28,7 +28,7 @@ from omniroute.redact import RedactingFilter
 from omniroute.routing.config import Config, Place
 from omniroute.routing.network import opened, path_of
 from omniroute.routing.target import Target
-from omniroute.store import health, snapshot, turns, usage
+from omniroute.store import health, limits, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -103,6 +103,7 @@ class Runtime:
         self.store = Store(data_dir)
         self._load()
         self.choosing.take_up(turns.load(self.store), health.load(self.store), self.config)
+        self.choosing.learned(limits.start(self.store))
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
@@ -218,6 +219,8 @@ class Runtime:
                 self._writer.submit(partial(turns.save, self.store, taken)).add_done_callback(_complain)
             if felt := self.choosing.health.changes():
                 self._writer.submit(partial(health.save, self.store, felt)).add_done_callback(_complain)
+            if used := self.choosing.admission.changes():
+                self._writer.submit(partial(limits.save, self.store, used, self.wall())).add_done_callback(_complain)
             if rows:
                 self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
         except StoreError as error:

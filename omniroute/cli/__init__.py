@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "combo": ("combo", "Combos: named lists of models, tried in an order of your choice."),
     "doctor": ("status", "Check what the gateway needs, and say what to do where it fails."),
     "key": ("key", "Keys that clients show to the gateway."),
+    "limits": ("limits", "What accounts may be asked: requests a minute, the gap between two, how many at once."),
     "model": ("model", "Models of your own: any id at any provider."),
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "provider": ("provider", "Accounts at providers."),

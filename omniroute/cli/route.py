@@ -11,9 +11,11 @@ import orjson
 
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.cli.base import Group, State
+from omniroute.cli.crowded import at_limits, limited
 from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
 from omniroute.cli.paths import way_to
+from omniroute.cli.running import read_runtime
 from omniroute.dialects.needs import Needs
 from omniroute.routing.config import Account, Config, Key
 from omniroute.routing.known import NO_NEEDS, by_catalog
@@ -22,7 +24,7 @@ from omniroute.routing.network import Path
 from omniroute.routing.plan import Plan, plan
 from omniroute.routing.standing import Health, Rest, whom
 from omniroute.routing.strategies import Seen
-from omniroute.store import health, snapshot, turns
+from omniroute.store import health, limits, snapshot, turns
 
 
 @click.group(cls=Group)
@@ -44,14 +46,17 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     needs = Needs(_read(body)) if body else NO_NEEDS
     with state.store() as store:
         config, memory, felt = snapshot.load(store), turns.load(store), health.load(store)
+        used = limits.seen(store)
     key = None if key_name is None else _find_key(key_name, config)
     now = datetime.now(UTC)
     seen = Seen(memory, rest=partial(_rest, felt, now.timestamp()), now=now.timestamp())
     known = by_catalog(config, seen if config.rules.cooldowns else Seen(memory), random.random, now)
     made = plan(model, config, client=dialect, key=key, needs=needs, known=known)
     ways = [way_to(target, config) for target in made.targets]
+    full = at_limits(config, used, now.timestamp()) if read_runtime(state.data_dir) else {}
+    stops = [limited(target, full) for target in made.targets]
     if state.as_json:
-        show_json(as_json(made, ways))
+        show_json(as_json(made, ways, stops))
         return
     said = " → ".join([model, *(alias.target for alias in made.aliases)])
     say(f"{said}: a combo" if made.combo else said)
@@ -60,8 +65,9 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
         say(f"by the alias {alias.pattern}" + (f", which is more specific, or older, than {over}" if over else ""))
     if made.targets:
         headers, rows = ["order", "target", "account", "dialect", "why"], []
-        for n, (t, way) in enumerate(zip(made.targets, ways, strict=True), 1):
-            rows.append([n, t.name, t.account.name, t.dialect, t.why, str(way)])
+        for n, (t, way, stop) in enumerate(zip(made.targets, ways, stops, strict=True), 1):
+            why = f"{t.why}; at its limit now: {stop}" if stop else t.why
+            rows.append([n, t.name, t.account.name, t.dialect, why, str(way)])
         if any(way.proxy or way.place for way in ways):
             table([*headers, "path"], rows)
         else:
@@ -87,7 +93,7 @@ def _read(body: BinaryIO) -> dict[str, Any]:
     return found
 
 
-def as_json(made: Plan, ways: Sequence[Path]) -> dict[str, object]:
+def as_json(made: Plan, ways: Sequence[Path], stops: Sequence[str | None]) -> dict[str, object]:
     return {
         "asked": made.asked,
         "kind": made.kind,
@@ -104,8 +110,9 @@ def as_json(made: Plan, ways: Sequence[Path]) -> dict[str, object]:
                 "why": t.why,
                 "proxy": way.proxy.masked if way.proxy else None,
                 "proxy_from": way.said_by or None,
+                "limited": stop,
             }
-            for t, way in zip(made.targets, ways, strict=True)
+            for t, way, stop in zip(made.targets, ways, stops, strict=True)
         ],
         "left_out": [{"target": out.name, "account": out.account, "why": out.why} for out in made.left],
     }

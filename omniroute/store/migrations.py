@@ -152,3 +152,30 @@ def m006_network_proxies(db: SqliteDatabase) -> None:
             f"create trigger {table}_proxy after delete on {table} "
             f"begin delete from network_proxies where level = '{level}' and ref = old.{name}; end"
         )
+
+
+@step
+def m007_limits(db: SqliteDatabase) -> None:
+    for sql in (
+        "create table account_limits (account text not null primary key, rpm integer, gap real, concurrency integer)",
+        # What the gateway says of itself is no configuration: no trigger counts these two.
+        """create table limits_in_use (
+            account text not null primary key, in_flight integer not null, waiting integer not null,
+            minute integer not null, at real not null)""",
+        """create table learned_limits (
+            account text not null, model text not null, until real not null, primary key (account, model))""",
+    ):
+        db.execute_sql(sql)
+    for event in ("insert", "update", "delete"):
+        db.execute_sql(
+            f"create trigger account_limits_{event} after {event} on account_limits "
+            "begin update config_revision set number = number + 1; end"
+        )
+    db.execute_sql(
+        "create trigger account_limits_gone after delete on provider_connections "
+        "begin delete from account_limits where account = old.id; end"
+    )
+    db.execute_sql(
+        "create trigger account_limits_node_gone after delete on provider_nodes "
+        "begin delete from account_limits where account = 'node:' || old.prefix; end"
+    )

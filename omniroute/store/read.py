@@ -8,9 +8,11 @@ from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import node
 from omniroute.netproxy.proxy import DIRECT, Proxy, read_proxy
 from omniroute.routing.config import Account, Alias, Chain, Combo, Key, Place
+from omniroute.routing.limits import Limit
 from omniroute.routing.rules import Tries
 from omniroute.store.database import Store
 from omniroute.store.tables import (
+    AccountLimits,
     ApiKeys,
     BlockedProviders,
     Combos,
@@ -91,6 +93,13 @@ def models(store: Store) -> dict[str, tuple[Model, ...]]:
 def settings(store: Store) -> dict[str, Any]:
     """Return what somebody has set, by name."""
     return {row["name"]: json.loads(row["value"]) for row in store.rows(Settings.select().order_by(Settings.name))}
+
+
+def limits(store: Store) -> dict[str, Limit]:
+    """Return what accounts may be asked, by id."""
+    return {
+        row["account"]: Limit(row["rpm"], row["gap"], row["concurrency"]) for row in store.rows(AccountLimits.select())
+    }
 
 
 def blocked(store: Store) -> frozenset[str]:

@@ -25,6 +25,7 @@ def load(store: Store) -> Config:
             chains=read.chains(store),
             models=MappingProxyType(read.models(store)),
             proxies=MappingProxyType(read.proxies(store)),
+            limits=MappingProxyType(read.limits(store)),
             rules=rules(read.settings(store), read.blocked(store)),
             revision=store.revision(),
         )

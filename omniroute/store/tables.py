@@ -124,6 +124,36 @@ class ComboCalls(Table):
         primary_key = CompositeKey("combo", "listed")
 
 
+class AccountLimits(Table):
+    """What an account may be asked, by its id or that of a node without accounts."""
+
+    account = TextField(primary_key=True)
+    rpm = IntegerField(null=True)
+    gap = FloatField(null=True)
+    concurrency = IntegerField(null=True)
+
+
+class LimitsInUse(Table):
+    """What limited accounts are doing, as the gateway says now and then."""
+
+    account = TextField(primary_key=True)
+    in_flight = IntegerField()
+    waiting = IntegerField()
+    minute = IntegerField()
+    at = FloatField()
+
+
+class LearnedLimits(Table):
+    """Until when providers allow no further request."""
+
+    account = TextField()
+    model = TextField()
+    until = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("account", "model")
+
+
 class ApiKeys(Table):
     id = TextField(primary_key=True)
     name = TextField()
@@ -245,6 +275,9 @@ TABLES: tuple[type[Table], ...] = (
     ComboCalls,
     Coolings,
     Breakers,
+    AccountLimits,
+    LimitsInUse,
+    LearnedLimits,
     ApiKeys,
     UsageHistory,
     KeptConversation,

@@ -18,6 +18,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 from scripted_desk import ScriptedDesk
 
+from omniroute.proxy.dial import Turn
 from omniroute.proxy.layer import RoutedLayer
 
 
@@ -110,6 +111,10 @@ class Play:
         """Let the oldest dial fail."""
         self._refuse(self.dials.pop(0), error)
         self._run()
+
+    def turn(self, flow: http.HTTPFlow) -> None:
+        """Say from outside that a flow's turn has come."""
+        self.feed(Turn(flow))
 
     def end_hook(self) -> None:
         """Let the oldest of the held hooks end."""

@@ -121,6 +121,11 @@ class Stage:
     def wait(self, number: int) -> None:
         self.play.pass_time((0.1, 1, 12, 25, 45)[number % 5])
 
+    def turn(self, number: int) -> None:
+        """Tell some request that its turn has come, whether it waits for one or not."""
+        if told := self.play.desk.told:
+            self.play.turn(told[number % len(told)].flow)
+
     def hold(self, number: int) -> None:
         self.play.hold ^= {HOOKS[number % len(HOOKS)]}
 
@@ -142,7 +147,7 @@ class Stage:
         return self.asked // len(ASK)
 
 
-ACTIONS = ["go"] * 12 + ["ask", "open", "refuse", "reply", "say", "close", "wait", "hold", "end_hook"]
+ACTIONS = ["go"] * 12 + ["ask", "open", "refuse", "reply", "say", "close", "wait", "turn", "hold", "end_hook"]
 type Steps = list[tuple[str, int]]
 
 STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 10_000)), min_size=10, max_size=60)
@@ -172,14 +177,22 @@ def check_stream(body: bytes) -> None:
 
 EVERY = st.sampled_from([None, 0.5, 10.0])
 """Seconds of silence before a keep-alive: none, before all that can happen, and at the moment of a deadline."""
+PAUSE = st.sampled_from([0.0, 11.0])
+"""Seconds that each attempt waits for its turn."""
 
 
-@given(st.booleans(), EVERY, st.integers(1, 4), STEPS)
+def desk(hosts: int, stream: bool, every: float | None, pause: float) -> ScriptedDesk:
+    made = ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every)
+    made.pause, made.turns = pause, True
+    return made
+
+
+@given(st.booleans(), EVERY, PAUSE, st.integers(1, 4), STEPS)
 @STAYS
 def test_a_client_that_stays_gets_one_whole_answer_to_each_request(
-    stream: bool, every: float | None, hosts: int, steps: Steps
+    stream: bool, every: float | None, pause: float, hosts: int, steps: Steps
 ) -> None:
-    play = Play(ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every))
+    play = Play(desk(hosts, stream, every, pause))
     stage = Stage(play, ASK * 3)
     stage.do(steps)
     asked = stage.settle()
@@ -196,12 +209,12 @@ def test_a_client_that_stays_gets_one_whole_answer_to_each_request(
     check_ends(play)
 
 
-@given(st.booleans(), EVERY, st.integers(1, 4), STEPS, STEPS)
+@given(st.booleans(), EVERY, PAUSE, st.integers(1, 4), STEPS, STEPS)
 @STAYS
 def test_a_client_that_leaves_gets_nothing_more(
-    stream: bool, every: float | None, hosts: int, steps: Steps, rest: Steps
+    stream: bool, every: float | None, pause: float, hosts: int, steps: Steps, rest: Steps
 ) -> None:
-    play = Play(ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every))
+    play = Play(desk(hosts, stream, every, pause))
     stage = Stage(play, ASK * 3)
     stage.do(steps)
     busy = play.held or play.hold

@@ -81,6 +81,10 @@ class Asked:
     http: str
     connection: int
     cancelled: bool
+    at: float
+    """On the machine's own clock."""
+    at_once: int
+    """How many were being answered at the same base URL, this one included."""
 
     @property
     def json(self) -> Any:
@@ -131,7 +135,7 @@ class Upstream:
 
     def asked(self) -> list[Asked]:
         """Give the requests that came, oldest first."""
-        names = ("method", "path", "http", "connection", "cancelled")
+        names = ("method", "path", "http", "connection", "cancelled", "at", "at_once")
         return [
             Asked(
                 headers=httpx.Headers([(n.encode("latin-1"), v.encode("latin-1")) for n, v in entry["headers"]]),

@@ -21,6 +21,7 @@ import re
 import ssl
 import sys
 import tempfile
+import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,6 +40,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.book = Book()
+        self.busy: dict[str, set[Talk]] = {}
 
     async def answer(self, talk: Talk) -> None:
         if talk.request.path in {"/log", "/stats"}:
@@ -47,6 +49,9 @@ class Upstream:
         step = self._step(talk.request)
         entry = self.book.note(talk.request, step)
         self.book.counts["in_flight"] += 1
+        busy = self.busy.setdefault(entry["path"].rpartition("/v1")[0], set())
+        busy.add(talk)
+        entry |= {"at": time.monotonic(), "at_once": len(busy)}
         try:
             await behave(talk, step)
         except asyncio.CancelledError:
@@ -58,6 +63,7 @@ class Upstream:
             traceback.print_exc()  # whoever started us reads this as a broken test
             talk.cut()
         finally:
+            busy.discard(talk)
             self.book.counts["in_flight"] -= 1
         if isinstance(talk, Http1Talk):
             talk.connection.stale = step == "stale"

@@ -18,6 +18,12 @@ async def ok(talk: Talk, _: str = "", **headers: str) -> None:
     await talk.end()
 
 
+async def spent(talk: Talk, seconds: str) -> None:
+    """Answer, and say that no request is left for so many seconds."""
+    left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{seconds}s"}
+    await ok(talk, **left)
+
+
 async def tool(talk: Talk, _: str) -> None:
     body, frames = tools.TOOLS[talk.request.dialect](talk.request.model)
     if not talk.request.stream:
