@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TypedDict
-from urllib.parse import SplitResult, urlsplit
 
 import orjson
 from mitmproxy import ctx, http
@@ -13,31 +12,26 @@ from mitmproxy import ctx, http
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
+from omniroute.addons.lines import add_unsent, line_up, passed_over, really_failed
+from omniroute.addons.outgoing import write
 from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
 from omniroute.catalog.auth import credential_headers
-from omniroute.catalog.provider import Provider
-from omniroute.catalog.urls import endpoint
 from omniroute.dialects import hub
-from omniroute.dialects.ir import Fault
 from omniroute.dialects.needs import Needs
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
 from omniroute.exchange import Asked, Exchange, Waiting
-from omniroute.proxy.attempt import BIG, Attempt, Deadlines
+from omniroute.proxy.attempt import BIG, Attempt
 from omniroute.proxy.dial import Turn
 from omniroute.redact import redact
 from omniroute.routing.admission import place_of
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import CLIENTS_OWN, judge
-from omniroute.routing.limits import Wait
-from omniroute.routing.outcome import WAIT, Failed, outcome
+from omniroute.routing.outcome import outcome
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.retry import again_after, deadlines_of
 from omniroute.runtime import Runtime
-
-ABOUT_THE_CLIENT = (b"user-agent", b"accept-language")
-"""What is passed on to an upstream of another dialect; to the same dialect everything is."""
 
 
 class Told(TypedDict):
@@ -126,16 +120,15 @@ class Dispatch:
                 return
             ready = [target for target, seconds in zip(exchange.open, early, strict=True) if not seconds]
             if (admitted := self.runtime.choosing.admission.admit(ready)) is None:
-                self._queue(flow, exchange, ready)
+                line_up(self.runtime, exchange, ready, partial(self._wake, flow))
                 return
             if await self._try(flow, exchange, *admitted):
                 return
         assert exchange.plan
-        failures = exchange.failures()
+        failures = really_failed(exchange)
         if exchange.refused is not None and all(failed.failure.kind == "unable" for failed in failures):
             raise exchange.refused  # nobody was asked: it is the request's own fault
-        asked = [failed for failed in failures if failed.failure.kind != "limited"]
-        raise outcome(asked, targets=len(exchange.plan.targets))
+        raise outcome(failures, targets=len(exchange.plan.targets))
 
     def _too_early(self, target: Target) -> float:
         """Give the seconds until a target may be asked, where its provider has named a time."""
@@ -147,7 +140,7 @@ class Dispatch:
         admission = self.runtime.choosing.admission
         before = exchange.open.index(target)
         if before:
-            self._not_asked(exchange, admission.waits(exchange.open[:before]))
+            passed_over(exchange, admission.waits(exchange.open[:before]))
         del exchange.open[before]
         try:
             await self._ask(flow, exchange, target, let_in)
@@ -156,48 +149,14 @@ class Dispatch:
             if not isinstance(error, BadRequest) or len(exchange.plan.targets) == 1:
                 raise
             exchange.refused, exchange.repeats = error, 0
-            _add_unsent(exchange, target, Failure("unable", error.message, status=error.status))
+            add_unsent(exchange, target, Failure("unable", error.message, status=error.status))
             return False
         return True
-
-    def _queue(self, flow: http.HTTPFlow, exchange: Exchange, targets: list[Target]) -> None:
-        """Let an exchange wait for the first of some targets, which all are at their limits."""
-        now, rules, admission = self.runtime.clock(), self.runtime.config.rules, self.runtime.choosing.admission
-        if exchange.queue_until is None:
-            exchange.queue_until = now + rules.queue_deadline
-        waits = admission.waits(targets)
-        soonest = min((wait.seconds for _, wait in waits), default=0.0)
-        if exchange.queue_until <= now:
-            waited = f"it has waited {rules.queue_deadline:g} s in the queue"
-            raise self._gave_up(exchange, waits, "queue_timeout", f"and {waited}")
-        if now + soonest > exchange.queue_until:
-            raise self._gave_up(exchange, waits, "limit_reached", f"for {soonest:,.0f} s more")
-        ticket = admission.join(targets, partial(self._wake, flow), rules.queue_size)
-        if ticket is None:
-            raise self._gave_up(exchange, waits, "queue_full", f"and {rules.queue_size} requests wait for it already")
-        exchange.waiting = Waiting(exchange.queue_until, ticket)
 
     def _wake(self, flow: http.HTTPFlow) -> None:
         """Tell the layer of a waiting flow that its turn has come."""
         if handler := ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id):
             self.runtime.task(handler.server_event(Turn(flow)), "turn")
-
-    def _gave_up(self, exchange: Exchange, waits: list[tuple[Target, Wait]], code: str, more: str) -> GatewayError:
-        assert exchange.plan
-        failed = [failed for failed in exchange.failures() if failed.failure.kind != "limited"]
-        self._not_asked(exchange, waits)
-        for target, wait in waits:
-            fault = Fault("rate_limit_error", words := f"{wait.why}, {more}", code, 429)
-            failure = Failure("limited", words, status=429, fault=fault, retry_after=wait.seconds or WAIT)
-            failed.append(Failed(target.name, target.account.name, failure))
-        return outcome(failed, targets=len(exchange.plan.targets))
-
-    def _not_asked(self, exchange: Exchange, waits: list[tuple[Target, Wait]]) -> None:
-        """Keep for the log who was passed over, and why; once for each target."""
-        for target, wait in waits:
-            if target not in exchange.passed:
-                exchange.passed.append(target)
-                _add_unsent(exchange, target, Failure("limited", wait.why))
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> None:
         limits = self.runtime.limits
@@ -239,7 +198,7 @@ class Dispatch:
             last=not exchange.open,
             hide=partial(_without, api_key),
         )
-        _write(flow.request, exchange, target, prepared.raw)
+        write(flow.request, exchange, target, prepared.raw)
         exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), let_in=let_in))
         self.runtime.choosing.began(exchange, exchange.asked[-1])
 
@@ -271,17 +230,6 @@ def _without(secret: str | None, failure: Failure) -> Failure:
     )
 
 
-def _add_unsent(exchange: Exchange, target: Target, failure: Failure) -> None:
-    """Add an attempt that has come to nothing before anything was sent."""
-    unsent = Attempt({}, Deadlines(), None, _unread, last=False)
-    unsent.failure = failure
-    exchange.asked.append(Asked(target, unsent))
-
-
-def _unread(raw: bytes) -> hub.Whole:
-    raise AssertionError("an attempt that was never sent has no reply")
-
-
 def _nothing_to_ask(made: Plan, now: float) -> GatewayError:
     why = "; ".join(f"{left.name}{f' ({left.account})' if left.account else ''}: {left.why}" for left in made.left)
     said = f"no target of {made.asked!r} can be asked: {why}"
@@ -305,46 +253,3 @@ def _in_its_own_words(exchange: Exchange, asked: Asked, failure: Failure) -> htt
         return None
     route = {"content-type": "application/json", PREFIX + "route": asked.target.name}
     return http.Response.make(failure.status, failure.body, route)
-
-
-@lru_cache(maxsize=4096)
-def _split(url: str) -> SplitResult:
-    return urlsplit(url)
-
-
-def _write(request: http.Request, exchange: Exchange, target: Target, raw: bytes) -> None:
-    same = exchange.dialect == target.dialect
-    url = _split(
-        endpoint(
-            target.provider,
-            target.dialect,
-            base_url=target.account.base_url,
-            model=target.model,
-            stream=exchange.stream,
-        )
-    )
-    query = exchange.query if same else url.query
-    data = request.data
-    data.host = url.hostname or ""
-    data.port = url.port or (443 if url.scheme == "https" else 80)
-    data.scheme = url.scheme.encode()
-    data.authority = b""
-    data.method = b"POST"
-    data.path = (f"{url.path}?{query}" if query else url.path).encode()
-    data.headers = http.Headers(_headers(exchange, target.provider, same, url.netloc, len(raw)))
-    data.content = raw
-
-
-def _headers(exchange: Exchange, provider: Provider, same: bool, host: str, length: int) -> list[tuple[bytes, bytes]]:
-    fields = [(b"host", host.encode())]
-    if same:
-        fields += exchange.headers
-    else:
-        fields += [f for f in exchange.headers if f[0].lower() in ABOUT_THE_CLIENT]
-    present = {name.lower() for name, _ in fields}
-    ours = ((name.lower().encode(), value.encode()) for name, value in provider.headers.items())
-    fields += [field for field in ours if field[0] not in present]
-    if b"content-type" not in present:
-        fields.append((b"content-type", b"application/json"))
-    fields += [(b"accept-encoding", b"identity"), (b"content-length", str(length).encode())]
-    return fields

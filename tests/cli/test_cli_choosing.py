@@ -112,7 +112,7 @@ def test_settings_from_first_to_last(ctl, as_json, home) -> None:
     everything = as_json("settings", "get")
     assert everything == {
         **{"strategy": "p2c", "sticky_limit": 3, "affinity": True, "strategy.home": "random"},
-        **{"cooldowns": True, "cooldown_wait": 10},
+        **{"cooldowns": True, "cooldown_wait": 10, "queue.deadline": 30, "queue.size": 1000},
         **{"combo.strategy": "priority", "combo.retries": 0, "combo.retry_delay": 0, "combo.idle_timeout": 2.5},
         **dict.fromkeys(("combo.connect_timeout", "combo.first_byte_timeout", "combo.first_content_timeout")),
     }

@@ -13,6 +13,8 @@ GOOD = {
     "affinity": ("off", False),
     "cooldowns": ("no", False),
     "cooldown_wait": ("2.5", 2.5),
+    "queue.deadline": ("0", 0.0),
+    "queue.size": ("5", 5),
     "combo.strategy": ("weighted", "weighted"),
     "combo.retries": ("2", 2),
     "combo.retry_delay": ("0.5", 0.5),
@@ -51,6 +53,9 @@ def test_each_setting_changes_the_rules(name) -> None:
         ("combo.retry_delay", "-0.1"),
         ("combo.idle_timeout", "0"),
         ("combo.idle_timeout", "inf"),
+        ("queue.deadline", "301"),
+        ("queue.size", "-1"),
+        ("queue.size", "1e3"),
     ],
 )
 def test_what_a_setting_does_not_take(name, text) -> None:
@@ -65,5 +70,5 @@ def test_a_provider_goes_before_all() -> None:
     assert found.blocked == {"groq"}
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo_strategy", "combo_tries", "blocked"),
-        *("resilience", "cooldowns", "cooldown_wait", "reset"),
+        *("resilience", "cooldowns", "cooldown_wait", "reset", "queue_deadline", "queue_size"),
     }

@@ -1,0 +1,72 @@
+"""The line before accounts that are at their limits: who joins it, and what is said to whom it is too long."""
+
+from collections.abc import Callable
+
+from omniroute.dialects import hub
+from omniroute.dialects.ir import Fault
+from omniroute.errors import GatewayError
+from omniroute.exchange import Asked, Exchange, Waiting
+from omniroute.proxy.attempt import Attempt, Deadlines
+from omniroute.routing.failure import Failure
+from omniroute.routing.limits import Wait
+from omniroute.routing.outcome import WAIT, Failed, outcome
+from omniroute.routing.plan import Target
+from omniroute.runtime import Runtime
+
+type Waits = list[tuple[Target, Wait]]
+
+
+def line_up(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None]) -> None:
+    """Let an exchange wait for the first of some targets, which all are at their limits.
+
+    Raises what the client is told where it has waited long enough, would wait in vain, or too many wait already.
+    """
+    now, rules, admission = runtime.clock(), runtime.config.rules, runtime.choosing.admission
+    if exchange.queue_until is None:
+        exchange.queue_until = now + rules.queue_deadline
+    waits = admission.waits(targets)
+    soonest = min((wait.seconds for _, wait in waits), default=0.0)
+    if exchange.queue_until <= now:
+        waited = f"it has waited {rules.queue_deadline:g} s in the queue"
+        raise _gave_up(exchange, waits, "queue_timeout", f"and {waited}")
+    if now + soonest > exchange.queue_until:
+        raise _gave_up(exchange, waits, "limit_reached", f"for {soonest:,.0f} s more")
+    ticket = admission.join(targets, wake, rules.queue_size)
+    if ticket is None:
+        raise _gave_up(exchange, waits, "queue_full", f"and {rules.queue_size} requests wait for it already")
+    exchange.waiting = Waiting(exchange.queue_until, ticket)
+
+
+def passed_over(exchange: Exchange, waits: Waits) -> None:
+    """Keep for the log who was at a limit, and at which; once for each target."""
+    for target, wait in waits:
+        if target not in exchange.passed:
+            exchange.passed.append(target)
+            add_unsent(exchange, target, Failure("limited", wait.why))
+
+
+def really_failed(exchange: Exchange) -> list[Failed]:
+    """Give the failures of those that were asked, or could not be told the request."""
+    return [failed for failed in exchange.failures() if failed.failure.kind != "limited"]
+
+
+def add_unsent(exchange: Exchange, target: Target, failure: Failure) -> None:
+    """Add an attempt that has come to nothing before anything was sent."""
+    unsent = Attempt({}, Deadlines(), None, _unread, last=False)
+    unsent.failure = failure
+    exchange.asked.append(Asked(target, unsent))
+
+
+def _gave_up(exchange: Exchange, waits: Waits, code: str, more: str) -> GatewayError:
+    assert exchange.plan
+    failed = really_failed(exchange)
+    passed_over(exchange, waits)
+    for target, wait in waits:
+        fault = Fault("rate_limit_error", words := f"{wait.why}, {more}", code, 429)
+        failure = Failure("limited", words, status=429, fault=fault, retry_after=wait.seconds or WAIT)
+        failed.append(Failed(target.name, target.account.name, failure))
+    return outcome(failed, targets=len(exchange.plan.targets))
+
+
+def _unread(raw: bytes) -> hub.Whole:
+    raise AssertionError("an attempt that was never sent has no reply")
