@@ -135,7 +135,7 @@ class World:
         for _ in range(2000):
             for asker in [*self.busy]:
                 self.end(asker)
-            if not self.waiting:
+            if not self.waiting and not self.busy:
                 return
             self.pass_time(min(self.rings_at - self.now, 100.0) if self.rings_at < inf else 1.0)
         raise AssertionError(f"{len(self.waiting)} still wait")
