@@ -181,4 +181,4 @@ def _accounts(config: Config) -> set[str]:
 def _same(combo: str, now: Config, before: Config) -> bool:
     """Tell whether a combo orders the same models in the same way: only then do its counts mean what they did."""
     one, other = now.combos[combo], before.combos.get(combo)
-    return one == other and (one.strategy is not None or now.rules.combo_strategy == before.rules.combo_strategy)
+    return one == other and (one.strategy is not None or now.rules.combo.strategy == before.rules.combo.strategy)

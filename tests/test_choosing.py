@@ -16,7 +16,7 @@ from omniroute.routing.config import Account, Chain, Combo, Config
 from omniroute.routing.failure import Failure
 from omniroute.routing.paths import claim
 from omniroute.routing.plan import Target
-from omniroute.routing.rules import Rules
+from omniroute.routing.rules import ComboRules, Rules
 
 UP = node("up", "openai", "http://127.0.0.1:1")
 DEFAULT = Rules(cooldowns=False)
@@ -155,7 +155,7 @@ def test_a_combo_that_is_changed_begins_anew(choosing: Choosing) -> None:
         firsts(choosing, first, name, 8)
     choosing.keep(same := config(("up/a", "up/b"), revision=2), first)
     assert asked() == [8, 8]
-    choosing.keep(other := config(("up/a", "up/b"), replace(DEFAULT, combo_strategy="least-used")), same)
+    choosing.keep(other := config(("up/a", "up/b"), replace(DEFAULT, combo=ComboRules("least-used"))), same)
     assert asked() == [8, 0], "what goes by the setting for all is ordered in another way now"
     choosing.keep(more := config(("up/a", "up/b", "up/c"), other.rules), other)
     assert asked() == [0, 0]

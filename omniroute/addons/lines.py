@@ -23,17 +23,17 @@ def line_up(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: C
     """
     now, rules, admission = runtime.clock(), runtime.config.rules, runtime.choosing.admission
     if exchange.queue_until is None:
-        exchange.queue_until = now + rules.queue_deadline
+        exchange.queue_until = now + rules.queue.deadline
     waits = admission.waits(targets)
     soonest = min((wait.seconds for _, wait in waits), default=0.0)
     if exchange.queue_until <= now:
-        waited = f"it has waited {rules.queue_deadline:g} s in the queue"
+        waited = f"it has waited {rules.queue.deadline:g} s in the queue"
         raise _gave_up(exchange, waits, "queue_timeout", f"and {waited}")
     if now + soonest > exchange.queue_until:
         raise _gave_up(exchange, waits, "limit_reached", f"for {soonest:,.0f} s more")
-    ticket = admission.join(targets, wake, rules.queue_size)
+    ticket = admission.join(targets, wake, rules.queue.size)
     if ticket is None:
-        raise _gave_up(exchange, waits, "queue_full", f"and {rules.queue_size} requests wait for it already")
+        raise _gave_up(exchange, waits, "queue_full", f"and {rules.queue.size} requests wait for it already")
     exchange.waiting = Waiting(exchange.queue_until, ticket)
 
 

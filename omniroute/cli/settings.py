@@ -1,5 +1,6 @@
-"""`omniroute-ctl settings …`: how accounts and models are chosen."""
+"""`omniroute-ctl settings …`: what a person may change while the gateway runs."""
 
+from operator import attrgetter
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from omniroute.store import settings as kept
 
 @click.group(cls=Group)
 def settings() -> None:
-    """Settings of choosing; they act at once."""
+    """Settings; they act at once."""
 
 
 @settings.command()
@@ -68,19 +69,9 @@ def _value(name: str, said: dict[str, Any]) -> Any:
     if name in said:
         return said[name]
     held = rules(said)
-    match name.split("."):
-        case ["strategy", provider]:
-            return held.strategy_of(provider)
-        case ["combo", "strategy"]:
-            return held.combo_strategy
-        case ["combo", ("retries" | "retry_delay")]:
-            return 0
-        case ["combo", _]:
-            return None
-        case ["queue", what]:
-            return getattr(held, f"queue_{what}")
-        case _:
-            return getattr(held, name)
+    if name.startswith(kept.PER_PROVIDER):
+        return held.strategy_of(name.removeprefix(kept.PER_PROVIDER))
+    return attrgetter(name)(held)
 
 
 def _shown(value: Any) -> str:

@@ -160,7 +160,7 @@ def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], t
 
 def branch(combo: Combo, config: Config, path: tuple[tuple[str, str], ...] = ()) -> Branch:
     """Look up what a combo lists; what cannot be asked any more is named as missing. `path` led to it."""
-    strategy = combo.strategy or config.rules.combo_strategy
+    strategy = combo.strategy or config.rules.combo.strategy
     items = []
     for place, listed in enumerate(combo.models, 1):
         here = (*path, (combo.name, listed))

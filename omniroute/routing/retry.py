@@ -21,14 +21,13 @@ def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: in
     """
     if combo is None:
         return None
-    retries = rules.combo_tries.retries if combo.tries.retries is None else combo.tries.retries
-    pause = rules.combo_tries.retry_delay if combo.tries.retry_delay is None else combo.tries.retry_delay
-    pause = pause or 0.0
-    if repeats >= (retries or 0) or (failure.retry_after or 0.0) > pause:
+    retries = rules.combo.retries if combo.tries.retries is None else combo.tries.retries
+    pause = rules.combo.retry_delay if combo.tries.retry_delay is None else combo.tries.retry_delay
+    if repeats >= retries or (failure.retry_after or 0.0) > pause:
         return None
     return pause if failure.kind not in NOT_AGAIN and cause(failure) in MAY_PASS else None
 
 
 def deadlines_of(combo: Combo | None, rules: Rules) -> Mapping[str, float]:
     """Give the deadlines, phase -> seconds, that are a combo's own or set for all combos."""
-    return {} if combo is None else {**rules.combo_tries.deadlines, **combo.tries.deadlines}
+    return {} if combo is None else {**rules.combo.deadlines, **combo.tries.deadlines}

@@ -3,7 +3,7 @@
 A rule that names a provider or a combo goes before the one for all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -42,6 +42,36 @@ class Tries:
 
 
 @dataclass(frozen=True, slots=True)
+class ComboRules:
+    """What holds for a combo that says nothing else itself."""
+
+    strategy: str = "priority"
+    retries: int = 0
+    retry_delay: float = 0.0
+    connect_timeout: float | None = None
+    """Seconds, as the three below; None is as for all requests."""
+    first_byte_timeout: float | None = None
+    first_content_timeout: float | None = None
+    idle_timeout: float | None = None
+
+    @property
+    def deadlines(self) -> Mapping[str, float]:
+        """Phase -> seconds, for the phases that are set."""
+        found = {phase: getattr(self, f"{phase}_timeout") for phase in PHASES}
+        return {phase: seconds for phase, seconds in found.items() if seconds is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """How requests wait for accounts that are at their limits."""
+
+    deadline: float = 30.0
+    """Seconds that a request waits; 0 waits for nobody."""
+    size: int = 1000
+    """Requests that wait for one account; more are refused at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """All settings of choosing, each with what holds where nobody has set it."""
 
@@ -50,16 +80,12 @@ class Rules:
     """Provider id -> its own strategy."""
     sticky_limit: int = 3
     affinity: bool = True
-    combo_strategy: str = "priority"
-    combo_tries: Tries = field(default_factory=Tries)
+    combo: ComboRules = field(default_factory=ComboRules)
+    queue: QueueRules = field(default_factory=QueueRules)
     resilience: Resilience = field(default_factory=Resilience)
     cooldowns: bool = True
     cooldown_wait: float = 10.0
     """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
-    queue_deadline: float = 30.0
-    """Seconds that a request waits in the queue for accounts at their limits; 0 waits for nobody."""
-    queue_size: int = 1000
-    """Requests that wait for one account; more are refused at once."""
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     reset: tuple[float, tuple[str, ...]] = (0.0, ())
@@ -68,6 +94,10 @@ class Rules:
     def strategy_of(self, provider: str) -> str:
         """Say how the accounts of a provider are ordered."""
         return self.strategies.get(provider, self.strategy)
+
+
+GROUPS: dict[str, type[Any]] = {"combo": ComboRules, "queue": QueueRules}
+"""The rules that belong together, each a field of `Rules` of that name."""
 
 
 def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -82,20 +112,18 @@ def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Rules:
-    """Make the rules out of the settings that somebody has set."""
-    made_here = {"strategies", "blocked", "combo_tries", "resilience", "reset"}
-    plain = ({f.name for f in fields(Rules)} & values.keys()) - made_here
+    """Make the rules out of the settings that somebody has set; a setting `GROUP.NAME` is a field of its group."""
+    made_here = {"strategies", "blocked", "resilience", "reset", *GROUPS}
+    plain = {f.name for f in fields(Rules)} - made_here
     return Rules(
-        **{name: values[name] for name in plain},
-        **{f"queue_{name}": values[f"queue.{name}"] for name in ("deadline", "size") if f"queue.{name}" in values},
+        **_of(plain, values),
+        **{group: kind(**_of((f.name for f in fields(kind)), values, f"{group}.")) for group, kind in GROUPS.items()},
         strategies={name.partition(".")[2]: value for name, value in values.items() if name.startswith("strategy.")},
-        combo_strategy=values.get("combo.strategy", "priority"),
-        combo_tries=Tries(
-            values.get("combo.retries"),
-            values.get("combo.retry_delay"),
-            {phase: values[name] for phase in PHASES if (name := f"combo.{phase}_timeout") in values},
-        ),
         resilience=Resilience(resilience_of(values)),
         blocked=blocked,
         reset=(values["reset"][0], tuple(values["reset"][1])) if "reset" in values else (0.0, ()),
     )
+
+
+def _of(names: Iterable[str], values: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    return {name: values[start + name] for name in names if start + name in values}

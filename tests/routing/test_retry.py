@@ -5,7 +5,7 @@ from omniroute.dialects.ir import Fault
 from omniroute.routing.config import Combo
 from omniroute.routing.failure import Failure
 from omniroute.routing.retry import again_after, deadlines_of
-from omniroute.routing.rules import Rules, Tries
+from omniroute.routing.rules import ComboRules, Rules, Tries
 
 BUSY = Failure("status", "busy", status=503)
 
@@ -15,7 +15,7 @@ def combo(*tries) -> Combo:
 
 
 def test_only_combos_ask_again() -> None:
-    rules = Rules(combo_tries=Tries(3, 1.0, {"idle": 5.0}))
+    rules = Rules(combo=ComboRules(retries=3, retry_delay=1.0, idle_timeout=5.0))
     assert again_after(BUSY, None, rules, 0) is None
     assert deadlines_of(None, rules) == {}
     assert again_after(BUSY, combo(), rules, 0) == 1.0
@@ -23,7 +23,7 @@ def test_only_combos_ask_again() -> None:
 
 
 def test_what_a_combo_says_goes_before_the_rule_for_all() -> None:
-    rules = Rules(combo_tries=Tries(3, 1.0, {"idle": 5.0, "connect": 1.0}))
+    rules = Rules(combo=ComboRules(retries=3, retry_delay=1.0, idle_timeout=5.0, connect_timeout=1.0))
     own = combo(1, 0.0, {"idle": 2.0})
     assert again_after(BUSY, own, rules, 0) == 0.0
     assert again_after(BUSY, own, rules, 1) is None

@@ -69,6 +69,6 @@ def test_a_provider_goes_before_all() -> None:
     assert found.strategy_of("anthropic") == "random"
     assert found.blocked == {"groq"}
     assert {f.name for f in dataclasses.fields(Rules)} == {
-        *("strategy", "strategies", "sticky_limit", "affinity", "combo_strategy", "combo_tries", "blocked"),
-        *("resilience", "cooldowns", "cooldown_wait", "reset", "queue_deadline", "queue_size"),
+        *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
+        *("resilience", "cooldowns", "cooldown_wait", "reset"),
     }

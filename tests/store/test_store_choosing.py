@@ -285,7 +285,7 @@ def test_settings_become_rules(store: Store) -> None:
     settings.put(store, "affinity", "off")
     found = snapshot.load(store).rules
     assert (found.strategy, found.strategies, found.affinity) == ("p2c", {"deepseek": "random"}, False)
-    assert found.combo_tries.deadlines == {"idle": 7.5}
+    assert found.combo.deadlines == {"idle": 7.5}
     assert settings.unset(store, "strategy.ds") == "strategy.deepseek"
     assert snapshot.load(store).rules.strategies == {}
 
