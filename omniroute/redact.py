@@ -1,8 +1,12 @@
 """Takes secrets out of texts that people will see: the known ones exactly, others by their shape."""
 
+import base64
+import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 SHORTEST_SECRET = 8
 """A known secret below this is a placeholder such as `none`; masking it everywhere would ruin the text."""
@@ -17,9 +21,15 @@ _SHAPES = re.compile(
     rf"""
       (?<![A-Za-z0-9]) (?P<token> (?:{"|".join(_MARKS)}) [A-Za-z0-9_-]{{8,}} )
     | (?P<scheme> (?<![A-Za-z0-9]) (?:bearer|basic) [ ]{{1,4}} ) (?P<credential> {_TOKEN}{{6,}} )
-    | (?P<header> (?:x-api-key|x-goog-api-key|authorization|api[-_]?key) ["']? [ ]{{0,4}} [:=] [ ]{{0,4}} ["']? )
+    | (?P<header> (?:x-api-key|x-goog-api-key|authorization|api[-_]?key)
+                  (?: ["']? [ ]{{0,4}} [:=] | ["'] [ ]? , ) [ ]{{0,4}} b? ["']? )
       (?! (?:bearer|basic) [ ] ) (?P<value> {_TOKEN}{{6,}} )
-    | (?P<query> [?&] (?:key|token|access_token) = ) (?P<argument> [^&\s"'<>\[\]\#]+ )
+    | (?P<field> ["'] (?:password|passphrase|client_secret|access_token|refresh_token|id_token) ["']
+                 [ ]{{0,4}} : [ ]{{0,4}} ["'] ) (?P<content> [^"'\[\]\\]+ )
+    | (?P<cookie> omniroute_session = ) (?P<session> [^;,\s"'\[\]]+ )
+    | (?P<query> [?&] (?:key|token|access_token|api_key|password|client_secret) = )
+      (?P<argument> [^&\s"'<>\[\]\#]+ )
+    | (?P<url> :// [^\s/?\#:@"'<>\[\]]{{0,100}}+ : ) (?P<password> [^\s/?\#@"'<>\[\]]{{1,200}}+ ) (?= @ )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -36,42 +46,104 @@ def mask(secret: str) -> str:
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Mask the given secrets and everything that looks like one. Doing it twice changes nothing more."""
-    for secret in sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True):
-        text = text.replace(secret, mask(secret))
-    return _SHAPES.sub(_hide, text)
+    return Known(secrets).redact(text)
+
+
+class Known:
+    """Secrets that are known, in every form that a text may have them in, ready to be looked for.
+
+    A text is read once, however many there are: its runs of eight characters are looked up among their beginnings.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._masks: dict[str, str] = {}
+        self._starts: dict[str, list[str]] = {}
+        for secret in {s for s in secrets if len(s) >= SHORTEST_SECRET}:
+            for form in _forms(secret):
+                self._masks.setdefault(form, mask(secret))
+        for form in sorted(self._masks, key=len, reverse=True):
+            self._starts.setdefault(form[:SHORTEST_SECRET], []).append(form)
+
+    def redact(self, text: str) -> str:
+        """Mask what is known and what looks like a secret."""
+        if self._starts:
+            runs = {text[at : at + SHORTEST_SECRET] for at in range(len(text) - SHORTEST_SECRET + 1)}
+            seen = [form for start in self._starts.keys() & runs for form in self._starts[start]]
+            for form in sorted(seen, key=len, reverse=True):
+                text = text.replace(form, self._masks[form])
+        return _SHAPES.sub(_hide, text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Give a secret as it is, as it stands in URLs, JSON and Python, and as a part of whatever was put in base64."""
+    yield secret
+    content = secret.encode("utf-8", "surrogateescape")
+    for written in (quote(content, safe=""), quote(content), quote_plus(content)):
+        yield written
+        yield re.sub("%..", lambda found: found[0].lower(), written)
+    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
+    for before, unsure in ((0, 0), (1, 2), (2, 3)):
+        # Three bytes make four characters: what shares some with its neighbours is left out at both ends.
+        coded = base64.b64encode(b"\0" * before + content).rstrip(b"=").decode()
+        sure = coded[unsure : len(coded) - (1 if (before + len(content)) % 3 else 0)]
+        if len(sure) >= SHORTEST_SECRET:
+            yield sure
+            yield sure.translate(_URL_SAFE)
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 def _hide(match: re.Match[str]) -> str:
     found = match.groupdict(default="")
-    kept = found["scheme"] + found["header"] + found["query"]
+    kept = "".join(found[name] for name in ("scheme", "header", "field", "cookie", "query", "url"))
     return kept + mask(match[0][len(kept) :])
 
 
-class RedactingFilter(logging.Filter):
-    """Redacts the records of the handler that it is added to: message, exception and stack alike."""
+class Redactor:
+    """Redacts log records as they are made: for every logger and handler, those that come later too, and once."""
 
-    def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
-        super().__init__()
-        self._secrets = secrets
+    def __init__(self, known: Callable[[], Known]) -> None:
+        self._known = known
         self._formatter = logging.Formatter()
+        self._before: Callable[..., logging.LogRecord] | None = None
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the texts of the record, which other handlers see too, and let it pass."""
-        secrets = tuple(self._secrets())
+    def install(self) -> None:
+        """Begin, for the whole process."""
+        if self._before is None:
+            self._before = logging.getLogRecordFactory()
+            logging.setLogRecordFactory(self)
+
+    def remove(self) -> None:
+        """End; where another one was put above this, it goes on and this one only passes records through."""
+        if logging.getLogRecordFactory() is self and self._before:
+            logging.setLogRecordFactory(self._before)
+            self._before = None
+        self._known = Known
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """Make a record as before, and redact it."""
+        record = (self._before or logging.LogRecord)(*args, **kwargs)
+        if record.msg is not None:  # `makeLogRecord` fills an empty one afterwards
+            self.redact(record)
+        return record
+
+    def redact(self, record: logging.LogRecord) -> None:
+        """Replace the texts of a record: message, exception and stack alike."""
+        known = self._known()
         try:
             message = record.getMessage()
-        except (TypeError, ValueError, KeyError):
+        except Exception:
             # Left as it is, logging would print the arguments, secrets and all, with its complaint.
-            message = f"{record.msg} (the arguments do not fit)"
+            message = f"{record.msg if isinstance(record.msg, str) else type(record.msg)} (the arguments do not fit)"
         if record.levelno <= logging.DEBUG and record.name.startswith("mitmproxy."):
             # What `proxy_debug` shows is cut where the network cut it, so a secret may be there in two halves.
             message = _WIRE.sub("b[hidden]", message)
-        record.msg, record.args = redact(message, secrets), None
+        record.msg, record.args = known.redact(message), None
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
         record.exc_info = None  # or a formatter that ignores exc_text would write it anew
         if record.exc_text:
-            record.exc_text = redact(record.exc_text, secrets)
+            record.exc_text = known.redact(record.exc_text)
         if record.stack_info:
-            record.stack_info = redact(record.stack_info, secrets)
-        return True
+            record.stack_info = known.redact(record.stack_info)

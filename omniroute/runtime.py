@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from omniroute.exchange import Exchange
 from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Deadlines
-from omniroute.redact import RedactingFilter
+from omniroute.redact import Known, Redactor
 from omniroute.routing.config import Config, Place
 from omniroute.routing.network import opened, path_of
 from omniroute.routing.target import Target
@@ -92,7 +92,8 @@ class Runtime:
         self._writer: Writer | None = None
         self._rows: list[UsageRow] = []
         self._flush_is_near = False
-        self._filter = RedactingFilter(self._secrets)
+        self._known = Known()
+        self._redactor = Redactor(lambda: self._known)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -100,6 +101,7 @@ class Runtime:
 
     def open(self, data_dir: Path) -> None:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
+        self._redactor.install()
         self.store = Store(data_dir)
         self._load()
         self.choosing.take_up(turns.load(self.store), health.load(self.store), self.config)
@@ -108,8 +110,6 @@ class Runtime:
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
         self.task(self._tidy(self.keeper), "kept replies")
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(self._filter)
         self._closing.clear()
         loop = asyncio.get_running_loop()
         self._watcher = threading.Thread(target=self._watch, args=(self.store, loop), name="omniroute-config")
@@ -141,7 +141,8 @@ class Runtime:
 
     def _load(self) -> None:
         assert self.store
-        self.config, self.credentials, self.proxies = _read(self.store)
+        self.config, self.credentials, self.proxies = found = _read(self.store)
+        self._known = self._secrets(*found[1:])
 
     def _watch(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         """Bring in what `omniroute-ctl` changes. Requests in flight keep the snapshot they began with."""
@@ -151,24 +152,25 @@ class Runtime:
                 if (revision := store.revision()) == seen:
                     continue
                 found = _read(store)
+                known = self._secrets(*found[1:])
             except Exception:
                 log.exception("the configuration could not be read; the one in force stays")
                 self._closing.wait(1.0)
                 continue
             seen = revision
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._swap, *found)
+                loop.call_soon_threadsafe(self._swap, *found, known)
 
-    def _swap(self, config: Config, credentials: dict[str, str], proxies: dict[Place, Proxy]) -> None:
+    def _swap(self, config: Config, credentials: dict[str, str], proxies: dict[Place, Proxy], known: Known) -> None:
         before, self.config, self.credentials, self.proxies = self.config, config, credentials, proxies
+        self._known = known
         self.choosing.keep(config, before)
         log.info("configuration revision %s is in force", config.revision)
 
-    def _secrets(self) -> Iterator[str]:
-        yield from self.credentials.values()
-        for proxy in (*self.proxies.values(), self.environment.https, self.environment.http):
-            if proxy:
-                yield from proxy.secrets
+    def _secrets(self, credentials: dict[str, str], proxies: dict[Place, Proxy]) -> Known:
+        """Give what no log may show: made where the configuration is read, since many take a while."""
+        known = [*proxies.values(), self.environment.https, self.environment.http]
+        return Known([*credentials.values(), *(secret for proxy in known if proxy for secret in proxy.secrets)])
 
     def proxy(self, target: Target, config: Config) -> Proxy | None:
         """Choose the network proxy for a target."""
@@ -255,8 +257,7 @@ class Runtime:
             self._note.unlink(missing_ok=True)
         if self.store:
             self.store.close()
-        for handler in logging.getLogger().handlers:
-            handler.removeFilter(self._filter)
+        self._redactor.remove()
         self.store, self._writer, self._watcher, self._note, self.keeper = None, None, None, None, None
 
 

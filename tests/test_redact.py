@@ -1,12 +1,16 @@
+import base64
+import json
 import logging
 import sys
 import time
+import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute.redact import RedactingFilter, redact
+from omniroute.redact import Known, Redactor, redact
 
 LONG = "abcdefghijklmnopqrstuvwxyz0123456789"
 PIECES = st.sampled_from([
@@ -37,6 +41,11 @@ SECRETS = st.lists(
         (f"(gsk_{LONG})", "([hidden:6789])"),
         (f"xai-{LONG}", "[hidden:6789]"),
         (f"sk-omni-{LONG}", "[hidden:6789]"),
+        (f"((b'x-api-key', b'{LONG}'), (b'te', b'x'))", "((b'x-api-key', b'[hidden:6789]'), (b'te', b'x'))"),
+        ("POST /token?password=hunter22", "POST /token?password=[hidden]"),
+        ('{"password": "correct horse"}', '{"password": "[hidden]"}'),
+        ("Cookie: omniroute_session=abc.def; theme=dark", "Cookie: omniroute_session=[hidden]; theme=dark"),
+        ("via socks5://me:hunter22@127.0.0.1:9", "via socks5://me:[hidden]@127.0.0.1:9"),
     ],
 )
 def test_what_looks_like_a_key_is_masked(text: str, shown: str) -> None:
@@ -45,7 +54,19 @@ def test_what_looks_like_a_key_is_masked(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["task-force-elevens", "the bearer of news", "a key=value pair", "sk-short", "max_tokens: 4096", "basic idea", ""],
+    [
+        "task-force-elevens",
+        "the bearer of news",
+        "a key=value pair",
+        "sk-short",
+        "max_tokens: 4096",
+        "basic idea",
+        "",
+        "see http://127.0.0.1:9/a@b",
+        "http://[::1]:80/",
+        "a password: none",
+        "no authorization, sorry",
+    ],
 )
 def test_ordinary_words_stay(text: str) -> None:
     assert redact(text) == text
@@ -87,7 +108,7 @@ def test_a_record_is_redacted_whole() -> None:
     except ValueError:
         record = record_of("asked with %s", secret, exc_info=sys.exc_info())
     record.stack_info = f"stack {secret}"
-    assert RedactingFilter(lambda: [secret]).filter(record)
+    Redactor(lambda: Known([secret])).redact(record)
     shown = logging.Formatter().format(record)
     assert secret not in shown
     assert shown.startswith("asked with [hidden]\nTraceback")
@@ -96,17 +117,17 @@ def test_a_record_is_redacted_whole() -> None:
 
 
 def test_the_secrets_are_asked_for_anew() -> None:
-    known: list[str] = []
-    redacting = RedactingFilter(lambda: known)
-    known.append("opensesame")
+    known = [Known()]
+    redacting = Redactor(lambda: known[-1])
+    known.append(Known(["opensesame"]))
     record = record_of("say opensesame")
-    redacting.filter(record)
+    redacting.redact(record)
     assert record.getMessage() == "say [hidden]"
 
 
 def test_arguments_that_do_not_fit_are_not_shown() -> None:
     record = record_of("no place for it", f"sk-{LONG}")
-    RedactingFilter(lambda: []).filter(record)
+    Redactor(Known).redact(record)
     assert record.getMessage() == "no place for it (the arguments do not fit)"
 
 
@@ -123,5 +144,88 @@ def test_arguments_that_do_not_fit_are_not_shown() -> None:
 def test_the_wire_is_never_logged(said: str, shown: str) -> None:
     """Half a secret looks like nothing, so bytes from the network go as a whole."""
     record = logging.LogRecord("mitmproxy.proxy.server", logging.DEBUG, "", 0, said, None, None)
-    RedactingFilter(list).filter(record)
+    Redactor(Known).redact(record)
     assert record.getMessage() == shown
+
+
+FORMS = (
+    lambda s: s,
+    lambda s: urllib.parse.quote(s, safe=""),
+    urllib.parse.quote_plus,
+    lambda s: json.dumps({"k": s}),
+    lambda s: json.dumps({"k": s}, ensure_ascii=False),
+    lambda s: repr([s]),
+    lambda s: base64.b64encode(s.encode()).decode(),
+    lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    lambda s: base64.b64encode(f"me:{s}".encode()).decode(),
+    lambda s: base64.b64encode(f"me!:{s}!".encode()).decode(),
+    lambda s: base64.b64encode(f"me!!:{s}!!".encode()).decode(),
+)
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=16, max_size=60), st.sampled_from(FORMS))
+def test_a_secret_is_found_in_every_form(secret: str, write: Callable[[str], str]) -> None:
+    """What is left of it in base64 are the characters that it shares with its neighbours."""
+    shown = redact(f"({write(secret)})", [secret])
+    assert "[hidden" in shown
+    assert secret not in shown
+    assert write(secret) not in shown
+    assert base64.b64encode(secret.encode())[4:-4].decode() not in shown
+
+
+def test_thousands_of_secrets_cost_no_more_than_few() -> None:
+    def measure(count: int) -> float:
+        known = Known(f"{number:06}-{LONG}" for number in range(count))
+        line = "127.0.0.1:1 POST /v1/chat/completions 200 in 12 ms, " * 4
+        began = time.process_time()
+        for _ in range(200):
+            known.redact(line)
+        return time.process_time() - began
+
+    assert measure(3000) < 3 * measure(3) + 0.05
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("opensesame")
+
+
+def test_every_logger_and_handler_gets_redacted_records() -> None:
+    said: list[logging.LogRecord] = []
+    quiet = logging.getLogger("quiet.of.its.own")
+    quiet.propagate = False
+    before = logging.getLogRecordFactory()
+    redactor = Redactor(lambda: Known(["opensesame"]))
+    redactor.install()
+    try:
+        handler = logging.Handler()  # made after the redactor, as mitmweb's are when the script is loaded anew
+        handler.emit = said.append  # type: ignore[method-assign]
+        quiet.addHandler(handler)
+        quiet.error("%s and %r", "opensesame", {"a": b"opensesame"}, stack_info=True)
+        quiet.error("%s", Unspeakable())
+        try:
+            raise ValueError("opensesame")
+        except ValueError:
+            quiet.exception(ValueError("opensesame"))
+    finally:
+        redactor.remove()
+        quiet.handlers.clear()
+    assert logging.getLogRecordFactory() is before
+    assert [record.getMessage() for record in said] == [
+        "[hidden] and {'a': b'[hidden]'}",
+        "%s (the arguments do not fit)",
+        "[hidden]",
+    ]
+    assert all("opensesame" not in logging.Formatter().format(record) for record in said)
+
+
+def test_a_redactor_below_another_one_passes_records_through() -> None:
+    below, above = Redactor(lambda: Known(["opensesame"])), Redactor(Known)
+    below.install()
+    above.install()
+    try:
+        below.remove()
+        assert logging.getLogger("x").makeRecord("x", 40, "", 1, "opensesame", (), None).msg == "opensesame"
+    finally:
+        above.remove()
+        logging.setLogRecordFactory(logging.LogRecord)
