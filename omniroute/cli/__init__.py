@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resilience": ("resilience", "Cool-downs, circuit breakers, and how patient the gateway is."),
     "route": ("route", "Where a request would go, and why."),
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
-    "settings": ("settings", "Settings of choosing; they act at once."),
+    "settings": ("settings", "Settings; they act at once."),
     "status": ("status", "Say whether the gateway runs, where, and what it has."),
     "translate": ("translate", "Say FILE, a request in one dialect, in another, as the gateway would."),
     "usage": ("usage", "Requests, tokens and cost."),

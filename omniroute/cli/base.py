@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +112,10 @@ def _foreseen() -> tuple[type[Exception], ...]:
 
 
 def explain_error(error: Exception, words: Sequence[str]) -> int:
-    """Say `error` in one line on stderr, as JSON when `words` asked for that, and give the exit code."""
+    """Say `error` in one line on stderr, as JSON when `words` asked for that, and give the exit code.
+
+    Only its traceback, when that is wanted, takes more lines.
+    """
     code = 1
     if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":  # not in all clicks
         error.show()  # a group without a command: its help is the answer
@@ -121,7 +125,8 @@ def explain_error(error: Exception, words: Sequence[str]) -> int:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             text = f"{text.rstrip('.')} (see `{error.ctx.command_path} --help`)"
     elif "--debug" in words or os.environ.get("OMNIROUTE_DEBUG"):
-        raise error
+        click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
+        return code
     elif isinstance(error, _foreseen()):
         text = str(error)
     else:

@@ -23,9 +23,7 @@ from omniroute.routing.config import Config
 from omniroute.settings import SettingsError
 from omniroute.store import snapshot
 from omniroute.store.files import StoreError
-from omniroute.store.secrets import KNOWN_TO_ALL
-
-SECRET_VARIABLES = ("INITIAL_PASSWORD", "JWT_SECRET", "API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY")
+from omniroute.store.secrets import VARIABLES, is_known_to_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def check_mitmproxy() -> Check:
 
 
 def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
-    known = [name for name in SECRET_VARIABLES if environ.get(name) in KNOWN_TO_ALL]
+    known = [name for name in VARIABLES if is_known_to_all(environ.get(name, ""))]
     for name in known:
         yield Check(
             "fail", name, "has a value that stands in public guides", f"choose one of your own, or unset {name}"

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from omniroute.store.files import StoreError, prepare, reserve
 from omniroute.store.queries import Queries
-from omniroute.store.secrets import API_KEY_VARIABLE, STORAGE_VARIABLE, from_environment, hmac_sha256, load_or_make
+from omniroute.store.secrets import (
+    API_KEY_VARIABLE,
+    STORAGE_VARIABLE,
+    VARIABLES,
+    from_environment,
+    hmac_sha256,
+    load_or_make,
+)
 from omniroute.store.tables import ConfigRevision
 from omniroute.store.unlock import note_api_key_secret, unlock
 from omniroute.store.upgrade import inspect, migrate, use_wal
@@ -27,8 +34,8 @@ class Store(Queries):
         clock: Callable[[], float] = time.time,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        password = from_environment(environ, STORAGE_VARIABLE)
-        api_key_secret = from_environment(environ, API_KEY_VARIABLE)
+        said = {name: from_environment(environ, name) for name in VARIABLES}
+        password, api_key_secret = said[STORAGE_VARIABLE], said[API_KEY_VARIABLE]
         prepare(data_dir)
         self.data_dir, self.clock = data_dir, clock
         path, key_file = data_dir / "storage.sqlite", data_dir / "secrets.json"

@@ -1,10 +1,16 @@
 """The data directory: made private, written whole or not at all."""
 
 import contextlib
+import logging
 import os
 import stat
 import tempfile
 from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+BACKUPS = "backups"
+"""The folder of the copies that are made before migrations, beside the database."""
 
 
 class StoreError(Exception):
@@ -23,6 +29,8 @@ def prepare(data_dir: Path) -> None:
             data_dir.chmod(0o700)  # the umask may have taken bits that the owner needs
         with tempfile.TemporaryFile(dir=data_dir):
             pass
+        if data_dir.stat().st_mode & 0o002:
+            log.warning("others may put files of theirs in place of ours in %s: chmod o-w %s", data_dir, data_dir)
     except OSError as exc:
         raise StoreError(
             f"the data directory {str(data_dir)!r} cannot be written: {exc.strerror}; "
@@ -31,7 +39,7 @@ def prepare(data_dir: Path) -> None:
 
 
 def reserve(path: Path) -> None:
-    """Make an empty private file where there is none, and private what is there and what SQLite put beside it.
+    """Make an empty private file where there is none; private what is there, what SQLite put beside it, and copies.
 
     What SQLite adds later gets the same mode.
     """
@@ -41,14 +49,19 @@ def reserve(path: Path) -> None:
         for end in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 keep_private(path.with_name(path.name + end))
+        for copy in path.parent.glob(f"{BACKUPS}/*"):
+            keep_private(copy)
     except OSError as exc:
         raise StoreError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
 
 
 def keep_private(path: Path) -> None:
-    """Set the mode to 0600 where it is anything else."""
-    if stat.S_IMODE(path.stat().st_mode) != 0o600:
+    """Set the mode to 0600 where it is anything else, and say so where others could read it."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode != 0o600:
         path.chmod(0o600)
+    if mode & 0o077:
+        log.warning("%s had mode %04o, so others on this machine may know what is in it; now it is 0600", path, mode)
 
 
 def publish(path: Path, content: bytes) -> bool:

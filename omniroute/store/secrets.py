@@ -18,10 +18,14 @@ from omniroute.store.files import StoreError, keep_private, publish
 
 STORAGE_VARIABLE = "STORAGE_ENCRYPTION_KEY"
 API_KEY_VARIABLE = "API_KEY_SECRET"
+SESSION_VARIABLE = "JWT_SECRET"
+PASSWORD_VARIABLE = "INITIAL_PASSWORD"
+VARIABLES = (PASSWORD_VARIABLE, SESSION_VARIABLE, API_KEY_VARIABLE, STORAGE_VARIABLE)
+"""The secrets that the environment may give."""
 KEY_BYTES = 32
 NONCE_BYTES = 12
 # Values that stand in guides for everyone to read.
-KNOWN_TO_ALL = frozenset({"omniroute-default-secret-change-me", "endpoint-proxy-api-key-secret", "123456"})
+KNOWN_TO_ALL = frozenset({"omniroute-default-secret-change-me", "endpoint-proxy-api-key-secret", "123456", "changeme"})
 
 
 class Vault:
@@ -29,6 +33,11 @@ class Vault:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._key = key
+
+    def derive(self, purpose: str) -> bytes:
+        """Make a key for one purpose, the same each time; it says nothing of this one or of another purpose's."""
+        return hmac_sha256(self._key, f"omniroute {purpose}")
 
     def seal(self, text: str, about: str) -> bytes:
         return self.seal_bytes(text.encode(), about)
@@ -57,10 +66,15 @@ class KeyFile:
     api_keys: bytes
 
 
+def is_known_to_all(value: str) -> bool:
+    """Tell whether a secret stands in guides, however it is written."""
+    return value.strip().lower() in KNOWN_TO_ALL
+
+
 def from_environment(environ: Mapping[str, str], name: str) -> str | None:
     """Read a secret; empty is unset. A value that the whole world knows raises StoreError."""
     value = environ.get(name) or None
-    if value in KNOWN_TO_ALL:
+    if is_known_to_all(value or ""):
         raise StoreError(f"{name} is {value!r}, which stands in public guides: choose a secret of your own or unset it")
     return value
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from peewee import OperationalError, SqliteDatabase
 
-from omniroute.store.files import StoreError, sync
+from omniroute.store.files import BACKUPS, StoreError, sync
 from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS, Migration
 
 MAGIC = b"SQLite format 3\0"
@@ -95,7 +95,7 @@ def migrate(
 
 def back_up(path: Path, version: int, now: float) -> Path:
     """Write a private copy of the database as last committed into `backups/` beside it."""
-    directory = path.parent / "backups"
+    directory = path.parent / BACKUPS
     target = directory / f"{path.stem}-v{version}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}{path.suffix}"
     try:
         directory.mkdir(mode=0o700, exist_ok=True)

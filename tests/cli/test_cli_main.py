@@ -90,9 +90,22 @@ def test_an_unexpected_error_is_one_line_with_the_way_to_its_traceback(refused, 
 
     monkeypatch.setattr("omniroute.store.snapshot.load", breaks)
     assert refused("combo", "list") == "Error: unexpected KeyError: 'moon' (`omniroute-ctl --debug …` shows where)\n"
-    assert isinstance(CliRunner().invoke(main, ["--debug", "combo", "list"]).exception, KeyError)
-    monkeypatch.setenv("OMNIROUTE_DEBUG", "1")
-    assert isinstance(CliRunner().invoke(main, ["combo", "list"]).exception, KeyError)
+    for words, variable in ((["--debug", "combo", "list"], ""), (["combo", "list"], "1")):
+        monkeypatch.setenv("OMNIROUTE_DEBUG", variable)
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 1
+        assert "Traceback (most recent call last)" in result.stderr
+        assert result.stderr.endswith("KeyError: 'moon'\n")
+
+
+def test_a_traceback_shows_no_secret(monkeypatch) -> None:
+    def breaks(*args: object) -> None:
+        raise KeyError("sk-proj-Quagga7f3Kd9Qw2Zx8Lm5Vb1")
+
+    monkeypatch.setattr("omniroute.store.snapshot.load", breaks)
+    result = CliRunner().invoke(main, ["--debug", "combo", "list"])
+    assert "[hidden:5Vb1]" in result.stderr
+    assert "Quagga" not in result.output
 
 
 def test_ctrl_c_is_quiet(ctl: Ctl, monkeypatch) -> None:

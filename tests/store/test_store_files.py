@@ -40,12 +40,27 @@ def test_what_is_made_is_private_under_every_umask(tmp_path: Path) -> None:
     assert made == dict.fromkeys(["secrets.json", "storage.sqlite", "storage.sqlite-wal", "storage.sqlite-shm"], 0o600)
 
 
-def test_files_that_were_opened_to_others_are_closed_again(open_store: Open, data_dir: Path) -> None:
+def test_files_that_were_opened_to_others_are_closed_again(
+    open_store: Open, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     open_store().close()
-    for path in data_dir.iterdir():
-        path.chmod(0o644)
+    (data_dir / "backups").mkdir(mode=0o700)
+    (data_dir / "backups" / "storage-v1.sqlite").touch()
+    files = [path for path in data_dir.rglob("*") if path.is_file()]
+    for path in files:
+        path.chmod(0o640)
     open_store()
-    assert {mode(path) for path in data_dir.iterdir()} == {0o600}
+    assert {mode(path) for path in data_dir.rglob("*") if path.is_file()} == {0o600}
+    assert {path for path in files if f"{path} had mode 0640" in caplog.text} == set(files)
+
+
+def test_a_directory_that_others_may_write_is_said(
+    open_store: Open, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data_dir.mkdir()
+    data_dir.chmod(0o777)
+    open_store()
+    assert f"chmod o-w {data_dir}" in caplog.text
 
 
 def test_a_directory_that_was_there_keeps_its_mode(open_store: Open, data_dir: Path) -> None:

@@ -112,8 +112,10 @@ def test_the_key_file_is_made_once(tmp_path: Path) -> None:
     assert load_or_make(tmp_path / "a") != load_or_make(tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["STORAGE_ENCRYPTION_KEY", "API_KEY_SECRET"])
-@pytest.mark.parametrize("value", ["omniroute-default-secret-change-me", "endpoint-proxy-api-key-secret", "123456"])
+@pytest.mark.parametrize("name", ["STORAGE_ENCRYPTION_KEY", "API_KEY_SECRET", "JWT_SECRET", "INITIAL_PASSWORD"])
+@pytest.mark.parametrize(
+    "value", ["omniroute-default-secret-change-me", "endpoint-proxy-api-key-secret", "123456", "CHANGEME", " 123456 "]
+)
 def test_secrets_that_everyone_knows_are_refused(open_store: Open, data_dir: Path, name: str, value: str) -> None:
     with pytest.raises(StoreError, match=rf"{name} is '{value}', which stands in public guides"):
         open_store(**{name: value})
@@ -141,3 +143,8 @@ def test_another_api_key_secret_is_said(open_store: Open, caplog: pytest.LogCapt
     assert not caplog.messages
     assert keys.digest(open_store(API_KEY_SECRET="other"), shown) not in snapshot.load(first).keys_by_digest
     assert "made under another API_KEY_SECRET" in caplog.text
+
+
+def test_keys_are_derived_for_one_purpose_each(open_store: Open) -> None:
+    store = open_store()
+    assert store.vault.derive("a") == open_store().vault.derive("a") != store.vault.derive("b")

@@ -277,6 +277,7 @@ def mitmproxy_command(tool: str, folder: Path, options: Mapping[str, str]) -> li
 
 def clean_environ(data_dir: Path, more: Mapping[str, str]) -> dict[str, str]:
     """Give an environment in which nothing of the person's own set-up can leak into a test."""
-    leave = ("PORT", "HOSTNAME", "REQUIRE_API_KEY", "STORAGE_ENCRYPTION_KEY", "OMNIROUTE_WEB_PORT")
+    leave = ("PORT", "HOSTNAME", "REQUIRE_API_KEY", "STORAGE_ENCRYPTION_KEY", "OMNIROUTE_WEB_PORT", "INITIAL_PASSWORD")
+    leave += ("JWT_SECRET", "API_KEY_SECRET", "AUTH_COOKIE_SECURE", "OMNIROUTE_REQUIRE_LOGIN", "BASE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in leave and "PROXY" not in name.upper()}
     return kept | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"} | dict(more)
