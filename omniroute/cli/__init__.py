@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "limits": ("limits", "What accounts may be asked: requests a minute, the gap between two, how many at once."),
     "model": ("model", "Models of your own: any id at any provider."),
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
+    "password": ("password", "The password of the management pages."),
     "provider": ("provider", "Accounts at providers."),
     "proxy": ("proxy", "Network proxies on the way to providers."),
     "responses": ("responses", "Replies that are kept so that clients of OpenAI Responses can go on from them."),
@@ -33,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
     "settings": ("settings", "Settings; they act at once."),
     "status": ("status", "Say whether the gateway runs, where, and what it has."),
+    "token": ("token", "Print the admin token of this data directory, which opens the management API."),
     "translate": ("translate", "Say FILE, a request in one dialect, in another, as the gateway would."),
     "usage": ("usage", "Requests, tokens and cost."),
 }

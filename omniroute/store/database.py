@@ -10,6 +10,7 @@ from omniroute.store.files import StoreError, prepare, reserve
 from omniroute.store.queries import Queries
 from omniroute.store.secrets import (
     API_KEY_VARIABLE,
+    SESSION_VARIABLE,
     STORAGE_VARIABLE,
     VARIABLES,
     from_environment,
@@ -47,7 +48,7 @@ class Store(Queries):
             )
         # The keys are on disk before the database is, so whoever finds a database finds its keys too.
         keys = load_or_make(key_file)
-        self._api_key_secret = api_key_secret.encode("utf-8", "surrogateescape") if api_key_secret else keys.api_keys
+        self._api_key_secret = _bytes(api_key_secret) if api_key_secret else keys.api_keys
         reserve(path)
         super().__init__(path)
         self._seen = threading.local()
@@ -60,6 +61,8 @@ class Store(Queries):
                 self.vault = unlock(self, password=password, file_key=keys.storage, key_file=key_file)
                 migrate(self.db, path, clock=clock)
             note_api_key_secret(self, self._api_key_secret)
+            said_key = said[SESSION_VARIABLE]
+            self.session_key = _bytes(said_key) if said_key else self.vault.derive("sessions")
         except BaseException:
             self.close()
             raise
@@ -85,3 +88,7 @@ class Store(Queries):
     def digest(self, shown: str) -> bytes:
         """Digest a key that a client showed."""
         return hmac_sha256(self._api_key_secret, shown)
+
+
+def _bytes(secret: str) -> bytes:
+    return secret.encode("utf-8", "surrogateescape")

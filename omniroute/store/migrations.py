@@ -179,3 +179,11 @@ def m007_limits(db: SqliteDatabase) -> None:
         "create trigger account_limits_node_gone after delete on provider_nodes "
         "begin delete from account_limits where account = 'node:' || old.prefix; end"
     )
+
+
+@step
+def m008_admin_sessions(db: SqliteDatabase) -> None:
+    db.execute_sql(
+        "create table admin_sessions "
+        "(digest blob not null primary key, created_at real not null, expires_at real not null)"
+    )

@@ -259,7 +259,16 @@ class Breakers(Table):
         primary_key = CompositeKey("scope", "whose")
 
 
+class AdminSessions(Table):
+    """Who is logged in to administer; no configuration, so no trigger counts it."""
+
+    digest = BlobField(primary_key=True)
+    created_at = FloatField()
+    expires_at = FloatField()
+
+
 TABLES: tuple[type[Table], ...] = (
+    AdminSessions,
     Meta,
     ConfigRevision,
     ProviderConnections,
