@@ -21,14 +21,16 @@ from omniroute.catalog import models, prices
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.choosing import Choosing
 from omniroute.exchange import Exchange
+from omniroute.gate import Gate
 from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Deadlines
 from omniroute.redact import Known, Redactor
 from omniroute.routing.config import Config, Place
+from omniroute.routing.lockouts import Lockouts
 from omniroute.routing.network import opened, path_of
 from omniroute.routing.target import Target
-from omniroute.store import health, limits, snapshot, turns, usage
+from omniroute.store import health, limits, lockouts, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -86,6 +88,8 @@ class Runtime:
         self.choosing = Choosing(clock=clock, wall=wall)
         self.choosing.changed = self._soon
         self.choosing.admission.alarm = self._set_alarm
+        self.gate = Gate(wall=wall)
+        self.gate.changed = self._soon
         self._alarm: asyncio.TimerHandle | None = None
         self.store: Store | None = None
         self.keeper: Keeper | None = None
@@ -106,6 +110,7 @@ class Runtime:
         self._load()
         self.choosing.take_up(turns.load(self.store), health.load(self.store), self.config)
         self.choosing.learned(limits.start(self.store))
+        self.gate.take_up(Lockouts(lockouts.load(self.store)))
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
@@ -132,6 +137,7 @@ class Runtime:
         """Forget from time to time what nobody has gone on from, and failures of long ago."""
         while True:
             self.choosing.health.forget(self.wall())
+            self.gate.lockouts.forget(self.config.rules.lockout, self.wall())
             self._soon()
             try:
                 await asyncio.wrap_future(keeper.trim(self.limits.response_store))
@@ -165,6 +171,7 @@ class Runtime:
         before, self.config, self.credentials, self.proxies = self.config, config, credentials, proxies
         self._known = known
         self.choosing.keep(config, before)
+        self.gate.keep(config, before)
         log.info("configuration revision %s is in force", config.revision)
 
     def _secrets(self, credentials: dict[str, str], proxies: dict[Place, Proxy]) -> Known:
@@ -223,6 +230,8 @@ class Runtime:
                 self._writer.submit(partial(health.save, self.store, felt)).add_done_callback(_complain)
             if used := self.choosing.admission.changes():
                 self._writer.submit(partial(limits.save, self.store, used, self.wall())).add_done_callback(_complain)
+            if held := self.gate.lockouts.changes():
+                self._writer.submit(partial(lockouts.save, self.store, held)).add_done_callback(_complain)
             if rows:
                 self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
         except StoreError as error:

@@ -14,7 +14,7 @@ FLOORS = [
     {"dialects", "catalog", "netproxy"},
     {"routing"},
     {"store", "upstream", "proxy"},
-    {"exchange", "choosing", "runtime"},
+    {"exchange", "choosing", "gate", "runtime"},
     {"panel", "demo"},
     {"addons"},
     {"suite"},

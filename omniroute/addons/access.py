@@ -1,6 +1,6 @@
 """Lets in who has a gateway key, and on loopback who has none."""
 
-from functools import lru_cache
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -9,6 +9,8 @@ from mitmproxy import http
 from omniroute.addons.guard import guard
 from omniroute.errors import Forbidden, NotAllowed
 from omniroute.exchange import Exchange
+from omniroute.routing.config import Key
+from omniroute.routing.sources import is_loopback
 from omniroute.runtime import Runtime
 from omniroute.store import keys
 
@@ -30,39 +32,23 @@ class Access:
             return
         shown, exchange.shown = exchange.shown, ()
         if shown:
-            self._check(exchange, shown)
+            exchange.key = self._key(exchange, shown, flow)
         elif self.runtime.limits.require_key or not _is_here(flow):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):
             raise Forbidden("a web page of another origin may not use this gateway without a key")
         exchange.admitted = True
 
-    def _check(self, exchange: Exchange, shown: tuple[str, ...]) -> None:
+    def _key(self, exchange: Exchange, shown: tuple[str, ...], flow: http.HTTPFlow) -> Key:
         assert self.runtime.store
-        for text in shown:
-            key = exchange.config.keys_by_digest.get(keys.digest(self.runtime.store, text))
-            if key and key.revoked_at is None:
-                exchange.key = key
-                return
-        raise NotAllowed(
-            "this key is not known here: `omniroute-ctl key list` shows the keys that are", code="invalid_api_key"
-        )
+        digest = partial(keys.digest, self.runtime.store)
+        return self.runtime.gate.key(shown, flow.client_conn.peername[0], exchange.config, digest)
 
 
 def _is_here(flow: http.HTTPFlow) -> bool:
     """Tell whether this machine is asking, and not somebody behind a proxy on it."""
     relayed = any(name.lower() in RELAYS for name, _ in flow.request.headers.fields)
-    return not relayed and _is_loopback(flow.client_conn.peername[0])
-
-
-@lru_cache(maxsize=1024)
-def _is_loopback(peer: str) -> bool:
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    return not relayed and is_loopback(flow.client_conn.peername[0])
 
 
 def _from_elsewhere(origin: str) -> bool:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("model", "Models of your own: any id at any provider."),
     "node": ("node", "Nodes: servers of your own, such as Ollama or vLLM."),
     "password": ("password", "The password of the management pages."),
+    "policy": ("policy", "Who is locked out after wrong keys or log-ins, and which breakers are open."),
     "provider": ("provider", "Accounts at providers."),
     "proxy": ("proxy", "Network proxies on the way to providers."),
     "responses": ("responses", "Replies that are kept so that clients of OpenAI Responses can go on from them."),

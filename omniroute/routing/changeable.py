@@ -13,6 +13,7 @@ from omniroute.routing.rules import (
     MAX_QUEUE,
     MAX_RETRIES,
     MAX_STICKY,
+    MAX_TRIES,
     MAX_WAIT,
     PHASES,
 )
@@ -85,6 +86,13 @@ SETTINGS: dict[str, Setting] = {
         Setting("cooldown_wait", seconds(MAX_WAIT), "Seconds to wait for a cool-down when nobody else can be asked."),
         Setting("queue.deadline", seconds(MAX_WAIT), "Seconds to wait for an account that is at its limit."),
         Setting("queue.size", whole(MAX_QUEUE), "Requests that may wait for one account; more are refused at once."),
+        Setting("lockout.slow_after", whole(MAX_TRIES), "Wrong keys or log-ins until a source must wait; 0 for never."),
+        Setting("lockout.lock_after", whole(MAX_TRIES), "Wrong keys or log-ins until it is locked; 0 for never."),
+        Setting(
+            "lockout.seconds", seconds(MAX_DEADLINE, least=1.0), "Seconds of the first lock; it doubles each time."
+        ),
+        Setting("lockout.longest", seconds(MAX_DEADLINE, least=1.0), "Seconds of the longest lock."),
+        Setting("lockout.forget", seconds(MAX_DEADLINE, least=1.0), "Seconds until a quiet source begins anew."),
         Setting("combo.strategy", one_of(COMBO_STRATEGIES), "Order of a combo that has no strategy of its own."),
         Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
         Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
@@ -20,6 +21,7 @@ MAX_DELAY = 30.0
 MAX_WAIT = 300.0
 MAX_QUEUE = 100_000
 MAX_DEADLINE = 86400.0
+MAX_TRIES = 1000
 PHASES = {
     "connect": "for the connection",
     "first_byte": "for the head of a stream",
@@ -82,6 +84,7 @@ class Rules:
     affinity: bool = True
     combo: ComboRules = field(default_factory=ComboRules)
     queue: QueueRules = field(default_factory=QueueRules)
+    lockout: LockoutRules = field(default_factory=LockoutRules)
     resilience: Resilience = field(default_factory=Resilience)
     cooldowns: bool = True
     cooldown_wait: float = 10.0
@@ -90,13 +93,15 @@ class Rules:
     """Ids of providers that nobody may ask."""
     reset: tuple[float, tuple[str, ...]] = (0.0, ())
     """When somebody last wanted cool-downs and breakers to be forgotten, and whose; of nobody in particular: all."""
+    unlocks: frozenset[tuple[float, str]] = frozenset()
+    """When somebody lately unlocked an identifier, and which; `*` is all of them."""
 
     def strategy_of(self, provider: str) -> str:
         """Say how the accounts of a provider are ordered."""
         return self.strategies.get(provider, self.strategy)
 
 
-GROUPS: dict[str, type[Any]] = {"combo": ComboRules, "queue": QueueRules}
+GROUPS: dict[str, type[Any]] = {"combo": ComboRules, "queue": QueueRules, "lockout": LockoutRules}
 """The rules that belong together, each a field of `Rules` of that name."""
 
 
@@ -113,7 +118,7 @@ def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Rules:
     """Make the rules out of the settings that somebody has set; a setting `GROUP.NAME` is a field of its group."""
-    made_here = {"strategies", "blocked", "resilience", "reset", *GROUPS}
+    made_here = {"strategies", "blocked", "resilience", "reset", "unlocks", *GROUPS}
     plain = {f.name for f in fields(Rules)} - made_here
     return Rules(
         **_of(plain, values),
@@ -122,6 +127,7 @@ def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> R
         resilience=Resilience(resilience_of(values)),
         blocked=blocked,
         reset=(values["reset"][0], tuple(values["reset"][1])) if "reset" in values else (0.0, ()),
+        unlocks=frozenset((at, name) for at, name in values.get("unlocks", ())),
     )
 
 

@@ -187,3 +187,13 @@ def m008_admin_sessions(db: SqliteDatabase) -> None:
         "create table admin_sessions "
         "(digest blob not null primary key, created_at real not null, expires_at real not null)"
     )
+
+
+@step
+def m009_lockouts(db: SqliteDatabase) -> None:
+    # The gateway writes it with every wrong key: it is no configuration, so no trigger counts it.
+    db.execute_sql(
+        """create table lockouts (
+            identifier text not null primary key, failures integer not null, at real not null, until real not null,
+            locked integer not null)"""
+    )

@@ -267,6 +267,16 @@ class AdminSessions(Table):
     expires_at = FloatField()
 
 
+class Lockouts(Table):
+    """Who has shown too many wrong keys or passwords."""
+
+    identifier = TextField(primary_key=True)
+    failures = IntegerField()
+    at = FloatField()
+    until = FloatField()
+    locked = BooleanField()
+
+
 TABLES: tuple[type[Table], ...] = (
     AdminSessions,
     Meta,
@@ -292,4 +302,5 @@ TABLES: tuple[type[Table], ...] = (
     KeptConversation,
     KeptReply,
     KeptItem,
+    Lockouts,
 )

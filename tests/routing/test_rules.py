@@ -15,6 +15,11 @@ GOOD = {
     "cooldown_wait": ("2.5", 2.5),
     "queue.deadline": ("0", 0.0),
     "queue.size": ("5", 5),
+    "lockout.slow_after": ("0", 0),
+    "lockout.lock_after": ("20", 20),
+    "lockout.seconds": ("300", 300.0),
+    "lockout.longest": ("7200", 7200.0),
+    "lockout.forget": ("60", 60.0),
     "combo.strategy": ("weighted", "weighted"),
     "combo.retries": ("2", 2),
     "combo.retry_delay": ("0.5", 0.5),
@@ -56,6 +61,8 @@ def test_each_setting_changes_the_rules(name) -> None:
         ("queue.deadline", "301"),
         ("queue.size", "-1"),
         ("queue.size", "1e3"),
+        ("lockout.lock_after", "1001"),
+        ("lockout.seconds", "0"),
     ],
 )
 def test_what_a_setting_does_not_take(name, text) -> None:
@@ -70,5 +77,5 @@ def test_a_provider_goes_before_all() -> None:
     assert found.blocked == {"groq"}
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
-        *("resilience", "cooldowns", "cooldown_wait", "reset"),
+        *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks"),
     }
