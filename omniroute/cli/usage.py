@@ -9,7 +9,7 @@ import click
 
 from omniroute.cli.base import Command, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.store.usage import By, UsageSum, summary, totals
+from omniroute.store.sums import By, UsageSum, summary, totals
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NOBODY = {"key": "no key", "account": "nobody answered", "provider": "nobody answered"}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from peewee import SqliteDatabase
 
+from omniroute.store.slots import m010_usage_slots
+
 APPLICATION_ID = 0x6F6D6E69
 """Marks the file as ours ("omni"), so that a stranger's database is never migrated."""
 
@@ -197,3 +199,6 @@ def m009_lockouts(db: SqliteDatabase) -> None:
             identifier text not null primary key, failures integer not null, at real not null, until real not null,
             locked integer not null)"""
     )
+
+
+step(m010_usage_slots)

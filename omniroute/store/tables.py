@@ -194,6 +194,53 @@ class UsageHistory(Table):
     dropped = TextField()
 
 
+class UsageSlots(Table):
+    """The history added up in quarters of an hour, once for each thing that it is looked at by; triggers keep it."""
+
+    kind = TextField()
+    """`total`, `provider`, `model`, `key` or `account`."""
+    slot = IntegerField()
+    """When the quarter of an hour begins, as seconds of the epoch."""
+    of = TextField()
+    """The id of the thing; empty for none, and for the total."""
+    name = TextField(null=True)
+    requests = IntegerField()
+    failed = IntegerField()
+    input = IntegerField()
+    output = IntegerField()
+    cache_read = IntegerField()
+    cache_write = IntegerField()
+    reasoning = IntegerField()
+    cost = FloatField()
+    unknown_cost = IntegerField()
+    latency = FloatField()
+    """Milliseconds of all exchanges together, as is `ttft`."""
+    ttft = FloatField()
+    ttfts = IntegerField()
+    """How many exchanges had a first token."""
+    last = FloatField()
+    """When the last exchange was, which has given the name."""
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("kind", "slot", "of")
+
+
+class UsageLatencies(Table):
+    """How long providers took: exchanges that went well, counted by the magnitude of their times."""
+
+    slot = IntegerField()
+    """When the hour begins, as seconds of the epoch."""
+    provider = TextField()
+    what = TextField()
+    """`latency` or `ttft`."""
+    bucket = IntegerField()
+    """Milliseconds, with two digits of them."""
+    number = IntegerField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("slot", "provider", "what", "bucket")
+
+
 class KeptConversation(Table):
     """Turns that go on from one another; they are kept and forgotten together."""
 
@@ -299,6 +346,8 @@ TABLES: tuple[type[Table], ...] = (
     LearnedLimits,
     ApiKeys,
     UsageHistory,
+    UsageSlots,
+    UsageLatencies,
     KeptConversation,
     KeptReply,
     KeptItem,

@@ -1,0 +1,145 @@
+"""What the history adds up to: by provider, model, key, account or day, and over time.
+
+Whole quarters of an hour come from the sums that triggers keep, so that months cost no more than days; only what
+lies before the first of them is read from the history itself.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from peewee import SQL, ModelSelect, Select, fn
+
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+from omniroute.store.queries import Row
+from omniroute.store.tables import UsageHistory, UsageLatencies, UsageSlots
+
+type By = Literal["provider", "model", "key", "account", "day"]
+type What = Literal["latency", "ttft"]
+
+QUARTER, HOUR = 900, 3600
+H, S, L = UsageHistory, UsageSlots, UsageLatencies
+# What tells things of a kind apart in the history, and the name that is shown.
+KINDS: dict[str, tuple[Any, Any]] = {
+    "total": (SQL("''"), SQL("null")),
+    "provider": (fn.coalesce(H.provider, ""), H.provider),
+    "model": (fn.coalesce(H.model_served, H.model_asked), fn.coalesce(H.model_served, H.model_asked)),
+    "key": (fn.coalesce(H.key_id, ""), H.key_name),
+    "account": (fn.coalesce(H.account_id, ""), H.account_name),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSum:
+    """Many exchanges added up. Names are those of the last exchange: keys and accounts are told apart by id."""
+
+    name: str | None
+    """None collects what has no such thing: no key, or no account that answered."""
+    id: str | None
+    requests: int
+    failed: int
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    reasoning: int
+    cost: float
+    """Of the exchanges whose cost is known."""
+    unknown_cost: int
+    """How many exchanges used tokens at a price that is not known."""
+    latency_ms: float | None
+    ttft_ms: float | None
+
+
+SUMS = ("requests", "failed", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unknown_cost")
+TIMES = ("latency", "ttft", "ttfts")
+
+
+def summary(store: Store, by: By, since: float) -> list[UsageSum]:
+    """Add up the exchanges since a moment: days in their order, anything else the busiest first.
+
+    A day is one of the local time.
+    """
+    if by not in get_args(By.__value__):
+        raise StoreError(f"usage cannot be summed by {by!r}: it takes one of {', '.join(get_args(By.__value__))}")
+    if by == "day":
+        day = fn.strftime("%Y-%m-%d", SQL("slot"), "unixepoch", "localtime")
+        query = _added("total", since, day.alias("of"), day.alias("name")).order_by(SQL("1"))
+    else:
+        # SQLite takes the other columns from the row that has the maximum, here the last exchange's name.
+        query = _added(by, since, SQL("of"), SQL("name")).order_by(SQL("requests desc"), SQL("name"))
+    return [_sum(row) for row in store.rows(query)]
+
+
+def totals(store: Store, since: float) -> UsageSum:
+    """Add up all exchanges since a moment."""
+    found = store.rows(_added("total", since, SQL("of"), SQL("name")))
+    return _sum(found[0]) if found else UsageSum(None, None, *(0,) * 7, 0.0, 0, None, None)
+
+
+def over_time(store: Store, by: str, since: float, step: int) -> dict[int, list[UsageSum]]:
+    """Add up each step of time since a moment, of so many seconds: when it begins -> the things of a kind."""
+    at = (SQL("slot") / step * step).alias("step")
+    found: dict[int, list[UsageSum]] = {}
+    for row in store.rows(_added(by, since, SQL("of"), SQL("name"), at).order_by(SQL("step"))):
+        found.setdefault(row.pop("step"), []).append(_sum(row))
+    return found
+
+
+def percentiles(store: Store, what: What, since: float, *, at: tuple[float, ...]) -> dict[str, tuple[int, ...]]:
+    """Give percentiles of what went well since the hour of a moment: provider -> milliseconds.
+
+    Two digits of each are true.
+    """
+    chosen = L.select(L.provider, L.bucket, fn.sum(L.number).alias("number"))
+    chosen = chosen.where((L.what == what) & (L.slot >= since // HOUR * HOUR))
+    counts: dict[str, list[tuple[int, int]]] = {}
+    for row in store.rows(chosen.group_by(L.provider, L.bucket).order_by(L.provider, L.bucket)):
+        counts.setdefault(row["provider"], []).append((row["bucket"], row["number"]))
+    return {provider: tuple(_percentile(of, part) for part in at) for provider, of in counts.items()}
+
+
+def _percentile(counts: list[tuple[int, int]], part: float) -> int:
+    rank = part * sum(number for _, number in counts)
+    for bucket, number in counts:
+        rank -= number
+        if rank <= 0:
+            return bucket
+    return counts[-1][0]
+
+
+def _added(kind: str, since: float, of: Any, name: Any, *more: Any) -> Select:
+    """Add up the kept sums and the rest before them; grouped by what it is `of` and by `more`."""
+    edge = -(-since // QUARTER) * QUARTER
+    both = (_kept(kind, edge) + _rest(kind, since, edge)).alias("both")
+    columns = [fn.sum(SQL(column)).alias(column) for column in (*SUMS, *TIMES)]
+    query = Select([both], [of, name, *more, *columns, fn.max(SQL("last"))])
+    return query.group_by(SQL("1"), *(SQL(str(3 + at)) for at in range(len(more))))
+
+
+def _kept(kind: str, edge: float) -> "ModelSelect[UsageSlots]":
+    columns = [getattr(S, column) for column in (*SUMS, *TIMES)]
+    return S.select(S.of, S.name, S.slot, *columns, S.last).where((S.kind == kind) & (S.slot >= edge))
+
+
+def _rest(kind: str, since: float, edge: float) -> "ModelSelect[UsageHistory]":
+    of, name = KINDS[kind]
+    failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
+    unknown = H.cost.is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
+    tokens = [fn.coalesce(column, 0) for column in (H.input, H.output, H.cache_read, H.cache_write, H.reasoning)]
+    slot = H.at.cast("integer")
+    return H.select(
+        *(of, name, slot, SQL("1"), failed, *tokens, fn.coalesce(H.cost, 0.0), unknown, H.latency_ms),
+        *(fn.coalesce(H.ttft_ms, 0.0), H.ttft_ms.is_null(False), H.at),
+    ).where((H.at >= since) & (H.at < edge))
+
+
+def _sum(row: Row) -> UsageSum:
+    requests, firsts = row["requests"], row["ttfts"]
+    return UsageSum(
+        name=row["name"],
+        id=row["of"] or None,
+        **{column: row[column] for column in SUMS},
+        latency_ms=row["latency"] / requests if requests else None,
+        ttft_ms=row["ttft"] / firsts if firsts else None,
+    )
