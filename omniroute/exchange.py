@@ -87,8 +87,8 @@ class Exchange:
     passed: list[Target] = field(default_factory=list)
     """Those that were at their limits when another could be asked at once."""
     waiting: Waiting | None = None
-    queue_until: float | None = None
-    """When it will have waited long enough in the queue, over all its targets; on the runtime's clock."""
+    queued_at: float | None = None
+    """When it first had to wait in the queue; on the runtime's clock."""
     refused: BadRequest | None = field(default=None, repr=False)
     """Why the last target that cannot be told the request cannot be told it."""
     repeats: int = 0

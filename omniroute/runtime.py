@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from omniroute.exchange import Exchange
 from omniroute.gate import Gate
 from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
-from omniroute.proxy.attempt import Deadlines
 from omniroute.redact import Known, Redactor
 from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts
@@ -51,7 +50,6 @@ NOTICE = 0.1
 class Limits:
     """The options that act on every exchange."""
 
-    deadlines: Deadlines = field(default_factory=Deadlines)
     max_body: int = 32 * 1024 * 1024
     require_key: bool = False
     stream_usage: bool = True
@@ -85,6 +83,8 @@ class Runtime:
         self.announced = asyncio.Event()
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when another configuration is in force."""
         self.choosing = Choosing(clock=clock, wall=wall)
         self.choosing.changed = self._soon
         self.choosing.admission.alarm = self._set_alarm
@@ -172,6 +172,7 @@ class Runtime:
         self._known = known
         self.choosing.keep(config, before)
         self.gate.keep(config, before)
+        self.changed()
         log.info("configuration revision %s is in force", config.revision)
 
     def _secrets(self, credentials: dict[str, str], proxies: dict[Place, Proxy]) -> Known:

@@ -11,8 +11,9 @@ from omniroute.choosing import Choosing
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.needs import Needs
 from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import Attempt, Deadlines
+from omniroute.proxy.attempt import Attempt
 from omniroute.routing.config import Account, Chain, Combo, Config
+from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.failure import Failure
 from omniroute.routing.paths import claim
 from omniroute.routing.plan import Target

@@ -14,8 +14,10 @@ from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
 from omniroute.addons.lines import add_unsent, line_up, passed_over, really_failed
 from omniroute.addons.outgoing import write
+from omniroute.addons.overdue import end_of, in_time, last_moment
 from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
 from omniroute.catalog.auth import credential_headers
+from omniroute.catalog.thinking import asks_to_think
 from omniroute.dialects import hub
 from omniroute.dialects.needs import Needs
 from omniroute.dialects.registry import DIALECTS
@@ -29,8 +31,9 @@ from omniroute.routing.admission import place_of
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import CLIENTS_OWN, judge
 from omniroute.routing.outcome import outcome
+from omniroute.routing.patience import deadlines_of
 from omniroute.routing.plan import Plan, Target
-from omniroute.routing.retry import again_after, deadlines_of
+from omniroute.routing.retry import again_after
 from omniroute.runtime import Runtime
 
 
@@ -114,9 +117,11 @@ class Dispatch:
     async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange, *, pause: float = 0.0) -> None:
         """Ask the first target that can be asked now, or say what the exchange waits for."""
         while exchange.open:
+            exchange.open = in_time(exchange, self.runtime.clock())
             early = [self._too_early(target) for target in exchange.open]
             if pause or min(early):
-                exchange.waiting = Waiting(self.runtime.clock() + (pause or min(early)))
+                until = self.runtime.clock() + (pause or min(early))
+                exchange.waiting = Waiting(min(until, last_moment(exchange, exchange.config.rules)))
                 return
             ready = [target for target, seconds in zip(exchange.open, early, strict=True) if not seconds]
             if (admitted := self.runtime.choosing.admission.admit(ready)) is None:
@@ -191,7 +196,8 @@ class Dispatch:
             stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
-            deadlines=replace(limits.deadlines, **deadlines_of(target.way.combo, exchange.config.rules)),
+            deadlines=deadlines_of(target, exchange.config.rules, asked_to_think=asks_to_think(exchange.body)),
+            until=end_of(exchange, target, exchange.config.rules),
             proxy=self.runtime.proxy(target, exchange.config),
             stream=stream,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),

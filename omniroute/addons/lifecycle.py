@@ -13,7 +13,7 @@ from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 
 from omniroute.netproxy.environment import read_environment
-from omniroute.proxy.attempt import Deadlines
+from omniroute.routing.patience import longest
 from omniroute.runtime import Limits, Runtime
 from omniroute.settings import SettingsError, is_loopback, read
 from omniroute.store.files import StoreError
@@ -38,7 +38,7 @@ class Lifecycle:
         self._hint = _PortHint()
 
     def load(self, loader: Loader) -> None:
-        deadlines, limits = Deadlines(), Limits()
+        limits = Limits()
         add = loader.add_option
         add("omniroute_data_dir", str, "", "Where everything is kept; DATA_DIR, else ~/.omniroute.")
         add("omniroute_keep_flows", int, 1000, "Flows that mitmweb keeps; older ones go.")
@@ -53,11 +53,6 @@ class Lifecycle:
             "How long replies are kept to be gone on from: 30m, 24h, 7d; 0 for not.",
         )
         add("omniroute_response_store", int, limits.response_store, "Bytes of all replies that are kept.")
-        help = "Seconds until an upstream is given up: "
-        add("omniroute_connect_timeout", str, f"{deadlines.connect:g}", help + "for the connection.")
-        add("omniroute_first_byte_timeout", str, f"{deadlines.first_byte:g}", help + "for the head of a stream.")
-        add("omniroute_first_content_timeout", str, f"{deadlines.first_content:g}", help + "for the first content.")
-        add("omniroute_idle_timeout", str, f"{deadlines.idle:g}", help + "between two pieces of a stream.")
         said = "Seconds of silence after which a client that waits for a stream is kept; 0 switches it off."
         add("omniroute_keepalive", str, f"{limits.keepalive:g}", said)
         logging.getLogger().addHandler(self._hint)
@@ -75,19 +70,13 @@ class Lifecycle:
             raise exceptions.OptionsError(str(error)) from error
         host = options.listen_host or "127.0.0.1"
         self.runtime.limits = Limits(
-            deadlines=Deadlines(
-                connect=_seconds("omniroute_connect_timeout"),
-                first_byte=_seconds("omniroute_first_byte_timeout"),
-                first_content=_seconds("omniroute_first_content_timeout"),
-                idle=_seconds("omniroute_idle_timeout"),
-            ),
             max_body=options.omniroute_max_body,
             require_key=options.omniroute_require_api_key or settings.requires_key or not is_loopback(host),
             stream_usage=options.omniroute_stream_usage,
             cache_breakpoints=options.omniroute_cache_breakpoints,
             response_ttl=_period("omniroute_response_ttl"),
             response_store=options.omniroute_response_store,
-            keepalive=_seconds("omniroute_keepalive", off=True),
+            keepalive=_seconds("omniroute_keepalive"),
         )
         self._settings = settings
 
@@ -95,8 +84,6 @@ class Lifecycle:
         logging.getLogger().removeHandler(self._hint)
         data_dir = Path(ctx.options.omniroute_data_dir or self._settings.data_dir).expanduser()
         changes: dict[str, object] = {"connection_strategy": "lazy"}
-        longest = self.runtime.limits.deadlines
-        changes["tcp_timeout"] = max(ctx.options.tcp_timeout, int(max(longest.first_content, longest.idle)) + 60)
         try:
             if list(ctx.options.mode) == ["regular"]:
                 host = ctx.options.listen_host or self._settings.host
@@ -109,8 +96,19 @@ class Lifecycle:
             log.error("%s", error)  # mitmproxy ends a start that has logged an error
             return
         ctx.options.update(**changes)
+        self._usual = ctx.options.tcp_timeout
+        self._stay_as_long()
+        self.runtime.changed = self._stay_as_long
         gc.freeze()  # what is loaded by now stays: no collection need look at it again
         self.runtime.task(self._announce(), "announce")
+
+    def _stay_as_long(self) -> None:
+        """Let mitmproxy keep silent connections for longer than the gateway waits for anybody."""
+        seconds = max(self._usual, int(longest(self.runtime.config)) + 60)
+        if seconds != ctx.options.tcp_timeout:
+            ctx.options.update(tcp_timeout=seconds)
+            for handler in ctx.master.addons.get("proxyserver").connections.values():
+                handler.timeout_watchdog.timeout = max(handler.timeout_watchdog.timeout, seconds)
 
     async def _announce(self) -> None:
         """Wait for the port, which may still be opening, and say where it is."""
@@ -147,16 +145,14 @@ def check_port(host: str, port: int) -> None:
             raise OSError(f"port {port} on {host} cannot be used: {why}. Choose another with PORT or --port") from None
 
 
-def _seconds(option: str, *, off: bool = False) -> float:
-    """Read an option; `off` allows 0."""
+def _seconds(option: str) -> float:
     text = getattr(ctx.options, option)
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds <= 86400 and not (off and seconds == 0):
-        least = "0 for never, or more than 0" if off else "more than 0"
-        raise exceptions.OptionsError(f"{option} is {text!r}: it takes seconds, {least} and at most 86400")
+    if not 0 <= seconds <= 86400:
+        raise exceptions.OptionsError(f"{option} is {text!r}: it takes seconds, 0 for never and at most 86400")
     return seconds
 
 

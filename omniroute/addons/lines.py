@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 
+from omniroute.addons.overdue import last_moment
 from omniroute.dialects import hub
 from omniroute.dialects.ir import Fault
 from omniroute.errors import GatewayError
 from omniroute.exchange import Asked, Exchange, Waiting
-from omniroute.proxy.attempt import Attempt, Deadlines
+from omniroute.proxy.attempt import Attempt
+from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.failure import Failure
 from omniroute.routing.limits import Wait
 from omniroute.routing.outcome import WAIT, Failed, outcome
+from omniroute.routing.patience import deadline_of
 from omniroute.routing.plan import Target
 from omniroute.runtime import Runtime
 
@@ -22,19 +25,23 @@ def line_up(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: C
     Raises what the client is told where it has waited long enough, would wait in vain, or too many wait already.
     """
     now, rules, admission = runtime.clock(), runtime.config.rules, runtime.choosing.admission
-    if exchange.queue_until is None:
-        exchange.queue_until = now + rules.queue.deadline
+    if exchange.queued_at is None:
+        exchange.queued_at = now
+    patience = [deadline_of(target, "queue", rules) for target in targets]
+    longest = max(patience)
+    until = exchange.queued_at + longest
     waits = admission.waits(targets)
     soonest = min((wait.seconds for _, wait in waits), default=0.0)
-    if exchange.queue_until <= now:
-        waited = f"it has waited {rules.queue.deadline:g} s in the queue"
-        raise _gave_up(exchange, waits, "queue_timeout", f"and {waited}")
-    if now + soonest > exchange.queue_until:
+    if until <= now:
+        raise _gave_up(exchange, waits, "queue_timeout", f"and it has waited {longest:g} s in the queue")
+    if now + soonest > until:
         raise _gave_up(exchange, waits, "limit_reached", f"for {soonest:,.0f} s more")
-    ticket = admission.join(targets, wake, rules.queue.size)
+    ticket = admission.join(
+        [target for target, seconds in zip(targets, patience, strict=True) if seconds], wake, rules.queue.size
+    )
     if ticket is None:
         raise _gave_up(exchange, waits, "queue_full", f"and {rules.queue.size} requests wait for it already")
-    exchange.waiting = Waiting(exchange.queue_until, ticket)
+    exchange.waiting = Waiting(min(until, last_moment(exchange, rules)), ticket)
 
 
 def passed_over(exchange: Exchange, waits: Waits) -> None:

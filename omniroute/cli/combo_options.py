@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import click
 
-from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, PHASES, Tries
+from omniroute.routing.deadlines import PHASES
+from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, Tries
 
 WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
 WAIT = "How long to wait "

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO
@@ -10,17 +11,20 @@ import click
 import orjson
 
 from omniroute.catalog.provider import DialectName, Provider
+from omniroute.catalog.thinking import asks_to_think
 from omniroute.cli.base import Group, State
 from omniroute.cli.crowded import at_limits, limited
 from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
 from omniroute.cli.paths import way_to
+from omniroute.cli.patience import Patience, lines
 from omniroute.cli.running import read_runtime
 from omniroute.dialects.needs import Needs
 from omniroute.routing.config import Account, Config, Key
 from omniroute.routing.known import NO_NEEDS, by_catalog
 from omniroute.routing.near import near
 from omniroute.routing.network import Path
+from omniroute.routing.patience import said_for
 from omniroute.routing.plan import Plan, plan
 from omniroute.routing.standing import Health, Rest, whom
 from omniroute.routing.strategies import Seen
@@ -55,8 +59,10 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     ways = [way_to(target, config) for target in made.targets]
     full = at_limits(config, used, now.timestamp()) if read_runtime(state.data_dir) else {}
     stops = [limited(target, full) for target in made.targets]
+    thinking = asks_to_think(needs.body)
+    waits = [said_for(target, config.rules, asked_to_think=thinking) for target in made.targets]
     if state.as_json:
-        show_json(as_json(made, ways, stops))
+        show_json(as_json(made, ways, stops, waits))
         return
     said = " → ".join([model, *(alias.target for alias in made.aliases)])
     say(f"{said}: a combo" if made.combo else said)
@@ -72,6 +78,8 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
             table([*headers, "path"], rows)
         else:
             table(headers, [row[:-1] for row in rows])
+        for line in lines(waits):
+            say(line)
     else:
         say("Nobody can serve it now.")
     if made.left:
@@ -93,7 +101,9 @@ def _read(body: BinaryIO) -> dict[str, Any]:
     return found
 
 
-def as_json(made: Plan, ways: Sequence[Path], stops: Sequence[str | None]) -> dict[str, object]:
+def as_json(
+    made: Plan, ways: Sequence[Path], stops: Sequence[str | None], waits: Sequence[Patience]
+) -> dict[str, object]:
     return {
         "asked": made.asked,
         "kind": made.kind,
@@ -111,8 +121,9 @@ def as_json(made: Plan, ways: Sequence[Path], stops: Sequence[str | None]) -> di
                 "proxy": way.proxy.masked if way.proxy else None,
                 "proxy_from": way.said_by or None,
                 "limited": stop,
+                "deadlines": {phase: asdict(said) for phase, said in patience.items()},
             }
-            for t, way, stop in zip(made.targets, ways, stops, strict=True)
+            for t, way, stop, patience in zip(made.targets, ways, stops, waits, strict=True)
         ],
         "left_out": [{"target": out.name, "account": out.account, "why": out.why} for out in made.left],
     }

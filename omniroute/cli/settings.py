@@ -8,6 +8,7 @@ import click
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
 from omniroute.routing.changeable import SETTINGS
+from omniroute.routing.deadlines import split
 from omniroute.routing.rules import rules
 from omniroute.store import read
 from omniroute.store import settings as kept
@@ -24,13 +25,13 @@ def settings() -> None:
 def get(state: State, name: str | None) -> None:
     """Show a setting, or all of them with what they do.
 
-    `strategy.PROVIDER` is the strategy of one provider, where that has its own.
+    `strategy.PROVIDER` and `deadlines.PROVIDER.PHASE` are those of one provider, where that has its own.
     """
     with state.store() as store:
         said = read.settings(store)
         if name is not None:
             name, _ = kept.known(store, name)
-    said = {each: value for each, value in said.items() if each in SETTINGS or each.startswith(kept.PER_PROVIDER)}
+    said = {each: value for each, value in said.items() if kept.is_setting(each)}
     names = [name] if name is not None else list(dict.fromkeys((*SETTINGS, *said)))
     if state.as_json:
         show_json({each: _value(each, said) for each in names})
@@ -71,6 +72,8 @@ def _value(name: str, said: dict[str, Any]) -> Any:
     held = rules(said)
     if name.startswith(kept.PER_PROVIDER):
         return held.strategy_of(name.removeprefix(kept.PER_PROVIDER))
+    if place := split(name):
+        name = f"deadlines.{place[1]}"
     return attrgetter(name)(held)
 
 
@@ -87,4 +90,7 @@ def _shown(value: Any) -> str:
 
 
 def _help(name: str) -> str:
-    return SETTINGS[name].help if name in SETTINGS else f"The same for {name.partition('.')[2]} alone."
+    if name in SETTINGS:
+        return SETTINGS[name].help
+    place = split(name)
+    return f"The same for {place[0] if place else name.partition('.')[2]} alone."

@@ -26,7 +26,7 @@ class Needs:
 
     def __init__(self, body: Body, size: int | None = None) -> None:
         """Take the body and how many bytes its text has; without that, every question about length is counted."""
-        self._body = body
+        self.body = body
         self._size = size
 
     def look(self) -> None:
@@ -42,25 +42,25 @@ class Needs:
     @cached_property
     def input(self) -> int:
         """Estimate the tokens of all that is said."""
-        return tokens([self._body[name] for name in SAYS if name in self._body])
+        return tokens([self.body[name] for name in SAYS if name in self.body])
 
     @cached_property
     def output(self) -> int:
         """Tokens of the longest answer that is wanted; a usual one where the client says nothing."""
-        config = self._body.get("generationConfig") or self._body.get("generation_config")
+        config = self.body.get("generationConfig") or self.body.get("generation_config")
         inside = config.get("maxOutputTokens", config.get("max_output_tokens")) if isinstance(config, dict) else None
-        found = [inside, *(self._body.get(name) for name in LIMITS)]
+        found = [inside, *(self.body.get(name) for name in LIMITS)]
         return next((limit for limit in found if type(limit) is int and limit > 0), USUAL_OUTPUT)
 
     @cached_property
     def tools(self) -> bool:
         """Whether tools are offered to the model."""
-        return bool(self._body.get("tools") or self._body.get("functions"))
+        return bool(self.body.get("tools") or self.body.get("functions"))
 
     @cached_property
     def images(self) -> bool:
         """Whether a picture is shown, in a message or in the result of a tool."""
-        waiting: list[Any] = [self._body.get(name) for name in ("messages", "input", "contents")]
+        waiting: list[Any] = [self.body.get(name) for name in ("messages", "input", "contents")]
         while waiting:
             match waiting.pop():
                 case list(items):

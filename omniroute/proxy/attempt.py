@@ -10,6 +10,7 @@ from mitmproxy.proxy import commands
 from omniroute.dialects.hub import Stream, Whole
 from omniroute.errors import GatewayError
 from omniroute.netproxy.proxy import Proxy
+from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.failure import Failure
 
 KEEP = 256 * 1024
@@ -20,19 +21,6 @@ MAX_REPLY = 64 * 1024 * 1024
 
 BIG = 1024 * 1024
 """Bytes above which a body is read in a thread, off the event loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds; each counts from the start of its own phase."""
-
-    connect: float = 10.0
-    first_byte: float = 120.0
-    """From the request's last byte to the reply's head, in a stream."""
-    first_content: float = 600.0
-    """From the request's last byte to the first content; a whole reply is all content."""
-    idle: float = 300.0
-    """Between two pieces of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +47,8 @@ class Attempt:
     """No target comes after this one: a whole but empty reply is better than none."""
     proxy: Proxy | None = None
     """The network proxy on the way, with what opens it."""
+    until: float | None = None
+    """When the client's whole request is too late, whoever is being asked; on the desk's clock."""
     hide: Callable[[Failure], Failure] = lambda failure: failure
     """Takes the credential out of what the upstream said: some repeat it in their errors."""
 

@@ -49,6 +49,7 @@ WAITED_FOR = {
     "first byte": "the first byte",
     "first content": "the first content",
     "idle": "the next piece of the stream",
+    "total": "the whole request",
 }
 
 
@@ -61,7 +62,7 @@ class RoutedStream(Replying):
         self._dial: Dial | None = None
         self._again = False
         self._phase = ""
-        self._seconds = 0.0
+        self._seconds = self._total = 0.0
 
     # events
 
@@ -72,7 +73,9 @@ class RoutedStream(Replying):
                 yield from self._dialled(*event.reply)
         elif isinstance(event, Late):
             now = self.parent.desk.clock()
-            if self.deadline is not None and self.deadline <= now:
+            if self.too_late_at is not None and self.too_late_at <= now:
+                if self.deadline is not None and self.deadline > now:
+                    self._phase, self._seconds = "total", self._total
                 self.deadline = None
                 yield from self._late()
             elif self._speak_at is not None and self._speak_at <= now:
@@ -157,6 +160,7 @@ class RoutedStream(Replying):
             yield from self._answer()
             return
         self._attempt = attempt
+        self._until, self._total = attempt.until, attempt.deadlines.total
         self.server_state = self.state_connecting
         request = self.flow.request
         attempt.started = self.parent.desk.clock()
@@ -208,7 +212,7 @@ class RoutedStream(Replying):
         elif self._is_whole():
             yield from self._give_up()
             yield from self.server_state(ResponseEndOfMessage(self.stream_id))
-        elif self._dial and self._dial.proxy and not self.parent.in_tunnel(self._dial):
+        elif self._phase == "connect" and self._dial and self._dial.proxy and not self.parent.in_tunnel(self._dial):
             said = f"proxy {self._dial.proxy}: no tunnel to {place(*self._dial.address)} within {self._seconds:g} s"
             yield from self._failed(Failure("proxy", said))
         else:
@@ -254,7 +258,7 @@ class RoutedStream(Replying):
 
     def _give_up(self) -> layer.CommandGenerator[None]:
         """Let go of the upstream at once, whatever it is still saying."""
-        self.deadline = None
+        self.deadline = self._until = None
         if self._dial:
             yield from self.parent.abandon(self._dial)
             self._dial = None

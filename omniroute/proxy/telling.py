@@ -32,7 +32,9 @@ class Telling(HttpStream):
         super().__init__(context, stream_id)
         self.parent = parent
         self.deadline: float | None = None
-        """When the attempt is too late; on the desk's clock."""
+        """When the phase that the attempt is in is too late; on the desk's clock."""
+        self._until: float | None = None
+        """When all attempts together are, as long as one of them is waited for; on the same clock."""
         self._keepalive: Keepalive | None = None
         self._speak_at: float | None = None
         """When the client is to hear something at the latest; on the same clock."""
@@ -42,9 +44,17 @@ class Telling(HttpStream):
     @property
     def due(self) -> float | None:
         """When the layer is to say `Late`."""
-        if self.deadline is None or self._speak_at is None:
-            return self._speak_at if self.deadline is None else self.deadline
-        return min(self.deadline, self._speak_at)
+        late = self.too_late_at
+        if late is None or self._speak_at is None:
+            return self._speak_at if late is None else late
+        return min(late, self._speak_at)
+
+    @property
+    def too_late_at(self) -> float | None:
+        """When what is waited for now is too late, by its own deadline or by that of all attempts together."""
+        if self.deadline is None or self._until is None:
+            return self.deadline
+        return min(self.deadline, self._until)
 
     @abstractmethod
     def _give_up(self) -> layer.CommandGenerator[None]:

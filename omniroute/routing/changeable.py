@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
+from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
     COMBO_STRATEGIES,
@@ -15,7 +16,6 @@ from omniroute.routing.rules import (
     MAX_STICKY,
     MAX_TRIES,
     MAX_WAIT,
-    PHASES,
 )
 
 
@@ -66,6 +66,26 @@ def switch(text: str) -> bool:
     raise ValueError("takes on or off")
 
 
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Take any number of a range."""
+
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = nan
+        if not least <= found <= most:
+            raise ValueError(f"takes a number from {least:g} to {most:g}")
+        return found
+
+    return read
+
+
+def deadline(phase: str) -> Callable[[str], float]:
+    """Take the seconds of a deadline."""
+    return seconds(MAX_DEADLINE, least=0.0 if phase in MAY_BE_NONE else 0.001)
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A setting that a person may change."""
@@ -84,7 +104,6 @@ SETTINGS: dict[str, Setting] = {
         Setting("affinity", switch, "Keep a conversation on its account while that works, so that prompt caches hit."),
         Setting("cooldowns", switch, "Ask who has failed of late only when nobody else can be asked."),
         Setting("cooldown_wait", seconds(MAX_WAIT), "Seconds to wait for a cool-down when nobody else can be asked."),
-        Setting("queue.deadline", seconds(MAX_WAIT), "Seconds to wait for an account that is at its limit."),
         Setting("queue.size", whole(MAX_QUEUE), "Requests that may wait for one account; more are refused at once."),
         Setting("lockout.slow_after", whole(MAX_TRIES), "Wrong keys or log-ins until a source must wait; 0 for never."),
         Setting("lockout.lock_after", whole(MAX_TRIES), "Wrong keys or log-ins until it is locked; 0 for never."),
@@ -97,27 +116,14 @@ SETTINGS: dict[str, Setting] = {
         Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
         Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),
         *(
-            Setting(f"combo.{phase}_timeout", seconds(MAX_DEADLINE, least=0.001), f"Seconds that a combo waits {what}.")
+            Setting(f"combo.{phase}_timeout", deadline(phase), f"Seconds that a combo waits {what}.")
             for phase, what in PHASES.items()
         ),
+        *(Setting(f"deadlines.{phase}", deadline(phase), f"Seconds to wait {what}.") for phase, what in PHASES.items()),
+        Setting("deadlines.thinking", number(1, 100), "How many times as long a model that thinks is waited for."),
     )
 }
-"""`strategy.PROVIDER` is a setting too, for each provider and node."""
-
-
-def number(least: float, most: float) -> Callable[[str], float]:
-    """Take any number of a range."""
-
-    def read(text: str) -> float:
-        try:
-            found = float(text)
-        except ValueError:
-            found = nan
-        if not least <= found <= most:
-            raise ValueError(f"takes a number from {least:g} to {most:g}")
-        return found
-
-    return read
+"""`strategy.PROVIDER` and `deadlines.PROVIDER.PHASE` are settings too, for each provider and node."""
 
 
 def count(text: str) -> int:

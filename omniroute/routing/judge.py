@@ -58,4 +58,6 @@ CLIENTS_OWN = (400, 422)
 def judge(failure: Failure) -> Judgement:
     """Decide where to go after a failure before the first content, and what it says about whom."""
     found = TABLE[cause(failure)]
+    if failure.phase == "total":
+        return Judgement(found.cause, "account")  # others may have taken the time
     return Judgement(found.cause, "again") if failure.stale and found.cause != "gone" else found

@@ -31,7 +31,7 @@ def outcome(attempts: Sequence[Failed], *, targets: int) -> GatewayError:
 
     A refusal of the client's own making keeps its status. With one target its own status is kept too, except
     that a refused credential is the gateway's fault and not the client's. With several: 429 when all are
-    limited, else 503. Both carry the soonest reset.
+    limited, 504 when the time for all of them is over, else 503. All but that carry the soonest reset.
     """
     last = attempts[-1]
     if last.failure.status in CLIENTS_OWN and last.failure.kind in ("status", "fault"):
@@ -41,11 +41,17 @@ def outcome(attempts: Sequence[Failed], *, targets: int) -> GatewayError:
     soonest = min(waits) if waits else WAIT
     if targets == 1:
         return _single(last, soonest)
-    said = "; ".join(f"{i}. {attempt}" for i, attempt in enumerate(attempts, 1))
+    if last.failure.phase == "total":
+        return TimedOut(f"the time for the whole request is over: {_listed(attempts)}")
+    said = _listed(attempts)
     if all(a.failure.status in LIMITED for a in attempts):
         full = last.failure.fault.code if last.failure.kind == "limited" and last.failure.fault else None
         return RateLimited(f"every target is rate limited: {said}", retry_after=soonest, code=full)
     return Exhausted(f"every target failed: {said}", retry_after=soonest)
+
+
+def _listed(attempts: Sequence[Failed]) -> str:
+    return "; ".join(f"{i}. {attempt}" for i, attempt in enumerate(attempts, 1))
 
 
 def _single(attempt: Failed, wait: float) -> GatewayError:

@@ -1,6 +1,4 @@
-"""How a combo asks its targets: how often, how long, with which pause between."""
-
-from collections.abc import Mapping
+"""How a combo asks its targets: how often, with which pause between."""
 
 from omniroute.routing.causes import cause
 from omniroute.routing.config import Combo
@@ -26,8 +24,3 @@ def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: in
     if repeats >= retries or (failure.retry_after or 0.0) > pause:
         return None
     return pause if failure.kind not in NOT_AGAIN and cause(failure) in MAY_PASS else None
-
-
-def deadlines_of(combo: Combo | None, rules: Rules) -> Mapping[str, float]:
-    """Give the deadlines, phase -> seconds, that are a combo's own or set for all combos."""
-    return {} if combo is None else {**rules.combo.deadlines, **combo.tries.deadlines}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from omniroute.routing.deadlines import PHASES, DeadlineRules, of_providers
 from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
 
@@ -22,13 +23,6 @@ MAX_WAIT = 300.0
 MAX_QUEUE = 100_000
 MAX_DEADLINE = 86400.0
 MAX_TRIES = 1000
-PHASES = {
-    "connect": "for the connection",
-    "first_byte": "for the head of a stream",
-    "first_content": "for the first content",
-    "idle": "between two pieces of a stream",
-}
-"""The deadlines that a combo may set for its own targets, in seconds, and what each is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +44,13 @@ class ComboRules:
     strategy: str = "priority"
     retries: int = 0
     retry_delay: float = 0.0
+    queue_timeout: float | None = None
+    """Seconds, as the five below; None is as for the provider, or for all requests."""
     connect_timeout: float | None = None
-    """Seconds, as the three below; None is as for all requests."""
     first_byte_timeout: float | None = None
     first_content_timeout: float | None = None
     idle_timeout: float | None = None
+    total_timeout: float | None = None
 
     @property
     def deadlines(self) -> Mapping[str, float]:
@@ -67,8 +63,6 @@ class ComboRules:
 class QueueRules:
     """How requests wait for accounts that are at their limits."""
 
-    deadline: float = 30.0
-    """Seconds that a request waits; 0 waits for nobody."""
     size: int = 1000
     """Requests that wait for one account; more are refused at once."""
 
@@ -85,6 +79,9 @@ class Rules:
     combo: ComboRules = field(default_factory=ComboRules)
     queue: QueueRules = field(default_factory=QueueRules)
     lockout: LockoutRules = field(default_factory=LockoutRules)
+    deadlines: DeadlineRules = field(default_factory=DeadlineRules)
+    provider_deadlines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Provider id -> phase -> seconds, where a provider has its own."""
     resilience: Resilience = field(default_factory=Resilience)
     cooldowns: bool = True
     cooldown_wait: float = 10.0
@@ -101,7 +98,12 @@ class Rules:
         return self.strategies.get(provider, self.strategy)
 
 
-GROUPS: dict[str, type[Any]] = {"combo": ComboRules, "queue": QueueRules, "lockout": LockoutRules}
+GROUPS: dict[str, type[Any]] = {
+    "combo": ComboRules,
+    "queue": QueueRules,
+    "deadlines": DeadlineRules,
+    "lockout": LockoutRules,
+}
 """The rules that belong together, each a field of `Rules` of that name."""
 
 
@@ -118,12 +120,13 @@ def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Rules:
     """Make the rules out of the settings that somebody has set; a setting `GROUP.NAME` is a field of its group."""
-    made_here = {"strategies", "blocked", "resilience", "reset", "unlocks", *GROUPS}
+    made_here = {"strategies", "provider_deadlines", "blocked", "resilience", "reset", "unlocks", *GROUPS}
     plain = {f.name for f in fields(Rules)} - made_here
     return Rules(
         **_of(plain, values),
         **{group: kind(**_of((f.name for f in fields(kind)), values, f"{group}.")) for group, kind in GROUPS.items()},
         strategies={name.partition(".")[2]: value for name, value in values.items() if name.startswith("strategy.")},
+        provider_deadlines=of_providers(values),
         resilience=Resilience(resilience_of(values)),
         blocked=blocked,
         reset=(values["reset"][0], tuple(values["reset"][1])) if "reset" in values else (0.0, ()),

@@ -5,12 +5,12 @@ from typing import get_args
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.catalog.providers import node
 from omniroute.routing.near import near
-from omniroute.store import read
+from omniroute.store import read, settings
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import base_url as checked_url
 from omniroute.store.names import label, node_prefix, offer
-from omniroute.store.tables import BlockedProviders, CustomModels, ProviderConnections, ProviderNodes, Settings
+from omniroute.store.tables import BlockedProviders, CustomModels, ProviderConnections, ProviderNodes
 
 DIALECTS: tuple[str, ...] = get_args(DialectName.__value__)
 
@@ -43,5 +43,5 @@ def remove(store: Store, prefix: str) -> int:
         store.run(ProviderNodes.delete().where(ProviderNodes.prefix == prefix))
         store.run(CustomModels.delete().where(CustomModels.provider == prefix))
         store.run(BlockedProviders.delete().where(BlockedProviders.provider == prefix))
-        store.run(Settings.delete().where(Settings.name == f"strategy.{prefix}"))
+        settings.forget_provider(store, prefix)
         return store.run(ProviderConnections.delete().where(ProviderConnections.provider == prefix))

@@ -6,6 +6,7 @@ from typing import Any
 
 from omniroute.catalog.providers import find
 from omniroute.routing.changeable import RESILIENCE, SETTINGS, Setting
+from omniroute.routing.deadlines import PHASES, split
 from omniroute.routing.near import near
 from omniroute.routing.profiles import PROFILES
 from omniroute.routing.rules import resilience_of
@@ -24,9 +25,24 @@ def known(store: Store, name: str) -> tuple[str, Setting]:
     if name.startswith(PER_PROVIDER):
         provider = provider_id(name.removeprefix(PER_PROVIDER), read.nodes(store))
         return PER_PROVIDER + provider, SETTINGS["strategy"]
+    if place := split(name):
+        provider = provider_id(place[0], read.nodes(store))
+        return f"deadlines.{provider}.{place[1]}", SETTINGS[f"deadlines.{place[1]}"]
     if name not in SETTINGS:
         raise StoreError(f"there is no setting {name!r}{offer(near(name, list(SETTINGS)))}")
     return name, SETTINGS[name]
+
+
+def is_setting(name: str) -> bool:
+    """Tell whether what is kept under a name is a setting of that name, and nothing that has commands of its own."""
+    return name in SETTINGS or name.startswith(PER_PROVIDER) or split(name) is not None
+
+
+def forget_provider(store: Store, provider: str) -> None:
+    """Unset what was set for a provider alone."""
+    names = [PER_PROVIDER + provider, *(f"deadlines.{provider}.{phase}" for phase in PHASES)]
+    names += [f"resilience.{provider}.{field}" for field in RESILIENCE]
+    store.run(Settings.delete().where(Settings.name.in_(names)))
 
 
 def put(store: Store, name: str, text: str) -> tuple[str, Any]:

@@ -14,8 +14,9 @@ from omniroute.catalog.providers import node
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
 from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import KEEP, Attempt, Deadlines
+from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.routing.config import Account, Config
+from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.target import Target, Way
 from omniroute.runtime import Runtime
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ from omniroute.catalog.provider import DialectName
 from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import Exhausted, GatewayError
-from omniroute.proxy.attempt import Attempt, Deadlines, Keepalive
+from omniroute.proxy.attempt import Attempt, Keepalive
+from omniroute.routing.deadlines import Deadlines
 
 LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
 SECRET = "upstream-secret"
@@ -54,6 +55,8 @@ class ScriptedDesk:
         self.max_body = 1000
         self.pause = 0.0
         """Seconds before each attempt but the first."""
+        self.until: float | None = None
+        """When the whole request is too late."""
         self.turns = False
         """Whether the first attempt waits for as long too, as in a queue."""
         self.clock: Callable[[], float] = lambda: 0.0
@@ -128,10 +131,11 @@ class ScriptedDesk:
         told.attempts.append(
             Attempt(
                 credential={"authorization": f"Bearer {SECRET}"},
-                deadlines=LIMITS,
+                deadlines=LIMITS if self.until is None else replace(LIMITS, total=5.0),
                 stream=hub.Stream(*names, model="m") if self.stream else None,
                 read_whole=partial(hub.read_whole, *names, model="m"),
                 last=told.at + 1 == len(self.hosts),
+                until=self.until,
             )
         )
         data = told.flow.request.data

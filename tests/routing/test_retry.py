@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from omniroute.dialects.ir import Fault
 from omniroute.routing.config import Combo
 from omniroute.routing.failure import Failure
-from omniroute.routing.retry import again_after, deadlines_of
+from omniroute.routing.retry import again_after
 from omniroute.routing.rules import ComboRules, Rules, Tries
 
 BUSY = Failure("status", "busy", status=503)
@@ -15,20 +15,17 @@ def combo(*tries) -> Combo:
 
 
 def test_only_combos_ask_again() -> None:
-    rules = Rules(combo=ComboRules(retries=3, retry_delay=1.0, idle_timeout=5.0))
+    rules = Rules(combo=ComboRules(retries=3, retry_delay=1.0))
     assert again_after(BUSY, None, rules, 0) is None
-    assert deadlines_of(None, rules) == {}
     assert again_after(BUSY, combo(), rules, 0) == 1.0
-    assert deadlines_of(combo(), rules) == {"idle": 5.0}
 
 
 def test_what_a_combo_says_goes_before_the_rule_for_all() -> None:
-    rules = Rules(combo=ComboRules(retries=3, retry_delay=1.0, idle_timeout=5.0, connect_timeout=1.0))
-    own = combo(1, 0.0, {"idle": 2.0})
+    rules = Rules(combo=ComboRules(retries=3, retry_delay=1.0))
+    own = combo(1, 0.0)
     assert again_after(BUSY, own, rules, 0) == 0.0
     assert again_after(BUSY, own, rules, 1) is None
     assert again_after(BUSY, combo(0), rules, 0) is None
-    assert deadlines_of(own, rules) == {"idle": 2.0, "connect": 1.0}
 
 
 @given(st.integers(0, 10), st.integers(0, 20))

@@ -13,7 +13,6 @@ GOOD = {
     "affinity": ("off", False),
     "cooldowns": ("no", False),
     "cooldown_wait": ("2.5", 2.5),
-    "queue.deadline": ("0", 0.0),
     "queue.size": ("5", 5),
     "lockout.slow_after": ("0", 0),
     "lockout.lock_after": ("20", 20),
@@ -23,10 +22,19 @@ GOOD = {
     "combo.strategy": ("weighted", "weighted"),
     "combo.retries": ("2", 2),
     "combo.retry_delay": ("0.5", 0.5),
+    "combo.queue_timeout": ("0", 0.0),
     "combo.connect_timeout": ("1", 1.0),
     "combo.first_byte_timeout": ("2", 2.0),
     "combo.first_content_timeout": ("3", 3.0),
     "combo.idle_timeout": ("4", 4.0),
+    "combo.total_timeout": ("0", 0.0),
+    "deadlines.queue": ("0", 0.0),
+    "deadlines.connect": ("1", 1.0),
+    "deadlines.first_byte": ("2", 2.0),
+    "deadlines.first_content": ("3", 3.0),
+    "deadlines.idle": ("4", 4.0),
+    "deadlines.total": ("5", 5.0),
+    "deadlines.thinking": ("1.5", 1.5),
 }
 
 
@@ -58,7 +66,11 @@ def test_each_setting_changes_the_rules(name) -> None:
         ("combo.retry_delay", "-0.1"),
         ("combo.idle_timeout", "0"),
         ("combo.idle_timeout", "inf"),
-        ("queue.deadline", "301"),
+        ("deadlines.queue", "-1"),
+        ("deadlines.idle", "0"),
+        ("deadlines.total", "86401"),
+        ("deadlines.thinking", "0.5"),
+        ("deadlines.thinking", "101"),
         ("queue.size", "-1"),
         ("queue.size", "1e3"),
         ("lockout.lock_after", "1001"),
@@ -77,5 +89,5 @@ def test_a_provider_goes_before_all() -> None:
     assert found.blocked == {"groq"}
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
-        *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks"),
+        *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
     }

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import httpx
 
+from omniroute.store import settings
 from omniroute.store.database import Store
 
 REPO = Path(__file__).resolve().parents[2]
@@ -196,18 +197,22 @@ class Gateway:
         options: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
         setup: Callable[[Store], object] | None = None,
+        deadlines: Mapping[str, float] | None = None,
         command: Sequence[str] | None = None,
     ) -> Iterator[Self]:
         """Start it, wait until it answers, stop it, and fail when it logged an alarm.
 
-        `options` become `--set name=value`; `setup` fills the store before the start; `command`
-        stands for the whole command line where `tool` is not enough.
+        `options` become `--set name=value`; `setup` fills the store before the start, and `deadlines` are those
+        of all requests by phase; `command` stands for the whole command line where `tool` is not enough.
         """
         data_dir = folder / "data"
-        if setup:
+        if setup or deadlines:
             store = Store(data_dir)
             try:
-                setup(store)
+                for phase, seconds in (deadlines or {}).items():
+                    settings.put(store, f"deadlines.{phase}", str(seconds))
+                if setup:
+                    setup(store)
             finally:
                 store.close()
         command = command or mitmproxy_command(tool, folder, options or {})

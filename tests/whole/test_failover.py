@@ -13,12 +13,7 @@ from harness import Gateway, Upstream, until
 from omniroute.store import combos, nodes, settings
 from omniroute.store.database import Store
 
-SHORT = {
-    "omniroute_connect_timeout": "1",
-    "omniroute_first_byte_timeout": "1",
-    "omniroute_first_content_timeout": "1.5",
-    "omniroute_idle_timeout": "1",
-}
+SHORT = {"connect": 1, "first_byte": 1, "first_content": 1.5, "idle": 1}
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "responses": "/v1/responses"}
 FIELDS: dict[str, dict[str, Any]] = {
     "openai": {"messages": [{"role": "user", "content": "hello"}]},
@@ -69,7 +64,7 @@ def shared(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPat
         others = add(store, upstream, "429", "hang", "cut-first", "error-first")
         combos.add(store, "brave", [*first, *others, "o-ok/m"])
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup, options=SHORT) as gateway:
+    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup, deadlines=SHORT) as gateway:
         yield gateway
 
 
@@ -99,7 +94,7 @@ def test_every_kind_of_failure_is_passed_over(gateway: Any, upstream: Upstream, 
         ):
             combos.add(store, name.replace(":", "-"), [model, *good])
 
-    running = gateway(setup=setup, options=SHORT)
+    running = gateway(setup=setup, deadlines=SHORT)
     asked = [(name, stream) for name in [*kinds, *streams] for stream in (False, True) if stream or name in kinds]
     with ThreadPoolExecutor(8) as pool:
         replies = pool.map(lambda a: ask(running, a[0].replace(":", "-"), dialect=dialect, stream=a[1]), asked)
@@ -180,7 +175,7 @@ def test_a_keep_alive_client_reaches_a_host_again_that_failed_once(gateway: Any,
         models.append(port_node(store, upstream, "refused"))
         models.extend(add(store, upstream, "500,cut-first,hang,ok"))
 
-    running = gateway(setup=setup, options=SHORT)
+    running = gateway(setup=setup, deadlines=SHORT)
     with httpx.Client(base_url=running.url, timeout=20, trust_env=False) as client:
         seen = []
         for model in (models[0], models[1], models[0], models[1], models[1], models[0], models[1]):
@@ -207,8 +202,8 @@ def test_http2_upstreams(gateway: Any, upstream_h2: Upstream, stream: bool) -> N
         models.extend(add(store, upstream_h2, "429", "hang", "ok"))
         combos.add(store, "trio", models)
 
-    options = SHORT | {"ssl_verify_upstream_trusted_ca": str(upstream_h2.ca)}
-    running = gateway(setup=setup, options=options)
+    options = {"ssl_verify_upstream_trusted_ca": str(upstream_h2.ca)}
+    running = gateway(setup=setup, options=options, deadlines=SHORT)
     for _ in range(2):
         reply = ask(running, "trio", stream=stream)
         assert reply.status_code == 200, reply.text

@@ -16,7 +16,8 @@ from omniroute.store.database import Store
 
 ENDINGS = ("ok", "wait:0.3", "slow:0.05", "500", "400", "429", "empty", "cut-first", "cut-late", "broken-json")
 HANGS = ("hang", "hang-headers", "hang-byte", "hang-late", "slow:0.5")
-OPTIONS = {"omniroute_first_content_timeout": "20", "omniroute_first_byte_timeout": "20", "omniroute_keepalive": "0.2"}
+OPTIONS = {"omniroute_keepalive": "0.2"}
+LONG = {"first_content": 20, "first_byte": 20}
 
 
 def node(behaviour: str) -> str:
@@ -39,7 +40,9 @@ def there(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPath
     upstream, folder = _upstreams(), tmp_path_factory.mktemp("busy")
     command = [*mitmproxy_command("mitmdump", folder, OPTIONS), "-s", str(REPO / "tests/whole/spy.py")]
     environ = {"SPY": str(folder / "spy.json")}
-    with Gateway.start(folder, command=command, environ=environ, setup=lambda store: fill(store, upstream)) as gateway:
+    with Gateway.start(
+        folder, command=command, environ=environ, setup=lambda store: fill(store, upstream), deadlines=LONG
+    ) as gateway:
         yield gateway
 
 

@@ -18,7 +18,8 @@ from omniroute.dialects.registry import DIALECTS
 from omniroute.store import combos, keys, nodes, usage
 from omniroute.store.database import Store
 
-OPTIONS = {"omniroute_keepalive": "0.1", "omniroute_first_byte_timeout": "0.5", "omniroute_first_content_timeout": "2"}
+OPTIONS = {"omniroute_keepalive": "0.1"}
+SHORT = {"first_byte": 0.5, "first_content": 2}
 SAY: Any = [{"role": "user", "content": "hello"}]
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "responses": "/v1/responses"}
 BODIES: dict[str, dict[str, Any]] = {
@@ -80,7 +81,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any, no_proxie
             combos.add(store, f"{dialect}-brave", [*bad, f"{dialect}-ok/m"])
             combos.add(store, f"{dialect}-lost", bad)
 
-    with Gateway.start(tmp_path_factory.mktemp("waiting"), setup=setup, options=OPTIONS) as gateway:
+    with Gateway.start(tmp_path_factory.mktemp("waiting"), setup=setup, options=OPTIONS, deadlines=SHORT) as gateway:
         yield Running(gateway, upstream, made[0])
 
 

@@ -184,14 +184,14 @@ def test_a_failure_frees_its_place(here: Gateway, upstream: Upstream) -> None:
 def test_limits_and_deadlines_that_are_edited_act_at_once(here: Gateway) -> None:
     with begin(here, "edited/m", stream=True) as _, begin(here, "edited/m", stream=True) as _:
         until_shown(here, "edited", in_flight=1, waiting=1)
-        settings.put(here.store, "queue.deadline", "0.3")
+        settings.put(here.store, "deadlines.queue", "0.3")
         in_force = f"configuration revision {here.store.revision()} is in force"
         until("the deadline is in force", lambda: in_force in here.log())
         status, code, _ = refusal(ask(here, "edited/m"))
         assert (status, code) == (429, "queue_timeout")
         limits.put(here.store, "node:edited", Limit(concurrency=2))
         until_shown(here, "edited", in_flight=2, waiting=0)
-        settings.unset(here.store, "queue.deadline")
+        settings.unset(here.store, "deadlines.queue")
     until_shown(here, "edited", in_flight=0)
 
 

@@ -66,13 +66,12 @@ def run(
         combos.add(store, "brave", ["gone/m", "plain-502/m", "tls-403/m", "plain-hang/m", "direct/m"])
 
     options = {
-        "omniroute_connect_timeout": "1",
         "ssl_verify_upstream_trusted_ca": str(trusted),
         "save_stream_file": str(folder / "saved.flows"),
         "termlog_verbosity": "debug",
         "proxy_debug": "true",
     }
-    with Gateway.start(folder, tool="mitmweb", options=options, setup=setup) as gateway:
+    with Gateway.start(folder, tool="mitmweb", options=options, setup=setup, deadlines={"connect": 1}) as gateway:
         yield gateway
 
 

@@ -128,7 +128,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
         (["--host", "nonsense"], 2, "nonsense"),
         (["--set", "oops"], 2, "oops"),
         (["--set", "no_such_option=1"], 1, "no_such_option"),
-        (["--set", "omniroute_idle_timeout=soon"], 1, "omniroute_idle_timeout"),
+        (["--set", "omniroute_keepalive=soon"], 1, "omniroute_keepalive"),
         (["--set", "omniroute_keepalive=-1"], 1, "omniroute_keepalive"),
         (["--set", "omniroute_max_body=0"], 1, "omniroute_max_body"),
     ],

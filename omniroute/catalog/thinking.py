@@ -1,0 +1,43 @@
+"""Which models think before they speak, as far as their names say, and which requests ask for it.
+
+It decides how patient the gateway is, and nothing else: a guess that is wrong costs nothing but a longer deadline.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+_NAMES = re.compile(
+    r"(?:^|[/-])(?:o[134](?:-|$)|gpt-5|gpt-oss|codex|qwq|magistral|r1(?:-|$)|deepseek-v4|grok-[4-9]|minimax-m|kimi-k2)"
+    r"|gemini-(?:2\.5|[3-9][\d.]*)-(?:pro|flash(?!-lite))|(?<!non-)(?:reason|thinking|deep-research)"
+)
+_OFF = frozenset({None, False, "none", "disabled", "off"})
+
+
+@lru_cache(maxsize=4096)
+def thinks(model: str) -> bool:
+    """Tell whether a model thinks of itself."""
+    return _NAMES.search(model.casefold()) is not None
+
+
+def asks_to_think(body: Mapping[str, Any]) -> bool:
+    """Tell whether a request of any dialect asks the model to think."""
+    if _says(body.get("reasoning_effort")) or _says(_inside(body.get("reasoning"), "effort", "max_tokens")):
+        return True
+    if _says(_inside(body.get("thinking"), "type")):
+        return True
+    config = body.get("generationConfig", body.get("generation_config"))
+    if not isinstance(config, Mapping):
+        return False
+    how = config.get("thinkingConfig", config.get("thinking_config"))
+    names = ("thinkingBudget", "thinking_budget", "thinkingLevel", "thinking_level")
+    return _says(_inside(how, *names))
+
+
+def _inside(value: Any, *names: str) -> Any:
+    return next((value[name] for name in names if name in value), None) if isinstance(value, Mapping) else None
+
+
+def _says(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and value not in _OFF

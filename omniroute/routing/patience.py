@@ -1,0 +1,73 @@
+"""How long a target is waited for: what its combo says, else all combos, else its provider, else all requests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from omniroute.catalog.thinking import thinks
+from omniroute.routing.config import Config
+from omniroute.routing.deadlines import PHASES, THINKING, Deadlines
+from omniroute.routing.rules import Rules
+from omniroute.routing.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A deadline, and where it comes from."""
+
+    seconds: float
+    by: str
+    thinking: bool = False
+    """It is longer because the model thinks."""
+
+
+def said_for(target: Target, rules: Rules, *, asked_to_think: bool) -> Mapping[str, Said]:
+    """Give the deadlines of a target, phase -> what holds, with who says so."""
+    longer = rules.deadlines.thinking if asked_to_think or thinks(target.model) else 1.0
+    found = {}
+    for phase in PHASES:
+        by, seconds = _said(target, phase, rules)
+        times = longer if phase in THINKING else 1.0
+        found[phase] = Said(seconds * times, by, thinking=times != 1)
+    return found
+
+
+def deadlines_of(target: Target, rules: Rules, *, asked_to_think: bool = False) -> Deadlines:
+    """Give the deadlines of a target."""
+    found = said_for(target, rules, asked_to_think=asked_to_think)
+    return Deadlines(**{phase: said.seconds for phase, said in found.items()})
+
+
+def deadline_of(target: Target, phase: Literal["queue", "total"], rules: Rules) -> float:
+    """Give one of the deadlines that are the same whether a model thinks or not."""
+    return _said(target, phase, rules)[1]
+
+
+def _said(target: Target, phase: str, rules: Rules) -> tuple[str, float]:
+    combo = target.way.combo
+    if combo is not None:
+        if (seconds := combo.tries.deadlines.get(phase)) is not None:
+            return f"the combo {combo.name}", seconds
+        if (seconds := getattr(rules.combo, f"{phase}_timeout")) is not None:
+            return "all combos", seconds
+    if (own := rules.provider_deadlines.get(target.provider.id)) and phase in own:
+        return target.provider.id, own[phase]
+    return "all", getattr(rules.deadlines, phase)
+
+
+def longest(config: Config) -> float:
+    """Give the longest time that anybody may be waited for without a word."""
+    rules = config.rules
+    levels = [
+        {phase: getattr(rules.deadlines, phase) for phase in PHASES},
+        rules.combo.deadlines,
+        *rules.provider_deadlines.values(),
+    ]
+    levels += [combo.tries.deadlines for combo in config.combos.values()]
+    found = [
+        seconds * (rules.deadlines.thinking if phase in THINKING else 1.0)
+        for level in levels
+        for phase, seconds in level.items()
+        if phase != "total"
+    ]
+    return float(max(found))

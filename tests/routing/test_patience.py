@@ -1,0 +1,99 @@
+"""Deadlines: who is heard first, and which models are waited for longer."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniroute.catalog.provider import Provider
+from omniroute.catalog.thinking import asks_to_think, thinks
+from omniroute.routing.config import Account, Combo, Config
+from omniroute.routing.deadlines import PHASES, THINKING, DeadlineRules, Deadlines
+from omniroute.routing.patience import deadline_of, deadlines_of, longest, said_for
+from omniroute.routing.rules import ComboRules, Rules, Tries, rules
+from omniroute.routing.target import Target, Way
+
+HOME = Provider("home", "home", "Home", "http://127.0.0.1:1", {"openai": "/chat/completions"})
+SECONDS = st.floats(0.001, 86400)
+SOME = st.dictionaries(st.sampled_from(sorted(PHASES)), SECONDS)
+
+
+def target(combo: Combo | None = None, model: str = "m") -> Target:
+    return Target(Account("a", "home", "a"), HOME, model, "openai", Way("asked for by name", combo), "")
+
+
+@given(SOME, SOME, SOME, st.fixed_dictionaries({phase: SECONDS for phase in PHASES}), st.booleans())
+def test_the_combo_then_all_combos_then_the_provider_then_all(own, combos, provider, everybody, in_combo) -> None:
+    made = Rules(
+        deadlines=DeadlineRules(**everybody, thinking=1.0),
+        provider_deadlines={"home": provider},
+        combo=ComboRules(**{f"{phase}_timeout": seconds for phase, seconds in combos.items()}),
+    )
+    asked = target(Combo("mix", ("home/m",), tries=Tries(deadlines=own)) if in_combo else None)
+    expected = {**everybody, **provider, **(combos | own if in_combo else {})}
+    assert deadlines_of(asked, made) == Deadlines(**expected)
+    for phase, said in said_for(asked, made, asked_to_think=False).items():
+        levels = [("the combo mix", own), ("all combos", combos)] if in_combo else []
+        levels += [("home", provider), ("all", everybody)]
+        assert said.by == next(name for name, level in levels if phase in level)
+    for phase in ("queue", "total"):
+        assert deadline_of(asked, phase, made) == expected[phase]
+    config = Config(rules=made, combos={"mix": asked.way.combo} if asked.way.combo else {})
+    assert longest(config) >= max(seconds for phase, seconds in expected.items() if phase != "total")
+
+
+def test_settings_of_a_provider_are_read_by_its_name() -> None:
+    found = rules({"deadlines.idle": 5.0, "deadlines.my.node.idle": 2.0, "deadlines.my.node.total": 9.0})
+    assert found.deadlines.idle == 5.0
+    assert found.provider_deadlines == {"my.node": {"idle": 2.0, "total": 9.0}}
+
+
+@given(st.booleans(), st.booleans(), st.floats(1, 100))
+def test_who_thinks_is_waited_for_longer(named, asked, times) -> None:
+    made = Rules(deadlines=DeadlineRules(thinking=times))
+    found = deadlines_of(target(model="o3-mini" if named else "gpt-4o"), made, asked_to_think=asked)
+    for phase in PHASES:
+        longer = times if phase in THINKING and (named or asked) else 1
+        assert getattr(found, phase) == getattr(Deadlines(), phase) * longer
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("o1", "o3-mini", "o4-mini-2025-04-16", "openai/gpt-5", "gpt-5.1-codex", "gpt-oss-120b", "deepseek-reasoner"),
+        *("gemini-2.5-pro", "gemini-3-pro-preview", "gemini-2.5-flash", "grok-4", "qwq-32b", "sonar-deep-research"),
+        *("Qwen3-30B-Thinking", "deepseek/deepseek-r1", "grok-4-fast-reasoning", "kimi-k2-thinking"),
+    ],
+)
+def test_models_that_think(model) -> None:
+    assert thinks(model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gpt-4o", "gpt-4.1", "claude-sonnet-4-5", "gemini-2.5-flash-lite", "llama-3.3-70b", "mistral-large", "m", "yolo3"],
+)
+def test_models_that_do_not(model) -> None:
+    assert not thinks(model)
+
+
+@pytest.mark.parametrize(
+    ("body", "asks"),
+    [
+        ({"reasoning_effort": "high"}, True),
+        ({"reasoning_effort": "none"}, False),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, True),
+        ({"reasoning": {"effort": None}}, False),
+        ({"reasoning": None}, False),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, True),
+        ({"thinking": {"type": "adaptive"}}, True),
+        ({"thinking": {"type": "disabled"}}, False),
+        ({"thinking": ["enabled"]}, False),
+        ({"generationConfig": {"thinkingConfig": {"thinkingBudget": -1}}}, True),
+        ({"generation_config": {"thinking_config": {"thinking_level": "low"}}}, True),
+        ({"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}}, False),
+        ({"generationConfig": []}, False),
+        ({"messages": []}, False),
+    ],
+)
+def test_requests_that_ask_for_it(body, asks) -> None:
+    assert asks_to_think(body) is asks
