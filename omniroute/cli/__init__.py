@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "route": ("route", "Where a request would go, and why."),
     "serve": ("serve", "Start the gateway, and mitmweb to watch it, until Ctrl-C."),
     "settings": ("settings", "Settings; they act at once."),
-    "status": ("status", "Say whether the gateway runs, where, and what it has."),
+    "status": ("status", "Say whether the gateway runs, where, what it has, and who is held back right now."),
     "token": ("token", "Print the admin token of this data directory, which opens the management API."),
     "translate": ("translate", "Say FILE, a request in one dialect, in another, as the gateway would."),
     "usage": ("usage", "Requests, tokens and cost."),

@@ -1,19 +1,17 @@
 """`omniroute-ctl limits …`: what accounts may be asked, and how near they are to that."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import click
 
 from omniroute.cli.base import Group, State
-from omniroute.cli.output import say, show_json, table
+from omniroute.cli.output import say, show_json
 from omniroute.cli.running import read_runtime
-from omniroute.routing.admission import InUse
-from omniroute.routing.limits import MINUTE, Limit
-from omniroute.routing.names import Names
+from omniroute.cli.standing import as_json, limited, show_limited
+from omniroute.routing.limits import Limit
 from omniroute.store import limits as kept
-from omniroute.store import read, snapshot
+from omniroute.store import read
 
 
 @click.group(cls=Group)
@@ -29,46 +27,13 @@ def show(state: State, ref: str | None) -> None:
     running = read_runtime(state.data_dir) is not None
     with state.store() as store:
         chosen = None if ref is None else kept.find(store, ref).id
-        config, seen = snapshot.load(store), kept.seen(store)
-    names = Names.of(config)
-    known = {a.id: a for a in config.accounts} | {a.id: a for node in config.nodes for a in names.accounts(node)}
-    now = time.time()
-    rows = []
-    for account in known.values():
-        learned = {m: until - now for (of, m), until in seen.learned.items() if of == account.id and until > now}
-        limit = config.limits.get(account.id)
-        if account.id == chosen or (chosen is None and (limit or learned)):
-            use, at = seen.in_use.get(account.id, (InUse(0, 0, 0), 0.0)) if running else (InUse(0, 0, 0), 0.0)
-            minute = use.minute if at + MINUTE > now else 0
-            rows.append(
-                {
-                    "account": account.name,
-                    "account_id": account.id,
-                    "provider": account.provider,
-                    **_as_json(limit or Limit()),
-                    "in_flight": use.in_flight,
-                    "last_minute": minute,
-                    "waiting": use.waiting,
-                    "shut": {model: round(seconds, 1) for model, seconds in learned.items()},
-                }
-            )
+        rows = limited(store, running=running, only=chosen)
     if state.as_json:
         show_json(rows)
     elif not rows:
         say("No account is limited. Limit one: omniroute-ctl limits set ACCOUNT --concurrency 4")
     else:
-        table(
-            ["account", "provider", "a minute", "gap ms", "at once", "in flight", "last minute", "waiting", "shut for"],
-            [
-                (
-                    *(row[name] for name in ("account", "provider", "rpm", "gap_ms", "concurrency", "in_flight")),
-                    row["last_minute"],
-                    row["waiting"],
-                    ", ".join(f"{model} {seconds:g} s" for model, seconds in row["shut"].items()) or None,
-                )
-                for row in rows
-            ],
-        )
+        show_limited(rows)
 
 
 @limits.command("set")
@@ -90,14 +55,9 @@ def set_(state: State, ref: str, rpm: int | None, gap: float | None, concurrency
         made = replace(before, **{name: value or None for name, value in said.items()})
         kept.put(store, account.id, made)
     if state.as_json:
-        show_json({"account": account.name, "account_id": account.id, **_as_json(made)})
+        show_json({"account": account.name, "account_id": account.id, **as_json(made)})
     else:
         say(f"{account.name} ({account.provider}) {_said(made)} from now on.")
-
-
-def _as_json(limit: Limit) -> dict[str, Any]:
-    gap = None if limit.gap is None else round(limit.gap * 1000, 3)
-    return {"rpm": limit.rpm, "gap_ms": gap, "concurrency": limit.concurrency}
 
 
 def _said(limit: Limit) -> str:

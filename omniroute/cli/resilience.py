@@ -1,15 +1,15 @@
 """`omniroute-ctl resilience …`: who is cooling down, which breakers are open, and how patient the gateway is."""
 
-import time
 from dataclasses import asdict
-from typing import Any
 
 import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
+from omniroute.cli.standing import Rows, breakers, cooling, number
+from omniroute.cli.standing import show as show_rows
 from omniroute.routing.profiles import FIELDS, PROFILES, Resilience
-from omniroute.store import accounts, health, read
+from omniroute.store import accounts, read
 from omniroute.store import settings as kept
 from omniroute.store.database import Store
 
@@ -29,40 +29,17 @@ def show(state: State) -> None:
     """
     with state.store() as store:
         own = Resilience(kept.of_resilience(store))
-        now, seen = time.time(), health.read(store)
-        names = {account.id: f"{account.provider} {account.name}" for account in read.accounts(store)}
+        resting, broken = cooling(store), breakers(store)
     profiles = {name: asdict(own.of(name)) for name in PROFILES}
     profiles |= {name: dict(values) for name, values in own.own.items() if name not in PROFILES}
-    cooling = [
-        {
-            "scope": scope,
-            "whose": names.get(whose, whose),
-            "model": model or None,
-            "seconds": round(each.until - now, 1),
-            "after": each.why,
-            "times": each.level,
-        }
-        for (scope, whose, model), each in seen.cooling.items()
-        if each.until > now
-    ]
-    breakers = [
-        {
-            "scope": scope,
-            "whose": names.get(whose, whose),
-            "state": each.state(now),
-            "failures": each.failures,
-            "seconds": round(max(0.0, each.until - now), 1) if each.opened is not None else None,
-        }
-        for (scope, whose), each in seen.breakers.items()
-    ]
     if state.as_json:
-        show_json({"profiles": profiles, "cooling": cooling, "breakers": breakers})
+        show_json({"profiles": profiles, "cooling": resting, "breakers": broken})
         return
-    table(["profile", *FIELDS], [(name, *(_number(p.get(field)) for field in FIELDS)) for name, p in profiles.items()])
+    table(["profile", *FIELDS], [(name, *(number(p.get(field)) for field in FIELDS)) for name, p in profiles.items()])
     say("")
-    _list(cooling, "Nobody is cooling down.")
+    _list(resting, "Nobody is cooling down.")
     say("")
-    _list(breakers, "Every breaker is closed, and nobody has failed of late.")
+    _list(broken, "Every breaker is closed, and nobody has failed of late.")
 
 
 @resilience.command("set")
@@ -91,7 +68,7 @@ def set_(state: State, name: str, values: tuple[str, ...]) -> None:
     if state.as_json:
         show_json({owner: held})
     else:
-        said = ", ".join(f"{field} {_number(value)}" for field, value in held.items())
+        said = ", ".join(f"{field} {number(value)}" for field, value in held.items())
         say(f"{owner}: {said or 'as its profile'}")
 
 
@@ -117,12 +94,8 @@ def _ids(store: Store, ref: str) -> list[str]:
     return [provider, f"node:{provider}", *(each.id for each in read.accounts(store) if each.provider == provider)]
 
 
-def _list(rows: list[dict[str, Any]], nothing: str) -> None:
+def _list(rows: Rows, nothing: str) -> None:
     if rows:
-        table(list(rows[0]), [[_number(value) for value in row.values()] for row in rows])
+        show_rows(rows)
     else:
         say(nothing)
-
-
-def _number(value: object) -> object:
-    return f"{value:g}" if isinstance(value, float) else value

@@ -1,5 +1,6 @@
 """`omniroute-ctl status` and `omniroute-ctl doctor`: is it running, and could it."""
 
+import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -9,16 +10,36 @@ import click
 from omniroute.cli.base import Command, State
 from omniroute.cli.output import fields, iso, local, say, show_json, table
 from omniroute.cli.running import Running, answers, read_runtime
+from omniroute.cli.standing import Rows, breakers, cooling, limited, locked, show, show_limited
 from omniroute.store import replies, snapshot
+
+SECTIONS = {
+    "cooling": "Cooling down",
+    "breakers": "Circuit breakers that are not closed",
+    "limits": "Accounts with limits",
+    "locked": "Locked out after wrong keys or log-ins",
+}
 
 
 @click.command(cls=Command)
+@click.option(
+    "--watch", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="Show it again and again, until Ctrl-C."
+)
 @click.pass_obj
-def status(state: State) -> None:
-    """Say whether the gateway runs, where, and what it has."""
+def status(state: State, watch: float | None) -> None:
+    """Say whether the gateway runs, where, what it has, and who is held back right now."""
+    _show(state)
+    while watch:
+        time.sleep(watch)
+        if not state.as_json:
+            click.clear()
+        _show(state)
+
+
+def _show(state: State) -> None:
     running = read_runtime(state.data_dir)
     answering = running is not None and answers(running)
-    counts, (number, size) = _counts(state)
+    counts, (number, size), now = _read(state, running=running is not None)
     if state.as_json:
         show_json(
             {
@@ -33,6 +54,7 @@ def status(state: State) -> None:
                 **counts,
                 "kept_responses": number,
                 "kept_bytes": size,
+                **now,
             }
         )
         return
@@ -48,6 +70,15 @@ def status(state: State) -> None:
         say("Start it: omniroute-ctl serve")
     elif not counts["accounts"] and not counts["nodes"]:
         say("Nobody can be asked yet: omniroute-ctl provider add PROVIDER")
+    _show_now(now)
+
+
+def _show_now(now: dict[str, Rows]) -> None:
+    """Show who is held back, and nothing about whom nobody is."""
+    for name, said in SECTIONS.items():
+        if rows := now[name]:
+            say(f"\n{said}:")
+            show_limited(rows) if name == "limits" else show(rows)
 
 
 def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
@@ -61,15 +92,21 @@ def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
     ]
 
 
-def _counts(state: State) -> tuple[dict[str, int], tuple[int, int]]:
-    """Count what is set up, and the replies that are kept with their bytes."""
+def _read(state: State, *, running: bool) -> tuple[dict[str, int], tuple[int, int], dict[str, Rows]]:
+    """Count what is set up and the replies that are kept with their bytes, and list who is held back."""
     counts = dict.fromkeys(("accounts", "nodes", "combos", "keys"), 0)
     if not Path(state.data_dir, "storage.sqlite").exists():
-        return counts, (0, 0)  # asking makes nothing
+        return counts, (0, 0), {name: [] for name in SECTIONS}  # asking makes nothing
     with state.store() as store:
         config, kept = snapshot.load(store), replies.count(store)
+        now = {
+            "cooling": cooling(store),
+            "breakers": [row for row in breakers(store) if row["state"] != "CLOSED"],
+            "limits": limited(store, running=running),
+            "locked": locked(store),
+        }
     found = (config.accounts, config.nodes, config.combos, config.keys)
-    return {name: len(each) for name, each in zip(counts, found, strict=True)}, kept
+    return {name: len(each) for name, each in zip(counts, found, strict=True)}, kept, now
 
 
 @click.command(cls=Command)

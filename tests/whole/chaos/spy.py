@@ -1,0 +1,56 @@
+"""A script for mitmproxy beside ours: at SIGUSR1 it writes down what the process still holds."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+from mitmproxy import ctx
+
+KEPT = ("Exchange", "HTTPFlow", "RoutedLayer", "RoutedStream", "Attempt", "Ticket", "Stream", "Through")
+"""What comes and goes with exchanges and their connections."""
+
+
+class Spy:
+    def running(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.write)
+
+    def write(self) -> None:
+        gc.collect()
+        runtime = ctx.master.addons.get("omniroute.dispatch").runtime
+        choosing = runtime.choosing
+        kinds = Counter(type(each).__name__ for each in gc.get_objects())
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        found = {
+            "busy": dict(choosing._loads._in_flight),
+            "queue": len(choosing.admission.queue),
+            "probes": len(choosing.health._probes),
+            "exchanges": len(runtime.exchanges),
+            "rows": len(runtime._rows),
+            "connections": len(ctx.master.addons.get("proxyserver").connections),
+            "objects": {name: kinds[name] for name in KEPT if kinds[name]},
+            "tasks": sorted(task.get_name() for task in asyncio.all_tasks()),
+            "sockets": sum(name.startswith("socket:") for name in _open()),
+            "fds": len(_open()),
+            "megabytes": int(status.partition("VmRSS:")[2].split()[0]) / 1024,
+        }
+        path = Path(os.environ["SPY"])
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(found), encoding="utf-8")
+        draft.replace(path)
+
+
+def _open() -> list[str]:
+    """List what is open, as what it is."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the one that lists them
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return found
+
+
+addons = [Spy()]

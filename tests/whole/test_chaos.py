@@ -1,0 +1,55 @@
+"""Fifty clients before five targets that refuse, hang, limit, break, cut, talk nonsense and recover, all by one seed.
+
+`CHAOS_EXCHANGES` and `CHAOS_SEED` make another run of it: `scripts/chaos` takes them.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from chaos.run import Chaos, chaos
+from harness import until
+
+from omniroute.store import limits, usage
+
+EXCHANGES = int(os.environ.get("CHAOS_EXCHANGES", "1500"))
+SEED = int(os.environ.get("CHAOS_SEED", "5"))
+SECONDS = max(18.0, EXCHANGES / 80)
+
+
+def test_nobody_notices_while_one_target_is_healthy(tmp_path: Path) -> None:
+    with chaos(tmp_path, SEED) as run:
+        idle = settled(run)
+        seen = asyncio.run(run.run(EXCHANGES, seconds=SECONDS))
+        after = settled(run)
+        print(seen, idle, after, sep="\n")
+        assert not seen.failed, f"{len(seen.failed)}: {seen.failed[:5]}"
+        assert not seen.alone, f"the schedule leaves nobody healthy: {seen.alone[:5]}"
+        assert seen.answered > EXCHANGES * 0.9
+        assert len(seen.served) == 5, "every target has had its turn"
+        assert seen.breakers["OPEN"] > 0
+        assert sum(n for attempts, n in seen.attempts.items() if attempts > 1) > EXCHANGES // 50, "there was failover"
+        assert not Counter(after["tasks"]) - Counter(idle["tasks"])
+        assert after["sockets"] <= idle["sockets"]
+        assert after["fds"] <= idle["fds"] + 2
+        assert not seen.still_open
+        logged = len(usage.recent(run.gateway.store, EXCHANGES * 2))
+        assert seen.answered <= logged <= seen.answered + seen.left, "each is logged once; some leave before they asked"
+        assert {use.in_flight for use, _ in limits.seen(run.gateway.store).in_use.values()} == {0}
+        assert after["megabytes"] < seen.middle * 1.1
+
+
+def settled(run: Chaos) -> dict[str, Any]:
+    """Wait until nothing is held that has come with an exchange."""
+
+    def look() -> dict[str, Any] | None:
+        found = run.look_inside()
+        held = [found[name] for name in ("busy", "queue", "probes", "exchanges", "rows", "connections", "objects")]
+        return None if any(held) else found
+
+    try:
+        return until("all is over", look, within=15)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {run.look_inside()}") from None
