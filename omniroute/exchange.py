@@ -10,6 +10,7 @@ from omniroute.errors import BadRequest
 from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.routing.affinity import Conversation
 from omniroute.routing.config import Config, Key
+from omniroute.routing.forwarded import NOBODY, Comer
 from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
 from omniroute.routing.plan import Plan, Target
@@ -64,7 +65,11 @@ class Exchange:
     """The keys that the client showed, until access has looked at them."""
     google: bool = False
     """The key came in Google's own header, so Google's own SDK is asking."""
+    who: Comer = NOBODY
+    """Who asks, once the doors have let them in."""
     key: Key | None = None
+    holds: bool = False
+    """It counts among what its key is busy with."""
     admitted: bool = False
     """Access has let it in: from here on it is worth a log row."""
     claimed: Claim | None = None

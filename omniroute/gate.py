@@ -2,47 +2,75 @@
 
 import hmac
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
-from omniroute.errors import NotAllowed, RateLimited
-from omniroute.routing.config import Config, Key
+from omniroute.errors import Forbidden, NotAllowed, RateLimited
+from omniroute.routing.config import Config, Key, Scope
+from omniroute.routing.forwarded import Comer
+from omniroute.routing.limits import UNLIMITED, Limits
+from omniroute.routing.loads import Loads
 from omniroute.routing.lockouts import Kind, Lockouts, words
-from omniroute.routing.sources import is_loopback, source_of
+from omniroute.routing.sources import is_loopback, read_address, source_of
 
 log = logging.getLogger(__name__)
 
 FAMILIAR = 10_000
 """Pairs of a source and a key that are remembered."""
+NOTED = 60.0
+"""Seconds between two notes of when a key was used."""
+
+type Use = tuple[float, str]
+"""When a key was used, and from which source."""
 
 
 class Gate:
-    """Keys and lock-outs. The clock is an argument, so that tests can move it."""
+    """Keys, what they may be used for and how much; lock-outs. The clocks are arguments, so that tests move them."""
 
-    def __init__(self, *, wall: Callable[[], float]) -> None:
+    def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self.lockouts = Lockouts()
         self.changed: Callable[[], None] = lambda: None
         """Called when there is something to be saved."""
-        self._wall = wall
+        self._clock, self._wall = clock, wall
+        self._limits = Limits(Loads())
         self._familiar: dict[tuple[str, str], None] = {}
+        self._noted: dict[str, float] = {}
+        self._uses: dict[str, Use] = {}
 
-    def take_up(self, lockouts: Lockouts) -> None:
+    def take_up(self, lockouts: Lockouts, uses: Mapping[str, Use], config: Config) -> None:
         """Go on from what was saved."""
         self.lockouts = lockouts
+        for key, (at, source) in sorted(uses.items(), key=lambda item: item[1]):
+            self._noted[key] = at
+            self._seen(source, key)
+        self._limits.set = {key.id: key.limit for key in config.keys if key.limit is not UNLIMITED}
 
     def keep(self, config: Config, before: Config) -> None:
-        """Unlock what somebody has unlocked in another process."""
+        """Go by new limits, and unlock what somebody has unlocked in another process."""
+        if config.keys != before.keys:
+            self._limits.set = {key.id: key.limit for key in config.keys if key.limit is not UNLIMITED}
+            self._limits.keep({key.id for key in config.keys})
         if new := config.rules.unlocks - before.rules.unlocks:
             self.lockouts.unlock(name for _, name in new)
             self.changed()
 
-    def key(self, shown: Sequence[str], peer: str, config: Config, digest: Callable[[str], bytes]) -> Key:
-        """Find the key that opens; else NotAllowed, or RateLimited for who has shown too many wrong ones.
+    def key(
+        self,
+        shown: Sequence[str],
+        who: Comer,
+        config: Config,
+        digest: Callable[[str], bytes],
+        scope: Scope = "inference",
+    ) -> Key:
+        """Find the key that opens `scope`.
 
-        A locked source is told the same whatever it shows, so guessing on teaches nothing. Only a key that has come
-        from there before goes on working: somebody else behind the same address cannot shut out who is at work. On
-        this machine every right key works, as one client that is set up wrongly must not stop all the others.
+        NotAllowed for a key that is unknown or over, Forbidden for one that may not do this or not from here, and
+        RateLimited for who has shown too many that are unknown. A locked source is told the same whatever it shows,
+        so guessing on teaches nothing. Only a key that has come from there before goes on working: somebody else
+        behind the same address cannot shut out who is at work. On this machine every right key works, as one client
+        that is set up wrongly must not stop all the others.
         """
-        source = source_of(peer)
+        source = source_of(who.address)
         key = _find(shown, config, digest)
         seconds = self.lockouts.wait("key", source, self._wall())
         if seconds and not (key and (is_loopback(source) or (source, key.id) in self._familiar)):
@@ -52,27 +80,57 @@ class Gate:
             raise NotAllowed(
                 "this key is not known here: `omniroute-ctl key list` shows the keys that are", code="invalid_api_key"
             )
-        self._familiar.pop((source, key.id), None)
-        self._familiar[source, key.id] = None
-        if len(self._familiar) > FAMILIAR:
-            del self._familiar[next(iter(self._familiar))]
+        now = self._wall()
+        _check(key, who, scope, now)
+        self._seen(source, key.id)
+        if now - self._noted.get(key.id, 0.0) >= NOTED:
+            self._noted[key.id] = now
+            self._uses[key.id] = now, source
+            self.changed()
         return key
 
-    def begin_login(self, peer: str, config: Config) -> None:
+    def enter(self, key: Key) -> None:
+        """Let an exchange begin, which counts until `leave`; RateLimited for a key that is at its limits."""
+        now = self._clock()
+        if wait := self._limits.wait(key.id, now):
+            said = wait.why.removeprefix("it ")
+            raise RateLimited(f"the key {key.name!r} {said}", retry_after=wait.seconds or 1.0)
+        self._limits.begin(key.id, now)
+
+    def leave(self, key: Key) -> None:
+        """Note the end of an exchange."""
+        self._limits.end(key.id)
+
+    def in_use(self, key: str) -> tuple[int, int]:
+        """Give how many exchanges of a key are in flight, and how many have begun in the last minute where limited."""
+        return self._limits.in_use(key, self._clock())
+
+    def uses(self) -> dict[str, Use]:
+        """Give what has to be saved since the last call."""
+        uses, self._uses = self._uses, {}
+        return uses
+
+    def begin_login(self, address: str, config: Config) -> None:
         """Count a log-in as wrong before its password is looked at; `logged_in` takes that back.
 
         Looking takes time, and many tries at once would else all be looked at. RateLimited for who has to wait: the
         right password too, since a password can be guessed.
         """
-        source = source_of(peer)
+        source = source_of(address)
         if seconds := self.lockouts.wait("login", source, self._wall()):
             raise RateLimited(words("login", source, seconds), retry_after=seconds)
         self._failed("login", source, config)
 
-    def logged_in(self, peer: str) -> None:
+    def logged_in(self, address: str) -> None:
         """Forget the wrong log-ins from where a right one came."""
-        self.lockouts.cleared("login", source_of(peer))
+        self.lockouts.cleared("login", source_of(address))
         self.changed()
+
+    def _seen(self, source: str, key: str) -> None:
+        self._familiar.pop((source, key), None)
+        self._familiar[source, key] = None
+        if len(self._familiar) > FAMILIAR:
+            del self._familiar[next(iter(self._familiar))]
 
     def _failed(self, kind: Kind, source: str, config: Config) -> None:
         held = self.lockouts.failed(kind, source, config.rules.lockout, self._wall())
@@ -84,9 +142,37 @@ class Gate:
 
 def _find(shown: Sequence[str], config: Config, digest: Callable[[str], bytes]) -> Key | None:
     """Find a key by its digest, which takes the secret to make: how long that takes tells nothing about the key."""
+    found = None
     for text in shown:
         made = digest(text)
         key = config.keys_by_digest.get(made)
-        if key and hmac.compare_digest(key.digest, made) and key.revoked_at is None:
-            return key
-    return None
+        if key and hmac.compare_digest(key.digest, made) and (found is None or found.revoked_at is not None):
+            found = key
+    return found
+
+
+def _check(key: Key, who: Comer, scope: Scope, now: float) -> None:
+    """Say to the owner of a key what is wrong with it. Nobody else gets here: it takes the whole key."""
+    if key.revoked_at is not None:
+        raise NotAllowed(f"the key {key.name!r} was revoked on {_day(key.revoked_at)}", code="invalid_api_key")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise NotAllowed(
+            f"the key {key.name!r} has expired on {_day(key.expires_at)}: `omniroute-ctl key edit {key.id} --expires` "
+            "gives it more time",
+            code="invalid_api_key",
+        )
+    if scope not in key.scopes:
+        raise Forbidden(f"the key {key.name!r} is for {' and '.join(key.scopes)}, not for {scope}")
+    if key.ips and not _is_within(who.address, key):
+        raise Forbidden(f"the key {key.name!r} may not be used from {who.address}")
+
+
+def _is_within(address: str, key: Key) -> bool:
+    try:
+        return read_address(address) in key.ips
+    except ValueError:
+        return False
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

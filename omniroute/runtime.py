@@ -29,7 +29,7 @@ from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts
 from omniroute.routing.network import opened, path_of
 from omniroute.routing.target import Target
-from omniroute.store import health, limits, lockouts, snapshot, turns, usage
+from omniroute.store import health, keys, limits, lockouts, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -88,7 +88,7 @@ class Runtime:
         self.choosing = Choosing(clock=clock, wall=wall)
         self.choosing.changed = self._soon
         self.choosing.admission.alarm = self._set_alarm
-        self.gate = Gate(wall=wall)
+        self.gate = Gate(clock=clock, wall=wall)
         self.gate.changed = self._soon
         self._alarm: asyncio.TimerHandle | None = None
         self.store: Store | None = None
@@ -110,7 +110,7 @@ class Runtime:
         self._load()
         self.choosing.take_up(turns.load(self.store), health.load(self.store), self.config)
         self.choosing.learned(limits.start(self.store))
-        self.gate.take_up(Lockouts(lockouts.load(self.store)))
+        self.gate.take_up(Lockouts(lockouts.load(self.store)), keys.uses(self.store), self.config)
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
@@ -231,6 +231,8 @@ class Runtime:
                 self._writer.submit(partial(health.save, self.store, felt)).add_done_callback(_complain)
             if used := self.choosing.admission.changes():
                 self._writer.submit(partial(limits.save, self.store, used, self.wall())).add_done_callback(_complain)
+            if opened := self.gate.uses():
+                self._writer.submit(partial(keys.save_uses, self.store, opened)).add_done_callback(_complain)
             if held := self.gate.lockouts.changes():
                 self._writer.submit(partial(lockouts.save, self.store, held)).add_done_callback(_complain)
             if rows:

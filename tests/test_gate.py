@@ -1,16 +1,20 @@
 """Who is let in, and what the gate remembers of who was not."""
 
+from dataclasses import replace
+
 import pytest
 
 from omniroute.errors import NotAllowed, RateLimited
 from omniroute.gate import Gate
 from omniroute.routing.config import Config, Key
-from omniroute.routing.lockouts import Lockouts
+from omniroute.routing.forwarded import comer
+from omniroute.routing.lockouts import LockoutRules, Lockouts
+from omniroute.routing.networks import NOWHERE
 from omniroute.routing.rules import Rules
 
 RIGHT = Key(id="k1", name="laptop", digest=b"digest of right")
 OTHER = Key(id="k2", name="phone", digest=b"digest of other")
-CONFIG = Config(keys=(RIGHT, OTHER))
+CONFIG = Config(keys=(RIGHT, OTHER), rules=Rules(lockout=LockoutRules(key_slow_after=3, key_lock_after=10)))
 FAR, HERE = "203.0.113.7", "127.0.0.1"
 
 
@@ -28,11 +32,11 @@ def clock() -> Clock:
 
 @pytest.fixture
 def gate(clock: Clock) -> Gate:
-    return Gate(wall=clock)
+    return Gate(clock=clock, wall=clock)
 
 
 def show(gate: Gate, text: str, peer: str = FAR) -> Key:
-    return gate.key((text,), peer, CONFIG, lambda shown: f"digest of {shown}".encode())
+    return gate.key((text,), comer(peer, (), NOWHERE), CONFIG, lambda shown: f"digest of {shown}".encode())
 
 
 def lock(gate: Gate, clock: Clock, peer: str = FAR) -> None:
@@ -116,7 +120,8 @@ def test_a_password_is_counted_before_it_is_looked_at(gate: Gate, clock: Clock) 
 
 def test_unlocking_from_another_process(gate: Gate, clock: Clock) -> None:
     lock(gate, clock)
-    unlocked = Config(keys=CONFIG.keys, rules=Rules(unlocks=frozenset({(1.0, f"key:{FAR}")})))
+    rules = replace(CONFIG.rules, unlocks=frozenset({(1.0, f"key:{FAR}")}))
+    unlocked = replace(CONFIG, rules=rules)
     gate.keep(unlocked, CONFIG)
     assert show(gate, "right") == RIGHT
     lock(gate, clock, "203.0.113.9")
@@ -128,7 +133,6 @@ def test_unlocking_from_another_process(gate: Gate, clock: Clock) -> None:
 def test_every_change_is_told_and_nothing_else(gate: Gate, clock: Clock) -> None:
     told = []
     gate.changed = lambda: told.append(gate.lockouts.changes())
-    show(gate, "right")
     for _ in range(2):
         with pytest.raises(NotAllowed):
             show(gate, "wrong")
@@ -136,6 +140,6 @@ def test_every_change_is_told_and_nothing_else(gate: Gate, clock: Clock) -> None
     with pytest.raises(NotAllowed):
         show(gate, "wrong")
     assert [list(each) for each in told] == [[f"key:{FAR}"]]
-    gate.take_up(Lockouts({name: held for name, held in told[0].items() if held}))
+    gate.take_up(Lockouts({name: held for name, held in told[0].items() if held}), {}, CONFIG)
     with pytest.raises(RateLimited):
         show(gate, "wrong")

@@ -1,4 +1,4 @@
-"""Lets in who has a gateway key, and on loopback who has none."""
+"""Lets in who may come and has a gateway key, and on loopback who has none."""
 
 from functools import partial
 from ipaddress import ip_address
@@ -7,15 +7,14 @@ from urllib.parse import urlsplit
 from mitmproxy import http
 
 from omniroute.addons.guard import guard
-from omniroute.errors import Forbidden, NotAllowed
+from omniroute.errors import Forbidden, GatewayError, NotAllowed
 from omniroute.exchange import Exchange
 from omniroute.routing.config import Key
+from omniroute.routing.doors import enter
+from omniroute.routing.forwarded import Comer
 from omniroute.routing.sources import is_loopback
 from omniroute.runtime import Runtime
 from omniroute.store import keys
-
-RELAYS = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
-"""Headers with which a proxy says for whom it asks."""
 
 
 class Access:
@@ -25,6 +24,19 @@ class Access:
         self.runtime = runtime
 
     @guard
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Keep out who may not come in, before their request is read, whatever it is."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response:
+            return
+        try:
+            peer, fields = flow.client_conn.peername[0], flow.request.headers.fields
+            exchange.who = enter(peer, fields, exchange.config.doors, self.runtime.wall())
+        except GatewayError:
+            flow.request.headers.pop("expect", None)  # who waits with a body need not send it
+            raise
+
+    @guard
     def request(self, flow: http.HTTPFlow) -> None:
         """Check the key. A wrong one is refused even where none is needed: its owner should know."""
         exchange = self.runtime.exchanges.get(flow)
@@ -32,23 +44,37 @@ class Access:
             return
         shown, exchange.shown = exchange.shown, ()
         if shown:
-            exchange.key = self._key(exchange, shown, flow)
-        elif self.runtime.limits.require_key or not _is_here(flow):
+            exchange.key = self._key(exchange, shown)
+            self.runtime.gate.enter(exchange.key)
+            exchange.holds = True
+        elif self.runtime.limits.require_key or not _is_here(exchange.who):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):
             raise Forbidden("a web page of another origin may not use this gateway without a key")
         exchange.admitted = True
 
-    def _key(self, exchange: Exchange, shown: tuple[str, ...], flow: http.HTTPFlow) -> Key:
+    def response(self, flow: http.HTTPFlow) -> None:
+        """The client has its answer, with the whole of a stream."""
+        self._leave(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """The client has left, or a person has killed the flow."""
+        self._leave(flow)
+
+    def _leave(self, flow: http.HTTPFlow) -> None:
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange and exchange.holds and exchange.key:
+            exchange.holds = False
+            self.runtime.gate.leave(exchange.key)
+
+    def _key(self, exchange: Exchange, shown: tuple[str, ...]) -> Key:
         assert self.runtime.store
-        digest = partial(keys.digest, self.runtime.store)
-        return self.runtime.gate.key(shown, flow.client_conn.peername[0], exchange.config, digest)
+        return self.runtime.gate.key(shown, exchange.who, exchange.config, partial(keys.digest, self.runtime.store))
 
 
-def _is_here(flow: http.HTTPFlow) -> bool:
+def _is_here(who: Comer) -> bool:
     """Tell whether this machine is asking, and not somebody behind a proxy on it."""
-    relayed = any(name.lower() in RELAYS for name, _ in flow.request.headers.fields)
-    return not relayed and is_loopback(flow.client_conn.peername[0])
+    return not who.relayed and is_loopback(who.address)
 
 
 def _from_elsewhere(origin: str) -> bool:

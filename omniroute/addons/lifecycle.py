@@ -6,11 +6,13 @@ import logging
 import os
 import re
 import socket
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy.mode_specs import ProxyMode
 
 from omniroute.netproxy.environment import read_environment
 from omniroute.routing.patience import longest
@@ -68,10 +70,9 @@ class Lifecycle:
             self.runtime.environment = read_environment(os.environ)
         except SettingsError as error:
             raise exceptions.OptionsError(str(error)) from error
-        host = options.listen_host or "127.0.0.1"
         self.runtime.limits = Limits(
             max_body=options.omniroute_max_body,
-            require_key=options.omniroute_require_api_key or settings.requires_key or not is_loopback(host),
+            require_key=options.omniroute_require_api_key or settings.requires_key or _is_open(options.mode),
             stream_usage=options.omniroute_stream_usage,
             cache_breakpoints=options.omniroute_cache_breakpoints,
             response_ttl=_period("omniroute_response_ttl"),
@@ -131,6 +132,17 @@ class Lifecycle:
     def done(self) -> None:
         logging.getLogger().removeHandler(self._hint)
         self.runtime.close()
+
+
+def _is_open(modes: Sequence[str]) -> bool:
+    """Tell whether others than this machine can reach a port; without an address mitmproxy listens everywhere."""
+    if list(modes) == ["regular"]:  # then we choose the address
+        return bool(ctx.options.listen_host) and not is_loopback(ctx.options.listen_host)
+    try:
+        hosts = [ProxyMode.parse(mode).listen_host(ctx.options.listen_host).strip("[]") for mode in modes]
+    except ValueError:  # mitmproxy says what is wrong with it
+        return True
+    return not all(map(is_loopback, hosts))
 
 
 def check_port(host: str, port: int) -> None:

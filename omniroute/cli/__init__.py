@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chain": ("chain", "Fallback chains: models that are asked when all that was asked for has failed."),
     "combo": ("combo", "Combos: named lists of models, tried in an order of your choice."),
     "doctor": ("status", "Check what the gateway needs, and say what to do where it fails."),
+    "ip": ("ip", "Who may come in at all, by address: for asking models and for managing alike."),
     "key": ("key", "Keys that clients show to the gateway."),
     "limits": ("limits", "What accounts may be asked: requests a minute, the gap between two, how many at once."),
     "model": ("model", "Models of your own: any id at any provider."),

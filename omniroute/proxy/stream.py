@@ -123,16 +123,28 @@ class RoutedStream(Replying):
         if not self.request_body_buf:
             yield HttpRequestHeadersHook(self.flow)
         self.request_body_buf.clear()
-        self.client_state = self.state_refused
         error = TooLarge(f"the request body is over the limit of {limit} bytes (option omniroute_max_body)")
-        self.flow.response = self.parent.desk.answer(self.flow, error)
+        self.flow.response = self.flow.response or self.parent.desk.answer(self.flow, error)
+        yield from self._turn_away()
+        return True
+
+    def state_wait_for_request_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Answer before the body comes where that is decided: who is kept out need not be listened to."""
+        yield from super().state_wait_for_request_headers(event)
+        decided = self.client_state == self.state_consume_request_body and self.flow.response
+        if decided and isinstance(event, RequestHeaders) and not event.end_stream:
+            yield from self._turn_away()
+
+    def _turn_away(self) -> layer.CommandGenerator[None]:
+        """Answer a request that has not ended."""
+        assert self.flow.response
+        self.client_state = self.state_refused
         self.flow.response.headers["connection"] = "close"
         yield from self._arm("upload", DRAIN)
         yield from self._answer()
         if self.server_state == self.state_done:
             # The request has not ended, so mitmproxy has not ended the response.
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-        return True
 
     def state_refused(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Let the rest of a refused upload run out: closing at once would lose the answer on its way."""

@@ -6,6 +6,7 @@ from math import nan
 from typing import Any
 
 from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
+from omniroute.routing.networks import read_network
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
     COMBO_STRATEGIES,
@@ -86,6 +87,14 @@ def deadline(phase: str) -> Callable[[str], float]:
     return seconds(MAX_DEADLINE, least=0.0 if phase in MAY_BE_NONE else 0.001)
 
 
+def network_list(text: str) -> str:
+    """Take networks with commas between them, or none."""
+    try:
+        return ",".join(dict.fromkeys(str(read_network(part)) for part in text.split(","))) if text.strip() else ""
+    except ValueError as exc:
+        raise ValueError(f"takes networks with commas between them ({exc})") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A setting that a person may change."""
@@ -105,8 +114,11 @@ SETTINGS: dict[str, Setting] = {
         Setting("cooldowns", switch, "Ask who has failed of late only when nobody else can be asked."),
         Setting("cooldown_wait", seconds(MAX_WAIT), "Seconds to wait for a cool-down when nobody else can be asked."),
         Setting("queue.size", whole(MAX_QUEUE), "Requests that may wait for one account; more are refused at once."),
-        Setting("lockout.slow_after", whole(MAX_TRIES), "Wrong keys or log-ins until a source must wait; 0 for never."),
-        Setting("lockout.lock_after", whole(MAX_TRIES), "Wrong keys or log-ins until it is locked; 0 for never."),
+        Setting("trusted_proxies", network_list, "Networks of proxies whose X-Forwarded-For or Forwarded is believed."),
+        Setting("lockout.login_slow_after", whole(MAX_TRIES), "Wrong log-ins until a source must wait; 0 for never."),
+        Setting("lockout.login_lock_after", whole(MAX_TRIES), "Wrong log-ins until it is locked; 0 for never."),
+        Setting("lockout.key_slow_after", whole(MAX_TRIES), "Wrong keys until a source must wait; 0 for never."),
+        Setting("lockout.key_lock_after", whole(MAX_TRIES), "Wrong keys until it is locked; 0 for never."),
         Setting(
             "lockout.seconds", seconds(MAX_DEADLINE, least=1.0), "Seconds of the first lock; it doubles each time."
         ),

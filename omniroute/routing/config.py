@@ -8,12 +8,18 @@ from typing import Literal, get_args
 
 from omniroute.catalog.provider import Model, Provider
 from omniroute.netproxy.proxy import Proxy
-from omniroute.routing.limits import Limit
+from omniroute.routing.doors import Doors
+from omniroute.routing.limits import UNLIMITED, Limit
+from omniroute.routing.networks import NOWHERE, Networks
 from omniroute.routing.rules import Rules, Tries
 
 type Level = Literal["account", "combo", "provider", "global"]
 type Place = tuple[Level, str]
 """Where a network proxy is set, and for which: an account's id, a combo's name, a provider's id, or for all."""
+
+type Scope = Literal["inference", "admin"]
+
+SCOPES: tuple[Scope, ...] = get_args(Scope.__value__)
 
 LEVELS: tuple[Level, ...] = get_args(Level.__value__)
 """The first that says anything counts."""
@@ -82,6 +88,13 @@ class Key:
     """Model patterns (`*` is any run); empty allows all."""
     created_at: float = 0.0
     revoked_at: float | None = None
+    scopes: tuple[Scope, ...] = ("inference",)
+    """What it is good for. One for administering does not ask models unless somebody says so too."""
+    expires_at: float | None = None
+    ips: Networks = NOWHERE
+    """Where it may be used; empty is everywhere."""
+    limit: Limit = UNLIMITED
+    """How often it may ask, and how much at once."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,9 @@ class Config:
     nodes: tuple[Provider, ...] = ()
     combos: Mapping[str, Combo] = field(default_factory=lambda: MappingProxyType({}))
     keys: tuple[Key, ...] = ()
+    revoked: tuple[Key, ...] = ()
+    """Keys that open nothing any more: who shows one is told so."""
+    doors: Doors = field(default_factory=Doors)
     aliases: tuple[Alias, ...] = ()
     """The oldest first."""
     chains: tuple[Chain, ...] = ()
@@ -108,4 +124,4 @@ class Config:
     @cached_property
     def keys_by_digest(self) -> Mapping[bytes, Key]:
         """Looking up a digest leaks nothing about a key: it takes the secret to make one."""
-        return {key.digest: key for key in self.keys}
+        return {key.digest: key for key in (*self.revoked, *self.keys)}

@@ -26,10 +26,13 @@ DOUBLINGS = 32
 class LockoutRules:
     """When wrong keys and wrong log-ins are slowed, and when they are locked."""
 
-    slow_after: int = 3
-    """Wrong tries that cost nothing; 0 never slows."""
-    lock_after: int = 10
+    login_slow_after: int = 3
+    """Wrong tries after which each has to wait; 0 never slows."""
+    login_lock_after: int = 10
     """Wrong tries that lock; 0 never locks."""
+    key_slow_after: int = 10
+    """The same for keys. Nobody guesses one, but many clients ask on with one that is over."""
+    key_lock_after: int = 20
     seconds: float = 60.0
     """The first lock. Each further one is twice as long."""
     longest: float = 3600.0
@@ -56,16 +59,19 @@ def identifier(kind: Kind, source: str) -> str:
     return f"{kind}:{source}"
 
 
-def failed(before: Lockout | None, rules: LockoutRules, now: float) -> Lockout:
+def failed(before: Lockout | None, kind: Kind, rules: LockoutRules, now: float) -> Lockout:
     """Give what is held against an identifier after a further wrong try."""
+    slow_after, lock_after = rules.key_slow_after, rules.key_lock_after
+    if kind == "login":
+        slow_after, lock_after = rules.login_slow_after, rules.login_lock_after
     if before and max(before.at, before.until) + rules.forget <= now:
         before = None
     failures = (before.failures if before else 0) + 1
-    if rules.lock_after and failures >= rules.lock_after:
-        seconds = min(rules.seconds * 2.0 ** min(failures - rules.lock_after, DOUBLINGS), rules.longest)
+    if lock_after and failures >= lock_after:
+        seconds = min(rules.seconds * 2.0 ** min(failures - lock_after, DOUBLINGS), rules.longest)
         return Lockout(failures, now, now + seconds, locked=True)
-    if rules.slow_after and failures >= rules.slow_after:
-        return Lockout(failures, now, now + min(2.0 ** min(failures - rules.slow_after, DOUBLINGS), LONGEST_DELAY))
+    if slow_after and failures >= slow_after:
+        return Lockout(failures, now, now + min(2.0 ** min(failures - slow_after, DOUBLINGS), LONGEST_DELAY))
     return Lockout(failures, now)
 
 
@@ -92,7 +98,7 @@ class Lockouts:
     def failed(self, kind: Kind, source: str, rules: LockoutRules, now: float) -> Lockout:
         """Count a wrong try, and give what is held against its source from now on."""
         name = identifier(kind, source)
-        made = failed(self._held.pop(name, None), rules, now)
+        made = failed(self._held.pop(name, None), kind, rules, now)
         if len(self._held) >= MOST:
             oldest = next(iter(self._held))
             del self._held[oldest]

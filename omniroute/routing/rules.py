@@ -88,6 +88,8 @@ class Rules:
     """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
+    trusted_proxies: str = ""
+    """Networks of proxies that are believed for whom they ask, with commas between them."""
     reset: tuple[float, tuple[str, ...]] = (0.0, ())
     """When somebody last wanted cool-downs and breakers to be forgotten, and whose; of nobody in particular: all."""
     unlocks: frozenset[tuple[float, str]] = frozenset()

@@ -8,6 +8,8 @@ type Address = IPv4Address | IPv6Address
 SITE = 64
 """Bits that name a network in IPv6. Whoever has one has all addresses in it, so what is counted is the network."""
 UNKNOWN = "unknown"
+LONGEST = 100
+"""Characters of an address with its zone."""
 
 
 @lru_cache(maxsize=4096)
@@ -16,18 +18,23 @@ def read_address(text: str) -> Address:
 
     An IPv4 address inside an IPv6 one is the IPv4 address. A zone says by which interface somebody came, not who.
     """
+    if len(text) > LONGEST:
+        raise ValueError("too long for an address")
     address = ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 
 
-@lru_cache(maxsize=4096)
 def source_of(text: str) -> str:
     """Name whom tries from an address are counted for: the address, or its network in IPv6."""
     try:
-        address = read_address(text)
+        return _source(read_address(text))
     except ValueError:
         return UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def _source(address: Address) -> str:
     if isinstance(address, IPv4Address) or address.is_loopback:
         return str(address)
     return str(IPv6Network((address, SITE), strict=False))

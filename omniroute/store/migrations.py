@@ -202,3 +202,25 @@ def m009_lockouts(db: SqliteDatabase) -> None:
 
 
 step(m010_usage_slots)
+
+
+@step
+def m011_access(db: SqliteDatabase) -> None:
+    for sql in (
+        "alter table api_keys add column scopes text not null default '[\"inference\"]'",
+        "alter table api_keys add column expires_at real",
+        "alter table api_keys add column ips text not null default '[]'",
+        "alter table api_keys add column rpm integer",
+        "alter table api_keys add column concurrency integer",
+        # What the gateway says of itself is no configuration: no trigger counts it.
+        "create table key_uses (key text not null primary key, at real not null, source text not null)",
+        """create table ip_rules (
+            kind text not null, network text not null, until real, reason text not null, created_at real not null,
+            primary key (kind, network))""",
+    ):
+        db.execute_sql(sql)
+    for event in ("insert", "update", "delete"):
+        db.execute_sql(
+            f"create trigger ip_rules_{event} after {event} on ip_rules "
+            "begin update config_revision set number = number + 1; end"
+        )

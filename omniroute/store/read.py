@@ -8,7 +8,8 @@ from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import node
 from omniroute.netproxy.proxy import DIRECT, Proxy, read_proxy
 from omniroute.routing.config import Account, Alias, Chain, Combo, Key, Place
-from omniroute.routing.limits import Limit
+from omniroute.routing.limits import UNLIMITED, Limit
+from omniroute.routing.networks import networks
 from omniroute.routing.rules import Tries
 from omniroute.store.database import Store
 from omniroute.store.tables import (
@@ -127,6 +128,12 @@ def keys(store: Store) -> tuple[Key, ...]:
             allow=tuple(json.loads(row["allow"])),
             created_at=row["created_at"],
             revoked_at=row["revoked_at"],
+            scopes=tuple(json.loads(row["scopes"])),
+            expires_at=row["expires_at"],
+            ips=networks(*json.loads(row["ips"])),
+            limit=UNLIMITED
+            if row["rpm"] is None and row["concurrency"] is None
+            else Limit(row["rpm"], None, row["concurrency"]),
         )
         for row in store.rows(ApiKeys.select().order_by(ApiKeys.created_at, ApiKeys.id))
     )

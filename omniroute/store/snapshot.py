@@ -5,7 +5,7 @@ from types import MappingProxyType
 from omniroute.netproxy.proxy import Proxy
 from omniroute.routing.config import Config, Place
 from omniroute.routing.rules import rules
-from omniroute.store import read
+from omniroute.store import doors, read
 from omniroute.store.accounts import sealed_for
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -14,19 +14,22 @@ from omniroute.store.tables import NetworkProxies, ProviderConnections
 
 
 def load(store: Store) -> Config:
-    """Read everything as of one revision. Keys that were revoked are not in it: they open nothing."""
+    """Read everything as of one revision. Keys that were revoked are apart: they open nothing."""
     with store.view():
+        keys, set_ = read.keys(store), read.settings(store)
         return Config(
             accounts=read.accounts(store),
             nodes=read.nodes(store),
             combos=MappingProxyType({combo.name: combo for combo in read.combos(store)}),
-            keys=tuple(key for key in read.keys(store) if key.revoked_at is None),
+            keys=tuple(key for key in keys if key.revoked_at is None),
+            revoked=tuple(key for key in keys if key.revoked_at is not None),
+            doors=doors.load(store, set_),
             aliases=read.aliases(store),
             chains=read.chains(store),
             models=MappingProxyType(read.models(store)),
             proxies=MappingProxyType(read.proxies(store)),
             limits=MappingProxyType(read.limits(store)),
-            rules=rules(read.settings(store), read.blocked(store)),
+            rules=rules(set_, read.blocked(store)),
             revision=store.revision(),
         )
 

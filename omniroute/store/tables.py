@@ -162,6 +162,33 @@ class ApiKeys(Table):
     allow = TextField()
     created_at = FloatField()
     revoked_at = FloatField(null=True)
+    scopes = TextField()
+    expires_at = FloatField(null=True)
+    ips = TextField()
+    rpm = IntegerField(null=True)
+    concurrency = IntegerField(null=True)
+
+
+class KeyUses(Table):
+    """When a key was used last, and from where; the gateway says so now and then."""
+
+    key = TextField(primary_key=True)
+    at = FloatField()
+    source = TextField()
+
+
+class IpRules(Table):
+    """Networks that are allowed, denied or banned."""
+
+    kind = TextField()
+    network = TextField()
+    until = FloatField(null=True)
+    """The end of a ban."""
+    reason = TextField()
+    created_at = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("kind", "network")
 
 
 class UsageHistory(Table):
@@ -345,6 +372,8 @@ TABLES: tuple[type[Table], ...] = (
     LimitsInUse,
     LearnedLimits,
     ApiKeys,
+    KeyUses,
+    IpRules,
     UsageHistory,
     UsageSlots,
     UsageLatencies,

@@ -21,11 +21,17 @@ def asked(runtime: Runtime, peer: str, **headers: str) -> HTTPFlow:
     return flow
 
 
+def enter(runtime: Runtime, flow: HTTPFlow) -> None:
+    access = Access(runtime)
+    access.requestheaders(flow)
+    access.request(flow)
+
+
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_needs_no_key(peer: str) -> None:
     runtime = Runtime()
     flow = asked(runtime, peer)
-    Access(runtime).request(flow)
+    enter(runtime, flow)
     assert flow.response is None
     assert runtime.exchanges[flow].admitted
 
@@ -36,7 +42,7 @@ def test_this_machine_needs_no_key(peer: str) -> None:
 def test_another_machine_does(peer: str) -> None:
     runtime = Runtime()
     flow = asked(runtime, peer)
-    Access(runtime).request(flow)
+    enter(runtime, flow)
     assert flow.response
     assert flow.response.status_code == 401
     assert not runtime.exchanges[flow].admitted
@@ -46,7 +52,7 @@ def test_another_machine_does(peer: str) -> None:
 def test_so_does_whoever_comes_through_a_proxy_on_this_machine(header: str) -> None:
     runtime = Runtime()
     flow = asked(runtime, "127.0.0.1", **{header: "203.0.113.7"})
-    Access(runtime).request(flow)
+    enter(runtime, flow)
     assert flow.response
     assert flow.response.status_code == 401
 
@@ -54,6 +60,6 @@ def test_so_does_whoever_comes_through_a_proxy_on_this_machine(header: str) -> N
 def test_and_so_does_a_page_of_another_site() -> None:
     runtime = Runtime()
     flow = asked(runtime, "127.0.0.1", origin="https://elsewhere.example")
-    Access(runtime).request(flow)
+    enter(runtime, flow)
     assert flow.response
     assert flow.response.status_code == 403

@@ -67,10 +67,10 @@ def test_a_running_gateway_is_told_of_each_that_was_unlocked(ctl, data_dir) -> N
 
 
 def test_nonsense_is_refused_with_the_setting_and_its_range(ctl, refused) -> None:
-    assert "lockout.lock_after takes a whole number from 0 to 1000, not '-1'" in refused(
-        "settings", "set", "lockout.lock_after", "--", "-1"
+    assert "lockout.key_lock_after takes a whole number from 0 to 1000, not '-1'" in refused(
+        "settings", "set", "lockout.key_lock_after", "--", "-1"
     )
     assert "lockout.seconds takes seconds from 1 to 86400, not '0'" in refused(
         "settings", "set", "lockout.seconds", "0"
     )
-    assert ctl("settings", "set", "lockout.lock_after", "5").stdout == "lockout.lock_after is 5 from now on.\n"
+    assert ctl("settings", "set", "lockout.key_lock_after", "5").stdout == "lockout.key_lock_after is 5 from now on.\n"

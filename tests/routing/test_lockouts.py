@@ -10,7 +10,7 @@ from omniroute.routing import lockouts
 from omniroute.routing.lockouts import LONGEST_DELAY, Lockout, LockoutRules, Lockouts, failed
 from omniroute.routing.sources import UNKNOWN, is_loopback, source_of
 
-RULES = LockoutRules()
+RULES = LockoutRules(key_slow_after=3, key_lock_after=10)
 WHOM = "203.0.113.7"
 
 
@@ -41,7 +41,7 @@ def test_the_waits_grow_and_then_come_the_locks() -> None:
 def test_nothing_waits_longer_than_the_rules_say(
     slow: int, lock: int, seconds: float, longest: float, pauses: list[float]
 ) -> None:
-    rules = LockoutRules(slow, lock, seconds, longest)
+    rules = LockoutRules(key_slow_after=slow, key_lock_after=lock, seconds=seconds, longest=longest)
     held, now, counted = Lockouts(), 0.0, 0
     for pause in pauses:
         now += pause
@@ -63,12 +63,19 @@ def test_nothing_waits_longer_than_the_rules_say(
 
 
 def test_zero_switches_either_off() -> None:
-    never = LockoutRules(slow_after=0, lock_after=0)
+    never = LockoutRules(key_slow_after=0, key_lock_after=0)
     held, now = after(500, never)
     assert held.wait("key", WHOM, now) == 0
-    slow_only = LockoutRules(lock_after=0)
+    slow_only = LockoutRules(key_lock_after=0)
     held, now = after(500, slow_only)
     assert held.wait("key", WHOM, now) == LONGEST_DELAY
+
+
+def test_each_kind_has_rules_of_its_own() -> None:
+    rules, held = LockoutRules(login_slow_after=1, key_slow_after=2), Lockouts()
+    held.failed("login", WHOM, rules, 0.0)
+    held.failed("key", WHOM, rules, 0.0)
+    assert (held.wait("login", WHOM, 0.0), held.wait("key", WHOM, 0.0)) == (1, 0)
 
 
 def test_a_quiet_source_begins_anew() -> None:
@@ -147,7 +154,7 @@ def test_forgetting_what_is_over() -> None:
 def test_a_clock_that_is_set_back_locks_nobody() -> None:
     held, now = after(11)
     assert held.wait("key", WHOM, now - 86400) == 0
-    assert failed(Lockout(11, now, now + 120, locked=True), RULES, now - 86400).failures == 12
+    assert failed(Lockout(11, now, now + 120, locked=True), "key", RULES, now - 86400).failures == 12
 
 
 @given(st.ip_addresses(v=4))

@@ -14,8 +14,11 @@ GOOD = {
     "cooldowns": ("no", False),
     "cooldown_wait": ("2.5", 2.5),
     "queue.size": ("5", 5),
-    "lockout.slow_after": ("0", 0),
-    "lockout.lock_after": ("20", 20),
+    "trusted_proxies": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
+    "lockout.login_slow_after": ("0", 0),
+    "lockout.login_lock_after": ("20", 20),
+    "lockout.key_slow_after": ("1", 1),
+    "lockout.key_lock_after": ("0", 0),
     "lockout.seconds": ("300", 300.0),
     "lockout.longest": ("7200", 7200.0),
     "lockout.forget": ("60", 60.0),
@@ -73,7 +76,10 @@ def test_each_setting_changes_the_rules(name) -> None:
         ("deadlines.thinking", "101"),
         ("queue.size", "-1"),
         ("queue.size", "1e3"),
-        ("lockout.lock_after", "1001"),
+        ("lockout.key_lock_after", "1001"),
+        ("trusted_proxies", "10.0.0.0/33"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", ","),
         ("lockout.seconds", "0"),
     ],
 )
@@ -90,4 +96,5 @@ def test_a_provider_goes_before_all() -> None:
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
+        "trusted_proxies",
     }

@@ -260,7 +260,9 @@ def test_a_revoked_key_opens_nothing_and_frees_its_name(store: Store, refuses: C
     assert "there is a key named 'laptop' already" in refuses(keys.create, "laptop")
     revoked = keys.revoke(store, "laptop")
     assert (revoked.id, revoked.revoked_at is None) == (key.id, False)
-    assert keys.digest(store, shown) not in snapshot.load(store).keys_by_digest
+    config = snapshot.load(store)
+    assert (config.keys, config.revoked) == ((), (revoked,))
+    assert config.keys_by_digest[keys.digest(store, shown)].revoked_at, "so that its owner can be told"
     assert read.keys(store) == (revoked,)
     for ref in ("laptop", key.id):
         assert refuses(keys.revoke, ref) == f"there is no live key {ref!r}"

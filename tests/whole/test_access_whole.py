@@ -65,7 +65,7 @@ def _unlocked(place: Place) -> Iterator[None]:
 
 
 def test_wrong_keys_are_slowed_and_right_ones_of_this_machine_are_not(place: Place) -> None:
-    assert [place.ask("wrong").status_code for _ in range(3)] == [401, 401, 401]
+    assert [place.ask("wrong").status_code for _ in range(10)] == [401] * 10
     for dialect in PATHS:
         told = place.ask("wrong", dialect=dialect)
         assert told.status_code == 429
@@ -80,7 +80,7 @@ def test_wrong_keys_are_slowed_and_right_ones_of_this_machine_are_not(place: Pla
 
 
 def test_the_thresholds_are_settings(place: Place) -> None:
-    place.ctl("settings", "set", "lockout.lock_after", "2")
+    place.ctl("settings", "set", "lockout.key_lock_after", "2")
     try:
         place.status(429, "wrong")
         until(
@@ -90,13 +90,13 @@ def test_the_thresholds_are_settings(place: Place) -> None:
         assert told.status_code == 429
         assert int(told.headers["retry-after"]) > 30
     finally:
-        place.ctl("settings", "set", "lockout.lock_after", "--default")
+        place.ctl("settings", "set", "lockout.key_lock_after", "--default")
 
 
 def test_a_lock_outlives_a_restart(gateway: Callable[..., Gateway], tmp_path: Any) -> None:
     with Gateway.start(tmp_path) as first:
         place = Place(first, "")
-        place.ctl("settings", "set", "lockout.lock_after", "3")
+        place.ctl("settings", "set", "lockout.key_lock_after", "3")
         place.status(429, "wrong")
         until("the lock on disk", lambda: place.ctl("policy", "list")["locked_identifiers"])
     with Gateway.start(tmp_path) as second:

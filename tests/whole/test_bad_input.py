@@ -15,7 +15,7 @@ import httpx
 import pytest
 from harness import PATIENCE, Gateway, Upstream, clean_environ, mitmproxy_command
 
-from omniroute.store import combos, keys, nodes
+from omniroute.store import combos, keys, nodes, settings
 from omniroute.store.database import Store
 
 LIMIT = 64 * 1024
@@ -95,6 +95,8 @@ def setup(store: Store, upstream: Upstream, made: dict[str, str]) -> None:
     made["narrow"] = keys.create(store, "narrow", ["good-*"])[1]
     made["revoked"] = keys.create(store, "revoked")[1]
     keys.revoke(store, "revoked")
+    for setting in ("lockout.key_slow_after", "lockout.key_lock_after"):  # more wrong keys come here than anywhere
+        settings.put(store, setting, "0")
 
 
 @pytest.fixture(scope="module")
