@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from omniroute.dialects.needs import Needs
@@ -16,7 +15,7 @@ from omniroute.routing.loads import Loads
 from omniroute.routing.names import Names
 from omniroute.routing.plan import Plan, Target, plan
 from omniroute.routing.standing import Health, whom
-from omniroute.routing.strategies import Seen
+from omniroute.routing.strategies import Resting, Seen, nobody_rests
 from omniroute.routing.times import request_wait
 from omniroute.routing.turns import Turns
 
@@ -58,12 +57,11 @@ class Choosing:
         """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
         config = exchange.config
         now = self._wall()
-        seen = Seen(self.turns, lambda account: self._loads.load(account, self._clock()), now=now)
-        if config.rules.cooldowns:
-            seen = replace(seen, rest=lambda *asked: self.health.rest(whom(*asked), now))
-        known = by_user(config, seen, self._dice)
+        seen = Seen(self.turns, self._load, self._rest(now) if config.rules.cooldowns else nobody_rests, now)
         if with_catalog:
             known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(now, UTC))
+        else:
+            known = by_user(config, seen, self._dice)
         if config.rules.affinity:
             owner = exchange.key.id if exchange.key else ""
             exchange.conversation = conversation(owner, exchange.model, exchange.headers, exchange.body)
@@ -80,6 +78,13 @@ class Choosing:
         if made.targets:
             self._come_to(exchange, made.targets[0])
         return made
+
+    def _load(self, account: str) -> float:
+        return self._loads.load(account, self._clock())
+
+    def _rest(self, now: float) -> Resting:
+        """Look up who should not be asked; nobody has to be looked up while all are well, as they mostly are."""
+        return nobody_rests if self.health.well else lambda *asked: self.health.rest(whom(*asked), now)
 
     def _come_to(self, exchange: Exchange, target: Target) -> None:
         """Let the combos that lead to a target have had their turn, each once for a request.

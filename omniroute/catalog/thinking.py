@@ -12,6 +12,7 @@ _NAMES = re.compile(
     r"(?:^|[/-])(?:o[134](?:-|$)|gpt-5|gpt-oss|codex|qwq|magistral|r1(?:-|$)|deepseek-v4|grok-[4-9]|minimax-m|kimi-k2)"
     r"|gemini-(?:2\.5|[3-9][\d.]*)-(?:pro|flash(?!-lite))|(?<!non-)(?:reason|thinking|deep-research)"
 )
+_FIELDS = frozenset({"reasoning_effort", "reasoning", "thinking", "generationConfig", "generation_config"})
 _OFF = frozenset({None, False, "none", "disabled", "off"})
 
 
@@ -23,6 +24,8 @@ def thinks(model: str) -> bool:
 
 def asks_to_think(body: Mapping[str, Any]) -> bool:
     """Tell whether a request of any dialect asks the model to think."""
+    if _FIELDS.isdisjoint(body):
+        return False
     if _says(body.get("reasoning_effort")) or _says(_inside(body.get("reasoning"), "effort", "max_tokens")):
         return True
     if _says(_inside(body.get("thinking"), "type")):

@@ -39,10 +39,12 @@ def conversation(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]],
     Without a name for its session, a conversation is known by the first thing that its user said: two that
     began alike share an account, which costs nothing.
     """
-    named = next((value for name, value in headers if name.lower() in HEADERS and value), None) or _named(body)
-    if named:
+    for name, value in headers:
+        if value and name.lower() in HEADERS:
+            return Conversation(_digest(owner, model, value), known=True)
+    if named := _named(body):
         return Conversation(_digest(owner, model, named), known=True)
-    turns = next((turns for name in ("messages", "input", "contents") if (turns := body.get(name))), None)
+    turns = body.get("messages") or body.get("input") or body.get("contents")
     if not isinstance(turns, list):
         return None
     said = [turn for turn in turns if isinstance(turn, dict)]

@@ -122,6 +122,13 @@ class Config:
     revision: int = 0
 
     @cached_property
+    def hurries(self) -> bool:
+        """Whether any request at all may have a deadline as a whole: each would have to look that up."""
+        rules = self.rules
+        own = (*rules.provider_deadlines.values(), *(combo.tries.deadlines for combo in self.combos.values()))
+        return bool(rules.deadlines.total) or any("total" in said for said in (rules.combo.deadlines, *own))
+
+    @cached_property
     def keys_by_digest(self) -> Mapping[bytes, Key]:
         """Looking up a digest leaks nothing about a key: it takes the secret to make one."""
         return {key.digest: key for key in (*self.revoked, *self.keys)}

@@ -15,6 +15,10 @@ from omniroute.routing.standing import Rest
 from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
 from omniroute.routing.target import LeftOut, Target, Way
 
+ONLY = "the only account"
+STEADY = ("fill-first", ONLY)
+"""How accounts are ordered whose order never changes."""
+
 type Stay = tuple[str, str]
 """The account id and the target's name that a conversation was served by last."""
 
@@ -63,19 +67,26 @@ class Draft:
         return found
 
     def add_branch(self, branch: Branch) -> None:
+        if branch.strategy == "priority":  # nothing has to be looked up
+            for item in branch.items:
+                self._add_item(item, item.way)
+            return
         turns = self._known.seen.turns
         choices = [self._choice(branch, item) for item in branch.items]
         order = found(COMBO, branch.strategy)(choices, turns.turn(branch.combo.name), self._known.dice)
         items = {item.name: item for item in branch.items}
         for choice in self._staying_first(order, items, branch.strategy):
             item = items[choice.name]
-            match item.means:
-                case Missing() as missing:
-                    self.left.append(LeftOut(missing.name, None, missing.why))
-                case Branch() as inner:
-                    self.add_branch(inner)
-                case Leg() as leg:
-                    self.add(leg, _priced(item.way, choice) if branch.strategy == "cost-optimized" else item.way)
+            self._add_item(item, _priced(item.way, choice) if branch.strategy == "cost-optimized" else item.way)
+
+    def _add_item(self, item: Item, way: Way) -> None:
+        match item.means:
+            case Leg() as leg:
+                self.add(leg, way)
+            case Branch() as inner:
+                self.add_branch(inner)
+            case Missing() as missing:
+                self.left.append(LeftOut(missing.name, None, missing.why))
 
     def add_chain(self, chain: Chain, key: Key | None) -> None:
         for number, listed in enumerate(chain.models, 1):
@@ -135,7 +146,7 @@ class Draft:
 
     def _staying_first(self, order: list[Choice], items: dict[str, Item], strategy: str) -> list[Choice]:
         """Keep a conversation on its model, where the strategy only spreads the load."""
-        if self._stay is None or strategy in ("priority", "cost-optimized"):
+        if self._stay is None or strategy == "cost-optimized":
             return order
         name = self._stay[1]
         return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(items[choice.name].means)))
@@ -143,17 +154,18 @@ class Draft:
     def _ordered(self, leg: Leg) -> list[tuple[Account, str]]:
         """Order a provider's accounts, the disabled ones last; once a plan, so that no account is drawn twice."""
         provider = leg.provider
-        ordered = self._accounts.get(provider.id)
+        ordered = self._names.in_order.get(provider.id) or self._accounts.get(provider.id)
         if ordered is None:
             strategy = self._rules.strategy_of(provider.id)
             accounts = self._names.accounts(provider)
             usable = [account for account in accounts if account.enabled]
             order = found(ACCOUNT, strategy)(usable, self._known.seen, self._known.dice, self._rules.sticky_limit)
             if len(usable) == 1:
-                strategy = "the only account"
+                strategy = ONLY
             ordered = [(account, f"account of priority {account.priority} ({strategy})") for account in order]
             ordered += [(account, "") for account in accounts if not account.enabled]
-            self._accounts[provider.id] = ordered
+            kept = self._names.in_order if strategy in STEADY else self._accounts
+            kept[provider.id] = ordered
         if self._stay is None or not any(account.id == self._stay[0] for account, _ in ordered):
             return ordered
         stays = [(account, "the account of this conversation") for account, _ in ordered if account.id == self._stay[0]]

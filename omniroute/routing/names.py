@@ -34,6 +34,8 @@ class Names:
         """What names have turned out to mean; `resolve` keeps them here."""
         self.branches: dict[str, Branch] = {}
         """What each combo leads to, however many names mean it; `resolve` keeps these here, too."""
+        self.in_order: dict[str, list[tuple[Account, str]]] = {}
+        """The accounts of providers whose order is always the same, each with its reason; `Draft` keeps them here."""
         self._accounts: dict[str, list[Account]] = {}
         for account in sorted(config.accounts, key=lambda account: account.priority):
             self._accounts.setdefault(account.provider, []).append(account)

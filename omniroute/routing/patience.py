@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from omniroute.catalog.thinking import thinks
 from omniroute.routing.config import Config
 from omniroute.routing.deadlines import PHASES, THINKING, Deadlines
-from omniroute.routing.rules import Rules
+from omniroute.routing.rules import ComboRules, Rules
 from omniroute.routing.target import Target
 
 
@@ -34,6 +35,10 @@ def said_for(target: Target, rules: Rules, *, asked_to_think: bool) -> Mapping[s
 
 def deadlines_of(target: Target, rules: Rules, *, asked_to_think: bool = False) -> Deadlines:
     """Give the deadlines of a target."""
+    combo = target.way.combo
+    alone = combo is None or (not combo.tries.deadlines and not _of_combos(rules.combo))
+    if alone and target.provider.id not in rules.provider_deadlines and not asked_to_think and not thinks(target.model):
+        return rules.deadlines  # as mostly: nothing has to be put together
     found = said_for(target, rules, asked_to_think=asked_to_think)
     return Deadlines(**{phase: said.seconds for phase, said in found.items()})
 
@@ -48,11 +53,16 @@ def _said(target: Target, phase: str, rules: Rules) -> tuple[str, float]:
     if combo is not None:
         if (seconds := combo.tries.deadlines.get(phase)) is not None:
             return f"the combo {combo.name}", seconds
-        if (seconds := getattr(rules.combo, f"{phase}_timeout")) is not None:
+        if (seconds := _of_combos(rules.combo).get(phase)) is not None:
             return "all combos", seconds
     if (own := rules.provider_deadlines.get(target.provider.id)) and phase in own:
         return target.provider.id, own[phase]
     return "all", getattr(rules.deadlines, phase)
+
+
+@lru_cache(maxsize=64)
+def _of_combos(combos: ComboRules) -> Mapping[str, float]:
+    return combos.deadlines
 
 
 def longest(config: Config) -> float:

@@ -69,6 +69,11 @@ class Health:
         self._changed: set[Key] = set()
         self._changed_breakers: set[BreakerKey] = set()
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing at all is held against anybody."""
+        return not self._cooling and not self._breakers
+
     def rest(self, whom: Whom, now: float) -> Rest | None:
         """Say why a target should not be asked now; of several reasons the one that lasts longest."""
         found = [

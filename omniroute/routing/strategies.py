@@ -19,6 +19,15 @@ type Dice = Callable[[], float]
 """Gives a number from 0 up to, but not including, 1 with each call, all equally often."""
 
 
+type Resting = Callable[[Provider, Account, str], Rest | None]
+"""Says why an account is not to be asked for a model now."""
+
+
+def nobody_rests(provider: Provider, account: Account, model: str) -> Rest | None:
+    """Hold nothing against anybody."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the gateway has seen so far, as far as an order may depend on it."""
@@ -26,8 +35,7 @@ class Seen:
     turns: Turns
     load: Callable[[str], float] = lambda account: 0.0
     """Account id -> how badly it stands: exchanges in flight, and ten for each failure since it last answered."""
-    rest: Callable[[Provider, Account, str], Rest | None] = lambda provider, account, model: None
-    """Say why an account is not to be asked for a model now."""
+    rest: Resting = nobody_rests
     now: float = 0.0
     """Seconds of the epoch."""
 

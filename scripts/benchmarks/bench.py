@@ -13,11 +13,14 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     memory, start    resident set after the first answer and at the end; command to first answer
 
     planning         what a plan costs alone: see planning.py
+    admitting        what choosing and admitting add to a request: see admitting.py
+    failover         what a target that refuses adds to the next one's answer: see failover.py
+    waiting          what limits cost, and a thousand requests that wait: see waiting.py
     translation      each pair of dialects, no sockets: see translation.py for its columns
 
 Plain mitmdump is told to pass streams on at once where streams are measured. Needs Linux: processor
 time and memory come from /proc. Touches nothing but loopback and a folder of its own, ends what it
-starts and nothing else, and takes at most two minutes, and one more for translation (--quick: one in all).
+starts and nothing else, and takes at most two minutes, and two more for the parts (--quick: one in all).
 """
 
 import argparse
@@ -28,17 +31,29 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import admitting
+import failover
 import planning
 import report
 import scenarios
 import translation
+import waiting
 from load import Outcome
 from processes import Target, gateway, load, plain, serves_headless, stub
 from scenarios import Scenario
 
 from omniroute.dialects.hub import translates
 
+PARTS: dict[str, Any] = {
+    "translation": translation,
+    "planning": planning,
+    "admitting": admitting,
+    "failover": failover,
+    "waiting": waiting,
+}
+"""What is measured apart, by a module each."""
 LIMIT = 100.0
 """Seconds after which no further round begins."""
 
@@ -100,22 +115,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two short rounds, half a minute")
     parser.add_argument("--rounds", type=int, default=0, help="default 4, or 2 with --quick")
-    parser.add_argument("--only", choices=("gateway", "planning", "translation"), help="a part of it")
+    parser.add_argument("--only", choices=("gateway", *PARTS), help="a part of it")
     parser.add_argument("--json", action="store_true", help="print the medians as JSON")
     args = parser.parse_args()
     bench = run(args) if args.only in (None, "gateway") else Bench([], 1.0)
-    alone = dict(translation.measure(quick=args.quick)) if args.only in (None, "translation") else {}
-    plans = planning.measure(quick=args.quick) if args.only in (None, "planning") else {}
+    found = {name: dict(part.measure(quick=args.quick)) for name, part in PARTS.items() if args.only in (None, name)}
     if args.json:
-        parts = {name: part for name, part in (("translation", alone), ("planning", plans)) if part}
-        print(json.dumps({**report.medians(bench.found), **parts}, indent=2))
+        print(json.dumps({**report.medians(bench.found), **found}, indent=2))
     else:
         if bench.found:
             report.show(bench.found)
-        if alone:
-            translation.show(alone)
-        if plans:
-            planning.show(plans)
+        for name, part in found.items():
+            PARTS[name].show(part)
     for error in sorted(set(bench.errors)):
         print(error, file=sys.stderr)
     return 1 if bench.errors else 0
