@@ -26,7 +26,7 @@ _SHAPES = re.compile(
       (?! (?:bearer|basic) [ ] ) (?P<value> {_TOKEN}{{6,}} )
     | (?P<field> ["'] (?:password|passphrase|client_secret|access_token|refresh_token|id_token) ["']
                  [ ]{{0,4}} : [ ]{{0,4}} ["'] ) (?P<content> [^"'\[\]\\]+ )
-    | (?P<cookie> omniroute_session = ) (?P<session> [^;,\s"'\[\]]+ )
+    | (?P<cookie> omniroute_session (?: _[0-9a-f]{{1,16}} )? = ) (?P<session> [^;,\s"'\[\]]+ )
     | (?P<query> [?&] (?:key|token|access_token|api_key|password|client_secret) = )
       (?P<argument> [^&\s"'<>\[\]\#]+ )
     | (?P<url> :// [^\s/?\#:@"'<>\[\]]{{0,100}}+ : ) (?P<password> [^\s/?\#@"'<>\[\]]{{1,200}}+ ) (?= @ )

@@ -24,6 +24,7 @@ from omniroute.exchange import Exchange
 from omniroute.gate import Gate
 from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
+from omniroute.proxy.relay import Relay
 from omniroute.redact import Known, Redactor
 from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts
@@ -91,6 +92,8 @@ class Runtime:
         self.gate = Gate(clock=clock, wall=wall)
         self.gate.changed = self._soon
         self._alarm: asyncio.TimerHandle | None = None
+        self.relay: Relay | None = None
+        """Where requests about the gateway itself are answered, once they are."""
         self.store: Store | None = None
         self.keeper: Keeper | None = None
         self._writer: Writer | None = None

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DEFAULT_DATA_DIR = Path("~/.omniroute")
 DEFAULT_PORT = 20128
@@ -28,6 +29,12 @@ class Settings:
     host: str = DEFAULT_HOST
     web_port: int = DEFAULT_WEB_PORT
     require_api_key: bool = False
+    require_login: bool = True
+    """Whether this machine's own users have to log in to administer; everybody else has to anyway."""
+    secure_cookies: bool | None = None
+    """Whether browsers send the session over HTTPS alone; None goes by the base URL."""
+    base_url: str = ""
+    """Where people reach the gateway, if not by an IP address or as localhost."""
 
     @property
     def requires_key(self) -> bool:
@@ -36,7 +43,7 @@ class Settings:
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """Read DATA_DIR, PORT, HOSTNAME, OMNIROUTE_WEB_PORT and REQUIRE_API_KEY; empty is unset.
+    """Read what the environment says about this process; empty is unset.
 
     Shells and containers set HOSTNAME to the machine's own name, which nobody meant for us: only an IP
     address or `localhost` is taken from it, anything else is left alone. Raises SettingsError.
@@ -46,7 +53,10 @@ def read(environ: Mapping[str, str]) -> Settings:
         port=_port(environ, "PORT", DEFAULT_PORT),
         host=_host(environ.get("HOSTNAME", "").strip()),
         web_port=_port(environ, "OMNIROUTE_WEB_PORT", DEFAULT_WEB_PORT),
-        require_api_key=_switch(environ, "REQUIRE_API_KEY"),
+        require_api_key=_switch(environ, "REQUIRE_API_KEY") or False,
+        require_login=_switch(environ, "OMNIROUTE_REQUIRE_LOGIN") is not False,
+        secure_cookies=_switch(environ, "AUTH_COOKIE_SECURE"),
+        base_url=_base_url(environ.get("BASE_URL", "").strip()),
     )
 
 
@@ -87,10 +97,19 @@ def _host(text: str) -> str:
         return DEFAULT_HOST
 
 
-def _switch(environ: Mapping[str, str], name: str) -> bool:
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+        raise SettingsError(f"BASE_URL is {text!r}: it takes a URL such as https://llm.example.org")
+    return text.rstrip("/")
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool | None:
     text = environ.get(name, "").strip().lower()
+    if not text:
+        return None
     if text in TRUE:
         return True
-    if text in FALSE or not text:
+    if text in FALSE:
         return False
     raise SettingsError(f"{name} is {environ[name]!r}: it takes true or false")

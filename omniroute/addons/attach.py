@@ -19,6 +19,8 @@ from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError
 from omniroute.proxy.attempt import Attempt, Keepalive
 from omniroute.proxy.layer import RoutedLayer
+from omniroute.proxy.relay import Relay
+from omniroute.routing.paths import is_managed
 from omniroute.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,10 @@ class Attach:
     def max_body(self) -> int:
         """Bytes of the largest request body."""
         return self.runtime.limits.max_body
+
+    def relay(self, request: http.Request) -> Relay | None:
+        """Pass on what is about the gateway itself."""
+        return self.runtime.relay if is_managed(request.path) else None
 
     def wait(self, flow: http.HTTPFlow) -> float | None:
         """Give how long the exchange stands still; no longer when its turn has come while nobody looked."""

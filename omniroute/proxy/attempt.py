@@ -10,6 +10,7 @@ from mitmproxy.proxy import commands
 from omniroute.dialects.hub import Stream, Whole
 from omniroute.errors import GatewayError
 from omniroute.netproxy.proxy import Proxy
+from omniroute.proxy.relay import Relay
 from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.failure import Failure
 
@@ -81,6 +82,9 @@ class Desk(Protocol):
     @property
     def clock(self) -> Callable[[], float]:
         """Give seconds that only ever grow."""
+
+    def relay(self, request: http.Request) -> Relay | None:
+        """Say where a request goes that is about the gateway itself; None for every other one."""
 
     def wait(self, flow: http.HTTPFlow) -> float | None:
         """Give the seconds after which, or with a `Turn`, it is decided who is asked; None when that is decided."""

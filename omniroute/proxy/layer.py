@@ -12,12 +12,14 @@ from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HTTPMode, RegisterHttpConnection
+from mitmproxy.proxy.layers.http._events import RequestHeaders
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from omniroute.netproxy.handshake import Refused
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Desk
 from omniroute.proxy.dial import Dial, Late, Turn
+from omniroute.proxy.relay import Relayed
 from omniroute.proxy.stream import RoutedStream
 from omniroute.proxy.tunnel import Through, dig
 
@@ -53,6 +55,14 @@ class RoutedLayer(HttpLayer):
         stream = RoutedStream(self.context.fork(), stream_id, self)
         self.streams[stream_id] = stream
         yield from self.event_to_child(stream, events.Start())
+
+    def event_to_child(self, child: layer.Layer, event: events.Event) -> layer.CommandGenerator[None]:
+        """Hand a request that is about the gateway itself to another kind of stream, before it has begun."""
+        begins = isinstance(event, RequestHeaders) and isinstance(child, RoutedStream)
+        if begins and (relay := self.desk.relay(event.request)):
+            child = self.streams[event.stream_id] = Relayed(self.context.fork(), event.stream_id, relay)
+            yield from super().event_to_child(child, events.Start())
+        yield from super().event_to_child(child, event)
 
     def alarm(self, stream: RoutedStream, when: float) -> layer.CommandGenerator[None]:
         """Make sure that the streams are asked what is due at `when` or a little later.

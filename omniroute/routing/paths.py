@@ -40,13 +40,23 @@ REPLY = re.compile(r"(?:/v1)?/responses/(?P<id>[^/]+)(?P<what>/input_items|/canc
 DEDICATED = re.compile(r"/v1/providers/(?P<provider>[^/]+)(?P<path>/.+)")
 MODELS = re.compile(r"(?:/v1(?P<gemini>beta|alpha)?)?/models(?:/(?P<model>[^:]+))?")
 
+HELLO = "/api/hello"
+MANAGED = re.compile(r"/(?:api|omniroute)(?:[/?].*)?|/(?:healthz|readyz|metrics)(?:\?.*)?", re.DOTALL)
+
+
+def is_managed(path: str) -> bool:
+    """Tell whether a path is about the gateway itself. To the letter: what only means the same is not served."""
+    return path.startswith(("/a", "/o", "/h", "/r", "/m")) and bool(
+        MANAGED.fullmatch(path) and path.partition("?")[0] != HELLO
+    )
+
 
 def claim(method: str, path: str) -> Claim:
     """Read method and path (without the query); NotFound or a 405 in words for what is not served."""
     path = re.sub(r"^/v1(?=/v1(?:/|$))", "", path)
     if len(path) > 1:
         path = path.rstrip("/")
-    if path == "/api/hello":
+    if path == HELLO:
         return Claim("hello", "claude")
     if chat := _chat(path):
         _only(method, "POST", path)
@@ -101,7 +111,7 @@ def _only(method: str, allowed: str, path: str) -> None:
 
 def dialect_of(path: str) -> DialectName:
     """Guess in whose words a path that is not served is refused."""
-    if "/messages" in path or path.startswith("/api/hello"):
+    if "/messages" in path or path.startswith(HELLO):
         return "claude"
     if path.startswith(("/v1beta", "/v1alpha")) or any(verb in path for verb in GEMINI_VERBS):
         return "gemini"
