@@ -36,6 +36,7 @@ from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
 from omniroute.store.usage import UsageRow
 from omniroute.store.writer import Writer
+from omniroute.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ class Runtime:
         self._alarm: asyncio.TimerHandle | None = None
         self.relay: Relay | None = None
         """Where requests about the gateway itself are answered, once they are."""
+        self.tally = Tally()
+        self.started_at = wall()
         self.store: Store | None = None
         self.keeper: Keeper | None = None
         self._writer: Writer | None = None
@@ -214,6 +217,7 @@ class Runtime:
 
     def record(self, row: UsageRow) -> None:
         """Log an exchange. Rows of the same moment go as one job: a job for each would cost more than its row."""
+        self.tally.add(row)
         self._rows.append(row)
         self._soon()
 

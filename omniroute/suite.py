@@ -9,6 +9,7 @@ from omniroute.addons.intake import Intake
 from omniroute.addons.lifecycle import Lifecycle
 from omniroute.addons.listing import Listing
 from omniroute.addons.meter import Meter
+from omniroute.addons.panel import Panel
 from omniroute.addons.recall import Recall
 from omniroute.addons.views import Views
 from omniroute.runtime import Runtime
@@ -28,5 +29,6 @@ def build(runtime: Runtime | None = None) -> list[object]:
         Recall(runtime),  # which reply does it go on from; keeps the new one
         Dispatch(runtime),  # plans; writes each attempt into the flow
         Meter(runtime),  # what it cost
+        Panel(runtime),  # how a person and a program see and steer it
         Views(runtime),  # how mitmproxy shows it
     ]

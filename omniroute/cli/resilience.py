@@ -9,9 +9,8 @@ from omniroute.cli.output import say, show_json, table
 from omniroute.cli.standing import Rows, breakers, cooling, number
 from omniroute.cli.standing import show as show_rows
 from omniroute.routing.profiles import FIELDS, PROFILES, Resilience
-from omniroute.store import accounts, read
+from omniroute.store import read
 from omniroute.store import settings as kept
-from omniroute.store.database import Store
 
 
 @click.group(cls=Group)
@@ -78,20 +77,12 @@ def set_(state: State, name: str, values: tuple[str, ...]) -> None:
 def reset(state: State, ref: str | None) -> None:
     """Forget cool-downs and close breakers: of everybody, or of the account or provider REF."""
     with state.store() as store:
-        ids = [] if ref is None else _ids(store, ref)
+        ids = [] if ref is None else kept.meant(store, ref)
         kept.reset_health(store, ids)
     if state.as_json:
         show_json({"reset": ids or "all"})
     else:
         say("All cool-downs are over, and all breakers closed." if ref is None else f"{ref} is as good as new.")
-
-
-def _ids(store: Store, ref: str) -> list[str]:
-    """Find an account, or a provider with all its accounts."""
-    provider = kept.provider_or_none(store, ref)
-    if provider is None:
-        return [accounts.find(store, ref).id]
-    return [provider, f"node:{provider}", *(each.id for each in read.accounts(store) if each.provider == provider)]
 
 
 def _list(rows: Rows, nothing: str) -> None:

@@ -58,11 +58,17 @@ class RoutedLayer(HttpLayer):
 
     def event_to_child(self, child: layer.Layer, event: events.Event) -> layer.CommandGenerator[None]:
         """Hand a request that is about the gateway itself to another kind of stream, before it has begun."""
-        begins = isinstance(event, RequestHeaders) and isinstance(child, RoutedStream)
-        if begins and (relay := self.desk.relay(event.request)):
-            child = self.streams[event.stream_id] = Relayed(self.context.fork(), event.stream_id, relay)
-            yield from super().event_to_child(child, events.Start())
+        if isinstance(child, RoutedStream) and isinstance(event, RequestHeaders):
+            child = yield from self._stream_for(child, event)
         yield from super().event_to_child(child, event)
+
+    def _stream_for(self, stream: RoutedStream, head: RequestHeaders) -> layer.CommandGenerator[layer.Layer]:
+        relay = self.desk.relay(head.request)
+        if relay is None:
+            return stream
+        relayed = self.streams[head.stream_id] = Relayed(self.context.fork(), head.stream_id, relay)
+        yield from super().event_to_child(relayed, events.Start())
+        return relayed
 
     def alarm(self, stream: RoutedStream, when: float) -> layer.CommandGenerator[None]:
         """Make sure that the streams are asked what is due at `when` or a little later.

@@ -10,7 +10,7 @@ from omniroute.routing.deadlines import PHASES, split
 from omniroute.routing.near import near
 from omniroute.routing.profiles import PROFILES
 from omniroute.routing.rules import resilience_of
-from omniroute.store import read
+from omniroute.store import accounts, read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import offer, provider_id
@@ -105,6 +105,14 @@ def put_resilience(store: Store, name: str, values: dict[str, str]) -> str:
             if value is not None:
                 store.run(Settings.insert(name=key, value=json.dumps(value)))
     return owner
+
+
+def meant(store: Store, ref: str) -> list[str]:
+    """Find an account, or a provider with all its accounts."""
+    provider = provider_or_none(store, ref)
+    if provider is None:
+        return [accounts.find(store, ref).id]
+    return [provider, f"node:{provider}", *(each.id for each in read.accounts(store) if each.provider == provider)]
 
 
 def reset_health(store: Store, ids: Sequence[str]) -> None:

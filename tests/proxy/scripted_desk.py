@@ -65,6 +65,9 @@ class ScriptedDesk:
         """Hooks that decide nothing."""
         self.other: Callable[[commands.StartHook], None] = lambda hook: None
 
+    def relay(self, request: http.Request) -> None:
+        """Nothing here is about the gateway itself."""
+
     def wait(self, flow: http.HTTPFlow) -> float | None:
         told = self._of(flow)
         return self.pause if told and told.waits else None

@@ -1,0 +1,1 @@
+"""The management API: how a person, and a program, sees and steers a running gateway."""

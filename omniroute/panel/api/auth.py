@@ -1,0 +1,60 @@
+"""Logging in and out, and who one is."""
+
+import asyncio
+
+from pydantic import Field
+
+from omniroute.errors import NotAllowed
+from omniroute.panel.route import Body, Call, get, post
+from omniroute.store import password, sessions
+
+
+class LogIn(Body):
+    password: str = Field(min_length=1, max_length=password.LONGEST)
+
+
+class Done(Body):
+    success: bool
+
+
+class Status(Body):
+    authenticated: bool
+    require_login: bool
+    has_password: bool
+
+
+@post("/api/auth/login", "Log in with the password; the session comes as a cookie.", public=True)
+async def log_in(call: Call, body: LogIn) -> Done:
+    """Look at the password, not too often from anywhere. The session that the browser had ends."""
+    gate, peer = call.runtime.gate, call.visitor.peer
+    gate.begin_login(peer, call.runtime.config)
+    async with call.door.looks:
+        right = await asyncio.to_thread(password.matches, call.store, body.password)
+    if not right:
+        raise NotAllowed("this is not the password: `omniroute-ctl password set` sets another", code="wrong_password")
+    gate.logged_in(peer)
+    call.begun = await asyncio.to_thread(_begin, call)
+    return Done(success=True)
+
+
+def _begin(call: Call) -> str:
+    if call.cookie:
+        sessions.end(call.store, call.cookie)
+    return sessions.begin(call.store)
+
+
+@post("/api/auth/logout", "End this session.", public=True)
+def log_out(call: Call) -> Done:
+    if call.cookie:
+        sessions.end(call.store, call.cookie)
+    call.begun = ""
+    return Done(success=True)
+
+
+@get("/api/auth/status", "Say whether one is logged in.", public=True)
+def status(call: Call) -> Status:
+    return Status(
+        authenticated=call.visitor.admitted,
+        require_login=call.door.settings.require_login,
+        has_password=password.is_set(call.store),
+    )

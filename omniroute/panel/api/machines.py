@@ -1,0 +1,35 @@
+"""What machines ask: is it alive, can it serve, what has it counted."""
+
+from omniroute.errors import GatewayError
+from omniroute.panel.prometheus import write
+from omniroute.panel.route import Body, Call, Text, get
+
+
+class Alive(Body):
+    status: str
+
+
+class Initialized(Body):
+    initialized: bool
+
+
+@get("/healthz", "Say that the process lives.", public=True, anywhere=True)
+async def healthz(call: Call) -> Alive:
+    return Alive(status="ok")
+
+
+@get("/readyz", "Say that requests are served.", public=True, anywhere=True)
+async def readyz(call: Call) -> Alive:
+    if not call.runtime.announced.is_set():
+        raise GatewayError("the gateway is starting", status=503, retry_after=1)
+    return Alive(status="ok")
+
+
+@get("/api/init", "Say that the gateway is set up.", public=True)
+async def init(call: Call) -> Initialized:
+    return Initialized(initialized=True)
+
+
+@get("/metrics", "Count for Prometheus. It names providers, so it needs the token.")
+async def metrics(call: Call) -> Text:
+    return Text(write(call.runtime), "text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,106 @@
+"""How the gateway is doing."""
+
+import asyncio
+import os
+import platform
+import resource
+import sys
+from typing import Any
+
+from pydantic import Field
+
+from omniroute import __version__
+from omniroute.panel.route import Body, Call, delete, get
+from omniroute.store import password, settings
+
+UNIT = 1 if sys.platform == "darwin" else 1024
+"""What the system counts a process's memory in."""
+
+
+class System(Body):
+    version: str
+    python: str
+    platform: str
+    pid: int
+    uptime: float = Field(description="Seconds since the start.")
+    peak_memory: int = Field(description="Bytes that the process has held at most.")
+
+
+class Breaker(Body):
+    scope: str
+    state: str
+    failures: int
+    seconds: float | None = Field(description="Until one exchange may try.")
+
+
+class Cooling(Body):
+    scope: str
+    whose: str
+    model: str | None
+    seconds: float
+    after: str
+    times: int
+
+
+class Health(Body):
+    status: str = Field(description="`ok`, or `degraded` while a breaker is open.")
+    timestamp: float
+    system: System
+    provider_health: dict[str, Breaker]
+    account_health: dict[str, Breaker]
+    cooling: list[Cooling]
+    lockouts: list[dict[str, Any]]
+    setup_complete: bool
+
+
+class Reset(Body):
+    ok: bool
+    message: str
+
+
+@get("/api/monitoring/health", "Say how the gateway and its providers are doing.")
+async def health(call: Call) -> Health:
+    runtime = call.runtime
+    now, seen = runtime.wall(), runtime.choosing.health.snapshot()
+    by_scope: dict[str, dict[str, Breaker]] = {"provider": {}, "account": {}}
+    for (scope, whose), each in seen.breakers.items():
+        left = max(0.0, each.until - now) if each.opened is not None else None
+        by_scope[scope][whose] = Breaker(scope=scope, state=each.state(now), failures=each.failures, seconds=left)
+    opened = any(each.state == "OPEN" for found in by_scope.values() for each in found.values())
+    return Health(
+        status="degraded" if opened else "ok",
+        timestamp=now,
+        system=System(
+            version=__version__,
+            python=platform.python_version(),
+            platform=sys.platform,
+            pid=os.getpid(),
+            uptime=now - runtime.started_at,
+            peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT,
+        ),
+        provider_health=by_scope["provider"],
+        account_health=by_scope["account"],
+        cooling=[
+            Cooling(
+                scope=scope,
+                whose=whose,
+                model=model or None,
+                seconds=each.until - now,
+                after=each.why,
+                times=each.level,
+            )
+            for (scope, whose, model), each in seen.cooling.items()
+            if each.until > now
+        ],
+        lockouts=[
+            {"identifier": name, "until": each.until, "failures": each.failures}
+            for name, each in runtime.gate.lockouts.locked(now).items()
+        ],
+        setup_complete=await asyncio.to_thread(password.is_set, call.store),
+    )
+
+
+@delete("/api/monitoring/health", "Forget cool-downs and close all breakers.")
+def reset(call: Call) -> Reset:
+    settings.reset_health(call.store, [])
+    return Reset(ok=True, message="All cool-downs are over, and all breakers closed.")

@@ -1,0 +1,108 @@
+"""Settings, as `omniroute-ctl settings` has them, and the password."""
+
+from operator import attrgetter
+from typing import Any
+
+from pydantic import Field
+
+from omniroute.errors import BadRequest, Forbidden
+from omniroute.panel.route import Body, Call, get, patch
+from omniroute.routing.changeable import SETTINGS
+from omniroute.routing.rules import rules
+from omniroute.store import password, read, settings
+from omniroute.store.files import StoreError
+
+type Value = bool | int | float | str | None
+
+
+class One(Body):
+    value: Any
+    is_set: bool = Field(description="False where this is the default.")
+    help: str
+
+
+class Settings(Body):
+    settings: dict[str, One]
+    fallback_strategy: str
+    sticky_round_robin_limit: int
+    blocked_providers: list[str]
+    has_password: bool
+    require_login: bool
+
+
+class Change(Body):
+    settings: dict[str, Value] = Field({}, description="By name; null goes back to the default.")
+    fallback_strategy: str | None = Field(None, description="The same as `strategy` in `settings`.")
+    sticky_round_robin_limit: int | None = Field(None, description="The same as `sticky_limit` in `settings`.")
+    blocked_providers: list[str] | None = Field(None, description="All that nobody may ask; the others may be asked.")
+    new_password: str | None = None
+    current_password: str | None = Field(None, description="Needed for a new one, unless the admin token is shown.")
+
+
+@get("/api/settings", "Show all settings, with what holds where nobody has set anything.")
+def show(call: Call) -> Settings:
+    said = read.settings(call.store)
+    held = rules(said)
+    own = [name for name in said if name.startswith(settings.PER_PROVIDER)]
+    return Settings(
+        settings={
+            **{n: One(value=attrgetter(n)(held), is_set=n in said, help=each.help) for n, each in SETTINGS.items()},
+            **{n: One(value=said[n], is_set=True, help=SETTINGS["strategy"].help) for n in own},
+        },
+        fallback_strategy=held.strategy,
+        sticky_round_robin_limit=held.sticky_limit,
+        blocked_providers=sorted(read.blocked(call.store)),
+        has_password=password.is_set(call.store),
+        require_login=call.door.settings.require_login,
+    )
+
+
+@patch("/api/settings", "Change settings, all or none; they act at once.")
+def change(call: Call, body: Change) -> Settings:
+    """Set the password last: it ends every session, this one too."""
+    if body.new_password is not None:
+        _may_change_password(call, body)
+    with call.store.change():
+        wanted: dict[str, Value] = dict(body.settings)
+        if body.fallback_strategy is not None:
+            wanted["strategy"] = body.fallback_strategy
+        if body.sticky_round_robin_limit is not None:
+            wanted["sticky_limit"] = body.sticky_round_robin_limit
+        for name, value in wanted.items():
+            _put(call, name, value)
+        if body.blocked_providers is not None:
+            _block(call, body.blocked_providers)
+        if body.new_password is not None:
+            password.put(call.store, body.new_password)
+    return show.run(call)  # type: ignore[no-any-return]
+
+
+def _put(call: Call, name: str, value: Value) -> None:
+    try:
+        if value is None:
+            settings.unset(call.store, name)
+        else:
+            settings.put(call.store, name, _text(value))
+    except StoreError as error:
+        raise BadRequest(str(error), param=f"settings.{name}") from error
+
+
+def _text(value: Value) -> str:
+    """Write a value as a person types it."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _block(call: Call, wanted: list[str]) -> None:
+    try:
+        ids = {settings.block(call.store, name) for name in wanted}
+    except StoreError as error:
+        raise BadRequest(str(error), param="blockedProviders") from error
+    for name in read.blocked(call.store) - ids:
+        settings.unblock(call.store, name)
+
+
+def _may_change_password(call: Call, body: Change) -> None:
+    if call.visitor.who == "token":
+        return
+    if not (body.current_password and password.matches(call.store, body.current_password)):
+        raise Forbidden("the current password is needed, and this is not it", param="currentPassword")

@@ -1,0 +1,75 @@
+"""The panel's application: on a loopback port, to which the proxy port passes, and in mitmweb's own."""
+
+import re
+import secrets
+from collections.abc import Iterable
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.routing import Rule, URLSpec
+from tornado.web import Application
+
+from omniroute.panel.api import ROUTES
+from omniroute.panel.door import Door
+from omniroute.panel.handler import Endpoint, Unknown
+from omniroute.panel.route import Route
+from omniroute.proxy.relay import Relay
+from omniroute.runtime import Runtime
+from omniroute.settings import Settings
+
+HOST = "127.0.0.1"
+LARGEST_HEAD = 64 * 1024
+
+
+class Panel:
+    """All that is served of the gateway itself. Runs in the event loop that starts it."""
+
+    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+        self._secret = secrets.token_urlsafe(32)
+        self.door = Door(runtime, settings, self._secret)
+        self._server: HTTPServer | None = None
+        self._guest: tuple[Application, Rule] | None = None
+
+    def start(self) -> Relay:
+        """Listen on a free port of loopback, and say how requests are passed to it."""
+        app = Application(
+            rules(self.door, ROUTES),
+            default_handler_class=Unknown,
+            default_handler_args={"door": self.door, "routes": {}},
+            log_function=lambda _: None,
+        )
+        sockets = bind_sockets(0, HOST)
+        self._server = HTTPServer(app, max_header_size=LARGEST_HEAD)
+        self._server.add_sockets(sockets)
+        return Relay(HOST, int(sockets[0].getsockname()[1]), self._secret)
+
+    def hang_in(self, app: Application) -> None:
+        """Serve the same in mitmweb's application."""
+        before = list(app.default_router.rules)
+        rest = URLSpec(r"/(?:api|omniroute)(?:/.*)?", Unknown, {"door": self.door, "routes": {}})
+        app.add_handlers(r".*", [*rules(self.door, ROUTES), rest])
+        (rule,) = (each for each in app.default_router.rules if each not in before)
+        self._guest = app, rule
+
+    def stop(self) -> None:
+        """Take everything down again: the script may be loaded anew in the same mitmweb."""
+        if self._server:
+            self._server.stop()
+        if self._guest:
+            app, rule = self._guest
+            app.default_router.rules.remove(rule)
+        self._server = self._guest = None
+
+
+def rules(door: Door, routes: Iterable[Route]) -> list[URLSpec]:
+    """Make one rule for each path: to the letter, so that no path slips past another's."""
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route
+    return [URLSpec(_pattern(path), Endpoint, {"door": door, "routes": methods}) for path, methods in by_path.items()]
+
+
+def _pattern(path: str) -> str:
+    return "".join(
+        f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in re.split(r"({\w+})", path)
+    )

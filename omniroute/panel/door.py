@@ -1,0 +1,122 @@
+"""Who is asking, and whether a browser was tricked into asking.
+
+A token or a key is never sent by a browser by itself; a session, and being on this machine, is. So whoever comes with
+one of these must have meant it: the page that asks has to be ours (Origin, Sec-Fetch-Site), and the name under which
+it was loaded too, or any page could point a name of its own at this machine (DNS rebinding).
+"""
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+from omniroute.errors import Forbidden
+from omniroute.routing.sources import is_loopback
+from omniroute.runtime import Runtime
+from omniroute.settings import Settings
+from omniroute.store import sessions
+from omniroute.store.database import Store
+
+type Who = Literal["nobody", "here", "session", "mitmweb", "token"]
+
+RELAYS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+"""Headers with which a proxy says for whom it asks."""
+AT_ONCE = 2
+"""Passwords that are looked at together: each takes 19 MB and a core for a while."""
+OURS = ("same-origin", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks. `here` is this machine's own user where no log-in is needed; `mitmweb` is logged in there."""
+
+    peer: str
+    who: Who = "nobody"
+
+    @property
+    def admitted(self) -> bool:
+        return self.who != "nobody"
+
+    @property
+    def in_browser(self) -> bool:
+        """Whether a browser may have asked without its user's knowing."""
+        return self.who != "token"
+
+
+class Door:
+    """Looks at heads only; what it asks of the disk, it asks in a thread of whoever calls it."""
+
+    def __init__(self, runtime: Runtime, settings: Settings, secret: str) -> None:
+        self.runtime = runtime
+        self.settings = settings
+        self._secret = secret
+        self.looks = asyncio.Semaphore(AT_ONCE)
+
+    def peer(self, passed: str | None, direct: str) -> str:
+        """Give the address of who asks: the proxy port's word for it, where that is really what speaks."""
+        secret, _, peer = (passed or "").partition(" ")
+        known = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._secret.encode())
+        return peer if known and peer else direct
+
+    def visitor(self, store: Store, headers: Mapping[str, str], peer: str, cookie: str, in_mitmweb: bool) -> Visitor:
+        """Tell who asks. Who shows a token that is not ours is nobody, whatever else is shown."""
+        if shown := bearer(headers):
+            return Visitor(peer, "token" if sessions.is_token(store, shown) else "nobody")
+        if cookie and sessions.is_live(store, cookie):
+            return Visitor(peer, "session")
+        if in_mitmweb:
+            return Visitor(peer, "mitmweb")
+        if not self.settings.require_login and is_loopback(peer) and not any(name in headers for name in RELAYS):
+            return Visitor(peer, "here")
+        return Visitor(peer)
+
+    def check_key(self, shown: str, peer: str) -> None:
+        """Say what is wrong with a token that is not the admin's; wrong ones are counted as wrong keys are."""
+        runtime = self.runtime
+        assert runtime.store
+        runtime.gate.key([shown], peer, runtime.config, runtime.store.digest)
+        raise Forbidden("this key is for asking models: `omniroute-ctl token` prints the one that manages")
+
+    def check_page(self, headers: Mapping[str, str]) -> None:
+        """Refuse what a page that is not ours has made a browser ask."""
+        host = headers.get("Host", "")
+        if not self._is_ours(host):
+            raise Forbidden(
+                f"no management under the name {host[:200]!r}: use an IP address or localhost, or set BASE_URL"
+            )
+        if headers.get("Sec-Fetch-Site", "none") not in OURS:
+            raise Forbidden("a page of another origin may not manage this gateway")
+        origin = headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise Forbidden("a page of another origin may not manage this gateway")
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if name == "localhost" or name.endswith(".localhost") or (name and name == self._base_name()):
+            return True
+        try:
+            ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def _base_name(self) -> str:
+        return urlsplit(self.settings.base_url).hostname or ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether the session is for HTTPS alone."""
+        said = self.settings.secure_cookies
+        return self.settings.base_url.startswith("https:") if said is None else said
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """Read the token that somebody shows; empty for none."""
+    scheme, _, shown = headers.get("Authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else ""

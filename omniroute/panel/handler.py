@@ -1,0 +1,222 @@
+"""Serves one path of the table: looks who asks, reads the body, runs the route, says what came of it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
+from omniroute.panel.answers import of_fields, of_gateway, shape
+from omniroute.panel.door import Door, Visitor, bearer
+from omniroute.panel.route import Call, Route, Text
+from omniroute.proxy.relay import PEER
+from omniroute.store import sessions
+from omniroute.store.database import Store
+from omniroute.store.files import StoreError
+
+log = logging.getLogger(__name__)
+
+DRAINED = 64 * 1024
+"""Bytes of a body that are taken though it is refused: whoever is still sending would not hear why."""
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Base(RequestHandler):
+    """What every answer has: safe headers and one shape of error."""
+
+    def initialize(self, door: Door, routes: Mapping[str, Route]) -> None:
+        self.door = door
+        self.routes = routes
+
+    def set_default_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.clear_header("Server")
+
+    def check_xsrf_cookie(self) -> None:
+        """Do without mitmweb's token in forms: the door looks where each request comes from."""
+
+    def refuse(self, error: Exception) -> None:
+        """Say an error; one that nobody has foreseen is in the log only."""
+        match error:
+            case ValidationError():
+                self._say(400, of_fields(error))
+            case StoreError():
+                self._say(400, of_gateway(BadRequest(str(error))))
+            case GatewayError():
+                if error.retry_after is not None:
+                    self.set_header("Retry-After", str(max(1, round(error.retry_after))))
+                if isinstance(error, NotAllowed):
+                    self.set_header("WWW-Authenticate", 'Bearer realm="omniroute"')
+                self._say(error.status, of_gateway(error))
+            case _:
+                log.error("%s %s failed", self.request.method, self.request.path, exc_info=error)
+                self._say(500, of_gateway(GatewayError("the gateway failed; its log says why")))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say what Tornado itself refuses."""
+        phrase = HTTPStatus(status_code).phrase if status_code in HTTPStatus._value2member_map_ else "error"
+        self.finish(shape(phrase, "not_found" if status_code == 404 else "invalid_request"))
+
+    def log_exception(self, *_: Any) -> None:
+        """Keep quiet: `refuse` logs what is ours, and what Tornado refuses is the client's."""
+
+    def _say(self, status: int, body: dict[str, Any]) -> None:
+        self.set_status(status)
+        self.finish(body)
+
+
+class Unknown(Base):
+    """A path that is not served."""
+
+    def prepare(self) -> None:
+        self.refuse(NotFound(f"no such path here: {self.request.method} {self.request.path[:200]}"))
+
+
+@stream_request_body
+class Endpoint(Base):
+    """All methods of one path. Who asks is known before anything of the body is read."""
+
+    def initialize(self, door: Door, routes: Mapping[str, Route]) -> None:
+        super().initialize(door, routes)
+        self._content = bytearray()
+        self._refusal: Exception | None = None
+        self._visitor = Visitor("")
+        self._most = DRAINED
+
+    async def prepare(self) -> None:
+        try:
+            await self._look()
+        except Exception as error:
+            self._refusal = error
+
+    async def _look(self) -> None:
+        method = self.request.method or ""
+        route = self.routes.get("GET" if method == "HEAD" else method)
+        if route is None:
+            takes = ", ".join(sorted(self.routes))
+            self.set_header("Allow", takes)
+            raise GatewayError(f"{self.request.path[:200]} takes {takes}, not {method[:20]}", status=405)
+        self.route = route
+        runtime = self.door.runtime
+        if runtime.store is None:
+            raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
+        headers = self.request.headers
+        peer = self.door.peer(headers.get(PEER), str(self.request.remote_ip))
+        self._visitor = Visitor(peer)
+        self._visitor = await asyncio.to_thread(
+            self.door.visitor, runtime.store, headers, peer, self._cookie(runtime.store), self._in_mitmweb()
+        )
+        if not self._visitor.admitted and (shown := bearer(headers)):
+            self.door.check_key(shown, peer)
+        if self._visitor.in_browser and not route.anywhere:
+            self.door.check_page(headers)
+        if not route.public and not self._visitor.admitted:
+            raise NotAllowed("log in first: POST /api/auth/login, or show the token of `omniroute-ctl token`")
+        self._most = route.largest
+        self.request.connection.set_max_body_size(max(route.largest, DRAINED))  # type: ignore[union-attr]
+        declared = headers.get("Content-Length", "")
+        if declared.isdigit() and int(declared) > route.largest:
+            raise TooLarge(f"the body is over the limit of {route.largest} bytes")
+
+    def data_received(self, chunk: bytes) -> None:
+        self._content += chunk
+        if len(self._content) > self._most:
+            self._content.clear()
+            if self._refusal is None:
+                self._refusal = TooLarge(f"the body is over the limit of {self._most} bytes")
+            if self._most <= DRAINED:
+                raise HTTPError(413)
+            self._most = DRAINED
+
+    async def serve(self, **path: str) -> None:
+        """Run the route; the same for every method."""
+        try:
+            if self._refusal:
+                raise self._refusal
+            await self._run(path)
+        except Exception as error:
+            self.refuse(error)
+
+    get = head = post = put = patch = delete = options = serve
+
+    async def _run(self, path: dict[str, str]) -> None:
+        route, store = self.route, self.door.runtime.store
+        assert store
+        call = Call(self.door, store, self._visitor, path, self._cookie(store))
+        given: dict[str, Any] = {}
+        if route.body:
+            given["body"] = self._body(route.body)
+        elif self._content:
+            raise BadRequest(f"{route.method} {route.path} takes no body")
+        given |= self._query(route)
+        if route.threaded:
+            answer = await asyncio.to_thread(route.run, call, **given)
+        else:
+            answer = await route.run(call, **given)
+        if call.begun is not None:
+            self._tell_session(call)
+        self.set_status(route.status)
+        if isinstance(answer, Text):
+            self.set_header("Content-Type", answer.content_type)
+            self.finish(answer.text)
+        elif answer is None:
+            self.clear_header("Content-Type")
+            self.finish()
+        else:
+            self.set_header("Content-Type", "application/json")
+            self.finish(TypeAdapter(route.answer).dump_json(answer, by_alias=True))
+
+    def _body(self, model: type[BaseModel]) -> BaseModel:
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise GatewayError("the body has to be JSON: say content-type: application/json", status=415)
+        return model.model_validate_json(bytes(self._content))
+
+    def _query(self, route: Route) -> dict[str, Any]:
+        said = {
+            name: values[-1].decode("utf-8", "replace")
+            for name, values in self.request.query_arguments.items()
+            if values
+        }
+        if route.query:
+            return {"query": route.query.model_validate(said)}
+        if said:
+            raise BadRequest(f"{route.method} {route.path} takes nothing behind the ?", param=next(iter(said)))
+        return {}
+
+    # the session
+
+    def _cookie(self, store: Store) -> str:
+        return self.get_cookie(cookie_name(store)) or ""
+
+    def _tell_session(self, call: Call) -> None:
+        name, secure = cookie_name(call.store), self.door.secure
+        if call.begun:
+            self.set_cookie(
+                name, call.begun, httponly=True, samesite="Lax", secure=secure, max_age=int(sessions.LASTS), path="/"
+            )
+        else:
+            self.clear_cookie(name, path="/")
+
+    def _in_mitmweb(self) -> bool:
+        """Tell whether the browser is logged in to the mitmweb that these pages hang in."""
+        if "auth_cookie_name" not in self.settings:
+            return False
+        return self.get_signed_cookie(self.settings["auth_cookie_name"](), min_version=2) == b"y"
+
+
+def cookie_name(store: Store) -> str:
+    """Name the cookie after the data directory: browsers do not tell ports of a machine apart."""
+    return f"omniroute_session_{store.vault.derive('cookie').hex()[:8]}"

@@ -1,0 +1,95 @@
+"""The OpenAPI document, made of the table of routes: it cannot say what is not served."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from omniroute import __version__
+from omniroute.panel.answers import ErrorBody
+from omniroute.panel.route import Route, Text
+
+REF = "#/components/schemas/{model}"
+WORDS = {
+    400: "The request is not what the route takes.",
+    401: "A log-in is needed, or the one that was shown is wrong.",
+    403: "A page of another origin has asked.",
+    404: "There is no such thing.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    429: "Too many wrong log-ins.",
+    500: "The gateway failed; its log says why.",
+    503: "The gateway is starting, or about to end.",
+}
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """Write the document."""
+    routes = tuple(routes)
+    bodies = {each.body for each in routes if each.body}
+    answers = {each.answer for each in routes if _is_model(each.answer)} | {ErrorBody}
+    wanted: list[tuple[type[BaseModel], Any]] = [(each, "validation") for each in bodies]
+    wanted += [(each, "serialization") for each in answers]
+    named, definitions = models_json_schema(sorted(wanted, key=lambda pair: pair[0].__name__), ref_template=REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for each in routes:
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, named)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "OmniRoute", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "omniroute_session"},
+            },
+        },
+        "security": [{"token": []}, {"session": []}],
+    }
+
+
+def _operation(route: Route, named: Any) -> dict[str, Any]:
+    failed = _content(named[ErrorBody, "serialization"])
+    said: dict[str, Any] = {str(route.status): {"description": route.summary}}
+    if route.answer is Text:
+        said[str(route.status)]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif _is_model(route.answer):
+        said[str(route.status)]["content"] = _content(named[route.answer, "serialization"])
+    elif route.answer is not None:
+        said[str(route.status)]["content"] = _content({"type": "object"})
+    for status, words in WORDS.items():
+        said.setdefault(str(status), {"description": words, "content": failed})
+    made: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{re.sub('[^A-Za-z0-9]+', '_', route.path)}",
+        "summary": route.summary,
+        "responses": said,
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    if route.query:
+        schema = route.query.model_json_schema(ref_template=REF)
+        needed = schema.get("required", [])
+        parameters += [
+            {"name": name, "in": "query", "required": name in needed, "schema": each}
+            for name, each in schema.get("properties", {}).items()
+        ]
+    if parameters:
+        made["parameters"] = parameters
+    if route.body:
+        made["requestBody"] = {"required": True, "content": _content(named[route.body, "validation"])}
+    if route.public:
+        made["security"] = []
+    return made
+
+
+def _content(schema: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _is_model(answer: Any) -> bool:
+    return isinstance(answer, type) and issubclass(answer, BaseModel)

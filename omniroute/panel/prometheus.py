@@ -1,0 +1,72 @@
+"""Prometheus's text format, version 0.0.4."""
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+
+from omniroute import __version__
+from omniroute.runtime import Runtime
+from omniroute.tally import SECONDS, Times
+
+type Labels = Mapping[str, str]
+type Sample = tuple[str, Labels, float]
+
+
+def write(runtime: Runtime) -> str:
+    """Write everything that is counted. Labels are words of ours or a provider's name, never a key or an account."""
+    tally, now = runtime.tally, runtime.wall()
+    health = runtime.choosing.health.snapshot()
+    opened: list[Sample] = [
+        (
+            "",
+            {"scope": scope},
+            sum(key[0] == scope and each.state(now) == "OPEN" for key, each in health.breakers.items()),
+        )
+        for scope in ("account", "provider")
+    ]
+    return "".join((
+        _family("omniroute_info", "gauge", "What is running.", [("", {"version": __version__}, 1)]),
+        _family("omniroute_uptime_seconds", "gauge", "Since the start.", [("", {}, now - runtime.started_at)]),
+        _family("omniroute_exchanges_total", "counter", "Requests of clients, with the status that they got.",
+                [("", {"provider": p, "status": s}, n) for (p, s), n in tally.exchanges.items()]),
+        _family("omniroute_attempts_total", "counter", "Targets that were asked, by what came of it.",
+                [("", {"outcome": outcome}, n) for outcome, n in tally.attempts.items()]),
+        _family("omniroute_tokens_total", "counter", "Tokens as upstreams counted them.",
+                [("", {"provider": p, "kind": kind}, n) for (p, kind), n in tally.tokens.items()]),
+        _family("omniroute_cost_dollars_total", "counter", "What that cost, where the price is known.",
+                [("", {"provider": p}, n) for p, n in tally.cost.items()]),
+        _family("omniroute_cost_unknown_total", "counter", "Requests whose price nobody knows.",
+                [("", {"provider": p}, n) for p, n in tally.unknown_cost.items()]),
+        _family("omniroute_exchange_seconds", "histogram", "From the request to the end of the reply.",
+                _histogram(tally.whole)),
+        _family("omniroute_first_content_seconds", "histogram", "From the request to the first content.",
+                _histogram(tally.first)),
+        _family("omniroute_cooling", "gauge", "Models, accounts and providers that are cooling down.",
+                [("", {}, sum(each.until > now for each in health.cooling.values()))]),
+        _family("omniroute_breakers_open", "gauge", "Circuit breakers that are open.", opened),
+    ))  # fmt: skip
+
+
+def _family(name: str, kind: str, help: str, samples: Iterable[Sample]) -> str:
+    lines = [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
+    lines += [f"{name}{end}{_labels(labels)} {value:.10g}" for end, labels, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def _histogram(times: Mapping[str, Times]) -> list[Sample]:
+    found: list[Sample] = []
+    for provider, each in times.items():
+        labels = {"provider": provider}
+        ends = (*(f"{seconds:g}" for seconds in SECONDS), "+Inf")
+        sums = list(accumulate(each.counts))
+        found += [("_bucket", {**labels, "le": end}, count) for end, count in zip(ends, sums, strict=True)]
+        found += [("_sum", labels, each.sum), ("_count", labels, sums[-1])]
+    return found
+
+
+def _labels(labels: Labels) -> str:
+    said = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{said}}}" if said else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

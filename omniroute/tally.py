@@ -1,0 +1,56 @@
+"""What has passed since the start, counted for machines that come by and ask."""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+from omniroute.store.usage import UsageRow
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""The upper ends of the buckets in which times are counted."""
+NOBODY = "none"
+"""The provider of an exchange that nobody was asked for."""
+
+
+@dataclass(slots=True)
+class Times:
+    """A histogram."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    sum: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.sum += seconds
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters by provider: there are few of these, while names of models and keys may be without end."""
+
+    exchanges: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(provider, status)"""
+    attempts: Counter[str] = field(default_factory=Counter)
+    """Outcome of an attempt."""
+    tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(provider, kind); what nobody has counted is not in it."""
+    cost: dict[str, float] = field(default_factory=dict)
+    unknown_cost: Counter[str] = field(default_factory=Counter)
+    """Exchanges that used tokens at a price that nobody knows, by provider."""
+    whole: dict[str, Times] = field(default_factory=dict)
+    first: dict[str, Times] = field(default_factory=dict)
+
+    def add(self, row: UsageRow) -> None:
+        provider = row.provider or NOBODY
+        self.exchanges[provider, str(row.status or 0)] += 1
+        self.attempts.update(attempt.outcome for attempt in row.attempts)
+        for kind in ("input", "output", "cache_read", "cache_write", "reasoning"):
+            if count := getattr(row, kind):
+                self.tokens[provider, kind] += count
+        if row.cost is not None:
+            self.cost[provider] = self.cost.get(provider, 0.0) + row.cost
+        elif row.input or row.output:
+            self.unknown_cost[provider] += 1
+        self.whole.setdefault(provider, Times()).add(row.latency_ms / 1000)
+        if row.ttft_ms is not None:
+            self.first.setdefault(provider, Times()).add(row.ttft_ms / 1000)
