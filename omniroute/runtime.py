@@ -173,7 +173,15 @@ class Runtime:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._swap, *found, known)
 
+    async def refresh(self) -> None:
+        """Bring in what has just been changed here, so that whoever changed it finds it in force."""
+        if self.store:
+            found = await asyncio.to_thread(_read, self.store)
+            self._swap(*found, self._secrets(*found[1:]))
+
     def _swap(self, config: Config, credentials: dict[str, str], proxies: dict[Place, Proxy], known: Known) -> None:
+        if config.revision == self.config.revision:
+            return  # somebody else was quicker to bring it in
         before, self.config, self.credentials, self.proxies = self.config, config, credentials, proxies
         self._known = known
         self.choosing.keep(config, before)

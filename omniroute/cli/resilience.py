@@ -9,7 +9,6 @@ from omniroute.cli.output import say, show_json, table
 from omniroute.cli.standing import Rows, breakers, cooling, number
 from omniroute.cli.standing import show as show_rows
 from omniroute.routing.profiles import FIELDS, PROFILES, Resilience
-from omniroute.store import read
 from omniroute.store import settings as kept
 
 

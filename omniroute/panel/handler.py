@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.web import RequestHandler, stream_request_body
 
 from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
 from omniroute.panel.answers import of_fields, of_gateway, shape
@@ -20,8 +20,8 @@ from omniroute.store.files import StoreError
 
 log = logging.getLogger(__name__)
 
-DRAINED = 64 * 1024
-"""Bytes of a body that are taken though it is refused: whoever is still sending would not hear why."""
+DRAINED = 256 * 1024 * 1024
+"""Bytes of a body that are taken, and dropped, though it is refused: whoever is still sending would not hear why."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -46,6 +46,9 @@ class Base(RequestHandler):
 
     def check_xsrf_cookie(self) -> None:
         """Do without mitmweb's token in forms: the door looks where each request comes from."""
+
+    def compute_etag(self) -> None:
+        """Make none: nothing here is kept by anybody."""
 
     def refuse(self, error: Exception) -> None:
         """Say an error; one that nobody has foreseen is in the log only."""
@@ -93,9 +96,10 @@ class Endpoint(Base):
         self._content = bytearray()
         self._refusal: Exception | None = None
         self._visitor = Visitor("")
-        self._most = DRAINED
 
     async def prepare(self) -> None:
+        assert self.request.connection
+        self.request.connection.set_max_body_size(DRAINED)  # type: ignore[attr-defined]
         try:
             await self._look()
         except Exception as error:
@@ -124,21 +128,16 @@ class Endpoint(Base):
             self.door.check_page(headers)
         if not route.public and not self._visitor.admitted:
             raise NotAllowed("log in first: POST /api/auth/login, or show the token of `omniroute-ctl token`")
-        self._most = route.largest
-        self.request.connection.set_max_body_size(max(route.largest, DRAINED))  # type: ignore[union-attr]
         declared = headers.get("Content-Length", "")
         if declared.isdigit() and int(declared) > route.largest:
             raise TooLarge(f"the body is over the limit of {route.largest} bytes")
 
     def data_received(self, chunk: bytes) -> None:
-        self._content += chunk
-        if len(self._content) > self._most:
-            self._content.clear()
-            if self._refusal is None:
-                self._refusal = TooLarge(f"the body is over the limit of {self._most} bytes")
-            if self._most <= DRAINED:
-                raise HTTPError(413)
-            self._most = DRAINED
+        if self._refusal is None:
+            self._content += chunk
+            if len(self._content) > self.route.largest:
+                self._content.clear()
+                self._refusal = TooLarge(f"the body is over the limit of {self.route.largest} bytes")
 
     async def serve(self, **path: str) -> None:
         """Run the route; the same for every method."""
@@ -165,6 +164,8 @@ class Endpoint(Base):
             answer = await asyncio.to_thread(route.run, call, **given)
         else:
             answer = await route.run(call, **given)
+        if route.method != "GET":
+            await self.door.runtime.refresh()
         if call.begun is not None:
             self._tell_session(call)
         self.set_status(route.status)

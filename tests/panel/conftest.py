@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from panel_api import WORDS, Api, StartApi
+
+from omniroute.panel.app import Panel
+from omniroute.runtime import Runtime
+from omniroute.settings import read
+from omniroute.store import password
+
+
+@pytest.fixture
+async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StartApi]:
+    """Start a panel under an environment; its clock is this test's where one is given."""
+    for name in ("INITIAL_PASSWORD", "JWT_SECRET", "API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    async with AsyncExitStack() as stack:
+
+        async def started(wall: Callable[[], float] | None = None, **environ: str) -> Api:
+            runtime = Runtime(wall=wall) if wall else Runtime()
+            runtime.open(tmp_path / "data")
+            stack.callback(runtime.close)
+            assert runtime.store
+            if wall:
+                runtime.store.clock = wall
+            password.put(runtime.store, WORDS)
+            panel = Panel(runtime, read(environ))
+            relay = panel.start()
+            stack.callback(panel.stop)
+            return Api(runtime, relay)
+
+        yield started
+
+
+@pytest.fixture
+async def api(start: StartApi) -> Api:
+    made: Api = await start()
+    return made

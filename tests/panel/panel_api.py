@@ -1,0 +1,38 @@
+"""The management API in this process, on a port of its own, as the proxy port would reach it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from omniroute.proxy.relay import PEER, Relay
+from omniroute.runtime import Runtime
+from omniroute.store import sessions
+
+WORDS = "correct horse battery"
+
+
+class Api:
+    """A running panel with ways to ask it."""
+
+    def __init__(self, runtime: Runtime, relay: Relay) -> None:
+        assert runtime.store
+        self.runtime, self.relay, self.store = runtime, relay, runtime.store
+        self.url = f"http://127.0.0.1:{relay.port}"
+        self.token = sessions.token(self.store)
+
+    def client(self, *, peer: str | None = None, token: bool = False, **how: Any) -> httpx.AsyncClient:
+        headers = how.pop("headers", {})
+        if token:
+            headers |= {"authorization": f"Bearer {self.token}"}
+        if peer:
+            headers |= {PEER: self.relay.says(peer)}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, **how)
+
+    async def logged_in(self, **how: Any) -> httpx.AsyncClient:
+        async with self.client(**how) as client:
+            (await client.post("/api/auth/login", json={"password": WORDS})).raise_for_status()
+        return self.client(cookies=client.cookies, **how)
+
+
+type StartApi = Callable[..., Any]

@@ -1,0 +1,183 @@
+"""The management API of real gateways: under mitmdump, in mitmweb, and lean; by the proxy port, past every flow."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from harness import BIN, Gateway, clean_environ, mitmproxy_command
+from mitmproxy import io
+
+from omniroute.store import sessions
+
+PRINTED = re.compile(r"shown this once: (\S+)")
+GUESS = "Wolverine-5tGb9YhN"
+WAYS = ("mitmdump", "mitmweb", "headless")
+
+
+@dataclass
+class Run:
+    gateway: Gateway
+    way: str
+    password: str
+    token: str
+    saved: Path
+
+    def client(self, **headers: str) -> httpx.Client:
+        return httpx.Client(base_url=self.gateway.url, headers=headers, trust_env=False, timeout=20)
+
+    def log_in(self, client: httpx.Client) -> httpx.Response:
+        return client.post("/api/auth/login", json={"password": self.password})
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    folder, way = tmp_path_factory.mktemp("gateway"), request.param
+    saved = folder / "saved.flows"
+    how = {"options": {"save_stream_file": str(saved)}, "tool": way}
+    if way == "headless":
+        command = [str(BIN / "omniroute-ctl"), "serve", "--headless", "--port", "0"]
+        how = {"command": [*command, "--set", f"save_stream_file={saved}"]}
+    with Gateway.start(folder, **how) as gateway:
+        (password,) = PRINTED.findall(gateway.log())
+        yield Run(gateway, way, password, sessions.token(gateway.store), saved)
+
+
+def test_a_person_logs_in_through_the_proxy_port(run: Run) -> None:
+    with run.client() as client:
+        assert client.get("/api/keys").status_code == 401
+        assert run.log_in(client).json() == {"success": True}
+        made = client.post("/api/keys", json={"name": f"of {run.way}"})
+        assert made.status_code == 201
+        # On the same connection: what is asked of models is asked as before.
+        assert client.head("/api/hello").status_code == 200
+        listed = client.get("/v1/models", headers={"x-api-key": made.json()["key"]})
+        assert listed.json()["object"] == "list"
+        assert client.get("/api/keys").json()["keys"][0]["name"] == f"of {run.way}"
+        assert client.post("/api/auth/logout").status_code == 200
+        assert client.get("/api/keys").status_code == 401
+
+
+def test_a_change_acts_at_once(run: Run) -> None:
+    with run.client(authorization=f"Bearer {run.token}") as client:
+        for wanted in (9, 4):
+            client.patch("/api/settings", json={"stickyRoundRobinLimit": wanted}).raise_for_status()
+            assert client.get("/api/settings").json()["stickyRoundRobinLimit"] == wanted
+        ctl = subprocess.run(
+            [str(BIN / "omniroute-ctl"), "settings", "get", "sticky_limit", "--json"],
+            env=clean_environ(run.gateway.data_dir, {}), capture_output=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert json.loads(ctl.stdout) == {"sticky_limit": 4}
+
+
+def test_what_passes_is_in_no_flow_and_no_log(run: Run) -> None:
+    with run.client() as client:
+        client.get("/nowhere-at-all")  # this one is in the flows
+        assert run.log_in(client).status_code == 200
+        made = client.post("/api/keys", json={"name": f"hidden from {run.way}"}).json()["key"]
+        client.get("/api/openapi.json", params={"token": GUESS})
+        secrets = [run.password, made, *client.cookies.values()]
+        client.post("/api/auth/logout")
+    with httpx.Client(trust_env=False) as web:
+        if run.way == "mitmweb":
+            web.get(run.gateway.web_url)
+            base = run.gateway.web_url.partition("/?")[0]
+            flows = web.get(f"{base}/flows")
+            assert "/nowhere-at-all" in flows.text
+            assert "/api/" not in flows.text.replace("/api/hello", "")
+            events = web.get(f"{base}/events").text
+            assert not [secret for secret in [*secrets, GUESS] if secret in events]
+    with run.saved.open("rb") as file:
+        paths = [flow.request.path for flow in io.FlowReader(file).stream()]  # type: ignore[union-attr]
+    assert "/nowhere-at-all" in paths
+    assert not [path for path in paths if path.startswith("/api") and path != "/api/hello"]
+    log = PRINTED.sub("", run.gateway.log())
+    assert not [secret for secret in [*secrets, GUESS] if secret in log]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//api/keys", "/api%2fkeys", "/%61pi/keys", "/v1/../api/keys", "/v1/%2e%2e/api/keys", "/v1/v1/api/keys",
+     "/API/keys", "/apikeys", "/healthzz", "/.//api/keys", "\\api\\keys"],
+)  # fmt: skip
+def test_paths_that_only_mean_the_same_lead_nowhere(run: Run, path: str) -> None:
+    with run.client(authorization=f"Bearer {run.token}") as client:
+        answer = client.get("/", extensions={"target": path.encode()})
+    assert answer.status_code in (400, 401, 404)
+    assert "keys" not in answer.json() if answer.headers["content-type"].startswith("application/json") else True
+
+
+def test_the_name_in_the_browser_arrives(run: Run) -> None:
+    with run.client() as client:
+        assert run.log_in(client).status_code == 200
+        assert client.get("/api/keys", headers={"host": "evil.example"}).status_code == 403
+        assert client.get("/api/keys", headers={"origin": "http://evil.example"}).status_code == 403
+        assert client.get("/api/keys", headers={"origin": run.gateway.url}).status_code == 200
+        assert client.get("/healthz", headers={"host": "evil.example"}).status_code == 200
+        client.post("/api/auth/logout")
+
+
+def test_nobody_can_name_another_peer(run: Run) -> None:
+    """And the one that is named is the client's own, not the gateway's."""
+    with run.client(authorization=f"Bearer {run.token}") as client:
+        headers = [("x-omniroute-peer", f"s 192.0.2.{n}") for n in range(2)] + [("X-OMNIROUTE-PEER", "192.0.2.9")]
+        guesses = [client.post("/api/auth/login", json={"password": GUESS}, headers=headers) for _ in range(3)]
+        assert [guess.status_code for guess in guesses] == [401] * 3
+        assert run.log_in(client).status_code == 429
+        (locked,) = client.get("/api/monitoring/health").json()["lockouts"]
+        assert locked["identifier"] == "login:127.0.0.1"
+    subprocess.run(
+        [str(BIN / "omniroute-ctl"), "policy", "unlock", "login:127.0.0.1"],
+        env=clean_environ(run.gateway.data_dir, {}), capture_output=True, timeout=60, check=True,
+    )  # fmt: skip
+
+
+def test_a_large_body_is_refused_through_the_proxy_port(run: Run) -> None:
+    with run.client(authorization=f"Bearer {run.token}") as client:
+        answer = client.post("/api/keys", json={"name": "x" * 1_500_000})
+        assert answer.status_code == 413
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("run", ["mitmweb"], indirect=True)
+def test_mitmweb_shares_its_login(run: Run) -> None:
+    base = run.gateway.web_url.partition("/?")[0]
+    with httpx.Client(base_url=base, trust_env=False, timeout=20) as web:
+        assert web.get("/api/keys").status_code == 401
+        assert web.get("/healthz").status_code == 200
+        assert web.get("/api/nothing").json()["error"]["type"] == "not_found"
+        assert web.get(run.gateway.web_url).status_code == 200
+        assert web.get("/api/keys").status_code == 200
+        assert web.post("/api/keys", json={"name": "made in mitmweb"}).status_code == 201
+        for headers in ({"host": "evil.example"}, {"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+            assert web.post("/api/keys", json={"name": "x"}, headers=headers).status_code == 403
+        assert web.get("/flows").status_code == 200
+
+
+KNOWN = {"INITIAL_PASSWORD": "123456", "JWT_SECRET": "omniroute-default-secret-change-me"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [*(({name: value}, name) for name, value in KNOWN.items()), ({"INITIAL_PASSWORD": "short"}, "INITIAL_PASSWORD"),
+     ({"OMNIROUTE_REQUIRE_LOGIN": "false", "HOSTNAME": "0.0.0.0"}, "OMNIROUTE_REQUIRE_LOGIN")],
+)  # fmt: skip
+@pytest.mark.parametrize("way", ["mitmdump", "serve"])
+def test_a_start_that_may_not_be_names_the_variable(
+    tmp_path: Path, way: str, environ: dict[str, str], says: str
+) -> None:
+    command = [str(BIN / "omniroute-ctl"), "serve", "--headless", "--port", "0"]
+    if way == "mitmdump":
+        command = mitmproxy_command("mitmdump", tmp_path, {})
+        if "HOSTNAME" in environ:
+            command += ["--set", "listen_host=0.0.0.0"]
+    done = subprocess.run(
+        command, env=clean_environ(tmp_path / "data", environ), cwd=tmp_path, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
