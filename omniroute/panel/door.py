@@ -13,7 +13,11 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
+from tornado.httputil import HTTPHeaders
+
 from omniroute.errors import Forbidden
+from omniroute.routing.doors import enter
+from omniroute.routing.forwarded import Comer
 from omniroute.routing.sources import is_loopback
 from omniroute.runtime import Runtime
 from omniroute.settings import Settings
@@ -22,8 +26,6 @@ from omniroute.store.database import Store
 
 type Who = Literal["nobody", "here", "session", "mitmweb", "token"]
 
-RELAYS = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
-"""Headers with which a proxy says for whom it asks."""
 AT_ONCE = 2
 """Passwords that are looked at together: each takes 19 MB and a core for a while."""
 OURS = ("same-origin", "none")
@@ -31,9 +33,9 @@ OURS = ("same-origin", "none")
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks. `here` is this machine's own user where no log-in is needed; `mitmweb` is logged in there."""
+    """Who asks. `here` is this machine's own user where no log-in is needed; `token` has shown one, or a key."""
 
-    peer: str
+    comer: Comer
     who: Who = "nobody"
 
     @property
@@ -61,24 +63,31 @@ class Door:
         known = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._secret.encode())
         return peer if known and peer else direct
 
-    def visitor(self, store: Store, headers: Mapping[str, str], peer: str, cookie: str, in_mitmweb: bool) -> Visitor:
+    def enter(self, headers: HTTPHeaders, peer: str) -> Visitor:
+        """Say where a request comes from; Forbidden for who is kept out, as in inference."""
+        fields = [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers.get_all()
+        ]
+        return Visitor(enter(peer, fields, self.runtime.config.doors, self.runtime.wall()))
+
+    def admit(self, store: Store, headers: HTTPHeaders, comer: Comer, cookie: str, in_mitmweb: bool) -> Visitor:
         """Tell who asks. Who shows a token that is not ours is nobody, whatever else is shown."""
         if shown := bearer(headers):
-            return Visitor(peer, "token" if sessions.is_token(store, shown) else "nobody")
+            return Visitor(comer, "token" if sessions.is_token(store, shown) else "nobody")
         if cookie and sessions.is_live(store, cookie):
-            return Visitor(peer, "session")
+            return Visitor(comer, "session")
         if in_mitmweb:
-            return Visitor(peer, "mitmweb")
-        if not self.settings.require_login and is_loopback(peer) and not any(name in headers for name in RELAYS):
-            return Visitor(peer, "here")
-        return Visitor(peer)
+            return Visitor(comer, "mitmweb")
+        if not self.settings.require_login and is_loopback(comer.address) and not comer.relayed:
+            return Visitor(comer, "here")
+        return Visitor(comer)
 
-    def check_key(self, shown: str, peer: str) -> None:
-        """Say what is wrong with a token that is not the admin's; wrong ones are counted as wrong keys are."""
+    def admit_key(self, shown: str, comer: Comer) -> Visitor:
+        """Look at a key that is for administering; says what is wrong with any other, and counts unknown ones."""
         runtime = self.runtime
         assert runtime.store
-        runtime.gate.key([shown], peer, runtime.config, runtime.store.digest)
-        raise Forbidden("this key is for asking models: `omniroute-ctl token` prints the one that manages")
+        runtime.gate.key([shown], comer, runtime.config, runtime.store.digest, "admin")
+        return Visitor(comer, "token")
 
     def check_page(self, headers: Mapping[str, str]) -> None:
         """Refuse what a page that is not ours has made a browser ask."""

@@ -14,6 +14,7 @@ from omniroute.panel.answers import of_fields, of_gateway, shape
 from omniroute.panel.door import Door, Visitor, bearer
 from omniroute.panel.route import Call, Route, Text
 from omniroute.proxy.relay import PEER
+from omniroute.routing.forwarded import NOBODY
 from omniroute.store import sessions
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -95,7 +96,7 @@ class Endpoint(Base):
         super().initialize(door, routes)
         self._content = bytearray()
         self._refusal: Exception | None = None
-        self._visitor = Visitor("")
+        self._visitor = Visitor(NOBODY)
 
     async def prepare(self) -> None:
         assert self.request.connection
@@ -118,12 +119,13 @@ class Endpoint(Base):
             raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
         headers = self.request.headers
         peer = self.door.peer(headers.get(PEER), str(self.request.remote_ip))
-        self._visitor = Visitor(peer)
+        self._visitor = self.door.enter(headers, peer)
+        comer = self._visitor.comer
         self._visitor = await asyncio.to_thread(
-            self.door.visitor, runtime.store, headers, peer, self._cookie(runtime.store), self._in_mitmweb()
+            self.door.admit, runtime.store, headers, comer, self._cookie(runtime.store), self._in_mitmweb()
         )
         if not self._visitor.admitted and (shown := bearer(headers)):
-            self.door.check_key(shown, peer)
+            self._visitor = self.door.admit_key(shown, comer)
         if self._visitor.in_browser and not route.anywhere:
             self.door.check_page(headers)
         if not route.public and not self._visitor.admitted:

@@ -123,11 +123,17 @@ async def test_keys(api: Api, admin: httpx.AsyncClient) -> None:
     made = answer.json()
     assert made["key"].startswith("sk-omni-")
     (listed,) = (await admin.get("/api/keys")).json()["keys"]
+    assert listed | {"key": made["key"]} == made
     assert listed == (await admin.get(f"/api/keys/{made['id']}")).json()
     assert listed["allowedModels"] == ["openai/*"]
     assert made["key"] not in answer.headers
     assert listed["key"] == f"sk-omni-…{made['key'][-4:]}"
     said(await admin.post("/api/keys", json={"name": "laptop"}), 400)
+    changed = (await admin.patch(f"/api/keys/{made['id']}", json={"rpm": 60, "ips": ["10.0.0.0/8"]})).json()
+    assert changed == listed | {"rpm": 60, "ips": ["10.0.0.0/8"]}
+    for bad in ({"rpm": -1}, {"ips": ["10.0.0.0/99"]}, {"scopes": ["moon"]}, {"expiresAt": 5}, {"rpm": "60"}):
+        said(await admin.patch(f"/api/keys/{made['id']}", json=bad | {"name": "other"}), 400)
+    assert (await admin.get(f"/api/keys/{made['id']}")).json() == changed
     assert (await admin.delete(f"/api/keys/{made['id']}")).json()["revokedAt"] is not None
     assert (await admin.get("/api/keys")).json() == {"keys": []}
     said(await admin.delete("/api/keys/nobody"), 404)
@@ -242,4 +248,4 @@ async def test_the_document_says_every_route_and_nothing_else(admin: httpx.Async
     made = found["paths"]["/api/keys"]["post"]
     assert set(made["responses"]) >= {"201", "400", "401", "403", "413", "415"}
     assert found["paths"]["/healthz"]["get"]["security"] == []
-    assert found["components"]["schemas"]["NewKey"]["properties"]["allowedModels"]["type"] == "array"
+    assert found["components"]["schemas"]["NewKey"]["required"] == ["name"]

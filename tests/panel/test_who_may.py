@@ -13,7 +13,7 @@ from panel_api import WORDS, Api, StartApi
 from omniroute.panel.api import ROUTES
 from omniroute.panel.route import Route
 from omniroute.proxy.relay import PEER
-from omniroute.store import keys, password, sessions
+from omniroute.store import doors, keys, password, sessions
 from omniroute.store.database import Store
 
 PUBLIC = {
@@ -71,6 +71,27 @@ async def test_a_clients_key_does_not_manage(start: StartApi, tmp_path: Path) ->
         answer = await client.get("/api/keys")
     assert answer.status_code == 403
     assert shown not in answer.text
+
+
+async def test_a_key_for_administering_does(start: StartApi, tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "data", environ={})) as store:
+        _, shown = keys.create(store, "ops", change=keys.Change(scopes=["admin"], ips=["203.0.113.0/24"]))
+    api = await start()
+    for peer, status in ((ELSEWHERE, 200), ("198.51.100.4", 403)):
+        async with api.client(peer=peer, headers={"authorization": f"Bearer {shown}"}) as client:
+            assert (await client.get("/api/keys", headers={"host": "gateway:20128"})).status_code == status
+
+
+async def test_who_is_kept_out_of_inference_is_kept_out_here_too(start: StartApi, tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "data", environ={})) as store:
+        doors.put(store, "ban", [ELSEWHERE], until=store.clock() + 3600)
+    api = await start()
+    for headers in ({}, {"authorization": f"Bearer {api.token}"}):
+        async with api.client(peer=ELSEWHERE, headers=headers) as client:
+            for path in ("/healthz", "/api/keys"):
+                answer = await client.get(path)
+                assert answer.status_code == 403
+                assert "banned" in answer.json()["error"]["message"]
 
 
 async def test_without_a_needed_login_only_this_machine_is_let_in(start: StartApi) -> None:

@@ -26,13 +26,13 @@ class Status(Body):
 @post("/api/auth/login", "Log in with the password; the session comes as a cookie.", public=True)
 async def log_in(call: Call, body: LogIn) -> Done:
     """Look at the password, not too often from anywhere. The session that the browser had ends."""
-    gate, peer = call.runtime.gate, call.visitor.peer
-    gate.begin_login(peer, call.runtime.config)
+    gate, address = call.runtime.gate, call.visitor.comer.address
+    gate.begin_login(address, call.runtime.config)
     async with call.door.looks:
         right = await asyncio.to_thread(password.matches, call.store, body.password)
     if not right:
         raise NotAllowed("this is not the password: `omniroute-ctl password set` sets another", code="wrong_password")
-    gate.logged_in(peer)
+    gate.logged_in(address)
     call.begun = await asyncio.to_thread(_begin, call)
     return Done(success=True)
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from omniroute.errors import NotFound
-from omniroute.panel.route import Body, Call, delete, get, post
+from omniroute.panel.route import Body, Call, delete, get, patch, post
 from omniroute.routing import config
 from omniroute.store import keys, read
 
@@ -12,47 +12,75 @@ class Key(Body):
     id: str
     name: str
     key: str = Field(description="Enough to tell it from others: the whole key is shown once, when it is made.")
+    scopes: list[str]
     allowed_models: list[str]
+    ips: list[str]
+    rpm: int | None
+    concurrency: int | None
+    expires_at: float | None = Field(description="Seconds of the epoch, as all times here.")
     created_at: float
     revoked_at: float | None
+    last_used_at: float | None
+    last_used_from: str | None
 
 
 class Keys(Body):
     keys: list[Key]
 
 
-class NewKey(Body):
+class KeyChange(Body):
+    """What is left out stays as it is."""
+
+    name: str | None = Field(None, max_length=200)
+    allowed_models: list[str] | None = Field(None, max_length=1000, description="Patterns; none allows every model.")
+    scopes: list[str] | None = Field(None, max_length=10, description="`inference`, `admin`, or both.")
+    expires_at: float | None = Field(None, ge=0, description="Seconds of the epoch; 0 is never.")
+    ips: list[str] | None = Field(None, max_length=1000, description="Networks where it may be used; none: everywhere")
+    rpm: int | None = Field(None, description="Requests a minute; 0 is no limit.")
+    concurrency: int | None = Field(None, description="Exchanges at once; 0 is no limit.")
+
+    @property
+    def change(self) -> keys.Change:
+        return keys.Change(
+            self.name, self.allowed_models, self.scopes, self.expires_at, self.ips, self.rpm, self.concurrency
+        )
+
+
+class NewKey(KeyChange):
     name: str = Field(max_length=200)
-    allowed_models: list[str] = Field([], max_length=1000, description="Patterns; none allows every model.")
 
 
-class MadeKey(Body):
-    id: str
-    name: str
+class MadeKey(Key):
     key: str = Field(description="The whole key. It is not shown again.")
-    allowed_models: list[str]
 
 
-@get("/api/keys", "List the keys that open something.")
+@get("/api/keys", "List the keys that were not revoked.")
 def list_(call: Call) -> Keys:
-    return Keys(keys=[_shown(key) for key in read.keys(call.store) if key.revoked_at is None])
+    used = keys.uses(call.store)
+    return Keys(keys=[_shown(key, used.get(key.id)) for key in read.keys(call.store) if key.revoked_at is None])
 
 
 @post("/api/keys", "Make a key; it is shown once.", status=201)
 def create(call: Call, body: NewKey) -> MadeKey:
-    made, shown = keys.create(call.store, body.name, body.allowed_models)
-    return MadeKey(id=made.id, name=made.name, key=shown, allowed_models=list(made.allow))
+    made, shown = keys.create(call.store, body.name, body.allowed_models or (), body.change)
+    return MadeKey(**_shown(made, None).model_dump() | {"key": shown})
 
 
 @get("/api/keys/{id}", "Show a key, also one that was revoked.")
 def show(call: Call) -> Key:
-    return _shown(_find(call))
+    return _shown(_find(call), keys.uses(call.store).get(call.path["id"]))
+
+
+@patch("/api/keys/{id}", "Change a key; it acts at once.")
+def change(call: Call, body: KeyChange) -> Key:
+    _find(call)
+    return _shown(keys.edit(call.store, call.path["id"], body.change), keys.uses(call.store).get(call.path["id"]))
 
 
 @delete("/api/keys/{id}", "End a key for good, at once.")
 def revoke(call: Call) -> Key:
     _find(call)
-    return _shown(keys.revoke(call.store, call.path["id"]))
+    return _shown(keys.revoke(call.store, call.path["id"]), keys.uses(call.store).get(call.path["id"]))
 
 
 def _find(call: Call) -> config.Key:
@@ -62,12 +90,19 @@ def _find(call: Call) -> config.Key:
     return found
 
 
-def _shown(key: config.Key) -> Key:
+def _shown(key: config.Key, used: tuple[float, str] | None) -> Key:
     return Key(
         id=key.id,
         name=key.name,
         key=f"{keys.MARK}…{key.hint}",
+        scopes=list(key.scopes),
         allowed_models=list(key.allow),
+        ips=list(key.ips.texts),
+        rpm=key.limit.rpm,
+        concurrency=key.limit.concurrency,
+        expires_at=key.expires_at,
         created_at=key.created_at,
         revoked_at=key.revoked_at,
+        last_used_at=used[0] if used else None,
+        last_used_from=used[1] if used else None,
     )
