@@ -1,13 +1,14 @@
 """Plans, and writes each attempt into the flow: mitmproxy then shows the request that the upstream gets."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypedDict
 
 import orjson
 from mitmproxy import ctx, http
+from mitmproxy.flow import Error, Flow
 
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
@@ -51,6 +52,23 @@ class Dispatch:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+
+    def running(self) -> None:
+        if view := getattr(ctx.master, "view", None):
+            view.sig_view_update.connect(self._changed)  # mitmweb fires no hook when a person kills a flow
+
+    def update(self, flows: Sequence[Flow]) -> None:
+        """Fired when flows were changed by hand."""
+        for flow in flows:
+            self._changed(flow)
+
+    def _changed(self, flow: Flow) -> None:
+        """Have a flow end that was killed while it waits: mitmproxy itself would look only after the next hook."""
+        killed = flow.error is not None and flow.error.msg == Error.KILLED_MESSAGE
+        if killed and isinstance(flow, http.HTTPFlow):
+            exchange = self.runtime.exchanges.get(flow)
+            if exchange and not exchange.metered:
+                self._wake(flow)
 
     @guard
     async def request(self, flow: http.HTTPFlow) -> None:

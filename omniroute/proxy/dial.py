@@ -47,6 +47,6 @@ class Late(HttpEvent):
 
 @dataclass
 class Turn(Event):
-    """What a flow has waited for is there: said to its connection from outside, at any moment."""
+    """What a flow has waited for is there, or a person has killed it: said to its connection at any moment."""
 
     flow: http.HTTPFlow

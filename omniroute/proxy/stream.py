@@ -81,7 +81,7 @@ class RoutedStream(Replying):
             elif self._speak_at is not None and self._speak_at <= now:
                 yield from self._speak()
         elif isinstance(event, Turn):
-            if self.waits(event.flow):
+            if self.waits(event.flow) and not (yield from self.check_killed(True)) and self._phase == "turn":
                 yield from self._decide()
         elif not isinstance(event, HttpEvent) or event.stream_id in (self.stream_id, self._attempt_id):
             yield from super()._handle_event(event)
@@ -92,8 +92,8 @@ class RoutedStream(Replying):
         return self._attempt_id != 0 and self._server is connection
 
     def waits(self, flow: http.HTTPFlow) -> bool:
-        """Tell whether this is the stream of a flow that is not asked yet, as something else has to come first."""
-        return self._phase == "turn" and self.deadline is not None and self.flow is flow
+        """Tell whether this is the stream of a flow, and waits for something that somebody else may end."""
+        return self._phase != "" and self.deadline is not None and self.flow is flow
 
     def last_word(self, *, whole: bool) -> HttpEvent:
         """Make the event with which the reply in flight ends."""

@@ -93,9 +93,11 @@ class Limits:
 
     def take_back(self, account: str, at: float) -> None:
         """Forget a beginning of which the upstream has heard nothing; how busy the account is, is not told here."""
-        begun = self._begun.get(account)
-        if begun and at in begun:
-            begun.remove(at)
+        begun = self._begun.get(account, ())
+        for place in range(len(begun) - 1, -1, -1):  # it is one of the newest
+            if begun[place] == at:
+                del self._begun[account][place]
+                return
 
     def in_use(self, account: str, now: float) -> tuple[int, int]:
         """Give how many are in flight, and how many have begun in the last minute as far as that is counted."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from mitmproxy import ctx, http
+from mitmproxy.hooks import UpdateHook
 
 
 class Spy:
@@ -37,8 +38,10 @@ class Spy:
         draft.replace(path)
 
     def kill(self) -> None:
-        for flow in [flow for flow in self.flows if flow.killable]:
+        killed = [flow for flow in self.flows if flow.killable]
+        for flow in killed:
             flow.kill()
+        ctx.master.addons.trigger(UpdateHook(killed))
 
 
 addons = [Spy()]

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from harness import REPO, Gateway, Upstream, mitmproxy_command, until
 
-from omniroute.store import accounts, combos, nodes, settings
+from omniroute.routing.admission import InUse
+from omniroute.routing.limits import Limit
+from omniroute.store import accounts, combos, limits, nodes, settings
 from omniroute.store.database import Store
 
 ENDINGS = ("ok", "wait:0.3", "slow:0.05", "500", "400", "429", "empty", "cut-first", "cut-late", "broken-json")
@@ -28,6 +30,8 @@ def fill(store: Store, upstream: Upstream) -> None:
     for behaviour in (*ENDINGS, *HANGS):
         nodes.add(store, node(behaviour), "openai", f"{upstream.base(behaviour)}/v1")
         combos.add(store, f"via-{node(behaviour)}", [f"{node(behaviour)}/m", "ok/last"])
+    nodes.add(store, "alone", "openai", f"{upstream.base('hang')}/v1")
+    limits.put(store, "node:alone", Limit(concurrency=1))
     for strategy in ("p2c", "least-used", "round-robin"):
         nodes.add(store, strategy, "openai", f"{upstream.base('wait:0.5')}/v1")
         for name in "abcd":
@@ -114,6 +118,20 @@ def test_a_flow_that_a_person_ends_leaves_nobody_busy(there: Gateway, stream: bo
     there.process.send_signal(signal.SIGUSR2)
     assert nobody_is_busy(there)
     for sock in socks:
+        sock.close()
+
+
+def test_who_is_killed_waits_for_nothing_any_more(there: Gateway) -> None:
+    def held() -> tuple[int, int]:
+        use, _ = limits.seen(there.store).in_use.get("node:alone", (InUse(0, 0, 0), 0.0))
+        return use.in_flight, use.waiting
+
+    socks = [begin(there, "alone/m", stream=stream) for stream in (False, True, False)]
+    until("one hangs and two wait", lambda: held() == (1, 2))
+    there.process.send_signal(signal.SIGUSR2)
+    until("all are gone", lambda: held() == (0, 0), within=5)
+    for sock in socks:
+        assert not sock.recv(1), "its connection is closed"
         sock.close()
 
 
