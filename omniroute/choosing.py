@@ -1,7 +1,7 @@
 """What choosing remembers between requests, and the one place where plans are made for live ones."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from omniroute.dialects.needs import Needs
@@ -47,8 +47,14 @@ class Choosing:
         self._reset = config.rules.reset
         self.admission.set(config.limits)
 
-    def learned(self, shut: Mapping[tuple[str, str], float]) -> None:
-        """Go on from when providers said that they allow no request, as seconds of the epoch."""
+    def limited(self, shut: Mapping[tuple[str, str], float], begun: Mapping[str, Sequence[float]]) -> None:
+        """Go on from when providers said that they allow no request, and from when accounts were asked.
+
+        Both are seconds of the epoch.
+        """
+        passed = self._clock() - self._wall()
+        for account, times in begun.items():
+            self.admission.limits.take_up(account, [at + passed for at in times])
         for (account, model), until in shut.items():
             if until > self._wall():
                 self.admission.learn(account, model, until - self._wall())

@@ -115,7 +115,7 @@ class Runtime:
         self.store = Store(data_dir)
         self._load()
         self.choosing.take_up(turns.load(self.store), health.load(self.store), self.config)
-        self.choosing.learned(limits.start(self.store))
+        self.choosing.limited(limits.start(self.store), limits.begun(self.store, self.wall()))
         self.gate.take_up(Lockouts(lockouts.load(self.store)), keys.uses(self.store), self.config)
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()

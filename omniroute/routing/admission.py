@@ -33,6 +33,8 @@ class Changes:
     in_use: Mapping[str, InUse | None]
     learned: Mapping[Place, float | None]
     """Seconds from now until when a provider allows no request."""
+    begun: Sequence[tuple[str, float]] = ()
+    """Accounts that were asked and whose requests are counted, and how many seconds ago."""
 
 
 class Admission:
@@ -49,6 +51,7 @@ class Admission:
         self._clock = clock
         self._changed: set[str] = set()
         self._learned: set[Place] = set()
+        self._begun: dict[tuple[str, float], None] = {}
 
     def admit(self, targets: Sequence[Target]) -> tuple[Target, float] | None:
         """Let a request in at the first target that can be asked now, and say when that was; None when none can."""
@@ -59,6 +62,7 @@ class Admission:
                 self.let_in((place[0],))
             if self.queue.why_not(place, now) is None:
                 self.limits.begin(place[0], now)
+                self._count(place[0], now)
                 self._note(place[0])
                 return target, now
         return None
@@ -96,6 +100,7 @@ class Admission:
     def give_back(self, account: str, at: float) -> None:
         """End what was let in, and of which the upstream has heard nothing."""
         self.limits.take_back(account, at)
+        self._begun.pop((account, at), None)
         self.limits.end(account)
         self.ended(account)
 
@@ -134,6 +139,8 @@ class Admission:
         """Let in whoever can go now, at some accounts or at all, and have the alarm ring for the next one."""
         now = self._clock()
         for ticket in self.queue.let_in(now, accounts):
+            if ticket.place:
+                self._count(ticket.place[0], now)
             self._note(*(account for account, _ in ticket.places))
             ticket.wake()
         due = self.queue.due(now)
@@ -145,6 +152,10 @@ class Admission:
         """Look who can go now that time has passed."""
         self._alarm_at = inf
         self.let_in()
+
+    def _count(self, account: str, now: float) -> None:
+        if self.limits.counts(account):
+            self._begun[account, now] = None
 
     def _note(self, *accounts: str) -> None:
         if limited := [account for account in accounts if account in self.limits.set]:
@@ -160,7 +171,9 @@ class Admission:
         learned = {place: until - now if (until := shut.get(place, 0.0)) > now else None for place in self._learned}
         self._changed.clear()
         self._learned.clear()
-        return Changes(in_use, learned)
+        begun = tuple((account, now - at) for account, at in self._begun)
+        self._begun.clear()
+        return Changes(in_use, learned, begun)
 
     def in_use(self, account: str) -> InUse:
         in_flight, minute = self.limits.in_use(account, self._clock())

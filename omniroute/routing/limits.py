@@ -4,7 +4,7 @@ Who asks is counted from being let in to the last byte of its reply; clocks are 
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from omniroute.routing.loads import Loads
@@ -80,12 +80,21 @@ class Limits:
     def begin(self, account: str, now: float) -> None:
         """Let one in: from here on it counts."""
         self._loads.began(account)
-        limit = self.set.get(account)
-        if limit and (limit.rpm is not None or limit.gap):
+        if self.counts(account):
             begun = self._begun.setdefault(account, deque())
             begun.append(now)
             while begun[0] + MINUTE <= now and len(begun) > 1:  # the newest stays for a gap longer than a minute
                 begun.popleft()
+
+    def counts(self, account: str) -> bool:
+        """Tell whether it matters how often an account is asked, and when."""
+        limit = self.set.get(account)
+        return limit is not None and (limit.rpm is not None or bool(limit.gap))
+
+    def take_up(self, account: str, begun: Iterable[float]) -> None:
+        """Go on from when an account was asked before; the oldest first."""
+        if self.counts(account):
+            self._begun.setdefault(account, deque()).extend(begun)
 
     def end(self, account: str) -> None:
         """Note the end of one that was let in, and says nothing about the account."""

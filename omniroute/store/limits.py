@@ -1,17 +1,17 @@
 """What accounts may be asked, and what the running gateway says of that, so that other processes can show it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 from omniroute.routing.admission import Changes, InUse
 from omniroute.routing.config import Account
-from omniroute.routing.limits import Limit
+from omniroute.routing.limits import MINUTE, Limit
 from omniroute.routing.names import Names
 from omniroute.store import accounts, snapshot
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
-from omniroute.store.tables import AccountLimits, LearnedLimits, LimitsInUse
+from omniroute.store.tables import AccountLimits, LearnedLimits, LimitsBegun, LimitsInUse
 
 MOST = 1_000_000
 LONGEST_GAP = 600_000
@@ -73,6 +73,14 @@ def start(store: Store) -> Mapping[tuple[str, str], float]:
     return seen(store).learned
 
 
+def begun(store: Store, now: float) -> Mapping[str, Sequence[float]]:
+    """Give when accounts were asked in the last minute: account id -> seconds of the epoch, the oldest first."""
+    found: dict[str, list[float]] = {}
+    for row in store.rows(LimitsBegun.select().where(LimitsBegun.at > now - MINUTE).order_by(LimitsBegun.at)):
+        found.setdefault(row["account"], []).append(row["at"])
+    return found
+
+
 def save(store: Store, changes: Changes, at: float) -> None:
     """Write what has changed at a time; safe to repeat."""
     with store.change():
@@ -92,6 +100,12 @@ def save(store: Store, changes: Changes, at: float) -> None:
             "insert or replace into learned_limits (account, model, until) values (?, ?, ?)",
             [(*place, at + seconds) for place, seconds in changes.learned.items() if seconds is not None],
         )
+        if changes.begun:
+            store.run(LimitsBegun.delete().where(LimitsBegun.at <= at - MINUTE))
+            store.run_many(
+                "insert or ignore into limits_begun (account, at) values (?, ?)",
+                [(account, at - age) for account, age in changes.begun],
+            )
         store.run_many(
             "delete from learned_limits where account = ? and model = ?",
             [place for place, seconds in changes.learned.items() if seconds is None],

@@ -224,3 +224,9 @@ def m011_access(db: SqliteDatabase) -> None:
             f"create trigger ip_rules_{event} after {event} on ip_rules "
             "begin update config_revision set number = number + 1; end"
         )
+
+
+@step
+def m012_limits_begun(db: SqliteDatabase) -> None:
+    # What the gateway says of itself is no configuration: no trigger counts it.
+    db.execute_sql("create table limits_begun (account text not null, at real not null, primary key (account, at))")

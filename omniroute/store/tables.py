@@ -143,6 +143,16 @@ class LimitsInUse(Table):
     at = FloatField()
 
 
+class LimitsBegun(Table):
+    """When accounts were asked in the last minute whose requests are counted."""
+
+    account = TextField()
+    at = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("account", "at")
+
+
 class LearnedLimits(Table):
     """Until when providers allow no further request."""
 
@@ -370,6 +380,7 @@ TABLES: tuple[type[Table], ...] = (
     Breakers,
     AccountLimits,
     LimitsInUse,
+    LimitsBegun,
     LearnedLimits,
     ApiKeys,
     KeyUses,

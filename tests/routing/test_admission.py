@@ -340,3 +340,33 @@ def test_accounts_share_fairly_what_waits_for_both() -> None:
         for asker in [*world.busy]:
             world.end(asker)
     assert Counter(asker.account for asker in world.begun) == {"a": 20, "b": 30}
+
+
+def test_a_restart_forgets_nothing_of_the_last_minute() -> None:
+    world = World({"a": Limit(rpm=3)})
+    for _ in range(2):
+        world.come(target("a"))
+        world.now += 10
+    changes = world.admission.changes()
+    assert changes
+    assert [(account, round(age)) for account, age in changes.begun] == [("a", 20), ("a", 10)]
+    again = World({"a": Limit(rpm=3)})
+    again.now = 5000.0
+    again.admission.limits.take_up("a", [again.now - age for _, age in changes.begun])
+    again.admission.limits.take_up("nobody", [again.now])
+    again.come(target("a"))
+    assert again.admission.in_use("a").minute == 3
+    assert again.admission.admit([target("a")]) is None
+    again.now += 41
+    assert again.admission.admit([target("a")])
+    assert "nobody" not in again.admission.limits._begun
+
+
+def test_what_was_taken_back_is_not_kept() -> None:
+    world = World({"a": Limit(rpm=3)})
+    admitted = world.admission.admit([target("a")])
+    assert admitted
+    world.admission.give_back("a", admitted[1])
+    changes = world.admission.changes()
+    assert changes
+    assert changes.begun == ()

@@ -201,3 +201,17 @@ def test_a_provider_that_says_no_request_is_left_is_left_alone(here: Gateway, up
     assert ask(here, "spent/m").status_code == 200
     first, second = (one.at for one in asked(upstream, "spent"))
     assert second - first > 1.5
+
+
+def test_a_gateway_that_is_killed_and_started_anew_still_counts_the_minute(
+    gateway: Callable[..., Gateway], upstream: Upstream
+) -> None:
+    def setup(store: Store) -> None:
+        nodes.add(store, "few", "openai", f"{upstream.base('ok')}/few/v1")
+        limits.put(store, "node:few", Limit(rpm=3))
+
+    before = gateway(setup=setup)
+    assert [ask(before, "few/m").status_code for _ in range(3)] == [200] * 3
+    until_shown(before, "few", last_minute=3)
+    before.kill()
+    assert refusal(ask(gateway(), "few/m"))[:2] == (429, "limit_reached")
