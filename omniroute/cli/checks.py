@@ -4,34 +4,28 @@ import errno
 import os
 import platform
 import re
+import shutil
 import socket
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from omniroute import settings
-from omniroute.cli.affected import targets_of
+from omniroute import __version__, settings
 from omniroute.cli.base import State
-from omniroute.cli.running import answers, read_runtime
+from omniroute.cli.checks_setup import check_setup
+from omniroute.cli.finding import Check
+from omniroute.cli.running import Running, answers, read_runtime
 from omniroute.netproxy.environment import read_environment
-from omniroute.routing.config import Config
 from omniroute.settings import SettingsError
-from omniroute.store import snapshot
+from omniroute.store import password, snapshot
 from omniroute.store.files import StoreError
-from omniroute.store.secrets import VARIABLES, is_known_to_all
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    verdict: Literal["ok", "warn", "fail"]
-    name: str
-    found: str
-    advice: str | None = None
+from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.secrets import PASSWORD_VARIABLE, VARIABLES, is_known_to_all
+from omniroute.store.upgrade import inspect
 
 
 def check_all(state: State) -> Iterator[Check]:
@@ -40,22 +34,59 @@ def check_all(state: State) -> Iterator[Check]:
     yield check_mitmproxy()
     yield from check_environment(os.environ)
     yield check_port(state, os.environ)
+    running = read_runtime(state.data_dir)
+    if running:
+        yield check_version(running)
     if not state.data_dir.exists():
         yield Check("ok", "data directory", f"{state.data_dir} is not there yet: it is made at the first start")
         return
     yield check_directory(state.data_dir)
     yield check_files(state.data_dir)
+    yield check_space(shutil.disk_usage(state.data_dir).free)
+    yield from check_store(state, running)
+
+
+def check_store(state: State, running: Running | None) -> Iterator[Check]:
+    """Look at the database without bringing it up to date: a gateway that runs may need it as it is."""
+    path = state.data_dir / "storage.sqlite"
     try:
+        found = inspect(path) if path.exists() else 0
+        if 0 < found < len(MIGRATIONS):
+            said = f"it has version {found} of {len(MIGRATIONS)}"
+            yield Check(
+                "warn", "database", f"{said}: the next start brings it up to date", "a copy is made before that"
+            )
+            return
         with state.store() as store:
             store.verify()
             config = snapshot.load(store)
             snapshot.credentials(store)
+            yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
+            with suppress(SettingsError):  # `check_port` tells it
+                yield from check_setup(store, config, os.environ, running)
     except StoreError as error:
         yield Check("fail", "database", str(error), "put it back from a copy, or begin with another --data-dir")
-        return
-    yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
-    yield check_accounts(config)
-    yield from check_combos(config)
+
+
+def check_version(running: Running) -> Check:
+    if running.version == __version__:
+        return Check("ok", "gateway", f"process {running.pid} runs this version, {__version__}")
+    return Check(
+        "warn", "gateway", f"process {running.pid} runs version {running.version}, this is {__version__}", "restart it"
+    )
+
+
+def check_space(free: int) -> Check:
+    """Look for room for the database, its copies and its log."""
+    shown = f"{free / 1e9:,.1f} GB are free"
+    if free < LEAST_SPACE:
+        return Check("fail", "disk", shown, "make room: nothing can be written down when it is full")
+    return Check("warn", "disk", shown, "make room soon") if free < LITTLE_SPACE else Check("ok", "disk", shown)
+
+
+LEAST_SPACE, LITTLE_SPACE = 100_000_000, 1_000_000_000
+SHORTEST = {name: 16 for name in VARIABLES} | {PASSWORD_VARIABLE: password.SHORTEST}
+"""Characters of a secret below which it can be guessed; a password is tried only a few times an hour."""
 
 
 def check_python(found: tuple[int, ...]) -> Check:
@@ -82,8 +113,13 @@ def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check(
             "fail", name, "has a value that stands in public guides", f"choose one of your own, or unset {name}"
         )
-    if not known:
-        yield Check("ok", "environment", "no secret with a value that everybody knows")
+    short = [name for name in VARIABLES if 0 < len(environ.get(name, "")) < SHORTEST[name] and name not in known]
+    for name in short:
+        verdict: Literal["warn", "fail"] = "fail" if name == PASSWORD_VARIABLE else "warn"
+        said = f"has {len(environ[name])} characters, where {SHORTEST[name]} are the least that is safe"
+        yield Check(verdict, name, said, "openssl rand -hex 32 makes a good one")
+    if not known and not short:
+        yield Check("ok", "environment", "no secret that is short, or that everybody knows")
     try:
         read_environment(environ)
     except SettingsError as error:
@@ -135,20 +171,3 @@ def check_files(path: Path) -> Check:
     if open_to_others:
         return Check("fail", "files", f"others may read {', '.join(open_to_others)}", f"chmod -R go= {path}")
     return Check("ok", "files", "private")
-
-
-def check_accounts(config: Config) -> Check:
-    usable = [account for account in config.accounts if account.enabled]
-    if usable or config.nodes:
-        return Check("ok", "accounts", f"enabled: {len(usable)}, nodes: {len(config.nodes)}")
-    if config.accounts:
-        return Check("warn", "accounts", "all are disabled", "omniroute-ctl provider enable REF")
-    return Check("warn", "accounts", "none yet", "omniroute-ctl provider add PROVIDER")
-
-
-def check_combos(config: Config) -> Iterator[Check]:
-    useless = [name for name in config.combos if not targets_of(name, config)]
-    for name in useless:
-        yield Check("warn", "combo", f"{name!r} has no target that can be asked", f"omniroute-ctl combo show {name}")
-    if config.combos and not useless:
-        yield Check("ok", "combos", f"all can be served: {len(config.combos)}")

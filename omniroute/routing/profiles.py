@@ -48,7 +48,7 @@ class Resilience:
 
     def profile(self, provider: Provider, base_url: str | None = None) -> Profile:
         """Give what holds for a provider, and for an account of it that has a base URL of its own."""
-        return self.of("local" if _is_local(base_url or provider.base_url) else "apikey", provider.id)
+        return self.of("local" if is_local(base_url or provider.base_url) else "apikey", provider.id)
 
     def of(self, kind: str, provider: str = "") -> Profile:
         """Give a profile as it is set, with what a provider has of its own on top."""
@@ -58,7 +58,8 @@ class Resilience:
 FIELDS = tuple(each.name for each in fields(Profile))
 
 
-def _is_local(url: str) -> bool:
+def is_local(url: str) -> bool:
+    """Tell whether a URL leads to this machine or into a private network."""
     host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)
