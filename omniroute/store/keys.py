@@ -140,9 +140,7 @@ def _changed(key: Key, change: Change, now: float) -> Key:
 def _scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
     said = set(texts)
     if bad := sorted(said - set(SCOPES)):
-        raise StoreError(
-            f"there is no scope {quoted(bad[0])}: it is {' or '.join(SCOPES)}{offer(near(bad[0], SCOPES))}"
-        )
+        raise StoreError(f"there is no scope {quoted(bad[0])}: say {' or '.join(SCOPES)}")
     if not said:
         raise StoreError(f"a key is for something: {' or '.join(SCOPES)}, or both")
     return tuple(scope for scope in SCOPES if scope in said)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from omniroute.store.database import Store
+from omniroute.store.files import StoreError
 
 
 class Clock:
@@ -44,3 +45,17 @@ def open_store(data_dir: Path, clock: Clock) -> Iterator[Callable[..., Store]]:
 @pytest.fixture
 def store(open_store: Callable[..., Store]) -> Store:
     return open_store()
+
+
+@pytest.fixture
+def refuses(store: Store) -> Callable[..., str]:
+    """Call something that must be refused; return the refusal, with nothing changed."""
+
+    def refused(call: Callable[..., object], *args: object, **kwargs: object) -> str:
+        before = store.revision()
+        with pytest.raises(StoreError) as caught:
+            call(store, *args, **kwargs)
+        assert store.revision() == before
+        return str(caught.value)
+
+    return refused

@@ -1,6 +1,5 @@
 """What the store takes of aliases, chains, combos, models, settings and blocked providers, and what it refuses."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import inf, nan
 
@@ -14,23 +13,8 @@ from omniroute.routing.rules import Rules, Tries
 from omniroute.routing.turns import Changes, Turns, Use
 from omniroute.store import aliases, chains, combos, models, nodes, read, settings, snapshot, turns
 from omniroute.store.database import Store
-from omniroute.store.files import StoreError
 
 LOCAL = "http://127.0.0.1:11434/v1"
-
-
-@pytest.fixture
-def refuses(store: Store) -> Callable[..., str]:
-    """Call something that must be refused; return the refusal, with nothing changed."""
-
-    def refused(call: Callable[..., object], *args: object, **kwargs: object) -> str:
-        before = store.revision()
-        with pytest.raises(StoreError) as caught:
-            call(store, *args, **kwargs)
-        assert store.revision() == before
-        return str(caught.value)
-
-    return refused
 
 
 # aliases

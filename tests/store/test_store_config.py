@@ -18,20 +18,6 @@ LOCAL = "http://127.0.0.1:11434/v1"
 SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 
 
-@pytest.fixture
-def refuses(store: Store) -> Callable[..., str]:
-    """Call something that must be refused; return the refusal, with nothing changed."""
-
-    def refused(call: Callable[..., object], *args: object, **kwargs: object) -> str:
-        before = store.revision()
-        with pytest.raises(StoreError) as caught:
-            call(store, *args, **kwargs)
-        assert store.revision() == before
-        return str(caught.value)
-
-    return refused
-
-
 # accounts
 
 

@@ -171,7 +171,8 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.runtime['port']}"
+        host = self.runtime["host"]
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.runtime['port']}"
 
     @property
     def web_url(self) -> str:
