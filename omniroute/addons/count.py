@@ -28,6 +28,7 @@ class Count:
         if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "count":
             return
         said = [exchange.body[name] for name in SAYS if name in exchange.body]
+        said.append(exchange.config.rules.system_prompt)
         counted = await asyncio.to_thread(tokens, said) if len(exchange.raw) > QUICK else tokens(said)
         name = "totalTokens" if exchange.dialect == "gemini" else "input_tokens"
         flow.response = json_answer(200, {name: counted}, {PREFIX + "estimated": "true"})

@@ -197,6 +197,8 @@ class Dispatch:
                 stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
                 max_output=target.provider.max_output(target.model),
                 cache_breakpoints=limits.cache_breakpoints,
+                shape=exchange.config.rules.shape,
+                renamed=not target.is_named(exchange.model),
             )
 
         prepared = await asyncio.to_thread(say) if weight(exchange) > BIG else say()

@@ -1,7 +1,7 @@
 """`omniroute-ctl settings …`: what a person may change while the gateway runs."""
 
 from operator import attrgetter
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -12,6 +12,12 @@ from omniroute.routing.deadlines import split
 from omniroute.routing.rules import rules
 from omniroute.store import read
 from omniroute.store import settings as kept
+
+LONGEST = 1024 * 1024
+"""Bytes that are read of a file."""
+LINE = 60
+MAY_BE_NOTHING = ("system_prompt", "thinking.effort")
+"""Settings without a default that would do something."""
 
 
 @click.group(cls=Group)
@@ -40,19 +46,28 @@ def get(state: State, name: str | None) -> None:
     else:
         table(
             ["setting", "value", "", "what it does"],
-            [(n, _shown(_value(n, said)), "set" if n in said else "default", _help(n)) for n in names],
+            [(n, _shortly(n, _value(n, said)), "set" if n in said else "default", _help(n)) for n in names],
         )
 
 
 @settings.command("set")
 @click.argument("name")
 @click.argument("value", required=False)
+@click.option("--from", "file", type=click.File("rb"), help="Take the value from a file; `-` is standard input.")
 @click.option("--default", "reset", is_flag=True, help="Go back to the default instead.")
 @click.pass_obj
-def set_(state: State, name: str, value: str | None, reset: bool) -> None:
-    """Set NAME to VALUE."""
-    if (value is None) != reset:
-        raise click.UsageError("say a value, or --default")
+def set_(state: State, name: str, value: str | None, file: BinaryIO | None, reset: bool) -> None:
+    r"""Set NAME to VALUE.
+
+    \b
+    omniroute-ctl settings set thinking.mode adaptive
+    omniroute-ctl settings set system_prompt "Answer in British English."
+    omniroute-ctl settings set system_prompt --from prompt.md
+    """
+    if (value is not None) + (file is not None) + reset != 1:
+        raise click.UsageError("say a value, or --default, or --from a file")
+    if file is not None:
+        value = _read(file)
     with state.store() as store:
         if value is None:
             name = kept.unset(store, name)
@@ -62,7 +77,25 @@ def set_(state: State, name: str, value: str | None, reset: bool) -> None:
     if state.as_json:
         show_json({name: now})
     else:
-        say(f"{name} is {_shown(now)} from now on.")
+        say(f"{name} is {_shortly(name, now)} from now on.")
+
+
+def _read(file: BinaryIO) -> str:
+    """Read a value, but no more of it than shows that it is too long."""
+    try:
+        return file.read(LONGEST).decode()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file.name} is not in UTF-8: {error}") from error
+
+
+def _shortly(name: str, value: Any) -> str:
+    """Say a value in a line."""
+    if name not in MAY_BE_NOTHING:
+        return _shown(value)
+    if not value:
+        return "nothing"
+    line = " ".join(str(value).split())
+    return line if len(line) <= LINE else f"{line[:LINE]}… ({len(value)} characters)"
 
 
 def _value(name: str, said: dict[str, Any]) -> Any:

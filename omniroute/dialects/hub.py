@@ -23,10 +23,14 @@ from omniroute.dialects.jsonish import dump
 from omniroute.dialects.passing import Passing
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses import foreign as foreign_to_responses
+from omniroute.dialects.shaping.rewrite import rewrite
+from omniroute.dialects.shaping.rules import Shape
+from omniroute.dialects.shaping.shape import shaped
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.translate import PAIRS, Translator, translate_reply, translate_request
 from omniroute.errors import BadRequest
 
+AS_IT_IS = Shape()
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 MAX_TRANSLATED = 64 * 1024 * 1024
 """Bytes of a stream that is translated: some dialects say all of it again at its end, so it has to be kept."""
@@ -77,31 +81,43 @@ def prepare(
     stream_usage: bool,
     max_output: int | None,
     cache_breakpoints: bool = False,
+    shape: Shape = AS_IT_IS,
+    renamed: bool = False,
 ) -> Prepared:
     """Make the upstream's request out of the client's; `body` is what `raw` says.
 
-    `cache_breakpoints` asks Anthropic to cache for clients whose dialects cannot ask for it.
+    `cache_breakpoints` asks Anthropic to cache for clients whose dialects cannot ask for it. `shape` is what the
+    settings want of it. `renamed` says that the client has named another model: what this one would refuse is
+    changed then also where nothing has to be translated.
 
     Raises BadRequest for what cannot be said in the upstream's dialect and must not be lost.
     """
     hides_usage = client == "openai" and stream and not patch.asks_usage(body)
     if client == upstream:
+        lost_here: tuple[str, ...] = ()
+        if renamed or not shape.idle:
+            fit = shaped(client, body, model=model, shape=shape, renamed=renamed, max_output=max_output)
+            raw, body, lost_here = rewrite(raw, body, fit.body), fit.body, fit.dropped
         without_foreign, lost = WITHOUT_FOREIGN.get(client, (None, ""))
         if without_foreign is not None and (ours := without_foreign(raw, body, model)):
             where = lost.partition(".")[0]
             gone = [key for key in body if key not in ours]
-            dropped = gone if ours[where] == body[where] else [lost, *gone]
-            return Prepared(patch.set_model(_written(ours), ours, model), tuple(dropped))
+            removed = gone if ours[where] == body[where] else [lost, *gone]
+            return Prepared(patch.set_model(_written(ours), ours, model), (*lost_here, *removed))
         raw = patch.set_model(raw, body, model)
         if hides_usage and stream_usage:
-            return Prepared(patch.add_stream_usage(raw, body), hides_usage=True)
-        return Prepared(raw)
+            return Prepared(patch.add_stream_usage(raw, body), lost_here, hides_usage=True)
+        return Prepared(raw, lost_here)
     written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
+    made, dropped = written.body, written.dropped
+    if not shape.idle:
+        fit = shaped(upstream, made, model=model, shape=shape, renamed=False, max_output=max_output)
+        made, dropped = fit.body, (*dropped, *(name for name in fit.dropped if name not in dropped))
     if not stream_usage:
-        written.body.pop("stream_options", None)
+        made.pop("stream_options", None)
     if cache_breakpoints and upstream == "claude":
-        set_breakpoints(written.body)
-    return Prepared(_written(written.body), written.dropped, hides_usage, written.names)
+        set_breakpoints(made)
+    return Prepared(_written(made), dropped, hides_usage, written.names)
 
 
 def _written(body: Body) -> bytes:

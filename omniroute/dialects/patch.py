@@ -43,7 +43,7 @@ def add_stream_usage(raw: bytes, body: Body) -> bytes:
 
 def _replace(raw: bytes, body: Body, key: str, value: object) -> bytes:
     start = _find(raw, key, body[key])
-    return raw[:start] + orjson.dumps(value) + raw[_end(raw, start) :]
+    return raw[:start] + orjson.dumps(value) + raw[value_end(raw, start) :]
 
 
 def _find(raw: bytes, key: str, value: object) -> int:
@@ -53,7 +53,7 @@ def _find(raw: bytes, key: str, value: object) -> int:
         # Every key of this name, in any depth, is among these; mostly only one has the value that was read.
         starts = list(_spelled(raw, spelled))
         if len(starts) > 1:
-            starts = [start for start in starts if orjson.loads(raw[start : _end(raw, start)]) == value]
+            starts = [start for start in starts if orjson.loads(raw[start : value_end(raw, start)]) == value]
         if len(starts) == 1:
             return starts[0]
     return [start for name, start in _members(raw) if name == spelled or orjson.loads(name) == key][-1]
@@ -75,10 +75,10 @@ def _members(raw: bytes) -> Iterator[tuple[bytes, int]]:
     at = raw.index(b"{") + 1
     while member := KEY.match(raw, at):
         yield member[1], member.end()
-        at = _end(raw, member.end())
+        at = value_end(raw, member.end())
 
 
-def _end(raw: bytes, start: int) -> int:
+def value_end(raw: bytes, start: int) -> int:
     """Say where the value ends that begins at `start`."""
     if scalar := SCALAR.match(raw, start):
         return scalar.end()

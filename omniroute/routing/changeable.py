@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
+from omniroute.dialects.shaping.rules import EFFORTS, MAX_BUDGET, MAX_PROMPT, MODES
 from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
 from omniroute.routing.networks import read_network
 from omniroute.routing.rules import (
@@ -65,6 +66,22 @@ def switch(text: str) -> bool:
         case "off" | "false" | "no" | "0":
             return False
     raise ValueError("takes on or off")
+
+
+def text(most: int) -> Callable[[str], str]:
+    """Take a text of at most so many bytes; white space around it is left out."""
+
+    def read(text: str) -> str:
+        text = text.strip()
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise ValueError("takes a text in UTF-8") from None
+        if not 0 < size <= most or "\0" in text:
+            raise ValueError(f"takes a text of 1 to {most} bytes")
+        return text
+
+    return read
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
@@ -133,6 +150,10 @@ SETTINGS: dict[str, Setting] = {
         ),
         *(Setting(f"deadlines.{phase}", deadline(phase), f"Seconds to wait {what}.") for phase, what in PHASES.items()),
         Setting("deadlines.thinking", number(1, 100), "How many times as long a model that thinks is waited for."),
+        Setting("thinking.mode", one_of(MODES), "Who says how much models think: the client, the model, you."),
+        Setting("thinking.budget", whole(MAX_BUDGET), "Tokens of thinking in the mode `custom`; 0 for none."),
+        Setting("thinking.effort", one_of(EFFORTS), "In place of the tokens in `custom`; the start of `adaptive`."),
+        Setting("system_prompt", text(MAX_PROMPT), "What every model is told before the client's own instructions."),
     )
 }
 """`strategy.PROVIDER` and `deadlines.PROVIDER.PHASE` are settings too, for each provider and node."""

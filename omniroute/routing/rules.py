@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from omniroute.dialects.shaping.rules import Shape, ThinkingRules
 from omniroute.routing.deadlines import PHASES, DeadlineRules, of_providers
 from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
@@ -86,6 +87,9 @@ class Rules:
     cooldowns: bool = True
     cooldown_wait: float = 10.0
     """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
+    thinking: ThinkingRules = field(default_factory=ThinkingRules)
+    system_prompt: str = ""
+    """What every model is told before the client's own instructions."""
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     trusted_proxies: str = ""
@@ -94,6 +98,11 @@ class Rules:
     """When somebody last wanted cool-downs and breakers to be forgotten, and whose; of nobody in particular: all."""
     unlocks: frozenset[tuple[float, str]] = frozenset()
     """When somebody lately unlocked an identifier, and which; `*` is all of them."""
+
+    @property
+    def shape(self) -> Shape:
+        """What is done to every request; a cache of answers has to have it in its keys."""
+        return Shape(self.thinking, self.system_prompt)
 
     def strategy_of(self, provider: str) -> str:
         """Say how the accounts of a provider are ordered."""
@@ -104,6 +113,7 @@ GROUPS: dict[str, type[Any]] = {
     "combo": ComboRules,
     "queue": QueueRules,
     "deadlines": DeadlineRules,
+    "thinking": ThinkingRules,
     "lockout": LockoutRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""

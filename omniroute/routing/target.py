@@ -37,6 +37,10 @@ class Target:
     def name(self) -> str:
         return f"{self.provider.prefix}/{self.model}"
 
+    def is_named(self, asked: str) -> bool:
+        """Tell whether a client that asks for this means the very model, and no alias, combo or fallback."""
+        return self.model in (asked, asked.partition("/")[2])
+
     @property
     def why(self) -> str:
         return f"{self.way.place}, {self.because}{self.translated}"

@@ -18,6 +18,8 @@ from omniroute.store.tables import BlockedProviders, Breakers, Coolings, Setting
 
 PER_PROVIDER = "strategy."
 RESET = "reset"
+SHOWN = 60
+"""Characters of a refused value that are repeated."""
 
 
 def known(store: Store, name: str) -> tuple[str, Setting]:
@@ -52,7 +54,7 @@ def put(store: Store, name: str, text: str) -> tuple[str, Any]:
         try:
             value = setting.read(text)
         except ValueError as exc:
-            raise StoreError(f"{name} {exc}, not {text!r}") from exc
+            raise StoreError(f"{name} {exc}, not {text[:SHOWN]!r}{'…' * (len(text) > SHOWN)}") from exc
         store.run(Settings.delete().where(Settings.name == name))
         store.run(Settings.insert(name=name, value=json.dumps(value)))
     return name, value

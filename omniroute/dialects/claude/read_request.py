@@ -53,7 +53,9 @@ def read_request(body: Body) -> Request:
     metadata = optional(body, "metadata", dict) or {}
     extra = _rest(body, *READ, *NEEDS).get("claude", {})
     extra = {**extra, **_named("metadata", metadata, "user_id"), **_named("output_config", config, "effort", "format")}
-    thinking, display = _thinking(optional(body, "thinking", dict), optional(config, "effort", str, "output_config"))
+    thinking, display = read_thinking(
+        optional(body, "thinking", dict), optional(config, "effort", str, "output_config")
+    )
     top_k = optional(body, "top_k", int)
     return Request(
         model=optional(body, "model", str) or "",
@@ -217,7 +219,7 @@ def _stop(body: Body) -> tuple[str, ...]:
     return tuple(expect(stop, str, f"stop_sequences[{i}]") for i, stop in enumerate(stops))
 
 
-def _thinking(thinking: Body | None, effort: str | None) -> tuple[Thinking | None, dict[str, Any]]:
+def read_thinking(thinking: Body | None, effort: str | None) -> tuple[Thinking | None, dict[str, Any]]:
     if thinking is None:
         return (None if effort is None else Thinking(effort=effort)), {}
     kind = required(thinking, "type", str, "thinking")

@@ -37,8 +37,8 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     _write_tools(request, body, losses, names)
     _write_tuning(request, body, losses)
     if request.thinking is not None:
-        write_thinking(request.thinking, request, body, losses)
-    settle_sampling(body, losses)
+        write_thinking(request.thinking, request.model, body, losses)
+    settle_sampling(request.model, body, losses)
     if request.format is not None:
         _write_format(request.format, body, losses)
     if request.user is not None:

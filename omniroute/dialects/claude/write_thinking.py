@@ -1,7 +1,7 @@
 """How much Claude should think, and what may stand beside thinking."""
 
 from omniroute.dialects.claude import models
-from omniroute.dialects.ir import Body, Request, Thinking
+from omniroute.dialects.ir import Body, Thinking
 from omniroute.dialects.written import Losses
 
 LEAST_BUDGET = 1024
@@ -9,9 +9,8 @@ LEAST_TOP_P = 0.95
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_000, "max": 64_000}
 
 
-def write_thinking(thinking: Thinking, request: Request, body: Body, losses: Losses) -> None:
+def write_thinking(thinking: Thinking, model: str, body: Body, losses: Losses) -> None:
     """Say how much to think, in the way that the model's family knows and that the rest of the body allows."""
-    model = request.model
     effort = thinking.effort
     if thinking.mode == "off":
         if models.always_thinks(model):
@@ -58,14 +57,18 @@ def _forced(body: Body) -> bool:
 
 def _unsigned(turns: list[Body]) -> bool:
     """Whether calls are being answered that came without signed thinking: Anthropic wants it before them."""
-    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
+    if len(turns) < 2 or _begins(turns[-1]) != "tool_result":
         return False
-    return turns[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}
+    return _begins(turns[-2]) not in {"thinking", "redacted_thinking"}
 
 
-def settle_sampling(body: Body, losses: Losses) -> None:
+def _begins(turn: Body) -> str:
+    content = turn["content"]
+    return "text" if isinstance(content, str) else str(content[0]["type"])
+
+
+def settle_sampling(model: str, body: Body, losses: Losses) -> None:
     """Take out what Anthropic refuses: most ways to sample beside thinking, and of two ways the second."""
-    model = body["model"]
     thinking = body.get("thinking", {}).get("type") in {"enabled", "adaptive"}
     fixed = not models.takes_sampling(model)
     if fixed or (thinking and body.get("temperature", 1) != 1):

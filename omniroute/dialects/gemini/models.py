@@ -15,6 +15,11 @@ def version(model: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2] or 0)) if found else FIRST_THINKING
 
 
+def known(model: str) -> bool:
+    """Whether the name tells anything."""
+    return bool(GEMINI.search(model))
+
+
 def thinks(model: str) -> bool:
     """Whether it takes `thinkingConfig` at all."""
     return version(model) >= FIRST_THINKING
@@ -27,6 +32,15 @@ def takes_levels(model: str) -> bool:
 
 def can_stop_thinking(model: str) -> bool:
     return not takes_levels(model) and "pro" not in model
+
+
+def least(model: str) -> dict[str, str | int]:
+    """Say how to think as little as the model can."""
+    if can_stop_thinking(model):
+        return {"thinkingBudget": 0}
+    return (
+        {"thinkingLevel": level(model, "minimal")} if takes_levels(model) else {"thinkingBudget": fit_budget(model, 0)}
+    )
 
 
 def checks_signatures(model: str) -> bool:

@@ -132,11 +132,9 @@ def _thinking(thinking: Thinking, model: str, losses: Losses) -> Body:
             losses.add("thinking")
         return {}
     if thinking.mode == "off":
-        if models.can_stop_thinking(model):
-            return {"thinkingBudget": 0}
-        losses.add("thinking")
-        least = {"thinkingLevel": models.level(model, "minimal")}
-        return least if models.takes_levels(model) else {"thinkingBudget": models.fit_budget(model, 0)}
+        if not models.can_stop_thinking(model):
+            losses.add("thinking")
+        return models.least(model)
     shown: Body = {"includeThoughts": True}
     if thinking.mode == "budget" and thinking.budget is not None:
         if (budget := models.fit_budget(model, thinking.budget)) < thinking.budget:
