@@ -40,6 +40,12 @@ def is_setting(name: str) -> bool:
     return name in SETTINGS or name.startswith(PER_PROVIDER) or split(name) is not None
 
 
+def kind_of(name: str) -> Setting:
+    """Give what a kept setting takes and does, which is the same for all requests and for one provider."""
+    place = split(name)
+    return SETTINGS[f"deadlines.{place[1]}" if place else "strategy" if name.startswith(PER_PROVIDER) else name]
+
+
 def forget_provider(store: Store, provider: str) -> None:
     """Unset what was set for a provider alone."""
     names = [PER_PROVIDER + provider, *(f"deadlines.{provider}.{phase}" for phase in PHASES)]

@@ -159,6 +159,10 @@ async def test_settings(api: Api, admin: httpx.AsyncClient) -> None:
     assert (await admin.patch("/api/settings", json={"settings": {"affinity": None}})).json()["settings"]["affinity"][
         "value"
     ]
+    own = {"deadlines.groq.idle": 20, "strategy.groq": "random"}
+    now = (await admin.patch("/api/settings", json={"settings": own})).json()["settings"]
+    assert now["deadlines.groq.idle"] == {"value": 20, "isSet": True, "help": settings.SETTINGS["deadlines.idle"].help}
+    assert now["strategy.groq"]["help"] == settings.SETTINGS["strategy"].help
     for blocked in (["groq", "openai"], ["openai"], []):
         now = (await admin.patch("/api/settings", json={"blockedProviders": blocked})).json()
         assert now["blockedProviders"] == blocked

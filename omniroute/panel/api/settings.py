@@ -43,11 +43,11 @@ class Change(Body):
 def show(call: Call) -> Settings:
     said = read.settings(call.store)
     held = rules(said)
-    own = [name for name in said if name.startswith(settings.PER_PROVIDER)]
+    own = [name for name in said if settings.is_setting(name) and name not in SETTINGS]
     return Settings(
         settings={
             **{n: One(value=attrgetter(n)(held), is_set=n in said, help=each.help) for n, each in SETTINGS.items()},
-            **{n: One(value=said[n], is_set=True, help=SETTINGS["strategy"].help) for n in own},
+            **{n: One(value=said[n], is_set=True, help=settings.kind_of(n).help) for n in own},
         },
         fallback_strategy=held.strategy,
         sticky_round_robin_limit=held.sticky_limit,
