@@ -12,6 +12,7 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     first content    time that a target adds before the first content: 32 clients, an event every 10 ms
     memory, start    resident set after the first answer and at the end; command to first answer
 
+    access           what letting in costs alone: see access.py
     planning         what a plan costs alone: see planning.py
     admitting        what choosing and admitting add to a request: see admitting.py
     failover         what a target that refuses adds to the next one's answer: see failover.py
@@ -33,6 +34,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import access
 import admitting
 import failover
 import planning
@@ -47,6 +49,7 @@ from scenarios import Scenario
 from omniroute.dialects.hub import translates
 
 PARTS: dict[str, Any] = {
+    "access": access,
     "translation": translation,
     "planning": planning,
     "admitting": admitting,

@@ -227,6 +227,17 @@ def test_an_environment_that_is_broken_or_moved_is_made_anew(repo: Path, tools: 
     assert [line for line in log(repo) if line == "venv"] == ["venv"] * 3
 
 
+def test_what_a_link_leads_to_is_not_emptied(repo: Path, tools: Path) -> None:
+    shared = repo.parent / "shared"
+    stub(shared / "bin/tool", "of somebody else")
+    (repo / ".venv").symlink_to(shared)
+    done = run(repo / "scripts/install", "test", path=tools)
+    assert done.returncode == 1
+    assert "is a link" in done.stderr
+    assert (shared / "bin/tool").exists()
+    assert log(repo) == []
+
+
 def test_a_failed_install_says_so_and_is_tried_again(repo: Path, tools: Path) -> None:
     done = run(repo / "scripts/serve", path=tools, PIP_EXIT="1")
     assert (done.returncode, done.stdout) == (1, "")
