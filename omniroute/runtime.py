@@ -95,6 +95,8 @@ class Runtime:
         self._alarm: asyncio.TimerHandle | None = None
         self.relay: Relay | None = None
         """Where requests about the gateway itself are answered, once they are."""
+        self.managed = asyncio.Event()
+        """Set when these are answered, or never will be."""
         self.tally = Tally()
         self.started_at = wall()
         self.store: Store | None = None

@@ -10,7 +10,7 @@ from omniroute.addons.guard import guard
 from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError, UpgradeRequired
 from omniroute.exchange import Exchange
-from omniroute.routing.paths import claim, dialect_of
+from omniroute.routing.paths import claim, dialect_of, is_managed
 from omniroute.runtime import Runtime
 
 KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"x-goog-api-key"))
@@ -79,6 +79,9 @@ class Intake:
         exchange.received = self.runtime.clock()
         if self.runtime.store is None:
             raise GatewayError("the gateway is starting", status=503, retry_after=1)
+        if is_managed(flow.request.path):
+            flow.request.content = b""  # it may be a password, and a flow is shown and saved
+            raise GatewayError("the management of the gateway is starting", status=503, retry_after=1)
         if flow.request.path.startswith(("/v1/responses", "/responses")) and _wants_websocket(flow.request):
             exchange.dialect = "responses"
             raise UpgradeRequired("no WebSocket here: POST the request to /v1/responses")

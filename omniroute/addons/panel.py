@@ -1,8 +1,10 @@
 """Serves the management API: beside the traffic, in mitmweb too, and never in a flow."""
 
+import asyncio
 import logging
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mitmproxy import ctx, exceptions
@@ -36,11 +38,9 @@ class Panel:
             )
 
     def running(self) -> None:
-        """Come after the store is open and before the gateway is announced."""
+        """See that there is a password; what is served is loaded beside the traffic, since that takes a while."""
         if self.runtime.store is None:
             return
-        from omniroute.panel.app import Panel as App  # not at the top: the web server and pydantic take a while
-
         try:
             made = password.begin(self.runtime.store, os.environ)
         except StoreError as error:
@@ -49,10 +49,17 @@ class Panel:
         if made:
             # Not by the log: what is logged is kept, and redacted.
             print(f"Management password, shown this once: {made}", file=sys.stderr, flush=True)
-        self._app = App(self.runtime, self._settings)
-        self.runtime.relay = self._app.start()
-        if mitmweb := getattr(ctx.master, "app", None):
-            self._app.hang_in(mitmweb)
+        self.runtime.task(self._start(), "management")
+
+    async def _start(self) -> None:
+        try:
+            app = await asyncio.to_thread(import_module, "omniroute.panel.app")
+            self._app = app.Panel(self.runtime, self._settings)
+            self.runtime.relay = self._app.start()
+            if mitmweb := getattr(ctx.master, "app", None):
+                self._app.hang_in(mitmweb)
+        finally:
+            self.runtime.managed.set()
 
     def done(self) -> None:
         self.runtime.relay = None

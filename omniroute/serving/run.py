@@ -88,4 +88,5 @@ class Greeter:
 
     async def _greet(self) -> None:
         await self.runtime.announced.wait()
+        await self.runtime.managed.wait()
         self._ready(self.runtime)

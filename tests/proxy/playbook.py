@@ -102,7 +102,7 @@ class Play:
         """Let the oldest dial succeed."""
         dial = self.dials.pop(0)
         dial.connection.state, dial.connection.alpn = ConnectionState.OPEN, alpn
-        dial.connection.timestamp_tcp_setup = self.now
+        dial.connection.timestamp_start = dial.connection.timestamp_tcp_setup = self.now
         dial.connection.peername = ("127.0.0.1", 7)
         self.feed(events.OpenConnectionCompleted(dial, None))
         return Peer(self, dial.connection)

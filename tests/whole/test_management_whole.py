@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from harness import BIN, Gateway, clean_environ, mitmproxy_command
+from harness import BIN, Gateway, clean_environ, mitmproxy_command, until
 from mitmproxy import io
 
 from omniroute.store import sessions
@@ -43,6 +43,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         command = [str(BIN / "omniroute-ctl"), "serve", "--headless", "--port", "0"]
         how = {"command": [*command, "--set", f"save_stream_file={saved}"]}
     with Gateway.start(folder, **how) as gateway:
+        until("the management answers", lambda: httpx.get(f"{gateway.url}/healthz", trust_env=False).status_code == 200)
         (password,) = PRINTED.findall(gateway.log())
         yield Run(gateway, way, password, sessions.token(gateway.store), saved)
 
