@@ -67,6 +67,8 @@ class Exchange:
     """The key came in Google's own header, so Google's own SDK is asking."""
     who: Comer = NOBODY
     """Who asks, once the doors have let them in."""
+    progress: bool = False
+    """The client wants to hear how far its answer is."""
     key: Key | None = None
     holds: bool = False
     """It counts among what its key is busy with."""
@@ -115,6 +117,11 @@ class Exchange:
     def as_array(self) -> bool:
         """Whether a client of Gemini asks for its stream as one JSON array that grows, and not for events."""
         return self.dialect == "gemini" and self.stream and "alt=sse" not in self.query
+
+    @property
+    def tells_progress(self) -> bool:
+        """Whether the client hears how far its answer is: a stream has to have kinds of events for that."""
+        return self.progress and self.stream and self.dialect != "gemini"
 
     @property
     def last(self) -> Asked | None:

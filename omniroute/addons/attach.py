@@ -17,7 +17,8 @@ from omniroute.addons.guard import answer
 from omniroute.addons.head import dress, early_head
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError
-from omniroute.proxy.attempt import Attempt, Keepalive
+from omniroute.exchange import Exchange
+from omniroute.proxy.attempt import Attempt, Beat, Keepalive
 from omniroute.proxy.layer import RoutedLayer
 from omniroute.proxy.relay import Relay
 from omniroute.routing.paths import is_managed
@@ -27,6 +28,15 @@ log = logging.getLogger(__name__)
 
 QUIET = ("omniroute.", "mitmproxy.addons.")
 """Whose `responseheaders` may be left out: ours is called anyway, mitmproxy's own only act on options."""
+
+
+PROGRESS_EVERY = 2.0
+
+
+def _progress(exchange: Exchange) -> bytes:
+    """Say how far an answer is; nothing while nobody is being asked for it."""
+    stream = exchange.last.attempt.stream if exchange.last else None
+    return stream.progress.say() if stream and stream.progress else b""
 
 
 def is_ours(client: Client) -> bool:
@@ -75,6 +85,11 @@ class Attach:
             return None
         said = DIALECTS[exchange.dialect].keepalive
         return Keepalive(every, said) if said else None
+
+    def beat(self, flow: http.HTTPFlow) -> Beat | None:
+        """Tell who asks for it how far its answer is."""
+        exchange = self.runtime.exchanges.get(flow)
+        return Beat(PROGRESS_EVERY, lambda: _progress(exchange)) if exchange and exchange.tells_progress else None
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Begin a stream; `dress` leaves out of its head what is not known yet."""

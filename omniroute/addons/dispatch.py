@@ -1,7 +1,7 @@
 """Plans, and writes each attempt into the flow: mitmproxy then shows the request that the upstream gets."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypedDict
@@ -213,7 +213,8 @@ class Dispatch:
         stream = None
         if exchange.stream:
             hides, array = prepared.hides_usage, exchange.as_array
-            stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, **told)
+            elapsed = partial(_since, self.runtime.clock, exchange.received) if exchange.tells_progress else None
+            stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, elapsed=elapsed, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=deadlines_of(target, exchange.config.rules, asked_to_think=asks_to_think(exchange.body)),
@@ -234,6 +235,10 @@ class Dispatch:
         if (exchange := self.runtime.exchanges.get(flow)) and flow.response:
             self.runtime.choosing.served(exchange)
             dress(exchange, flow, flow.response)
+
+
+def _since(clock: Callable[[], float], start: float) -> float:
+    return clock() - start
 
 
 def _understood(asked: Asked, failure: Failure) -> Failure:

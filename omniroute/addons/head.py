@@ -33,6 +33,9 @@ def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> N
         ours[PREFIX + "attempts"] = str(exchange.attempts)
     if exchange.overhead is not None:
         ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
+    streams = exchange.early or (exchange.served is not None and exchange.served.attempt.stream is not None)
+    if streams and exchange.tells_progress:
+        ours[PREFIX + "progress"] = "enabled"
     kept = response.headers.fields
     if served := exchange.served:
         kept, more = _passed_back(exchange, served, response, flow.request.http_version)

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from mitmproxy import http
 
+from omniroute.addons.answers import PREFIX
 from omniroute.addons.attach import is_ours
 from omniroute.addons.guard import guard
 from omniroute.catalog.provider import DialectName
@@ -68,6 +69,7 @@ class Intake:
             config=self.runtime.config,
             shown=(*shown, *in_query),
             google=google,
+            progress=flow.request.headers.get(PREFIX + "progress", "").strip().lower() == "true",
         )
 
     @guard

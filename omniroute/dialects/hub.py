@@ -21,6 +21,7 @@ from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.passing import Passing
+from omniroute.dialects.progress import Progress
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses import foreign as foreign_to_responses
 from omniroute.dialects.shaping.rewrite import rewrite
@@ -145,12 +146,15 @@ class Stream:
         as_array: bool = False,
         reply_id: str | None = None,
         ended: Callable[[bytes], None] | None = None,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         """Take what `prepare` said; `created` and `reply_id` are what a translated reply is to bear.
 
         `as_array` is for a client of Gemini that does not ask for events, wherever the reply comes from.
         `ended` is told the bytes in which the client gets the end of a whole reply, just before it gets them.
+        `elapsed` gives the seconds since the request came, where the client wants to hear of its progress.
         """
+        self.progress = None if elapsed is None or client == "gemini" else Progress(client, upstream, elapsed)
         self.content = False
         self.done = False
         self.fault: Fault | None = None
@@ -206,11 +210,16 @@ class Stream:
             self.fault = self._early_end()
         if self.fault is None:
             try:
-                out += self._way.finish()
+                said = self._way.finish()
             except UNREADABLE as exc:
                 self.fault = Fault("garbage", one_line(str(exc)))
             else:
                 self.fault = None if self._way.ended else self._early_end()
+                if self.progress and self.fault is None and not self.progress.told:
+                    # A stream that passes without an end mark has its last message at its end.
+                    told = self.progress.before_end(said) if said else self.progress.say(done=True)
+                    said = (b"\n\n" if self._open else b"") + told
+                out += said
         self._tell()
         return out
 
@@ -251,10 +260,19 @@ class Stream:
                 self._note(sign)
             if self.fault is not None:
                 break
-            out.append(said)
+            out.append(self._with_progress(frame, sign, said) if self.progress else said)
         joined = b"".join(out)
         self._sent = self._sent or bool(joined)
         return joined
+
+    def _with_progress(self, frame: Frame, sign: Sign, said: bytes) -> bytes:
+        assert self.progress
+        self.progress.heard(frame, sign, content=self.content)
+        if isinstance(self._way, Translator):
+            ends = self._way.ended
+        else:  # OpenAI says why it ends, then what it has cost, and then that it ends
+            ends = sign.done and (self._upstream != "openai" or frame.data.startswith("[DONE]"))
+        return self.progress.before_end(said) if ends and said and not self.progress.told else said
 
     def _note(self, sign: Sign) -> None:
         self.content = self.content or sign.content

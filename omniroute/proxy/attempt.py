@@ -34,6 +34,16 @@ class Keepalive:
     """May stand between any two frames, and before the first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a client is told again and again from the head of its stream on, however much it hears."""
+
+    every: float
+    """Seconds between two of them."""
+    say: Callable[[], bytes]
+    """May stand between any two frames."""
+
+
 @dataclass(slots=True, eq=False)
 class Attempt:
     """One target, asked. The upper half is written by the addon, the lower half by the layer."""
@@ -94,6 +104,9 @@ class Desk(Protocol):
 
     def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
         """Give what a client is told while it waits; None where it hears nothing before its answer."""
+
+    def beat(self, flow: http.HTTPFlow) -> Beat | None:
+        """Give what a client wants to be told again and again; None where it does not."""
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Make the head of a stream whose answer is not known yet."""

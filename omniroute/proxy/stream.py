@@ -72,20 +72,25 @@ class RoutedStream(Replying):
                 self._dial = None
                 yield from self._dialled(*event.reply)
         elif isinstance(event, Late):
-            now = self.parent.desk.clock()
-            if self.too_late_at is not None and self.too_late_at <= now:
-                if self.deadline is not None and self.deadline > now:
-                    self._phase, self._seconds = "total", self._total
-                self.deadline = None
-                yield from self._late()
-            elif self._speak_at is not None and self._speak_at <= now:
-                yield from self._speak()
+            yield from self._on_time(self.parent.desk.clock())
         elif isinstance(event, Turn):
             if self.waits(event.flow) and not (yield from self.check_killed(True)) and self._phase == "turn":
                 yield from self._decide()
         elif not isinstance(event, HttpEvent) or event.stream_id in (self.stream_id, self._attempt_id):
             yield from super()._handle_event(event)
         # Else a word of an attempt that was given up while a hook ran.
+
+    def _on_time(self, now: float) -> layer.CommandGenerator[None]:
+        """Do the first thing that is due; for the others the layer comes again."""
+        if self.too_late_at is not None and self.too_late_at <= now:
+            if self.deadline is not None and self.deadline > now:
+                self._phase, self._seconds = "total", self._total
+            self.deadline = None
+            yield from self._late()
+        elif self._speak_at is not None and self._speak_at <= now:
+            yield from self._speak()
+        elif self._beat_at is not None and self._beat_at <= now:
+            yield from self._tell_beat()
 
     def serves(self, connection: Connection) -> bool:
         """Tell whether the attempt that is in flight goes over this connection."""
@@ -104,6 +109,9 @@ class RoutedStream(Replying):
     def _arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
         self._phase, self._seconds = phase, seconds
         self.deadline = self.parent.desk.clock() + seconds
+        yield from self._rouse()
+
+    def _rouse(self) -> layer.CommandGenerator[None]:
         if self.due is not None:
             yield from self.parent.alarm(self, self.due)
 
@@ -331,7 +339,8 @@ class RoutedStream(Replying):
         return killed
 
     def _done(self) -> layer.CommandGenerator[None]:
-        self.deadline = self._speak_at = None
+        self.deadline = None
+        self._fall_silent()
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored
         yield DropStream(self.stream_id)

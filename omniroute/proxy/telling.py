@@ -19,7 +19,7 @@ from mitmproxy.proxy.layers.http import HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseHeaders
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
 
-from omniroute.proxy.attempt import KEEP, Keepalive
+from omniroute.proxy.attempt import KEEP, Beat, Keepalive
 
 if TYPE_CHECKING:
     from omniroute.proxy.layer import RoutedLayer
@@ -38,16 +38,16 @@ class Telling(HttpStream):
         self._keepalive: Keepalive | None = None
         self._speak_at: float | None = None
         """When the client is to hear something at the latest; on the same clock."""
+        self._beat: Beat | None = None
+        self._beat_at: float | None = None
+        """When the next beat is due; on the same clock."""
         self._head: http.Response | None = None
         """The head that the client has; until then its answer may still be anything."""
 
     @property
     def due(self) -> float | None:
         """When the layer is to say `Late`."""
-        late = self.too_late_at
-        if late is None or self._speak_at is None:
-            return self._speak_at if late is None else late
-        return min(late, self._speak_at)
+        return min((at for at in (self.too_late_at, self._speak_at, self._beat_at) if at is not None), default=None)
 
     @property
     def too_late_at(self) -> float | None:
@@ -64,9 +64,13 @@ class Telling(HttpStream):
     def _is_told(self) -> bool:
         """Say whether the client has heard the end of its answer."""
 
+    @abstractmethod
+    def _rouse(self) -> layer.CommandGenerator[None]:
+        """See to it that the layer says `Late` when something is due."""
+
     def _begin_waiting(self) -> None:
         """Count the silence from here, over all attempts."""
-        self._keepalive = self.parent.desk.keepalive(self.flow)
+        self._keepalive, self._beat = self.parent.desk.keepalive(self.flow), self.parent.desk.beat(self.flow)
         self._put_off()
 
     def _put_off(self) -> None:
@@ -82,6 +86,21 @@ class Telling(HttpStream):
         if not self._is_told():
             yield from self._send(self._keepalive.said)
 
+    def _next_beat(self) -> None:
+        if self._beat:
+            self._beat_at = self.parent.desk.clock() + self._beat.every
+
+    def _tell_beat(self) -> layer.CommandGenerator[None]:
+        """Say what is due, as `_speak` does."""
+        assert self._beat
+        self._next_beat()
+        if not self._is_told():
+            yield from self._send(self._beat.say())
+
+    def _fall_silent(self) -> None:
+        """Say nothing more by the clock."""
+        self._speak_at = self._beat_at = None
+
     def _begin(self, head: http.Response) -> layer.CommandGenerator[bool]:
         """Send the head of a stream; False when the flow ended with the hook that is fired for it."""
         self.flow.response = head
@@ -91,11 +110,13 @@ class Telling(HttpStream):
             return False
         if self.flow.response is not head:  # a whole answer, which a hook has put in its place
             yield from self._give_up()
-            self._speak_at = None
+            self._fall_silent()
             yield from self.send_response()
             return False
         self._head = head
         yield SendHttp(ResponseHeaders(self.stream_id, head, end_stream=False), self.context.client)
+        self._next_beat()
+        yield from self._rouse()
         return True
 
     def _send(self, data: bytes) -> layer.CommandGenerator[None]:
@@ -107,7 +128,8 @@ class Telling(HttpStream):
 
     def _finish(self) -> layer.CommandGenerator[None]:
         """End a streamed answer."""
-        self.deadline = self._speak_at = None
+        self.deadline = None
+        self._fall_silent()
         assert self.flow.response
         if self.server_state in (self.state_errored, self.state_done):
             return  # a hook has ended it
@@ -118,7 +140,7 @@ class Telling(HttpStream):
     def _answer(self) -> layer.CommandGenerator[None]:
         """Give `flow.response`, which is whole, with the hooks that mitmproxy fires for any response."""
         assert self.flow.response
-        self._speak_at = None
+        self._fall_silent()
         if self._head:
             said = self.parent.desk.last_words(self.flow, self.flow.response)
             self.flow.response = self._head

@@ -15,7 +15,7 @@ from omniroute.catalog.provider import DialectName
 from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import Exhausted, GatewayError
-from omniroute.proxy.attempt import Attempt, Keepalive
+from omniroute.proxy.attempt import Attempt, Beat, Keepalive
 from omniroute.routing.deadlines import Deadlines
 
 LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
@@ -57,6 +57,7 @@ class ScriptedDesk:
         """Seconds before each attempt but the first."""
         self.until: float | None = None
         """When the whole request is too late."""
+        self.beats: Beat | None = None
         self.turns = False
         """Whether the first attempt waits for as long too, as in a queue."""
         self.clock: Callable[[], float] = lambda: 0.0
@@ -78,6 +79,9 @@ class ScriptedDesk:
 
     def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
         return Keepalive(self.every, DIALECTS[self.dialect].keepalive) if self.stream and self.every else None
+
+    def beat(self, flow: http.HTTPFlow) -> Beat | None:
+        return self.beats
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         return early_head(flow.request, 0.0)
