@@ -161,3 +161,33 @@ def test_a_combo_with_all_its_options(ctl, as_json, home) -> None:
         **{"retries": 1, "retry_delay": None, "deadlines": {}},
     }
     assert "best as set for all home/a, home/b" in words(ctl("combo", "list"))
+
+
+def test_deadlines_of_a_provider(ctl, as_json, refused, home) -> None:
+    assert as_json("settings", "get", "deadlines.home.idle") == {"deadlines.home.idle": 300}
+    assert "deadlines.home.idle is 20 from now on." in ctl("settings", "set", "deadlines.home.idle", "20").stdout
+    assert as_json("settings", "set", "deadlines.home.total", "90") == {"deadlines.home.total": 90}
+    ctl("settings", "set", "deadlines.first_content", "50")
+    assert "deadlines.home.idle 20 set The same for home alone." in words(ctl("settings", "get"))
+    ctl("combo", "add", "c", "home/a", "home/o3", "--total-timeout", "60")
+    plain, thinking = (each["deadlines"] for each in as_json("route", "explain", "c")["targets"])
+    assert plain["idle"] == {"seconds": 20, "by": "home", "thinking": False}
+    assert thinking["idle"] == {"seconds": 60, "by": "home", "thinking": True}
+    assert plain["total"] == thinking["total"] == {"seconds": 60, "by": "the combo c", "thinking": False}
+    assert plain["first_content"]["by"] == "all"
+    shown = words(ctl("route", "explain", "c"))
+    assert "Deadlines of 1: queue 30 s, connect 10 s, first byte 120 s, first content 50 s, idle 20 s (home)" in shown
+    assert "total 60 s (the combo c)" in shown
+    assert "idle 60 s (home, it thinks)" in shown
+    assert as_json("settings", "set", "deadlines.home.idle", "--default") == {"deadlines.home.idle": 300}
+    for name, value, said in (
+        ("deadlines.home.idle", "0", "takes seconds from 0.001 to 86400, not '0'"),
+        ("deadlines.home.lunch", "1", "there is no setting 'deadlines.home.lunch'"),
+        ("deadlines.nowhere.idle", "1", "nowhere"),
+        ("deadlines.total", "1e9", "deadlines.total takes seconds from 0 to 86400"),
+    ):
+        assert said in refused("settings", "set", name, value)
+    assert as_json("settings", "get")["deadlines.home.total"] == 90, "what was refused has changed nothing"
+    ctl("combo", "remove", "c")
+    ctl("node", "remove", "home")
+    assert "deadlines.home.total" not in as_json("settings", "get")
