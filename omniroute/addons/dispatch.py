@@ -18,7 +18,6 @@ from omniroute.addons.outgoing import write
 from omniroute.addons.overdue import end_of, in_time, last_moment
 from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
 from omniroute.catalog.auth import credential_headers
-from omniroute.catalog.thinking import asks_to_think
 from omniroute.dialects import hub
 from omniroute.dialects.needs import Needs
 from omniroute.dialects.registry import DIALECTS
@@ -32,7 +31,7 @@ from omniroute.routing.admission import place_of
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import CLIENTS_OWN, judge
 from omniroute.routing.outcome import outcome
-from omniroute.routing.patience import deadlines_of
+from omniroute.routing.patience import asked_to_think, deadlines_of
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.retry import again_after
 from omniroute.runtime import Runtime
@@ -143,7 +142,8 @@ class Dispatch:
                 return
             ready = [target for target, seconds in zip(exchange.open, early, strict=True) if not seconds]
             if (admitted := self.runtime.choosing.admission.admit(ready)) is None:
-                line_up(self.runtime, exchange, ready, partial(self._wake, flow))
+                later = min((seconds for seconds in early if seconds), default=None)
+                line_up(self.runtime, exchange, ready, partial(self._wake, flow), later)
                 return
             if await self._try(flow, exchange, *admitted):
                 return
@@ -182,8 +182,7 @@ class Dispatch:
             self.runtime.task(handler.server_event(Turn(flow)), "turn")
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> None:
-        limits = self.runtime.limits
-
+        limits, rules = self.runtime.limits, exchange.config.rules
         raw, body, lost = await words_for(self.runtime, exchange, target)
 
         def say() -> hub.Prepared:
@@ -197,7 +196,7 @@ class Dispatch:
                 stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
                 max_output=target.provider.max_output(target.model),
                 cache_breakpoints=limits.cache_breakpoints,
-                shape=exchange.config.rules.shape,
+                shape=rules.shape,
                 renamed=not target.is_named(exchange.model),
             )
 
@@ -217,8 +216,8 @@ class Dispatch:
             stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, elapsed=elapsed, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
-            deadlines=deadlines_of(target, exchange.config.rules, asked_to_think=asks_to_think(exchange.body)),
-            until=end_of(exchange, target, exchange.config.rules),
+            deadlines=deadlines_of(target, rules, thinking=asked_to_think(exchange.body, rules)),
+            until=end_of(exchange, target, rules),
             proxy=self.runtime.proxy(target, exchange.config),
             stream=stream,
             read_whole=lambda raw: hub.read_whole(*ways, raw, **told),

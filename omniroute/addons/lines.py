@@ -19,11 +19,27 @@ from omniroute.runtime import Runtime
 type Waits = list[tuple[Target, Wait]]
 
 
-def line_up(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None]) -> None:
+def line_up(
+    runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None], other: float | None
+) -> None:
     """Let an exchange wait for the first of some targets, which all are at their limits.
 
-    Raises what the client is told where it has waited long enough, would wait in vain, or too many wait already.
+    `other` is in how many seconds another target may be asked: then it looks again, and until then it is not
+    refused. Raises what the client is told where it has waited long enough, would wait in vain, or too many wait.
     """
+    now = runtime.clock()
+    try:
+        exchange.waiting = _in_line(runtime, exchange, targets, wake)
+    except GatewayError:
+        if other is None:
+            raise
+        exchange.waiting = Waiting(now + other)
+    if other is not None:
+        exchange.waiting.until = min(exchange.waiting.until, now + other)
+    exchange.waiting.until = min(exchange.waiting.until, last_moment(exchange, runtime.config.rules))
+
+
+def _in_line(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None]) -> Waiting:
     now, rules, admission = runtime.clock(), runtime.config.rules, runtime.choosing.admission
     if exchange.queued_at is None:
         exchange.queued_at = now
@@ -41,7 +57,7 @@ def line_up(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: C
     )
     if ticket is None:
         raise _gave_up(exchange, waits, "queue_full", f"and {rules.queue.size} requests wait for it already")
-    exchange.waiting = Waiting(min(until, last_moment(exchange, rules)), ticket)
+    return Waiting(until, ticket)
 
 
 def passed_over(exchange: Exchange, waits: Waits) -> None:

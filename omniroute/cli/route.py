@@ -11,7 +11,6 @@ import click
 import orjson
 
 from omniroute.catalog.provider import DialectName, Provider
-from omniroute.catalog.thinking import asks_to_think
 from omniroute.cli.base import Group, State
 from omniroute.cli.crowded import at_limits, limited
 from omniroute.cli.options import dialect
@@ -24,7 +23,7 @@ from omniroute.routing.config import Account, Config, Key
 from omniroute.routing.known import NO_NEEDS, by_catalog
 from omniroute.routing.near import near
 from omniroute.routing.network import Path
-from omniroute.routing.patience import said_for
+from omniroute.routing.patience import asked_to_think, said_for
 from omniroute.routing.plan import Plan, plan
 from omniroute.routing.standing import Health, Rest, whom
 from omniroute.routing.strategies import Seen
@@ -59,8 +58,8 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     ways = [way_to(target, config) for target in made.targets]
     full = at_limits(config, used, now.timestamp()) if read_runtime(state.data_dir) else {}
     stops = [limited(target, full) for target in made.targets]
-    thinking = asks_to_think(needs.body)
-    waits = [said_for(target, config.rules, asked_to_think=thinking) for target in made.targets]
+    thinking = asked_to_think(needs.body, config.rules)
+    waits = [said_for(target, config.rules, thinking=thinking) for target in made.targets]
     if state.as_json:
         show_json(as_json(made, ways, stops, waits))
         return

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
-from omniroute.catalog.thinking import thinks
+from omniroute.catalog.thinking import asks_to_think, thinks
 from omniroute.routing.config import Config
 from omniroute.routing.deadlines import PHASES, THINKING, Deadlines
 from omniroute.routing.rules import ComboRules, Rules
@@ -22,9 +22,9 @@ class Said:
     """It is longer because the model thinks."""
 
 
-def said_for(target: Target, rules: Rules, *, asked_to_think: bool) -> Mapping[str, Said]:
+def said_for(target: Target, rules: Rules, *, thinking: bool) -> Mapping[str, Said]:
     """Give the deadlines of a target, phase -> what holds, with who says so."""
-    longer = rules.deadlines.thinking if asked_to_think or thinks(target.model) else 1.0
+    longer = rules.deadlines.thinking if thinking or thinks(target.model) else 1.0
     found = {}
     for phase in PHASES:
         by, seconds = _said(target, phase, rules)
@@ -33,14 +33,26 @@ def said_for(target: Target, rules: Rules, *, asked_to_think: bool) -> Mapping[s
     return found
 
 
-def deadlines_of(target: Target, rules: Rules, *, asked_to_think: bool = False) -> Deadlines:
+def deadlines_of(target: Target, rules: Rules, *, thinking: bool = False) -> Deadlines:
     """Give the deadlines of a target."""
     combo = target.way.combo
     alone = combo is None or (not combo.tries.deadlines and not _of_combos(rules.combo))
-    if alone and target.provider.id not in rules.provider_deadlines and not asked_to_think and not thinks(target.model):
+    if alone and target.provider.id not in rules.provider_deadlines and not thinking and not thinks(target.model):
         return rules.deadlines  # as mostly: nothing has to be put together
-    found = said_for(target, rules, asked_to_think=asked_to_think)
+    found = said_for(target, rules, thinking=thinking)
     return Deadlines(**{phase: said.seconds for phase, said in found.items()})
+
+
+def asked_to_think(body: Mapping[str, Any], rules: Rules) -> bool:
+    """Tell whether a model is asked to think: by the client, unless the settings have the say."""
+    thinking = rules.thinking
+    match thinking.mode:
+        case "passthrough":
+            return asks_to_think(body)
+        case "custom":
+            return thinking.budget > 0 if thinking.effort is None else thinking.effort != "none"
+        case mode:
+            return mode == "adaptive"
 
 
 def deadline_of(target: Target, phase: Literal["queue", "total"], rules: Rules) -> float:

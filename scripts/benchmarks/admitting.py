@@ -15,7 +15,6 @@ from rich.table import Table
 from omniroute.addons.overdue import in_time
 from omniroute.catalog import models, prices
 from omniroute.catalog.providers import PROVIDERS
-from omniroute.catalog.thinking import asks_to_think
 from omniroute.choosing import Choosing
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.needs import Needs
@@ -23,7 +22,7 @@ from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import Attempt
 from omniroute.routing.config import Account, Combo, Config
 from omniroute.routing.limits import Limit
-from omniroute.routing.patience import deadlines_of
+from omniroute.routing.patience import asked_to_think, deadlines_of
 from omniroute.routing.rules import Rules
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "tools": [{}]}
@@ -84,7 +83,7 @@ class _Run:
         admitted = self.choosing.admission.admit(exchange.open)
         assert admitted
         target, let_in = admitted
-        deadlines = deadlines_of(target, self.config.rules, asked_to_think=asks_to_think(BODY))
+        deadlines = deadlines_of(target, self.config.rules, thinking=asked_to_think(BODY, self.config.rules))
         attempt = Attempt({}, deadlines, None, lambda raw: Whole(raw), last=False)
         asked = Asked(target, attempt, let_in=let_in)
         self.choosing.began(exchange, asked)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.thinking import asks_to_think, thinks
+from omniroute.dialects.shaping.rules import ThinkingRules
 from omniroute.routing.config import Account, Combo, Config
 from omniroute.routing.deadlines import PHASES, THINKING, DeadlineRules, Deadlines
-from omniroute.routing.patience import deadline_of, deadlines_of, longest, said_for
+from omniroute.routing.patience import asked_to_think, deadline_of, deadlines_of, longest, said_for
 from omniroute.routing.rules import ComboRules, Rules, Tries, rules
 from omniroute.routing.target import Target, Way
 
@@ -31,7 +32,7 @@ def test_the_combo_then_all_combos_then_the_provider_then_all(own, combos, provi
     asked = target(Combo("mix", ("home/m",), tries=Tries(deadlines=own)) if in_combo else None)
     expected = {**everybody, **provider, **(combos | own if in_combo else {})}
     assert deadlines_of(asked, made) == Deadlines(**expected)
-    for phase, said in said_for(asked, made, asked_to_think=False).items():
+    for phase, said in said_for(asked, made, thinking=False).items():
         levels = [("the combo mix", own), ("all combos", combos)] if in_combo else []
         levels += [("home", provider), ("all", everybody)]
         assert said.by == next(name for name, level in levels if phase in level)
@@ -50,7 +51,7 @@ def test_settings_of_a_provider_are_read_by_its_name() -> None:
 @given(st.booleans(), st.booleans(), st.floats(1, 100))
 def test_who_thinks_is_waited_for_longer(named, asked, times) -> None:
     made = Rules(deadlines=DeadlineRules(thinking=times))
-    found = deadlines_of(target(model="o3-mini" if named else "gpt-4o"), made, asked_to_think=asked)
+    found = deadlines_of(target(model="o3-mini" if named else "gpt-4o"), made, thinking=asked)
     for phase in PHASES:
         longer = times if phase in THINKING and (named or asked) else 1
         assert getattr(found, phase) == getattr(Deadlines(), phase) * longer
@@ -97,3 +98,20 @@ def test_models_that_do_not(model) -> None:
 )
 def test_requests_that_ask_for_it(body, asks) -> None:
     assert asks_to_think(body) is asks
+
+
+@pytest.mark.parametrize(
+    ("how", "thinks_then"),
+    [
+        ({"mode": "passthrough"}, (True, False)),
+        ({"mode": "auto"}, (False, False)),
+        ({"mode": "adaptive"}, (True, True)),
+        ({"mode": "custom"}, (True, True)),
+        ({"mode": "custom", "budget": 0}, (False, False)),
+        ({"mode": "custom", "effort": "none"}, (False, False)),
+        ({"mode": "custom", "budget": 0, "effort": "low"}, (True, True)),
+    ],
+)
+def test_the_settings_may_have_the_say(how, thinks_then) -> None:
+    made = Rules(thinking=ThinkingRules(**how))
+    assert (asked_to_think({"reasoning_effort": "high"}, made), asked_to_think({}, made)) == thinks_then

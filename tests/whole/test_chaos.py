@@ -28,7 +28,7 @@ def test_nobody_notices_while_one_target_is_healthy(tmp_path: Path) -> None:
         assert not seen.failed, f"{len(seen.failed)}: {seen.failed[:5]}"
         assert not seen.alone, f"the schedule leaves nobody healthy: {seen.alone[:5]}"
         assert seen.answered > EXCHANGES * 0.9
-        assert len(seen.served) == 5, "every target has had its turn"
+        assert seen.served.keys() == {f"t{n}/m" for n in range(5)}, "each has had its turn, and nobody waited for long"
         assert seen.breakers["OPEN"] > 0
         assert sum(n for attempts, n in seen.attempts.items() if attempts > 1) > EXCHANGES // 50, "there was failover"
         assert not Counter(after["tasks"]) - Counter(idle["tasks"])

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -215,3 +216,24 @@ def test_a_gateway_that_is_killed_and_started_anew_still_counts_the_minute(
     until_shown(before, "few", last_minute=3)
     before.kill()
     assert refusal(ask(gateway(), "few/m"))[:2] == (429, "limit_reached")
+
+
+@pytest.mark.parametrize("most", [0, 10], ids=["no room in the queue", "in the queue"])
+def test_who_waits_in_the_queue_goes_to_another_that_may_be_asked_sooner(
+    gateway: Callable[..., Gateway], upstream: Upstream, most: int
+) -> None:
+    def setup(store: Store) -> None:
+        nodes.add(store, "stuck", "openai", f"{upstream.base('hang')}/sooner{most}/v1")
+        nodes.add(store, "told", "openai", f"{upstream.base('429:1,ok')}/sooner{most}/v1")
+        limits.put(store, "node:stuck", Limit(concurrency=1))
+        combos.add(store, "either", ["stuck/m", "told/m"])
+        settings.put(store, "queue.size", str(most))
+
+    running = gateway(setup=setup)
+    with begin(running, "stuck/m"):
+        until_shown(running, "stuck", in_flight=1)
+        assert ask(running, "told/m").status_code == 429
+        began = time.monotonic()
+        reply = ask(running, "either")
+    assert (reply.status_code, reply.headers["x-omniroute-route"]) == (200, "told/m")
+    assert time.monotonic() - began < 10, "the queue's deadline is 30"

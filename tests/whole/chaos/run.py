@@ -142,8 +142,9 @@ class Chaos:
             wrong = repr(error)
         if wrong is None:
             self.seen.answered += 1
-            self.seen.served[reply.headers["x-omniroute-route"]] += 1
-            self.seen.attempts[int(reply.headers["x-omniroute-attempts"])] += 1
+            # Who had to be kept waiting has a head from before it was known who would answer.
+            self.seen.served[reply.headers.get("x-omniroute-route", "")] += 1
+            self.seen.attempts[int(reply.headers.get("x-omniroute-attempts", "0"))] += 1
             return
         told = f"{question} after {loop.time() - began:.2f} s, {self.schedule.modes}: {wrong}"
         (self.seen.failed if self._was_healthy(began, loop.time()) else self.seen.alone).append(told)
