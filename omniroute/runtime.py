@@ -30,7 +30,7 @@ from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts
 from omniroute.routing.network import opened, path_of
 from omniroute.routing.target import Target
-from omniroute.store import health, keys, limits, lockouts, snapshot, turns, usage
+from omniroute.store import backups, health, keys, limits, lockouts, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -123,6 +123,7 @@ class Runtime:
         self._writer.start()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
         self.task(self._tidy(self.keeper), "kept replies")
+        self.task(self._back_up(self.store), "backups")
         self._closing.clear()
         loop = asyncio.get_running_loop()
         self._watcher = threading.Thread(target=self._watch, args=(self.store, loop), name="omniroute-config")
@@ -152,6 +153,16 @@ class Runtime:
             except StoreError as error:
                 log.warning("kept replies that have expired could not be taken out: %s", error)
             await asyncio.sleep(TIDY)
+
+    async def _back_up(self, store: Store) -> None:
+        """Copy the database from time to time, and delete the oldest copies."""
+        while True:
+            await asyncio.sleep(TIDY)
+            rules = self.config.rules.backup
+            try:
+                await asyncio.to_thread(backups.scheduled, store.path, rules.every, rules.keep, self.wall())
+            except StoreError as error:
+                log.warning("no backup could be made: %s", error)
 
     def _load(self) -> None:
         assert self.store

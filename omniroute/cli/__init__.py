@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("ask", "Ask MODEL through the running gateway and show the answer as it comes."),
     "chain": ("chain", "Fallback chains: models that are asked when all that was asked for has failed."),
     "combo": ("combo", "Combos: named lists of models, tried in an order of your choice."),
+    "db": ("db", "The database: exports, imports, backups and checks, while the gateway goes on serving."),
     "doctor": ("status", "Check what the gateway needs, and say what to do where it fails."),
     "ip": ("ip", "Who may come in at all, by address: for asking models and for managing alike."),
     "key": ("key", "Keys that clients show to the gateway."),

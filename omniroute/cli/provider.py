@@ -192,6 +192,23 @@ def _account_or_node(store: Store, ref: str) -> Account:
     return at_node[0] if len(at_node) == 1 else accounts.find(store, ref)
 
 
+@provider.command("set-key")
+@click.argument("ref")
+@click.option("--api-key", metavar="KEY", help="The provider's key; other programs can see it while this runs.")
+@click.option("--api-key-stdin", is_flag=True, help="Read the key from standard input.")
+@click.pass_obj
+def set_key(state: State, ref: str, api_key: str | None, api_key_stdin: bool) -> None:
+    """Give an account another key, and enable it."""
+    with state.store() as store:
+        account = accounts.find(store, ref)
+        key = read_key(known_provider(account.provider, snapshot.load(store)), api_key, api_key_stdin)
+        changed = accounts.set_key(store, account.id, key)
+    if state.as_json:
+        show_json(as_json(changed, key))
+        return
+    say(f"The {changed.provider} account {changed.name!r} ({changed.id}) has another key from now on.")
+
+
 def _switch(state: State, ref: str, enabled: bool) -> None:
     with state.store() as store:
         account = accounts.find(store, ref)

@@ -7,6 +7,7 @@ from typing import Any
 
 from omniroute.dialects.shaping.rules import EFFORTS, MAX_BUDGET, MAX_PROMPT, MODES
 from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
+from omniroute.routing.keeping import MOST_HOURS, MOST_KEPT
 from omniroute.routing.networks import read_network
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
@@ -39,6 +40,21 @@ def whole(most: int) -> Callable[[str], int]:
         if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
             raise ValueError(f"takes a whole number from 0 to {most}")
         return int(text)
+
+    return read
+
+
+def at_least_one(most: int) -> Callable[[str], int]:
+    """Take a whole number from 1 to `most`."""
+
+    def read(text: str) -> int:
+        try:
+            found = whole(most)(text)
+        except ValueError:
+            found = 0
+        if not found:
+            raise ValueError(f"takes a whole number from 1 to {most}")
+        return found
 
     return read
 
@@ -148,6 +164,8 @@ SETTINGS: dict[str, Setting] = {
             Setting(f"combo.{phase}_timeout", deadline(phase), f"Seconds that a combo waits {what}.")
             for phase, what in PHASES.items()
         ),
+        Setting("backup.every", number(0, MOST_HOURS), "Hours between two copies of the database; 0 for none."),
+        Setting("backup.keep", at_least_one(MOST_KEPT), "Copies that stay of each reason, the newest."),
         *(Setting(f"deadlines.{phase}", deadline(phase), f"Seconds to wait {what}.") for phase, what in PHASES.items()),
         Setting("deadlines.thinking", number(1, 100), "How many times as long a model that thinks is waited for."),
         Setting("thinking.mode", one_of(MODES), "Who says how much models think: the client, the model, you."),
@@ -159,17 +177,10 @@ SETTINGS: dict[str, Setting] = {
 """`strategy.PROVIDER` and `deadlines.PROVIDER.PHASE` are settings too, for each provider and node."""
 
 
-def count(text: str) -> int:
-    """Take how many failures open a breaker."""
-    if (found := whole(1000)(text)) == 0:
-        raise ValueError("takes a whole number from 1 to 1000")
-    return found
-
-
 RESILIENCE: dict[str, Setting] = {
     setting.name: setting
     for setting in (
-        Setting("failures", count, "Failures in a row that open a circuit breaker."),
+        Setting("failures", at_least_one(1000), "Failures in a row that open a circuit breaker."),
         Setting("recovery", seconds(MAX_DEADLINE, least=0.1), "Seconds until an open breaker lets one exchange try."),
         Setting("base", seconds(MAX_DEADLINE, least=0.1), "Seconds of the first cool-down."),
         Setting("rate", seconds(MAX_DEADLINE, least=0.1), "The same after a rate limit that names no time."),

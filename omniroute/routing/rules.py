@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from omniroute.dialects.shaping.rules import Shape, ThinkingRules
 from omniroute.routing.deadlines import PHASES, DeadlineRules, of_providers
+from omniroute.routing.keeping import BackupRules
 from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
 
@@ -80,6 +81,7 @@ class Rules:
     combo: ComboRules = field(default_factory=ComboRules)
     queue: QueueRules = field(default_factory=QueueRules)
     lockout: LockoutRules = field(default_factory=LockoutRules)
+    backup: BackupRules = field(default_factory=BackupRules)
     deadlines: DeadlineRules = field(default_factory=DeadlineRules)
     provider_deadlines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Provider id -> phase -> seconds, where a provider has its own."""
@@ -115,6 +117,7 @@ GROUPS: dict[str, type[Any]] = {
     "deadlines": DeadlineRules,
     "thinking": ThinkingRules,
     "lockout": LockoutRules,
+    "backup": BackupRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""
 

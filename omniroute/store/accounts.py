@@ -1,5 +1,7 @@
 """Accounts: one credential at one provider, sealed before it touches the disk."""
 
+from dataclasses import replace
+
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.catalog.providers import find as find_provider
@@ -83,6 +85,18 @@ def set_enabled(store: Store, id: str, enabled: bool) -> None:
     with store.change():
         if not store.run(ProviderConnections.update(enabled=enabled).where(ProviderConnections.id == id)):
             raise StoreError(f"there is no account with the id {id!r}")
+
+
+def set_key(store: Store, id: str, api_key: str | None) -> Account:
+    """Give an account another credential and let it be asked. Raises StoreError and changes nothing then."""
+    with store.change():
+        account = next((each for each in read.accounts(store) if each.id == id), None)
+        if account is None:
+            raise StoreError(f"there is no account with the id {id!r}")
+        key = _checked_key(api_key, _provider(account.provider, read.nodes(store)), account.base_url)
+        sealed = None if key is None else store.vault.seal(key, sealed_for(id))
+        store.run(ProviderConnections.update(secret=sealed, enabled=True).where(ProviderConnections.id == id))
+    return replace(account, enabled=True)
 
 
 def remove(store: Store, id: str) -> None:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from omniroute.store.files import StoreError, prepare, reserve
+from omniroute.store.files import KEY_FILE, StoreError, prepare, reserve
 from omniroute.store.queries import Queries
 from omniroute.store.secrets import (
     API_KEY_VARIABLE,
     SESSION_VARIABLE,
     STORAGE_VARIABLE,
     VARIABLES,
+    Vault,
     from_environment,
     hmac_sha256,
     load_or_make,
+    stretch,
 )
 from omniroute.store.tables import ConfigRevision
 from omniroute.store.unlock import note_api_key_secret, unlock
@@ -37,9 +39,10 @@ class Store(Queries):
     ) -> None:
         said = {name: from_environment(environ, name) for name in VARIABLES}
         password, api_key_secret = said[STORAGE_VARIABLE], said[API_KEY_VARIABLE]
+        self._password = password
         prepare(data_dir)
         self.data_dir, self.clock = data_dir, clock
-        path, key_file = data_dir / "storage.sqlite", data_dir / "secrets.json"
+        path, key_file = data_dir / "storage.sqlite", data_dir / KEY_FILE
         version = inspect(path) if path.exists() else 0
         if version and password is None and not key_file.exists():
             raise StoreError(
@@ -84,6 +87,10 @@ class Store(Queries):
     def verify(self) -> None:
         """Read the whole database and raise StoreError where it is damaged; takes long when the history is."""
         inspect(self.path, thorough=True)
+
+    def vaults(self, salt: bytes) -> list[Vault]:
+        """Give what may open a database with another salt: what opens this one, and the password if there is one."""
+        return [self.vault, *([Vault(stretch(self._password, salt))] if self._password is not None else [])]
 
     def digest(self, shown: str) -> bytes:
         """Digest a key that a client showed."""

@@ -10,7 +10,9 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 BACKUPS = "backups"
-"""The folder of the copies that are made before migrations, beside the database."""
+"""The folder of the copies of the database, beside it."""
+KEY_FILE = "secrets.json"
+"""What was made at the first start: the key of all that is sealed, beside the database."""
 
 
 class StoreError(Exception):

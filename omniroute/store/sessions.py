@@ -21,7 +21,7 @@ RANDOM_BYTES = 32
 def token(store: Store) -> str:
     """Give the admin token, made now if there is none. It is sealed as credentials are, with the key file's key."""
     with store.change():
-        if (kept := _kept_token(store)) is not None:
+        if (kept := kept_token(store)) is not None:
             return kept
         return rotate(store)
 
@@ -36,7 +36,7 @@ def rotate(store: Store) -> str:
 
 def is_token(store: Store, shown: str) -> bool:
     """Tell whether this is the admin token, in a time that does not depend on what was shown."""
-    kept = _kept_token(store)
+    kept = kept_token(store)
     return kept is not None and hmac.compare_digest(_digest(kept), _digest(shown))
 
 
@@ -83,6 +83,7 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _kept_token(store: Store) -> str | None:
+def kept_token(store: Store) -> str | None:
+    """Give the admin token if there is one."""
     found = store.rows(Meta.select(Meta.value).where(Meta.name == TOKEN))
     return store.vault.unseal(bytes(found[0]["value"]), TOKEN) if found else None

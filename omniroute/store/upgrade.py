@@ -1,17 +1,15 @@
 """Opens a database file only when it is ours and sound, and brings it up to date, with a copy made first."""
 
 import contextlib
-import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from peewee import OperationalError, SqliteDatabase
 
-from omniroute.store.files import BACKUPS, StoreError, sync
+from omniroute.store import backups
+from omniroute.store.files import StoreError
 from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS, Migration
 
 MAGIC = b"SQLite format 3\0"
@@ -73,10 +71,12 @@ def migrate(
     *,
     clock: Callable[[], float],
     migrations: Sequence[Migration] = MIGRATIONS,
+    copies: bool = True,
 ) -> None:
     """Take the steps that are missing. A step that fails leaves the database as it was before it.
 
-    A copy is made before each step, unless the database was empty when the first one was taken here.
+    A copy is made before each step, unless the database was empty when the first one was taken here, or is a copy
+    itself.
     """
     fresh = False
     while True:
@@ -84,7 +84,7 @@ def migrate(
             version = int(db.pragma("user_version"))
             if version >= len(migrations):
                 return
-            if version and not fresh:
+            if version and not fresh and copies:
                 back_up(path, version, clock())
             if not version:
                 fresh = True
@@ -93,21 +93,11 @@ def migrate(
             db.pragma("user_version", version + 1)
 
 
-def back_up(path: Path, version: int, now: float) -> Path:
-    """Write a private copy of the database as last committed into `backups/` beside it."""
-    directory = path.parent / BACKUPS
-    target = directory / f"{path.stem}-v{version}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}{path.suffix}"
+def back_up(path: Path, version: int, now: float) -> None:
+    """Make the copy before a step."""
     try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=directory)
-        os.close(handle)
-        with (
-            contextlib.closing(sqlite3.connect(path, timeout=5)) as source,
-            contextlib.closing(sqlite3.connect(draft)) as copy,
-        ):
-            source.backup(copy)
-        os.replace(draft, target)
-        sync(directory)
-    except (OSError, sqlite3.Error) as exc:
-        raise StoreError(f"the backup {str(target)!r} before a migration failed ({exc}); nothing was migrated") from exc
-    return target
+        backups.create(path, "migration", version, now)
+    except StoreError as exc:
+        raise StoreError(
+            f"the backup of {str(path)!r} before a migration failed ({exc}); nothing was migrated"
+        ) from exc

@@ -65,7 +65,7 @@ def test_the_first_version_with_rows_comes_up_to_date(open_store: Open, data_dir
     assert accounts.find(store, "old").id == "abcd1234"
     assert usage.recent(store, 1) == []
     assert snapshot.load(store).revision == 2
-    made = [f"storage-v{n}-20231114T2213{20 + n}Z.sqlite" for n in range(1, len(MIGRATIONS))]
+    made = [f"storage-v{n}-20231114T2213{20 + n}Z-migration.sqlite" for n in range(1, len(MIGRATIONS))]
     assert backups(data_dir) == sorted(made)
     kept = data_dir / "backups" / backups(data_dir)[0]
     assert kept.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,79 @@
+"""What becomes of each table when the database leaves this machine or comes to it.
+
+Nothing leaves that is not listed as leaving: a column that no list here names is left out, and a test asks for a
+decision about it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+type Kind = Literal["setup", "keys", "history", "state", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a table holds."""
+
+    kind: Kind
+    """`setup` is replaced by an import, and so are `keys` where they open here. `history` is added to. `state` is what
+    the gateway knows of the moment, and `own` is about this database itself: both stay as they are here."""
+    shown: tuple[str, ...] = ()
+    """The columns that an export without credentials has."""
+    hidden: tuple[str, ...] = ()
+    """Those that it does not have."""
+    sealed: bool = False
+    """Whether the column `secret` holds a credential."""
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+CONTENTS: dict[str, Contents] = {
+    "provider_connections": Contents(
+        "setup", _words("id provider name priority enabled base_url created_at"), ("secret",), sealed=True
+    ),
+    "provider_nodes": Contents("setup", _words("prefix name dialect base_url created_at")),
+    "combos": Contents("setup", _words("name models strategy weights tries created_at")),
+    "model_aliases": Contents("setup", _words("pattern target created_at")),
+    "fallback_chains": Contents("setup", _words("name models serves created_at")),
+    "custom_models": Contents("setup", _words("provider model name context max_output images tools created_at")),
+    "settings": Contents("setup", _words("name value")),
+    "blocked_providers": Contents("setup", _words("provider created_at")),
+    "network_proxies": Contents("setup", _words("level ref url created_at"), ("secret",), sealed=True),
+    "account_limits": Contents("setup", _words("account rpm gap concurrency")),
+    "api_keys": Contents("keys", _words("id name allow created_at revoked_at"), _words("digest hint")),
+    # What was said to whom stands in errors, and paths are the client's own words.
+    "usage_history": Contents(
+        "history",
+        _words(
+            "id at key_id key_name account_id account_name provider model_asked model_served combo client_dialect "
+            "upstream_dialect streamed status input output cache_read cache_write reasoning cost latency_ms ttft_ms "
+            "overhead_ms"
+        ),
+        _words("path error attempts dropped"),
+    ),
+    "usage_slots": Contents("own"),
+    "usage_latencies": Contents("own"),
+    "meta": Contents("own"),
+    "config_revision": Contents("own"),
+    "account_uses": Contents("state"),
+    "combo_calls": Contents("state"),
+    "coolings": Contents("state"),
+    "breakers": Contents("state"),
+    "limits_in_use": Contents("state"),
+    "learned_limits": Contents("state"),
+    "kept_conversation": Contents("state"),
+    "kept_reply": Contents("state"),
+    "kept_item": Contents("state"),
+    "admin_sessions": Contents("state"),
+    "lockouts": Contents("state"),
+}
+
+MOMENTS = ("reset", "unlocks")
+"""Settings that say when somebody did something to a running gateway: neither leave nor come."""
+
+
+def of_kind(*kinds: Kind) -> list[str]:
+    """Give the tables of some kinds, in the order of `CONTENTS`."""
+    return [table for table, contents in CONTENTS.items() if contents.kind in kinds]
