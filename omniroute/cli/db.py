@@ -14,7 +14,7 @@ from omniroute.store.files import StoreError
 from omniroute.store.importing import Imported, Step
 
 FILE = click.Path(path_type=Path)
-STEPS = {"look": "Looking at the file …", "backup": "Making a backup of what is here …", "replace": "Taking it over …"}
+STEPS = {"backup": "Making a backup of what is here …", "replace": "Taking it over …"}
 
 
 @click.group(cls=Group)

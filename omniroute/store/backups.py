@@ -47,7 +47,10 @@ def listed(database: Path) -> list[Backup]:
         name = NAME.fullmatch(path.stem)
         if name is None or path.is_symlink() or not path.is_file():
             continue
-        at = datetime.strptime(name["time"], TIME).replace(tzinfo=UTC).timestamp()
+        try:
+            at = datetime.strptime(name["time"], TIME).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue  # no time, so none of ours
         reason = name["reason"] or "migration"
         found.append(Backup(path.stem, path, at, path.stat().st_size, reason, int(name["version"])))
     return sorted(found, key=lambda backup: (backup.at, backup.path.stat().st_mtime, backup.id), reverse=True)

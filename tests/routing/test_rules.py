@@ -22,6 +22,8 @@ GOOD = {
     "lockout.seconds": ("300", 300.0),
     "lockout.longest": ("7200", 7200.0),
     "lockout.forget": ("60", 60.0),
+    "backup.every": ("0.5", 0.5),
+    "backup.keep": ("3", 3),
     "combo.strategy": ("weighted", "weighted"),
     "combo.retries": ("2", 2),
     "combo.retry_delay": ("0.5", 0.5),

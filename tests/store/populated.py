@@ -44,7 +44,8 @@ def populate(store: Store) -> Populated:
     made.secrets = [text.encode() for text in (key, "sk-ant-other-9876543210", "proxy-password-77", shown, SAID)]
     made.secrets += [sessions.token(store).encode(), cookie.encode(), cookie.rpartition(".")[0].encode()]
     with store.change():
-        for table in ("usage_history", *_empty(store)):
+        _fill(store, "usage_history")  # triggers add it up
+        for table in _empty(store):
             _fill(store, table)
         db = store.db.connection()
         for table, column in _blobs(store):

@@ -107,7 +107,7 @@ def test_an_export_is_whole_while_others_write(store: Store, tmp_path: Path) -> 
         assert db.execute("select count(*) from kept_reply").fetchone() == (0,)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["copy.sqlite"]
     assert target.stat().st_mode & 0o777 == 0o600
-    assert b"sk-provider-0123456789abcdef" not in target.read_bytes()
+    assert b"sk-ant-other-9876543210" not in target.read_bytes()
 
 
 WRITERS: list[Callable[..., object]] = [export.export, export.export_all]

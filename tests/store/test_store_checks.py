@@ -1,0 +1,41 @@
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from omniroute.store import accounts, checks
+from omniroute.store.checks import check
+from omniroute.store.database import Store
+
+
+def test_a_sound_one_is_sound_in_every_way(store: Store) -> None:
+    accounts.add(store, "openai", api_key="sk-0123456789")
+    found = check(store)
+    assert [each.name for each in found] == ["integrity", "foreign keys", "schema", "secrets", "room", "backups"]
+    assert all(each.ok for each in found)
+
+
+def _bad(store: Store) -> list[str]:
+    return [each.name for each in check(store) if not each.ok]
+
+
+def test_what_another_program_has_changed_is_named(store: Store) -> None:
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("create trigger spy after insert on api_keys begin select 1; end")
+    [schema] = [each for each in check(store) if not each.ok]
+    assert schema.name == "schema"
+    assert "'spy'" in schema.found
+
+
+def test_a_secret_that_does_not_open_is_found(store: Store) -> None:
+    accounts.add(store, "openai", api_key="sk-0123456789")
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("update provider_connections set secret = x'00112233445566778899aabbccddeeff00112233'")
+        db.commit()
+    assert _bad(store) == ["secrets"]
+
+
+def test_a_full_disk_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
+    assert _bad(store) == ["room"]
