@@ -4,8 +4,10 @@ import json
 
 from omniroute.routing.changeable import RESILIENCE, Setting
 from omniroute.routing.config import Config
+from omniroute.routing.doors import MODES
 from omniroute.store import read, snapshot
 from omniroute.store.database import Store
+from omniroute.store.doors import MODE
 from omniroute.store.files import StoreError
 from omniroute.store.names import PREFIX, base_url, combo_name, label, quoted
 from omniroute.store.settings import known
@@ -48,6 +50,8 @@ def _check_names(config: Config) -> None:
 
 def _check_setting(store: Store, name: str, value: object) -> None:
     """A value that nobody could have set would fail in the middle of a request."""
+    if name == MODE and value not in MODES:
+        raise StoreError(f"{MODE} is none of {', '.join(MODES)}")
     if (setting := _setting(store, name)) is None:
         return
     text = value if isinstance(value, str) else json.dumps(value)

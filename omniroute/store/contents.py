@@ -42,7 +42,12 @@ CONTENTS: dict[str, Contents] = {
     "blocked_providers": Contents("setup", _words("provider created_at")),
     "network_proxies": Contents("setup", _words("level ref url created_at"), ("secret",), sealed=True),
     "account_limits": Contents("setup", _words("account rpm gap concurrency")),
-    "api_keys": Contents("keys", _words("id name allow created_at revoked_at"), _words("digest hint")),
+    "ip_rules": Contents("setup", _words("kind network until reason created_at")),
+    "api_keys": Contents(
+        "keys",
+        _words("id name allow created_at revoked_at scopes expires_at ips rpm concurrency"),
+        _words("digest hint"),
+    ),
     # What was said to whom stands in errors, and paths are the client's own words.
     "usage_history": Contents(
         "history",
@@ -63,6 +68,8 @@ CONTENTS: dict[str, Contents] = {
     "breakers": Contents("state"),
     "limits_in_use": Contents("state"),
     "learned_limits": Contents("state"),
+    "limits_begun": Contents("state"),
+    "key_uses": Contents("state"),
     "kept_conversation": Contents("state"),
     "kept_reply": Contents("state"),
     "kept_item": Contents("state"),

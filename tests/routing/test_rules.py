@@ -98,5 +98,5 @@ def test_a_provider_goes_before_all() -> None:
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
-        "trusted_proxies",
+        *("trusted_proxies", "backup"),
     }

@@ -5,7 +5,20 @@ from dataclasses import dataclass, field
 
 from omniroute.catalog.provider import Model
 from omniroute.routing.limits import Limit
-from omniroute.store import accounts, aliases, chains, combos, keys, limits, models, nodes, password, proxies, sessions
+from omniroute.store import (
+    accounts,
+    aliases,
+    chains,
+    combos,
+    doors,
+    keys,
+    limits,
+    models,
+    nodes,
+    password,
+    proxies,
+    sessions,
+)
 from omniroute.store import settings as kept
 from omniroute.store.database import Store
 
@@ -38,6 +51,7 @@ def populate(store: Store) -> Populated:
     kept.reset_health(store, [])
     proxies.put(store, "global", None, "http://someone:proxy-password-77@127.0.0.1:3128")
     limits.put(store, made.account, Limit(rpm=5))
+    doors.put(store, "deny", ["203.0.113.0/24"])
     _, shown = keys.create(store, "client")
     password.put(store, "correct-horse-battery")
     cookie = sessions.begin(store)

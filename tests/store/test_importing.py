@@ -383,6 +383,8 @@ VALUES = {
     "a setting out of range": "update settings set value = '\"by luck\"' where name = 'strategy'",
     "a setting of another type": "insert into settings values ('queue.size', '\"5\"')",
     "a nested document": "update settings set value = replace(hex(zeroblob(50000)), '00', '[') where name = 'strategy'",
+    "a mode that is none": "insert into settings values ('ip.mode', '\"perhaps\"')",
+    "a ban without an end": "update ip_rules set kind = 'ban'",
     "history": "update usage_history set at = 'now'",
 }
 
