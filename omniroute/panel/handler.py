@@ -17,7 +17,7 @@ from omniroute.proxy.relay import PEER
 from omniroute.routing.forwarded import NOBODY
 from omniroute.store import sessions
 from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.store.files import StoreError, StoreFailed
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ class Base(RequestHandler):
         match error:
             case ValidationError():
                 self._say(400, of_fields(error))
+            case StoreFailed():
+                self._say(503, of_gateway(GatewayError(str(error), status=503)))
             case StoreError():
                 self._say(400, of_gateway(BadRequest(str(error))))
             case GatewayError():

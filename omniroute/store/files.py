@@ -19,6 +19,10 @@ class StoreError(Exception):
     """A refusal or a failure of the store: one sentence for the person who has to act on it."""
 
 
+class StoreFailed(StoreError):
+    """The database itself is busy or broken, whatever was asked of it."""
+
+
 def prepare(data_dir: Path) -> None:
     """Make the directory, readable by its owner alone, and see that it can be written.
 

@@ -9,7 +9,7 @@ from typing import Any
 from peewee import PeeweeException, Query
 
 from omniroute.store.connections import BUSY_SECONDS, Connections
-from omniroute.store.files import StoreError
+from omniroute.store.files import StoreFailed
 
 type Row = dict[str, Any]
 
@@ -55,8 +55,8 @@ class Queries:
             yield
         except (PeeweeException, sqlite3.Error) as exc:
             if "locked" in str(exc):
-                raise StoreError(f"the database is busy: another process has held it for {BUSY_SECONDS} s") from exc
-            raise StoreError(f"the database {str(self.path)!r} failed: {exc}") from exc
+                raise StoreFailed(f"the database is busy: another process has held it for {BUSY_SECONDS} s") from exc
+            raise StoreFailed(f"the database {str(self.path)!r} failed: {exc}") from exc
 
     def close(self) -> None:
         """Close every thread's connection; nothing can be asked after this."""

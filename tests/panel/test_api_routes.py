@@ -9,6 +9,7 @@ from panel_api import WORDS, Api
 
 from omniroute.panel.api import ROUTES
 from omniroute.store import read, settings
+from omniroute.store.files import StoreFailed
 from omniroute.store.usage import AttemptRow, UsageRow
 
 
@@ -101,6 +102,15 @@ async def test_a_route_that_breaks_says_nothing_of_how(
     assert "moon" not in answer.text
     assert said(answer, 500)["type"] == "internal_error"
     assert "the moon is down" in caplog.text
+
+
+async def test_a_database_that_is_busy_is_nobodys_bad_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise StoreFailed("the database is busy")
+
+    monkeypatch.setattr("omniroute.store.keys.create", breaks)
+    async with api.client(token=True) as client:
+        said(await client.post("/api/keys", json={"name": "x"}), 503)
 
 
 async def test_every_answer_has_the_safe_headers(admin: httpx.AsyncClient) -> None:
