@@ -1,0 +1,75 @@
+// The management API: one way to ask, one kind of error.
+
+/** What the API refused: `fields` maps a field's name to what is wrong with it. */
+export class ApiError extends Error {
+  constructor(status, message, fields = {}) {
+    super(message);
+    this.status = status;
+    this.fields = fields;
+  }
+}
+
+const listeners = new Set();
+
+/** Hear of it when a log-in has ended. Returns what takes the listener away again. */
+export function onLoggedOut(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function xsrf() {
+  const found = document.cookie.match(/(?:^|;\s*)_mitmproxy_xsrf=([^;]*)/);
+  return found ? { "x-xsrftoken": decodeURIComponent(found[1]) } : {};
+}
+
+/**
+ * Ask for something; resolves to the JSON of the answer, or to its text where it is not JSON.
+ * `body` is sent as JSON unless it is a Blob or FormData. Raises ApiError; `status` 0 is a gateway that does not answer.
+ */
+export async function ask(method, path, body, { signal } = {}) {
+  const raw = body instanceof Blob || body instanceof FormData;
+  const headers = { accept: "application/json", ...(method === "GET" ? {} : xsrf()) };
+  if (body !== undefined && !raw) headers["content-type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method, headers, signal, credentials: "same-origin", cache: "no-store",
+      body: body === undefined || raw ? body : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "The gateway does not answer. Is it running?");
+  }
+  const text = await answer.text();
+  const isJson = (answer.headers.get("content-type") || "").includes("json");
+  let said = text;
+  if (isJson && text) {
+    try {
+      said = JSON.parse(text);
+    } catch {
+      throw new ApiError(answer.status, "The gateway's answer could not be read.");
+    }
+  }
+  if (answer.ok) return said;
+  if (answer.status === 401) listeners.forEach((listener) => listener());
+  throw refused(answer.status, said);
+}
+
+function refused(status, said) {
+  const error = said?.error;
+  const message = typeof error === "string" ? error : error?.message || `The gateway answered ${status}.`;
+  const fields = {};
+  for (const { field, message: why } of error?.details || []) fields[field] = why;
+  return new ApiError(status, message, fields);
+}
+
+export const get = (path, options) => ask("GET", path, undefined, options);
+export const post = (path, body) => ask("POST", path, body ?? {});
+export const put = (path, body) => ask("PUT", path, body ?? {});
+export const patch = (path, body) => ask("PATCH", path, body ?? {});
+export const del = (path, body) => ask("DELETE", path, body);
+
+/** Put values into a path: path`/api/keys/${id}`. */
+export function path(parts, ...values) {
+  return parts.reduce((all, part, at) => all + encodeURIComponent(values[at - 1]) + part);
+}
