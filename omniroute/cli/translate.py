@@ -1,7 +1,6 @@
 """`omniroute-ctl translate`: a request, or an answer, said in another dialect. Nothing is asked and nothing kept."""
 
 import json
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -9,23 +8,17 @@ from dataclasses import asdict
 from io import BufferedReader
 
 import click
-import orjson
 
 from omniroute.catalog.provider import DialectName
 from omniroute.cli.base import Command, State, clean
 from omniroute.cli.options import dialect
 from omniroute.cli.output import note, show_json
 from omniroute.dialects import hub
-from omniroute.dialects.ir import Body
-from omniroute.dialects.registry import DIALECTS
-from omniroute.routing.failure import Failure
-from omniroute.routing.outcome import Failed, outcome
+from omniroute.translating import NoModel, Saying, model_of, names_of, say_refusal, say_reply, say_request
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of what is read whole: as much as the gateway takes of a request, unless it is told otherwise."""
 PIECE = 64 * 1024
-MODEL = re.compile(rb'"model(?:Version)?"\s*:\s*"([^"\\]+)"')
-"""Where an answer names its model; inside of a text the quotes are escaped."""
 
 
 @click.command(cls=Command)
@@ -63,7 +56,7 @@ def translate(
     if error is not None:
         _error(state, source, target, error, _read(file))
     elif reply or stream:
-        names = _names(source, target, _read(asked)) if asked else hub.NO_NAMES
+        names = names_of(source, target, _read(asked)) if asked else hub.NO_NAMES
         translate_answer = _stream if stream else _reply
         translate_answer(state, source, target, model, names, file)
     else:
@@ -71,39 +64,16 @@ def translate(
 
 
 def _request(state: State, source: DialectName, target: DialectName, model: str | None, raw: bytes) -> None:
-    prepared = _prepare(source, target, model, raw)
+    try:
+        said = say_request(source, target, raw, model=model)
+    except NoModel as error:
+        raise click.UsageError(f"{error}: say --model NAME") from None
     if state.as_json:
-        show_json({"body": json.loads(prepared.raw), "dropped": list(prepared.dropped)})
+        show_json({"body": json.loads(said.raw), "dropped": list(said.dropped)})
         return
-    _print(prepared.raw)
-    for name in prepared.dropped:
+    _print(said.raw)
+    for name in said.dropped:
         note(f"dropped: {name}")
-
-
-def _prepare(client: DialectName, upstream: DialectName, model: str | None, raw: bytes) -> hub.Prepared:
-    body = _object(raw)
-    named = model or body.get("model") or ""
-    if not isinstance(named, str):
-        raise click.ClickException("model must be a string")
-    if not named and client != upstream:
-        raise click.UsageError("the request names no model: say --model NAME")
-    stream = body.get("stream") is True
-    return hub.prepare(
-        client,
-        upstream,
-        raw,
-        body,
-        model=named,
-        stream=stream,
-        stream_usage=True,
-        max_output=None,
-        cache_breakpoints=True,
-    )
-
-
-def _names(source: DialectName, target: DialectName, asked: bytes) -> Mapping[str, str]:
-    """Give what the upstream, whose answer is given, calls the client's tools."""
-    return _prepare(target, source, "any", asked).names
 
 
 def _reply(
@@ -114,14 +84,13 @@ def _reply(
     names: Mapping[str, str],
     file: BufferedReader,
 ) -> None:
-    raw = _read(file)
-    whole = hub.read_whole(target, source, raw, model=_model(model, raw), names=names, created=int(time.time()))
-    if whole.fault is not None:
-        raise click.ClickException(f"no answer: {whole.fault.message}")
+    said = say_reply(source, target, _read(file), model=model, names=names, created=int(time.time()))
+    if said.fault is not None:
+        raise click.ClickException(f"no answer: {said.fault.message}")
     if state.as_json:
-        show_json({"body": json.loads(whole.raw), "usage": asdict(whole.usage)})
+        show_json({"body": json.loads(said.raw), "usage": said.usage and asdict(said.usage)})
     else:
-        _print(whole.raw)
+        _print(said.raw)
 
 
 def _stream(
@@ -132,42 +101,28 @@ def _stream(
     names: Mapping[str, str],
     file: BufferedReader,
 ) -> None:
-    """Give what a client gets, as it comes: nothing before the first content, and an error as its dialect says it."""
+    """Give what a client gets, as it comes."""
     chunk = file.read1(PIECE)
-    stream = hub.Stream(target, source, model=_model(model, chunk), names=names, created=int(time.time()))
-    said, held = [], b""
-    while chunk and stream.fault is None:
-        held += stream.feed(chunk)
-        if stream.content and state.as_json:
-            said.append(held)
-        elif stream.content:
-            _write(held)
-        held = b"" if stream.content else held
+    saying = Saying(source, target, model=model_of(chunk, model), names=names, created=int(time.time()))
+    kept: list[bytes] = []
+    out = kept.append if state.as_json else _write
+    while chunk and saying.fault is None:
+        out(saying.feed(chunk))
         chunk = file.read1(PIECE)
-    held += stream.finish()
-    fault = stream.fault
-    if fault is not None:
-        held = held + stream.fail(fault) if stream.content else b""
+    out(saying.finish())
     if state.as_json:
-        text = b"".join([*said, held]).decode("utf-8", "replace")
-        show_json({"stream": text, "usage": asdict(stream.usage)})
-    else:
-        _write(held)
-    if fault is not None:
-        raise click.ClickException(f"{'the answer broke off' if stream.content else 'no answer'}: {fault.message}")
+        show_json({"stream": b"".join(kept).decode("utf-8", "replace"), "usage": asdict(saying.usage)})
+    if saying.fault is not None:
+        raise click.ClickException(f"{'the answer broke off' if saying.began else 'no answer'}: {saying.fault.message}")
 
 
 def _error(state: State, source: DialectName, target: DialectName, status: int, raw: bytes) -> None:
-    """Give the refusal of a single target; the name of the account is known to the gateway only."""
-    fault = DIALECTS[source].read_error(status, raw)
-    failure = Failure("status", f"{status} {fault.message}", status=status, fault=fault)
-    refusal = outcome([Failed(source, "…", failure)], targets=1)
-    body = DIALECTS[target].write_error(refusal)
+    said = say_refusal(source, target, raw, status)
     if state.as_json:
-        show_json({"body": body, "status": refusal.status})
+        show_json({"body": json.loads(said.raw), "status": said.status})
     else:
-        _print(orjson.dumps(body))
-        note(f"status: {refusal.status}")
+        _print(said.raw)
+        note(f"status: {said.status}")
 
 
 def _read(file: BufferedReader) -> bytes:
@@ -175,24 +130,6 @@ def _read(file: BufferedReader) -> bytes:
     if len(raw) > LARGEST:
         raise click.ClickException(f"{file.name} is over {LARGEST} bytes")
     return raw
-
-
-def _object(raw: bytes) -> Body:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        why = f"not JSON: {error}" if raw else "empty: a JSON object is needed"
-        raise click.ClickException(f"the request is {why}") from None
-    if not isinstance(body, dict):
-        raise click.ClickException("the request is not a JSON object")
-    return body
-
-
-def _model(model: str | None, raw: bytes) -> str:
-    if model is not None:
-        return model
-    found = MODEL.search(raw)
-    return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _print(raw: bytes) -> None:
