@@ -5,6 +5,7 @@ lies before the first of them is read from the history itself.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from peewee import SQL, ModelSelect, Select, fn
@@ -15,6 +16,8 @@ from omniroute.store.queries import Row
 from omniroute.store.tables import UsageHistory, UsageLatencies, UsageSlots
 
 type By = Literal["provider", "model", "key", "account", "day"]
+type Kind = Literal["total", "provider", "model", "key", "account"]
+type Step = Literal["quarter", "hour", "day"]
 type What = Literal["latency", "ttft"]
 
 QUARTER, HOUR = 900, 3600
@@ -77,13 +80,28 @@ def totals(store: Store, since: float) -> UsageSum:
     return _sum(found[0]) if found else UsageSum(None, None, *(0,) * 7, 0.0, 0, None, None)
 
 
-def over_time(store: Store, by: str, since: float, step: int) -> dict[int, list[UsageSum]]:
-    """Add up each step of time since a moment, of so many seconds: when it begins -> the things of a kind."""
-    at = (SQL("slot") / step * step).alias("step")
-    found: dict[int, list[UsageSum]] = {}
-    for row in store.rows(_added(by, since, SQL("of"), SQL("name"), at).order_by(SQL("step"))):
-        found.setdefault(row.pop("step"), []).append(_sum(row))
+def over_time(store: Store, by: Kind, since: float, step: Step) -> dict[float, list[UsageSum]]:
+    """Add up each step of time since a moment: when it begins, as seconds of the epoch -> the things of a kind.
+
+    Days are those of the local time, and have 23 hours or 25 at times.
+    """
+    day = fn.strftime("%Y-%m-%d", SQL("slot"), "unixepoch", "localtime")
+    at = {"quarter": SQL("slot"), "hour": SQL("slot / 3600 * 3600"), "day": day}[step]
+    found: dict[float, list[UsageSum]] = {}
+    for row in store.rows(_added(by, since, SQL("of"), SQL("name"), at.alias("step")).order_by(SQL("step"))):
+        moment = row.pop("step")
+        begins = float(moment) if step != "day" else datetime.fromisoformat(moment).timestamp()
+        found.setdefault(begins, []).append(_sum(row))
     return found
+
+
+def by_hour_of_week(store: Store, since: float) -> list[list[int]]:
+    """Count the exchanges of each hour of the week: Monday first, in local time."""
+    cells = [[0] * 24 for _ in range(7)]
+    for at, (whole,) in over_time(store, "total", since, "quarter").items():
+        local = datetime.fromtimestamp(at)
+        cells[local.weekday()][local.hour] += whole.requests
+    return cells
 
 
 def percentiles(store: Store, what: What, since: float, *, at: tuple[float, ...]) -> dict[str, tuple[int, ...]]:
@@ -127,7 +145,7 @@ def _rest(kind: str, since: float, edge: float) -> "ModelSelect[UsageHistory]":
     failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
     unknown = H.cost.is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
     tokens = [fn.coalesce(column, 0) for column in (H.input, H.output, H.cache_read, H.cache_write, H.reasoning)]
-    slot = H.at.cast("integer")
+    slot = H.at.cast("integer") / QUARTER * QUARTER
     return H.select(
         *(of, name, slot, SQL("1"), failed, *tokens, fn.coalesce(H.cost, 0.0), unknown, H.latency_ms),
         *(fn.coalesce(H.ttft_ms, 0.0), H.ttft_ms.is_null(False), H.at),

@@ -1,13 +1,17 @@
 """The history: one row for each exchange."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from functools import reduce
+from operator import or_
+from typing import Any, Literal
 
 from peewee import SQL
 
 from omniroute.store.database import Store
+from omniroute.store.files import StoreError
 from omniroute.store.queries import Row
 from omniroute.store.tables import UsageHistory
 
@@ -80,6 +84,48 @@ def record(store: Store, rows: Sequence[UsageRow]) -> None:
 def recent(store: Store, limit: int) -> list[UsageRow]:
     """Return the last exchanges, the newest first."""
     return [_row(row) for row in store.rows(H.select().order_by(H.at.desc(), SQL("rowid desc")).limit(limit))]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which exchanges somebody looks for."""
+
+    since: float = 0.0
+    search: str = ""
+    """A part of the id, or of the name of a model, a provider, an account or a key."""
+    outcome: Literal["", "ok", "failed"] = ""
+
+
+def find(store: Store, wanted: Wanted, *, limit: int, before: str = "") -> tuple[list[UsageRow], str]:
+    """Return exchanges, the newest first, and what `before` takes for those that follow; empty where none do."""
+    query = H.select(H, SQL("rowid")).where(H.at >= wanted.since).order_by(H.at.desc(), SQL("rowid desc"))
+    if wanted.search:
+        part = "%" + re.sub(r"([%_!])", r"!\1", wanted.search) + "%"
+        named = (H.id, H.model_asked, H.model_served, H.provider, H.account_name, H.key_name)
+        query = query.where(reduce(or_, (SQL(f"{column.name} like ? escape '!'", [part]) for column in named)))
+    failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
+    if wanted.outcome:
+        query = query.where(failed if wanted.outcome == "failed" else ~failed)
+    if before:
+        at, rowid = _place(before)
+        query = query.where((H.at < at) | ((H.at == at) & (SQL("rowid") < rowid)))
+    rows = store.rows(query.limit(limit + 1))
+    more = f"{rows[limit - 1]['at']!r},{rows[limit - 1]['rowid']}" if len(rows) > limit else ""
+    return [_row({name: row[name] for name in COLUMNS}) for row in rows[:limit]], more
+
+
+def one(store: Store, id: str) -> UsageRow | None:
+    """Return an exchange by its id."""
+    found = store.rows(H.select().where(H.id == id))
+    return _row(found[0]) if found else None
+
+
+def _place(before: str) -> tuple[float, int]:
+    at, _, rowid = before.partition(",")
+    try:
+        return float(at), int(rowid)
+    except ValueError:
+        raise StoreError(f"{before[:60]!r} is no place in the history") from None
 
 
 def _values(row: UsageRow) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omniroute.store import sums
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
-from omniroute.store.sums import By, UsageSum
+from omniroute.store.sums import By, Step, UsageSum
 from omniroute.store.tables import UsageHistory, UsageLatencies, UsageSlots
 from omniroute.store.usage import UsageRow
 
@@ -153,14 +153,28 @@ def test_what_is_priced_anew_or_taken_out_is_so_in_the_sums(store: Store) -> Non
     assert store.rows(UsageSlots.select()) == store.rows(UsageLatencies.select()) == []
 
 
-def test_over_time_each_step_has_its_own(store: Store) -> None:
-    hour = 3600
-    write(store, ROW, replace(ROW, at=NOON + hour), replace(ROW, at=NOON + hour + 5, model_served="groq/x"))
-    found = sums.over_time(store, "model", NOON, hour)
-    assert [(at - NOON, sorted(each.name or "" for each in those)) for at, those in found.items()] == [
-        (0, ["openai/gpt-4o"]),
-        (hour, ["groq/x", "openai/gpt-4o"]),
+@pytest.mark.parametrize(("step", "length"), [("quarter", 900), ("hour", 3600), ("day", 86400)])
+def test_over_time_each_step_has_its_own(store: Store, step: Step, length: int) -> None:
+    begin = datetime(2026, 3, 10).timestamp()
+    rows = [
+        replace(ROW, at=begin + 7),
+        replace(ROW, at=begin + length),
+        replace(ROW, at=begin + length + 5, provider="x"),
     ]
+    write(store, *rows)
+    for since in (0, begin + 1):
+        found = sums.over_time(store, "provider", since, step)
+        assert [(at - begin, sorted(each.name or "" for each in those)) for at, those in found.items()] == [
+            (0, ["openai"]),
+            (length, ["openai", "x"]),
+        ]
+
+
+def test_each_hour_of_the_week_has_its_cell(store: Store) -> None:
+    write(store, ROW, replace(ROW, at=NOON + 3599), replace(ROW, at=NOON + 7 * 86400), replace(ROW, at=NOON - 1))
+    cells = sums.by_hour_of_week(store, 0)
+    assert (cells[1][12], cells[1][11]) == (3, 1)  # a Tuesday
+    assert sum(map(sum, cells)) == 4
 
 
 def test_percentiles_are_of_what_went_well(store: Store) -> None:
