@@ -4,8 +4,10 @@ Whole quarters of an hour come from the sums that triggers keep, so that months 
 lies before the first of them is read from the history itself.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, get_args
 
 from peewee import SQL, ModelSelect, Select, fn
@@ -93,6 +95,18 @@ def over_time(store: Store, by: Kind, since: float, step: Step) -> dict[float, l
         begins = float(moment) if step != "day" else datetime.fromisoformat(moment).timestamp()
         found.setdefault(begins, []).append(_sum(row))
     return found
+
+
+def steps(since: float, until: float, step: Step) -> Iterator[float]:
+    """Say when the steps of a time begin, as `over_time` has them; also those in which nobody asked."""
+    if step == "day":
+        day = date.fromtimestamp(since)
+        while (begins := datetime.combine(day, time.min).timestamp()) < until:
+            yield begins
+            day += timedelta(days=1)
+    else:
+        length = {"quarter": QUARTER, "hour": HOUR}[step]
+        yield from map(float, range(int(since // length * length), math.ceil(until), length))
 
 
 def by_hour_of_week(store: Store, since: float) -> list[list[int]]:

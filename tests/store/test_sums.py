@@ -80,6 +80,15 @@ def far_west(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.usefixtures("far_west")
 def test_a_day_is_a_local_day(store: Store) -> None:
     midnight = datetime(2026, 3, 10).timestamp()
@@ -168,6 +177,18 @@ def test_over_time_each_step_has_its_own(store: Store, step: Step, length: int) 
             (0, ["openai"]),
             (length, ["openai", "x"]),
         ]
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(("step", "count"), [("quarter", 47 * 4), ("hour", 47), ("day", 3)])
+def test_steps_are_those_of_the_sums(store: Store, step: Step, count: int) -> None:
+    """Over the night that has 23 hours."""
+    begin = datetime(2026, 3, 28, 12).timestamp()
+    end = begin + 47 * 3600
+    write(store, *(replace(ROW, at=begin + 300 * number) for number in range(47 * 12)))
+    times = list(sums.steps(begin, end, step))
+    assert times == list(sums.over_time(store, "total", begin, step))
+    assert len(times) == count
 
 
 def test_each_hour_of_the_week_has_its_cell(store: Store) -> None:

@@ -1,0 +1,18 @@
+// The translator: what the gateway makes of requests and answers, tried out and watched.
+
+import { html } from "../../vendor/htm-preact.js";
+import { go, useRoute } from "../router.js";
+import { Head, Tabs } from "../ui.js";
+import { Playground } from "./translator/playground.js";
+
+const TABS = [["playground", "Playground"]];
+const PAGES = { playground: Playground };
+
+export function Translator() {
+  const { rest: [tab = "playground"] } = useRoute();
+  const Shown = PAGES[tab] ?? Playground;
+  return html`
+    <${Head} title="Translator" about="Requests and answers of every dialect, said in every other." />
+    <${Tabs} label="Translator" tabs=${TABS} at=${tab} onChange=${(to) => go(`translator/${to}`)} />
+    <${Shown} />`;
+}

@@ -1,0 +1,102 @@
+// The playground: paste a request, an answer, a stream or a refusal, and see it in another dialect as you type.
+
+import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/htm-preact.js";
+import { post } from "../../api.js";
+import { number } from "../../format.js";
+import { compare, isDropped } from "../../leaves.js";
+import { useLoad } from "../../load.js";
+import { Badge, Button, Card, copy, Field } from "../../ui.js";
+
+export const DIALECTS = [["openai", "OpenAI Chat"], ["responses", "OpenAI Responses"], ["claude", "Anthropic Messages"], ["gemini", "Gemini"]];
+const KINDS = [["request", "Request"], ["reply", "Answer, whole"], ["stream", "Answer, streamed"], ["error", "Refusal"]];
+const PAUSE = 150; // milliseconds of no typing before it is translated
+
+const parsed = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+export function Playground() {
+  const samples = useLoad("/api/translator/samples");
+  const [form, setForm] = useState({ kind: "request", from: "openai", to: "claude", text: "", model: "", status: "429" });
+  const [said, setSaid] = useState(null);
+  const set = (more) => setForm((before) => ({ ...before, ...more }));
+  const take = ({ kind, dialect, text, status }) => set({ kind, from: dialect, text, status: String(status ?? 429), ...(dialect === form.to && { to: form.from }) });
+  useEffect(() => { if (samples.data && !form.text) take(samples.data.samples[0]); }, [samples.data]);
+  const turn = useRef(0);
+  useEffect(() => {
+    const mine = ++turn.current;
+    if (!form.text.trim()) return setSaid(null);
+    const timer = setTimeout(async () => {
+      try {
+        const answer = await post("/api/translator/translate", {
+          kind: form.kind, sourceFormat: form.from, targetFormat: form.to, text: form.text,
+          ...(form.model && { model: form.model }), ...(form.kind === "error" && { status: Number(form.status) || 500 }),
+        });
+        if (mine === turn.current) setSaid(answer);
+      } catch (error) {
+        if (mine === turn.current) setSaid({ success: false, error: { message: error.message } });
+      }
+    }, PAUSE);
+    return () => clearTimeout(timer);
+  }, [form]);
+  const chosen = (samples.data?.samples || []).map((each, at) => [String(at), `${each.title} (${each.dialect})`]);
+  const back = () => said?.success && set({ from: form.to, to: form.from, text: said.result });
+  return html`
+    <div class="row">
+      <${Field} label="What" as="select" options=${KINDS} value=${form.kind} onChange=${(kind) => set({ kind })} />
+      <${Field} label="From" as="select" options=${DIALECTS} value=${form.from} onChange=${(from) => set({ from })} />
+      <${Field} label="To" as="select" options=${DIALECTS} value=${form.to} onChange=${(to) => set({ to })} />
+      <${Field} label="Model" value=${form.model} placeholder="as it says" onChange=${(model) => set({ model })} />
+      ${form.kind === "error" && html`<${Field} label="Status" type="number" min="400" max="599" value=${form.status} onChange=${(status) => set({ status })} />`}
+      <${Field} label="Sample" as="select" options=${[["", "Choose one…"], ...chosen]} value=""
+        onChange=${(at) => at && take(samples.data.samples[Number(at)])} />
+    </div>
+    <div class="two">
+      <${Card} title="What is given">
+        <${Field} label="Text" as="textarea" rows="22" value=${form.text} onChange=${(text) => set({ text })} />
+        <div class="row"><${Button} onClick=${() => set({ text: pretty(form.text) })}>Lay out<//>
+          <${Button} onClick=${() => set({ text: "" })}>Clear<//></div>
+      <//>
+      <${Card} title="What becomes of it" aside=${said?.success && html`<div class="row">
+          <${Button} kind="quiet" onClick=${() => copy(said.result)}>Copy<//>
+          <${Button} kind="quiet" onClick=${back} disabled=${form.kind === "error"}>Translate it back<//></div>`}>
+        <${Result} said=${said} /><//>
+    </div>
+    ${said?.success && form.kind !== "stream" && html`<${SideBySide} before=${form.text} after=${said.result} dropped=${said.dropped} />`}`;
+}
+
+const pretty = (text) => {
+  const value = parsed(text);
+  return value === undefined ? text : JSON.stringify(value, null, 2);
+};
+
+function Result({ said }) {
+  if (!said) return html`<p class="note">Paste something on the left, or choose a sample.</p>`;
+  if (!said.success) return html`<p class="banner bad" role="alert">${said.error.message}${said.error.field && html` <code>${said.error.field}</code>`}</p>
+    ${said.result && html`<pre class="code wrap" tabindex="0">${said.result}</pre>`}`;
+  return html`
+    ${said.dropped.length > 0 && html`<p class="banner warn">Left out, as the other dialect cannot say it:
+      ${said.dropped.map((name) => html` <${Badge} kind="warn">${name}<//>`)}</p>`}
+    ${said.status && html`<p>The client gets status <strong>${said.status}</strong>.</p>`}
+    ${said.usage && html`<p class="note">${number(said.usage.input)} tokens in, ${number(said.usage.output)} out, ${number(said.usage.cacheRead)} from a cache.</p>`}
+    <pre class="code wrap" tabindex="0">${pretty(said.result)}</pre>`;
+}
+
+function SideBySide({ before, after, dropped }) {
+  const marked = useMemo(() => {
+    const [one, other] = [parsed(before), parsed(after)];
+    return one === undefined || other === undefined ? null : compare(one, other);
+  }, [before, after]);
+  if (!marked) return null;
+  const column = (all, marks) => html`<pre class="code" tabindex="0">${all.map((line) => {
+    const out = marks && isDropped(line.path, dropped);
+    return html`<span class=${out ? "gone" : line.kind || "same"} title=${out ? "left out" : undefined}>${line.text}\n</span>`;
+  })}</pre>`;
+  return html`<${Card} title="Side by side">
+    <p class="note">Red values are in the first only, green ones in the second only; what has only moved is grey.</p>
+    <div class="two">${column(marked[0], true)}${column(marked[1], false)}</div><//>`;
+}
