@@ -2,10 +2,18 @@
 
 import { html } from "../vendor/htm-preact.js";
 import { Head, LinkButton } from "./ui.js";
+import { Endpoint } from "./pages/endpoint.js";
+import { Health } from "./pages/health.js";
 import { Home } from "./pages/home.js";
+import { Translator } from "./pages/translator.js";
+import { Usage } from "./pages/usage.js";
 
 export const NAV = [
   { id: "", title: "Home", Page: Home, icon: "M4 11 12 4l8 7v8a1 1 0 0 1-1 1h-5v-6h-4v6H5a1 1 0 0 1-1-1z" },
+  { id: "endpoint", title: "Endpoint", Page: Endpoint, icon: "M9 7H6a5 5 0 0 0 0 10h3m6-10h3a5 5 0 0 1 0 10h-3M8 12h8" },
+  { id: "usage", title: "Usage", Page: Usage, icon: "M4 20V10m6 10V4m6 16v-7m4 7H2" },
+  { id: "health", title: "Health", Page: Health, icon: "M3 12h4l3 8 4-16 3 8h4" },
+  { id: "translator", title: "Translator", Page: Translator, icon: "M4 7h12l-3-3m7 13H8l3 3" },
 ];
 
 const Missing = () => html`<${Head} title="Not found" about="There is no such page here." />
