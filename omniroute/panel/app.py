@@ -12,6 +12,7 @@ from tornado.web import Application
 from omniroute.panel.api import ROUTES
 from omniroute.panel.door import Door
 from omniroute.panel.handler import Endpoint, Unknown
+from omniroute.panel.pages import load, page_rules
 from omniroute.panel.route import Route
 from omniroute.proxy.relay import Relay
 from omniroute.runtime import Runtime
@@ -27,13 +28,14 @@ class Panel:
     def __init__(self, runtime: Runtime, settings: Settings) -> None:
         self._secret = secrets.token_urlsafe(32)
         self.door = Door(runtime, settings, self._secret)
+        self._files = load()
         self._server: HTTPServer | None = None
         self._guest: tuple[Application, Rule] | None = None
 
     def start(self) -> Relay:
         """Listen on a free port of loopback, and say how requests are passed to it."""
         app = Application(
-            rules(self.door, ROUTES),
+            [*rules(self.door, ROUTES), *page_rules(self.door, self._files)],
             default_handler_class=Unknown,
             default_handler_args={"door": self.door, "routes": {}},
             log_function=lambda _: None,
@@ -47,7 +49,7 @@ class Panel:
         """Serve the same in mitmweb's application."""
         before = list(app.default_router.rules)
         rest = URLSpec(r"/(?:api|omniroute)(?:/.*)?", Unknown, {"door": self.door, "routes": {}})
-        app.add_handlers(r".*", [*rules(self.door, ROUTES), rest])
+        app.add_handlers(r".*", [*rules(self.door, ROUTES), *page_rules(self.door, self._files), rest])
         (rule,) = (each for each in app.default_router.rules if each not in before)
         self._guest = app, rule
 

@@ -1,7 +1,18 @@
 """Every route of the management API. A new module is named here, and is served, documented and walked by the tests."""
 
-from omniroute.panel.api import auth, document, keys, machines, monitoring, resilience, settings
+from omniroute.panel.api import (
+    auth,
+    document,
+    keys,
+    machines,
+    models,
+    monitoring,
+    resilience,
+    settings,
+    translator,
+    usage,
+)
 from omniroute.panel.route import routes_of
 
-ROUTES = routes_of(machines, auth, document, monitoring, settings, resilience, keys)
+ROUTES = routes_of(machines, auth, document, monitoring, settings, resilience, keys, models, usage, translator)
 document.ROUTES = ROUTES

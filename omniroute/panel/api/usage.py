@@ -4,17 +4,17 @@ import re
 from dataclasses import asdict
 from typing import Literal
 
-from omniroute.panel.route import Body, Call, Query, get
 from pydantic import Field
 
 from omniroute.errors import BadRequest, NotFound
+from omniroute.panel.route import Body, Call, Query, get
 from omniroute.store import sums, usage
 
 HOUR, DAY = 3600, 86400
 MOST_SERIES = 7
 """Lines in one chart; the rest is one line together."""
 OTHERS = "others"
-type By = Literal["provider", "model", "key", "account"]
+By = Literal["provider", "model", "key", "account"]
 
 
 class Sum(Body):

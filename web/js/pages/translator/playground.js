@@ -20,12 +20,12 @@ const parsed = (text) => {
 };
 
 export function Playground() {
-  const samples = useLoad("/api/translator/samples");
+  const samples = useLoad("static/samples.json");
   const [form, setForm] = useState({ kind: "request", from: "openai", to: "claude", text: "", model: "", status: "429" });
   const [said, setSaid] = useState(null);
   const set = (more) => setForm((before) => ({ ...before, ...more }));
-  const take = ({ kind, dialect, text, status }) => set({ kind, from: dialect, text, status: String(status ?? 429), ...(dialect === form.to && { to: form.from }) });
-  useEffect(() => { if (samples.data && !form.text) take(samples.data.samples[0]); }, [samples.data]);
+  const take = ({ kind, dialect, text, body, status }) => set({ kind, from: dialect, text: text ?? JSON.stringify(body, null, 2), status: String(status ?? 429), ...(dialect === form.to && { to: form.from }) });
+  useEffect(() => { if (samples.data && !form.text) take(samples.data[0]); }, [samples.data]);
   const turn = useRef(0);
   useEffect(() => {
     const mine = ++turn.current;
@@ -43,7 +43,7 @@ export function Playground() {
     }, PAUSE);
     return () => clearTimeout(timer);
   }, [form]);
-  const chosen = (samples.data?.samples || []).map((each, at) => [String(at), `${each.title} (${each.dialect})`]);
+  const chosen = (samples.data || []).map((each, at) => [String(at), `${each.title} (${each.dialect})`]);
   const back = () => said?.success && set({ from: form.to, to: form.from, text: said.result });
   return html`
     <div class="row">
@@ -53,7 +53,7 @@ export function Playground() {
       <${Field} label="Model" value=${form.model} placeholder="as it says" onChange=${(model) => set({ model })} />
       ${form.kind === "error" && html`<${Field} label="Status" type="number" min="400" max="599" value=${form.status} onChange=${(status) => set({ status })} />`}
       <${Field} label="Sample" as="select" options=${[["", "Choose one…"], ...chosen]} value=""
-        onChange=${(at) => at && take(samples.data.samples[Number(at)])} />
+        onChange=${(at) => at && take(samples.data[Number(at)])} />
     </div>
     <div class="two">
       <${Card} title="What is given">

@@ -1,0 +1,86 @@
+"""The playground of the translator: what the gateway would make of a request or an answer."""
+
+from dataclasses import asdict
+from typing import Literal
+
+from pydantic import Field
+
+from omniroute.dialects import hub
+from omniroute.errors import BadRequest
+from omniroute.panel.route import Body, Call, post
+from omniroute.translating import Said, names_of, say_refusal, say_reply, say_request, say_stream
+
+LARGEST = 4 * 1024 * 1024
+Dialect = Literal["openai", "responses", "claude", "gemini"]
+What = Literal["request", "reply", "stream", "error"]
+
+
+class Given(Body):
+    kind: What = "request"
+    source_format: Dialect
+    target_format: Dialect
+    text: str
+    model: str | None = Field(None, max_length=300)
+    asked: str | None = Field(None, description="The client's request that is answered: its tools keep their names.")
+    status: int = Field(500, ge=400, le=599, description="Of a refusal.")
+
+
+class Tokens(Body):
+    input: int | None
+    output: int | None
+    cache_read: int | None
+    cache_write: int | None
+    reasoning: int | None
+
+
+class Wrong(Body):
+    message: str
+    field: str | None = None
+
+
+class Translated(Body):
+    success: bool
+    source_format: Dialect
+    target_format: Dialect
+    result: str
+    dropped: tuple[str, ...] = ()
+    usage: Tokens | None = None
+    status: int | None = Field(None, description="What the client gets for a refusal.")
+    error: Wrong | None = None
+
+
+@post("/api/translator/translate", "Say a request, an answer or a refusal in another dialect.", largest=LARGEST)
+def translate(call: Call, body: Given) -> Translated:
+    """Say it; what is wrong with what was given is an answer too: people type, and half a body is none."""
+    source, target = body.source_format, body.target_format
+    try:
+        said = _said(body, int(call.runtime.wall()))
+    except BadRequest as error:
+        return Translated(
+            success=False,
+            source_format=source,
+            target_format=target,
+            result="",
+            error=Wrong(message=error.message, field=error.param),
+        )
+    return Translated(
+        success=said.fault is None,
+        source_format=source,
+        target_format=target,
+        result=said.raw.decode("utf-8", "replace"),
+        dropped=said.dropped,
+        usage=Tokens(**asdict(said.usage)) if said.usage else None,
+        status=said.status,
+        error=Wrong(message=said.fault.message) if said.fault else None,
+    )
+
+
+def _said(body: Given, created: int) -> Said:
+    source, target, raw = body.source_format, body.target_format, body.text.encode()
+    if body.kind == "request":
+        return say_request(source, target, raw, model=body.model)
+    if body.kind == "error":
+        return say_refusal(source, target, raw, body.status)
+    names = names_of(source, target, body.asked.encode()) if body.asked else hub.NO_NAMES
+    say = say_stream if body.kind == "stream" else say_reply
+    return say(source, target, raw, model=body.model, names=names, created=created)
