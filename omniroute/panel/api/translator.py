@@ -1,7 +1,8 @@
 """The playground of the translator: what the gateway would make of a request or an answer."""
 
 from dataclasses import asdict
-from typing import Literal
+from functools import partial
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -45,28 +46,20 @@ class Translated(Body):
     result: str
     dropped: tuple[str, ...] = ()
     usage: Tokens | None = None
-    status: int | None = Field(None, description="What the client gets for a refusal.")
+    status: Annotated[int | None, Field(description="What the client gets for a refusal.")] = None
     error: Wrong | None = None
 
 
 @post("/api/translator/translate", "Say a request, an answer or a refusal in another dialect.", largest=LARGEST)
 def translate(call: Call, body: Given) -> Translated:
     """Say it; what is wrong with what was given is an answer too: people type, and half a body is none."""
-    source, target = body.source_format, body.target_format
+    made = partial(Translated, source_format=body.source_format, target_format=body.target_format)
     try:
         said = _said(body, int(call.runtime.wall()))
     except BadRequest as error:
-        return Translated(
-            success=False,
-            source_format=source,
-            target_format=target,
-            result="",
-            error=Wrong(message=error.message, field=error.param),
-        )
-    return Translated(
+        return made(success=False, result="", error=Wrong(message=error.message, field=error.param))
+    return made(
         success=said.fault is None,
-        source_format=source,
-        target_format=target,
         result=said.raw.decode("utf-8", "replace"),
         dropped=said.dropped,
         usage=Tokens(**asdict(said.usage)) if said.usage else None,

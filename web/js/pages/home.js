@@ -18,7 +18,7 @@ export function Home() {
       <//>
       <${Steps} of=${data} asked=${usage.data?.summary.requests} />`}<//>
     <${Loaded} from=${usage} lines=${4}>${({ summary, rows }) => html`
-      <div class="cards">
+      <div class="cards four">
         <${Card} title="Requests, 24 hours"><p class="figure">${number(summary.requests)}</p>
           <p class="note">${number(summary.failed)} failed (${percent(summary.failed, summary.requests)})</p><//>
         <${Card} title="Tokens, 24 hours"><p class="figure">${compact(summary.input + summary.output)}</p>

@@ -50,7 +50,7 @@ function Overview({ period }) {
     </div>`}<//>`;
 }
 
-const Figures = ({ sum }) => html`<div class="cards">
+const Figures = ({ sum }) => html`<div class="cards four">
   <${Card} title="Requests"><p class="figure">${number(sum.requests)}</p>
     <p class="note">${number(sum.failed)} failed (${percent(sum.failed, sum.requests)})</p><//>
   <${Card} title="Tokens"><p class="figure">${compact(sum.input + sum.output)}</p>

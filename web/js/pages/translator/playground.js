@@ -94,7 +94,7 @@ function SideBySide({ before, after, dropped }) {
   if (!marked) return null;
   const column = (all, marks) => html`<pre class="code" tabindex="0">${all.map((line) => {
     const out = marks && isDropped(line.path, dropped);
-    return html`<span class=${out ? "gone" : line.kind || "same"} title=${out ? "left out" : undefined}>${line.text}\n</span>`;
+    return html`<span class=${out ? "gone" : line.kind || "same"} title=${out ? "left out" : undefined}>${line.text}</span>`;
   })}</pre>`;
   return html`<${Card} title="Side by side">
     <p class="note">Red values are in the first only, green ones in the second only; what has only moved is grey.</p>
