@@ -8,10 +8,11 @@ import click
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json
 from omniroute.cli.running import read_runtime
-from omniroute.cli.standing import as_json, limited, show_limited
+from omniroute.cli.standing import show_limited
 from omniroute.routing.limits import Limit
 from omniroute.store import limits as kept
 from omniroute.store import read
+from omniroute.store.standing import as_json, limited
 
 
 @click.group(cls=Group)

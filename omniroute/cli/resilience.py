@@ -6,10 +6,11 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
-from omniroute.cli.standing import Rows, breakers, cooling, number
+from omniroute.cli.standing import number
 from omniroute.cli.standing import show as show_rows
 from omniroute.routing.profiles import FIELDS, PROFILES, Resilience
 from omniroute.store import settings as kept
+from omniroute.store.standing import Rows, breakers, cooling
 
 
 @click.group(cls=Group)

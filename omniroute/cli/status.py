@@ -10,8 +10,9 @@ import click
 from omniroute.cli.base import Command, State
 from omniroute.cli.output import fields, iso, local, say, show_json, table
 from omniroute.cli.running import Running, answers, read_runtime
-from omniroute.cli.standing import Rows, breakers, cooling, limited, locked, show, show_limited
+from omniroute.cli.standing import show, show_limited
 from omniroute.store import replies, snapshot
+from omniroute.store.standing import Rows, breakers, cooling, limited, locked
 
 SECTIONS = {
     "cooling": "Cooling down",

@@ -1,6 +1,6 @@
 // The panel's frame: who is here, where they are, and the page of it.
 
-import { html, render, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, render, useEffect, useState } from "../vendor/preact.js";
 import { get, onLoggedOut, post } from "./api.js";
 import { Button, Failed, Field } from "./ui.js";
 import { useAction } from "./load.js";

@@ -1,6 +1,6 @@
 // Charts: lines and bars over time by uPlot, which is loaded when the first chart is shown; the heat map is ours.
 
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 
 const COLOURS = ["#2f5bea", "#0f8a6d", "#c26a00", "#a03bb0", "#b3261e", "#3b7f9e", "#6b7a00", "#8a5a44"];
 

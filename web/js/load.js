@@ -1,6 +1,6 @@
 // Hooks: what a page loads, what it saves, what it hears live.
 
-import { useCallback, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { useCallback, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 
 /**

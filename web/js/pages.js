@@ -1,6 +1,6 @@
 // All pages, in the order of the menu. An icon is one SVG path on a grid of 24.
 
-import { html } from "../vendor/htm-preact.js";
+import { html } from "../vendor/preact.js";
 import { Head, LinkButton } from "./ui.js";
 import { Endpoint } from "./pages/endpoint.js";
 import { Health } from "./pages/health.js";

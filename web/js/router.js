@@ -1,6 +1,6 @@
 // Addresses of pages: /omniroute/PAGE/REST?query, with the browser's own history.
 
-import { useEffect, useState } from "../vendor/htm-preact.js";
+import { useEffect, useState } from "../vendor/preact.js";
 
 const BASE = "/omniroute/";
 const changed = new Set();

@@ -1,6 +1,6 @@
 // The parts that pages are made of: each shows its empty, loading and failed state itself.
 
-import { html, render, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, render, useEffect, useRef, useState } from "../vendor/preact.js";
 import { go } from "./router.js";
 
 let ids = 0;

@@ -4,6 +4,7 @@ from omniroute.panel.api import (
     auth,
     document,
     keys,
+    limits,
     machines,
     models,
     monitoring,
@@ -14,5 +15,5 @@ from omniroute.panel.api import (
 )
 from omniroute.panel.route import routes_of
 
-ROUTES = routes_of(machines, auth, document, monitoring, settings, resilience, keys, models, usage, translator)
+ROUTES = routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator)
 document.ROUTES = ROUTES

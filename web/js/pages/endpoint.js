@@ -1,6 +1,6 @@
 // Endpoint: where clients go, how each says it, and which models they can ask for.
 
-import { html, useState } from "../../vendor/htm-preact.js";
+import { html, useState } from "../../vendor/preact.js";
 import { compact } from "../format.js";
 import { useLoad } from "../load.js";
 import { Badge, Card, copy, Field, Head, Loaded, Secret, Table, Tabs, Button } from "../ui.js";

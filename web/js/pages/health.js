@@ -1,8 +1,8 @@
 // Health: how the gateway and its providers are doing, looked at every ten seconds.
 
-import { html } from "../../vendor/htm-preact.js";
+import { html } from "../../vendor/preact.js";
 import { del, post } from "../api.js";
-import { bytes, duration, ms, number, time } from "../format.js";
+import { ago, bytes, duration, ms, number } from "../format.js";
 import { useAction, useLoad } from "../load.js";
 import { Badge, Button, Card, confirm, Failed, Head, Loaded, Pairs, Table, toast } from "../ui.js";
 
@@ -13,7 +13,6 @@ export function Health() {
   const health = useLoad("/api/monitoring/health", { every: EVERY });
   const usage = useLoad("/api/usage/analytics?period=1h", { every: EVERY });
   const limits = useLoad("/api/rate-limits", { every: EVERY });
-  const cache = useLoad("/api/cache", { every: EVERY });
   const [reset, busy, error] = useAction(async () => {
     if (!await confirm({ title: "Reset all?", text: "All cool-downs end, all breakers close, and learned limits are forgotten. Whoever still fails will be asked again.", action: "Reset all" })) return;
     await del("/api/monitoring/health");
@@ -31,10 +30,6 @@ export function Health() {
       <${Card} title="Providers and accounts"><${Loaded} from=${health}>${(data) => html`<${Breakers} of=${data} />`}<//><//>
       <${Card} title="Rate limits"><${Loaded} from=${limits}>${(data) => html`<${Limits} of=${data.connections} />`}<//><//>
       <${Card} title="Lock-outs"><${Loaded} from=${health}>${({ lockouts }) => html`<${Lockouts} of=${lockouts} reload=${health.reload} />`}<//><//>
-      <${Card} title="Cache and idempotency"><${Loaded} from=${cache}>${({ semanticCache, idempotency }) => html`<${Pairs} of=${[
-        ["Hits", `${number(semanticCache.hits)} of ${number(semanticCache.hits + semanticCache.misses)}`], ["Kept answers", number(semanticCache.dbEntries)],
-        ["Tokens saved", number(semanticCache.tokensSaved)], ["Idempotency keys", number(idempotency.activeKeys)],
-      ]} />`}<//><//>
       <${Card} title="Time to answer, last hour"><${Loaded} from=${usage}>${({ percentiles }) => html`<${Table} caption="Percentiles"
         rows=${Object.entries(percentiles).map(([id, times]) => ({ id, times: times.latency }))} empty="Nobody has answered in the last hour."
         columns=${[{ key: "id", title: "Provider", cell: (row) => row.id },
@@ -65,6 +60,7 @@ const Limits = ({ of }) => html`<${Table} caption="Rate limits" rows=${of.map((e
     { key: "running", title: "Running", number: true, cell: (row) => number(row.running) },
     { key: "queued", title: "Waiting", number: true, cell: (row) => number(row.queued) },
     { key: "minute", title: "This minute", number: true, cell: (row) => number(row.minute) },
+    { key: "shut", title: "Not allowed for", cell: (row) => Object.entries(row.shut).map(([model, seconds]) => `${model}: ${duration(seconds)}`).join(", ") || "–" },
   ]} />`;
 
 function Lockouts({ of, reload }) {
@@ -74,7 +70,7 @@ function Lockouts({ of, reload }) {
     reload();
   });
   return html`<${Failed} error=${error} /><${Table} caption="Lock-outs" rows=${of.map((each) => ({ ...each, id: each.identifier }))} empty="Nobody is locked out." columns=${[
-    { key: "who", title: "Who", cell: (row) => row.identifier }, { key: "until", title: "Until", cell: (row) => time(row.until) },
+    { key: "who", title: "Who", cell: (row) => row.identifier }, { key: "until", title: "Until", cell: (row) => ago(row.until) },
     { key: "failures", title: "Wrong", number: true, cell: (row) => number(row.failures) },
     { key: "unlock", title: html`<span class="visually-hidden">Unlock</span>`, kind: "actions", cell: (row) => html`<${Button} kind="quiet" busy=${busy} onClick=${() => unlock(row.identifier)}>Unlock<//>` },
   ]} />`;

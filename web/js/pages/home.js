@@ -1,6 +1,6 @@
 // The first page: where the gateway is, what is still to be done, and how it is doing.
 
-import { html } from "../../vendor/htm-preact.js";
+import { html } from "../../vendor/preact.js";
 import { compact, money, ms, number, percent } from "../format.js";
 import { useLoad } from "../load.js";
 import { Badge, Card, Head, LinkButton, Loaded, Secret, Table } from "../ui.js";

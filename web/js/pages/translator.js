@@ -1,6 +1,6 @@
 // The translator: what the gateway makes of requests and answers, tried out and watched.
 
-import { html } from "../../vendor/htm-preact.js";
+import { html } from "../../vendor/preact.js";
 import { go, useRoute } from "../router.js";
 import { Head, Tabs } from "../ui.js";
 import { Playground } from "./translator/playground.js";

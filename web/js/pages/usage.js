@@ -1,6 +1,6 @@
 // Usage and logs: what was asked over time, by whom, and each exchange.
 
-import { html, useMemo, useState } from "../../vendor/htm-preact.js";
+import { html, useMemo, useState } from "../../vendor/preact.js";
 import { path } from "../api.js";
 import { HeatMap, TimeChart } from "../charts.js";
 import { ago, compact, money, ms, number, percent, time } from "../format.js";

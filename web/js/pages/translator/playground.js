@@ -1,6 +1,6 @@
 // The playground: paste a request, an answer, a stream or a refusal, and see it in another dialect as you type.
 
-import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/preact.js";
 import { post } from "../../api.js";
 import { number } from "../../format.js";
 import { compare, isDropped } from "../../leaves.js";
