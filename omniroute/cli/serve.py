@@ -98,7 +98,12 @@ def _greet(runtime: "Runtime", data_dir: Path, as_json: bool, demo: bool) -> Non
     if as_json:
         click.echo(json.dumps({"endpoint": runtime.address, "panel": panel, "data_dir": str(data_dir)}))
         return
-    lines = [("Endpoint", f"{runtime.address}/v1"), ("Panel", panel or "none (headless)"), ("Data", str(data_dir))]
+    lines = [
+        ("Endpoint", f"{runtime.address}/v1"),
+        ("Panel", panel or "none (headless)"),
+        ("Manage", f"{runtime.address}/api, with what `omniroute-ctl token` prints"),
+        ("Data", str(data_dir)),
+    ]
     console = Console(highlight=False, soft_wrap=True)
     console.print("[bold]OmniRoute is ready.[/bold] Ctrl-C ends it.")
     for name, value in lines:
