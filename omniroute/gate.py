@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from omniroute.errors import Forbidden, NotAllowed, RateLimited
 from omniroute.routing.config import Config, Key, Scope
 from omniroute.routing.forwarded import Comer
-from omniroute.routing.limits import UNLIMITED, Limits
+from omniroute.routing.limits import Limits
 from omniroute.routing.loads import Loads
 from omniroute.routing.lockouts import Kind, Lockouts, words
 from omniroute.routing.sources import is_loopback, read_address, source_of
@@ -43,13 +43,12 @@ class Gate:
         for key, (at, source) in sorted(uses.items(), key=lambda item: item[1]):
             self._noted[key] = at
             self._seen(source, key)
-        self._limits.set = {key.id: key.limit for key in config.keys if key.limit is not UNLIMITED}
+        self._limits.set = config.key_limits
 
     def keep(self, config: Config, before: Config) -> None:
         """Go by new limits, and unlock what somebody has unlocked in another process."""
-        if config.keys != before.keys:
-            self._limits.set = {key.id: key.limit for key in config.keys if key.limit is not UNLIMITED}
-            self._limits.keep({key.id for key in config.keys})
+        self._limits.set = config.key_limits
+        self._limits.keep(set(config.key_limits))
         if new := config.rules.unlocks - before.rules.unlocks:
             self.lockouts.unlock(name for _, name in new)
             self.changed()

@@ -314,7 +314,7 @@ def _complain(done: "Future[None]") -> None:
 
 def _read(store: Store) -> tuple[Config, dict[str, str], dict[Place, Proxy]]:
     with store.view():
-        return snapshot.load(store), snapshot.credentials(store), snapshot.proxies(store)
+        return snapshot.load(store).ready(), snapshot.credentials(store), snapshot.proxies(store)
 
 
 def _is_ours(note: Path) -> bool:

@@ -78,6 +78,11 @@ class Base(RequestHandler):
     def log_exception(self, *_: Any) -> None:
         """Keep quiet: `refuse` logs what is ours, and what Tornado refuses is the client's."""
 
+    def enter(self) -> Visitor:
+        """Keep out whom the lists keep out, before they learn what is here."""
+        headers = self.request.headers
+        return self.door.enter(headers, self.door.peer(headers.get(PEER), str(self.request.remote_ip)))
+
     def _say(self, status: int, body: dict[str, Any]) -> None:
         self.set_status(status)
         self.finish(body)
@@ -87,7 +92,11 @@ class Unknown(Base):
     """A path that is not served."""
 
     def prepare(self) -> None:
-        self.refuse(NotFound(f"no such path here: {self.request.method} {self.request.path[:200]}"))
+        try:
+            self.enter()
+            raise NotFound(f"no such path here: {self.request.method} {self.request.path[:200]}")
+        except GatewayError as error:
+            self.refuse(error)
 
 
 @stream_request_body
@@ -109,6 +118,7 @@ class Endpoint(Base):
             self._refusal = error
 
     async def _look(self) -> None:
+        self._visitor = self.enter()
         method = self.request.method or ""
         route = self.routes.get("GET" if method == "HEAD" else method)
         if route is None:
@@ -119,10 +129,7 @@ class Endpoint(Base):
         runtime = self.door.runtime
         if runtime.store is None:
             raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
-        headers = self.request.headers
-        peer = self.door.peer(headers.get(PEER), str(self.request.remote_ip))
-        self._visitor = self.door.enter(headers, peer)
-        comer = self._visitor.comer
+        headers, comer = self.request.headers, self._visitor.comer
         self._visitor = await asyncio.to_thread(
             self.door.admit, runtime.store, headers, comer, self._cookie(runtime.store), self._in_mitmweb()
         )

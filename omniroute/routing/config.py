@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from omniroute.catalog.provider import Model, Provider
 from omniroute.netproxy.proxy import Proxy
@@ -132,3 +132,13 @@ class Config:
     def keys_by_digest(self) -> Mapping[bytes, Key]:
         """Looking up a digest leaks nothing about a key: it takes the secret to make one."""
         return {key.digest: key for key in (*self.revoked, *self.keys)}
+
+    @cached_property
+    def key_limits(self) -> Mapping[str, Limit]:
+        """Give the limits of the keys that have some, by their ids."""
+        return {key.id: key.limit for key in self.keys if key.limit is not UNLIMITED}
+
+    def ready(self) -> Self:
+        """Make what requests look up: where there are many keys, the first request would wait for it."""
+        _ = self.keys_by_digest, self.key_limits
+        return self

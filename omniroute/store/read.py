@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from omniroute.catalog.provider import Model, Provider
@@ -125,15 +126,21 @@ def keys(store: Store) -> tuple[Key, ...]:
             name=row["name"],
             digest=bytes(row["digest"]),
             hint=row["hint"],
-            allow=tuple(json.loads(row["allow"])),
+            allow=_texts(row["allow"]),
             created_at=row["created_at"],
             revoked_at=row["revoked_at"],
-            scopes=tuple(json.loads(row["scopes"])),
+            scopes=_texts(row["scopes"]),
             expires_at=row["expires_at"],
-            ips=networks(*json.loads(row["ips"])),
+            ips=networks(*_texts(row["ips"])),
             limit=UNLIMITED
             if row["rpm"] is None and row["concurrency"] is None
             else Limit(row["rpm"], None, row["concurrency"]),
         )
         for row in store.rows(ApiKeys.select().order_by(ApiKeys.created_at, ApiKeys.id))
     )
+
+
+@lru_cache(maxsize=1024)
+def _texts(text: str) -> tuple[Any, ...]:
+    """Read a list of texts; thousands of keys have the same few."""
+    return tuple(json.loads(text))

@@ -227,15 +227,21 @@ def test_an_environment_that_is_broken_or_moved_is_made_anew(repo: Path, tools: 
     assert [line for line in log(repo) if line == "venv"] == ["venv"] * 3
 
 
-def test_what_a_link_leads_to_is_not_emptied(repo: Path, tools: Path) -> None:
-    shared = repo.parent / "shared"
-    stub(shared / "bin/tool", "of somebody else")
+def test_what_a_link_leads_to_is_used_and_left_alone(repo: Path, tools: Path) -> None:
+    run(repo / "scripts/install", "test", path=tools)
+    shared = (repo / ".venv").rename(repo.parent / "shared")
+    (shared / "bin/activate").write_text(f"VIRTUAL_ENV={shared}", encoding="utf-8")
     (repo / ".venv").symlink_to(shared)
+    before = log(repo)
+    assert run(repo / "scripts/serve", path=tools).stdout == "started with serve\n"
+    (repo / "pyproject.toml").write_text("[project]\n# more\n", encoding="utf-8")
     done = run(repo / "scripts/install", "test", path=tools)
     assert done.returncode == 1
     assert "is a link" in done.stderr
-    assert (shared / "bin/tool").exists()
-    assert log(repo) == []
+    stub(shared / "bin/python", BROKEN)
+    assert run(repo / "scripts/install", "test", path=tools).returncode == 1
+    assert (shared / "bin/omniroute-ctl").exists()
+    assert log(repo) == before
 
 
 def test_a_failed_install_says_so_and_is_tried_again(repo: Path, tools: Path) -> None:
