@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from omniroute.store.copies import copy_database
+from omniroute.store.copies import copy_database, sweep
 from omniroute.store.files import BACKUPS, KEY_FILE, StoreError
 
 type Reason = Literal["manual", "scheduled", "import", "restore", "migration"]
@@ -70,6 +70,7 @@ def create(database: Path, reason: Reason, version: int, now: float) -> Backup:
     directory = database.parent / BACKUPS
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
+        sweep(directory, now)
     except OSError as exc:
         raise StoreError(f"the folder {str(directory)!r} cannot be made: {exc.strerror}") from exc
     base = f"storage-v{version}-{datetime.fromtimestamp(now, UTC):{TIME}}-{reason}"

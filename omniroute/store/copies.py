@@ -12,6 +12,9 @@ from omniroute.store.files import StoreError, sync
 
 SPARE = 16 * 1024 * 1024
 """Bytes that stay free beside a copy: a full disk would stop the gateway's own writing."""
+DRAFT = ".copy-"
+LEFT_BEHIND = 3600.0
+"""Seconds after which a draft is that of a process that was killed."""
 SIDES = ("", "-wal", "-shm", "-journal")
 """What SQLite keeps beside a database."""
 
@@ -36,7 +39,7 @@ def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), re
     """
     draft = None
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".copy-")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=DRAFT)
         os.close(handle)
         draft = Path(name)
         size = _copy(source, draft, without)
@@ -61,6 +64,14 @@ def remove(database: Path) -> None:
     """Delete a database that nobody uses, and what SQLite put beside it."""
     for side in SIDES:
         database.with_name(database.name + side).unlink(missing_ok=True)
+
+
+def sweep(directory: Path, now: float) -> None:
+    """Delete the drafts of processes that were killed."""
+    for draft in directory.glob(f"{DRAFT}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if now - draft.stat().st_mtime > LEFT_BEHIND:
+                draft.unlink()
 
 
 def _copy(source: Path, draft: Path, without: Sequence[str]) -> int:

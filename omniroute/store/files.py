@@ -56,7 +56,8 @@ def reserve(path: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 keep_private(path.with_name(path.name + end))
         for copy in path.parent.glob(f"{BACKUPS}/*"):
-            keep_private(copy)
+            with contextlib.suppress(FileNotFoundError):  # another process has just finished or deleted it
+                keep_private(copy)
     except OSError as exc:
         raise StoreError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
 

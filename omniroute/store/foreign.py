@@ -5,6 +5,7 @@ schema is word for word that of its version is read at all, and only by plain se
 """
 
 import contextlib
+import itertools
 import math
 import shutil
 import sqlite3
@@ -22,11 +23,10 @@ from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS
 from omniroute.store.upgrade import MAGIC, migrate
 
 MOST_BYTES = 100 * 1024 * 1024
-SECONDS = 120.0
-"""How long a file may keep us busy."""
 LONGEST_VALUE = 64 * 1024 * 1024
-STEPS = 100_000
-"""Of SQLite's machine, between two looks at the clock."""
+STEPS = 1_000_000
+MOST_STEPS = 20_000
+"""How often a file may have SQLite's machine take so many steps; the largest that is allowed takes some hundreds."""
 
 HOLDS: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "real": (int, float), "blob": (bytes,)}
 
@@ -149,8 +149,8 @@ def _open(path: Path) -> sqlite3.Connection:
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     db.execute("pragma cell_size_check = on")
     db.execute("pragma mmap_size = 0")
-    end = time.monotonic() + SECONDS
-    db.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    taken = itertools.count()
+    db.set_progress_handler(lambda: next(taken) > MOST_STEPS, STEPS)
     return db
 
 

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -136,3 +137,14 @@ def test_what_was_said_does_not_live_on_in_copies(store: Store) -> None:
         assert copy.execute("select count(*) from kept_reply").fetchone() == (0,)
     with closing(sqlite3.connect(backups.find(store.path, make(store, "migration")).path)) as copy:
         assert copy.execute("select count(*) from kept_reply").fetchone() == (1,)
+
+
+def test_drafts_of_the_killed_are_swept_away(store: Store) -> None:
+    make(store)
+    folder = store.data_dir / "backups"
+    for name in (".copy-old", ".copy-new"):
+        (folder / name).touch()
+    os.utime(folder / ".copy-old", (NOW - 2 * HOUR, NOW - 2 * HOUR))
+    os.utime(folder / ".copy-new", (NOW, NOW))
+    make(store)
+    assert [path.name for path in folder.glob(".copy-*")] == [".copy-new"]
