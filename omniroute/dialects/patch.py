@@ -42,11 +42,11 @@ def add_stream_usage(raw: bytes, body: Body) -> bytes:
 
 
 def _replace(raw: bytes, body: Body, key: str, value: object) -> bytes:
-    start = _find(raw, key, body[key])
+    start = find_value(raw, key, body[key])
     return raw[:start] + orjson.dumps(value) + raw[value_end(raw, start) :]
 
 
-def _find(raw: bytes, key: str, value: object) -> int:
+def find_value(raw: bytes, key: str, value: object) -> int:
     """Say where the value of a top-level key begins; of keys that stand there twice the last one counts."""
     spelled = b'"%b"' % key.encode()
     if not (b"\\u00" in raw and ESCAPED_LETTER.search(raw)):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from omniroute.dialects.ir import Body
 from omniroute.dialects.jsonish import dump
-from omniroute.dialects.patch import KEY, value_end
+from omniroute.dialects.patch import KEY, find_value, value_end
 
 GAP = re.compile(rb"[\s,]*+")
 
@@ -37,10 +38,25 @@ type Splice = tuple[int, int, bytes]
 def rewrite(raw: bytes, before: Body, after: Body) -> bytes:
     """Write `after` over `raw`, which says `before`."""
     out, at = [], 0
-    for start, end, said in sorted(_changes(raw, raw.index(b"{"), before, after), key=lambda splice: splice[:2]):
+    changes = (
+        _of_top(raw, before, after)
+        if before.keys() <= after.keys()
+        else _of_object(raw, raw.index(b"{"), before, after)
+    )
+    for start, end, said in sorted(changes, key=lambda splice: splice[:2]):
         out += [raw[at:start], said]
         at = end
     return b"".join((*out, raw[at:]))
+
+
+def _of_top(raw: bytes, before: Body, after: Body) -> Iterator[Splice]:
+    """Say what is changed and what is new, without reading through all that is neither."""
+    for key, value in before.items():
+        if value is not after[key] and value != after[key]:
+            yield from _changes(raw, find_value(raw, key, value), value, after[key])
+    if new := [dump(key) + b":" + dump(value) for key, value in after.items() if key not in before]:
+        end = raw.rindex(b"}")
+        yield end, end, b"," * bool(before) + b",".join(new)
 
 
 def _changes(raw: bytes, start: int, before: Any, after: Any) -> Iterator[Splice]:
@@ -50,11 +66,14 @@ def _changes(raw: bytes, start: int, before: Any, after: Any) -> Iterator[Splice
         case dict(), dict():
             yield from _of_object(raw, start, before, after)
         case list(), list() if len(before) == len(after):
-            for old, new, place in zip(before, after, _items(raw, start), strict=True):
-                yield from _changes(raw, place, old, new)
+            last = max(
+                (at for at, pair in enumerate(zip(before, after, strict=True)) if pair[0] is not pair[1]), default=-1
+            )
+            for at, place in zip(range(last + 1), _items(raw, start), strict=False):
+                yield from _changes(raw, place, before[at], after[at])
         case list(), list() if (new := _put_in(before, after)) is not None:
             said = b",".join(dump(item) for item in after[new : new + len(after) - len(before)])
-            places = [*_items(raw, start)]
+            places = [*islice(_items(raw, start), new + 1)]
             if new < len(places):
                 yield places[new], places[new], said + b","
             else:

@@ -45,8 +45,8 @@ def test_other_members_keep_their_bytes(body: dict[str, Any], name: str, value: 
 @pytest.mark.parametrize(
     ("raw", "change", "made"),
     [
-        (b'{ "a" : 1.0 , "b":[ 1 ] }', {"c": 2}, b'{ "a" : 1.0 , "b":[ 1 ],"c":2 }'),
-        (b" { } ", {"c": 2}, b' {"c":2 } '),
+        (b'{ "a" : 1.0 , "b":[ 1 ] }', {"c": 2}, b'{ "a" : 1.0 , "b":[ 1 ] ,"c":2}'),
+        (b" { } ", {"c": 2}, b' { "c":2} '),
         (
             b'{"s": "caf\\u00e9", "z": 1E2}',
             {"s": "be \u00e4 brief\n\ncafé"},

@@ -10,7 +10,7 @@ PROMPT = Shape(system_prompt='Say "hé"')
 SAID = 'Say \\"hé\\"'
 CLAUDE = (
     '{ "model":"m", "system" : [ {"type":"text","text":"caf\\u00e9","cache_control":{}} ], "x":1.50,\n'
-    ' "max_tokens":4e3%s , "messages":[] }'
+    ' "max_tokens":4e3%s , "messages":[]}'
 )
 
 
