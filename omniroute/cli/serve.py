@@ -94,13 +94,15 @@ def _named(text: str) -> tuple[str, str]:
 def _greet(runtime: "Runtime", data_dir: Path, as_json: bool, demo: bool) -> None:
     from mitmproxy import ctx
 
-    panel = getattr(ctx.master, "web_url", None)
+    mitmweb, panel = getattr(ctx.master, "web_url", None), f"{runtime.address}/omniroute/"
     if as_json:
-        click.echo(json.dumps({"endpoint": runtime.address, "panel": panel, "data_dir": str(data_dir)}))
+        where = {"endpoint": runtime.address, "panel": panel, "mitmweb": mitmweb, "data_dir": str(data_dir)}
+        click.echo(json.dumps(where))
         return
     lines = [
         ("Endpoint", f"{runtime.address}/v1"),
-        ("Panel", panel or "none (headless)"),
+        ("Panel", panel),
+        ("mitmweb", mitmweb or "none (headless)"),
         ("Manage", f"{runtime.address}/api, with what `omniroute-ctl token` prints"),
         ("Data", str(data_dir)),
     ]

@@ -50,7 +50,8 @@ def _show(state: State) -> None:
                 "version": running and running.version,
                 "started_at": running and iso(running.started_at),
                 "endpoint": running and running.url,
-                "panel": running and running.web_url,
+                "panel": running and f"{running.url}/omniroute/",
+                "mitmweb": running and running.web_url,
                 "data_dir": str(state.data_dir),
                 **counts,
                 "kept_responses": number,
@@ -89,7 +90,8 @@ def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
         ("gateway", f"{'running' if answering else 'does not answer'}, process {running.pid}, {running.version}"),
         ("since", local(running.started_at)),
         ("endpoint", running.url),
-        ("panel", running.web_url or "none"),
+        ("panel", f"{running.url}/omniroute/"),
+        ("mitmweb", running.web_url or "none"),
     ]
 
 

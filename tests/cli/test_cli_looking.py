@@ -170,7 +170,7 @@ def test_status_of_what_runs(ctl: Ctl, as_json, data_dir: Path, web: Web, config
     assert found["running"] is True
     assert found["answers"] is True
     assert found["endpoint"] == web.url
-    assert found["panel"] == "http://127.0.0.1:8081/?token=t"
+    assert found["mitmweb"] == "http://127.0.0.1:8081/?token=t"
     assert [found[name] for name in ("accounts", "nodes", "combos", "keys")] == [3, 1, 1, 0]
     shown = ctl("status").stdout
     assert web.url in shown

@@ -61,9 +61,9 @@ def test_the_demo_shows_the_main_job(tmp_path: Path, more: list[str]) -> None:
         assert ask() == ("demo-claude/pretend-claude", "2"), "the first one falls back"
         assert ask() == ("demo-claude/pretend-claude", "1"), "who has refused rests"
         until("it has rested enough", lambda: ask() == ("demo-openai/pretend-gpt", "1"))
-        assert (said["panel"] is None) == bool(more)
+        assert (said["mitmweb"] is None) == bool(more)
         if not more:
-            _look_at_the_panel(said["panel"])
+            _look_at_mitmweb(said["mitmweb"])
     store = Store(tmp_path / "data")
     try:
         config = snapshot.load(store)
@@ -73,7 +73,7 @@ def test_the_demo_shows_the_main_job(tmp_path: Path, more: list[str]) -> None:
         store.close()
 
 
-def _look_at_the_panel(panel: str) -> None:
+def _look_at_mitmweb(panel: str) -> None:
     address = urllib.parse.urlsplit(panel)
     base = f"{address.scheme}://{address.netloc}"
     assert httpx.get(f"{base}/flows").status_code == 403, "mitmweb asks for its log-in"
@@ -99,7 +99,8 @@ def test_a_person_reads_where_it_is_and_what_to_type_next(tmp_path: Path) -> Non
         end(process)
     text = log_file.read_text("utf-8")
     assert re.search(r"Endpoint +http://127\.0\.0\.1:\d+/v1\n", text)
-    assert re.search(r"Panel +http://127\.0\.0\.1:\d+/\?token=\w+\n", text)
+    assert re.search(r"Panel +http://127\.0\.0\.1:\d+/omniroute/\n", text)
+    assert re.search(r"mitmweb +http://127\.0\.0\.1:\d+/\?token=\w+\n", text)
     assert str(tmp_path / "data") in text
     assert '"model": "demo"' in text
 
