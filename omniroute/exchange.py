@@ -8,6 +8,7 @@ from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
 from omniroute.errors import BadRequest
 from omniroute.proxy.attempt import KEEP, Attempt
+from omniroute.replays import Part
 from omniroute.routing.affinity import Conversation
 from omniroute.routing.config import Config, Key
 from omniroute.routing.forwarded import NOBODY, Comer
@@ -112,6 +113,8 @@ class Exchange:
     error: str | None = None
     """What the client was told where it got no answer."""
     metered: bool = False
+    replay: Part = field(default_factory=Part, repr=False)
+    """What it has to do with the answers of others."""
 
     @property
     def as_array(self) -> bool:
@@ -137,6 +140,8 @@ class Exchange:
     @property
     def usage(self) -> Usage:
         """Tokens as the upstream counted them."""
+        if self.replay.answer:
+            return self.replay.answer.usage
         if not (asked := self.served):
             return Usage()
         if asked.attempt.stream:

@@ -1,6 +1,7 @@
 """What lives as long as the gateway runs. One place opens it and closes it."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -26,11 +27,12 @@ from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.relay import Relay
 from omniroute.redact import Known, Redactor
+from omniroute.replays import Answer, Replays, pack, unpack
 from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts
 from omniroute.routing.network import opened, path_of
 from omniroute.routing.target import Target
-from omniroute.store import backups, health, keys, limits, lockouts, snapshot, turns, usage
+from omniroute.store import answers, backups, health, keys, limits, lockouts, snapshot, turns, usage
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -97,6 +99,8 @@ class Runtime:
         """Where requests about the gateway itself are answered, once they are."""
         self.managed = asyncio.Event()
         """Set when these are answered, or never will be."""
+        self.replays = Replays(clock=clock, wall=wall)
+        self.replays.saved, self.replays.gone = self._save_answer, self._forget_answers
         self.tally = Tally()
         self.started_at = wall()
         self.store: Store | None = None
@@ -124,6 +128,7 @@ class Runtime:
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
         self.task(self._tidy(self.keeper), "kept replies")
         self.task(self._back_up(self.store), "backups")
+        self.task(self._take_up_answers(self.store), "answers")
         self._closing.clear()
         loop = asyncio.get_running_loop()
         self._watcher = threading.Thread(target=self._watch, args=(self.store, loop), name="omniroute-config")
@@ -135,6 +140,26 @@ class Runtime:
         if self._alarm:
             self._alarm.cancel()
         self._alarm = asyncio.get_running_loop().call_later(seconds, self.choosing.admission.ring)
+
+    async def _take_up_answers(self, store: Store) -> None:
+        """Go on from the answers that were kept; until they are read, they are asked for anew."""
+        cache = self.config.rules.cache
+        self._write_down(lambda store: answers.trim(store, self.wall() - cache.ttl))
+        if cache.enabled:
+            self.replays.load(await asyncio.to_thread(_answers, store, self.wall() - cache.ttl), self.config.rules)
+
+    def _save_answer(self, key: str, answer: Answer) -> None:
+        self._write_down(lambda store: answers.keep(store, answers.Kept(key, answer.at, pack(answer))))
+
+    def _forget_answers(self, keys: list[str]) -> None:
+        self._write_down(lambda store: answers.forget(store, keys))
+
+    def _write_down(self, job: Callable[[Store], None]) -> None:
+        if self._writer and self.store:
+            try:
+                self._writer.submit(partial(job, self.store)).add_done_callback(_complain)
+            except StoreError as error:
+                log.warning("an answer could not be kept: %s", error)
 
     async def _learn_prices(self) -> None:
         try:
@@ -199,6 +224,7 @@ class Runtime:
         self._known = known
         self.choosing.keep(config, before)
         self.gate.keep(config, before)
+        self.replays.follow(config.rules, before.rules)
         self.changed()
         log.info("configuration revision %s is in force", config.revision)
 
@@ -305,6 +331,14 @@ def _load_catalog() -> None:
     prices.load()
     for provider in PROVIDERS:
         models.known_models(provider)
+
+
+def _answers(store: Store, since: float) -> list[tuple[str, Answer]]:
+    found = []
+    for kept in answers.load(store, since):
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # of another version: it is asked for anew
+            found.append((kept.key, unpack(kept.content)))
+    return found
 
 
 def _complain(done: "Future[None]") -> None:

@@ -11,6 +11,7 @@ from omniroute.addons.listing import Listing
 from omniroute.addons.meter import Meter
 from omniroute.addons.panel import Panel
 from omniroute.addons.recall import Recall
+from omniroute.addons.replay import Replay
 from omniroute.addons.views import Views
 from omniroute.runtime import Runtime
 
@@ -27,6 +28,7 @@ def build(runtime: Runtime | None = None) -> list[object]:
         Count(runtime),  # how long is it
         Listing(runtime),  # what can be asked for
         Recall(runtime),  # which reply does it go on from; keeps the new one
+        Replay(runtime),  # was it answered before, or is it being answered now
         Dispatch(runtime),  # plans; writes each attempt into the flow
         Meter(runtime),  # what it cost
         Panel(runtime),  # how a person and a program see and steer it

@@ -17,15 +17,16 @@ from omniroute.addons.lines import add_unsent, line_up, passed_over, really_fail
 from omniroute.addons.outgoing import write
 from omniroute.addons.overdue import end_of, in_time, last_moment
 from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
+from omniroute.addons.waking import wake
 from omniroute.catalog.auth import credential_headers
 from omniroute.dialects import hub
 from omniroute.dialects.needs import Needs
+from omniroute.dialects.recorded import Recorded
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
 from omniroute.exchange import Asked, Exchange, Waiting
 from omniroute.proxy.attempt import BIG, Attempt
-from omniroute.proxy.dial import Turn
 from omniroute.redact import redact
 from omniroute.routing.admission import place_of
 from omniroute.routing.failure import Failure
@@ -67,7 +68,7 @@ class Dispatch:
         if killed and isinstance(flow, http.HTTPFlow):
             exchange = self.runtime.exchanges.get(flow)
             if exchange and not exchange.metered:
-                self._wake(flow)
+                wake(self.runtime, flow)
 
     @guard
     async def request(self, flow: http.HTTPFlow) -> None:
@@ -75,6 +76,10 @@ class Dispatch:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
             return
+        if exchange.replay.joined is None:
+            await self._begin(flow, exchange)
+
+    async def _begin(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         known = self.runtime.prices_known.is_set()
         needs = Needs(exchange.body, len(exchange.raw))
         if len(exchange.raw) > BIG:
@@ -90,6 +95,11 @@ class Dispatch:
     async def next_attempt(self, flow: http.HTTPFlow) -> None:
         """Fired by our layer when an attempt has failed before its first content, or a wait is over."""
         exchange = self.runtime.exchanges[flow]
+        if flow.response or exchange.replay.joined:
+            return  # it has the answer of another, or still waits for it
+        if exchange.plan is None:
+            await self._begin(flow, exchange)
+            return
         if waiting := exchange.waiting:
             await self._go_on(flow, exchange, waiting)
             return
@@ -143,7 +153,7 @@ class Dispatch:
             ready = [target for target, seconds in zip(exchange.open, early, strict=True) if not seconds]
             if (admitted := self.runtime.choosing.admission.admit(ready)) is None:
                 later = min((seconds for seconds in early if seconds), default=None)
-                line_up(self.runtime, exchange, ready, partial(self._wake, flow), later)
+                line_up(self.runtime, exchange, ready, partial(wake, self.runtime, flow), later)
                 return
             if await self._try(flow, exchange, *admitted):
                 return
@@ -175,11 +185,6 @@ class Dispatch:
             add_unsent(exchange, target, Failure("unable", error.message, status=error.status))
             return False
         return True
-
-    def _wake(self, flow: http.HTTPFlow) -> None:
-        """Tell the layer of a waiting flow that its turn has come."""
-        if handler := ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id):
-            self.runtime.task(handler.server_event(Turn(flow)), "turn")
 
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> None:
         limits, rules = self.runtime.limits, exchange.config.rules
@@ -213,7 +218,8 @@ class Dispatch:
         if exchange.stream:
             hides, array = prepared.hides_usage, exchange.as_array
             elapsed = partial(_since, self.runtime.clock, exchange.received) if exchange.tells_progress else None
-            stream = hub.Stream(*ways, hides_usage=hides, as_array=array, ended=ended, elapsed=elapsed, **told)
+            kind = Recorded if exchange.replay.leads else hub.Stream
+            stream = kind(*ways, hides_usage=hides, as_array=array, ended=ended, elapsed=elapsed, **told)
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=deadlines_of(target, rules, thinking=asked_to_think(exchange.body, rules)),

@@ -29,7 +29,12 @@ def early_head(request: http.Request, at: float) -> http.Response:
 def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> None:
     """Make the upstream's head, or that of our own answer, what the client gets."""
     ours = {PREFIX + "request-id": exchange.id}
-    if exchange.plan and not exchange.early:
+    replay = exchange.replay
+    if replay.said and not exchange.early:
+        ours[PREFIX + "cache"] = replay.said
+    if replay.source == "idempotency":
+        ours[PREFIX + "idempotent"] = "true"
+    if (exchange.plan or replay.answer) and not exchange.early:
         ours[PREFIX + "attempts"] = str(exchange.attempts)
     if exchange.overhead is not None:
         ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"

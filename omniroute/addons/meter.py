@@ -41,7 +41,9 @@ class Meter:
         exchange.waiting = None
         for asked in exchange.asked:
             self.runtime.choosing.ended(exchange, asked)
-        if served := exchange.served:
+        if exchange.replay.answer:
+            exchange.cost = 0.0
+        elif served := exchange.served:
             await self.runtime.prices_known.wait()
             at = datetime.fromtimestamp(exchange.at, UTC)
             exchange.cost = cost(served.target.provider, served.target.model, exchange.usage, at)
@@ -50,7 +52,7 @@ class Meter:
 
 def _row(exchange: Exchange, status: int, now: float) -> usage.UsageRow:
     served = exchange.served
-    asked = served or exchange.last
+    asked, answer = served or exchange.last, exchange.replay.answer
     counted = exchange.usage
     content_at = served.attempt.content_at if served else None
     return usage.UsageRow(
@@ -62,7 +64,7 @@ def _row(exchange: Exchange, status: int, now: float) -> usage.UsageRow:
         account_name=asked.target.account.name if asked else None,
         provider=asked.target.provider.id if asked else None,
         model_asked=exchange.model,
-        model_served=served.target.name if served else None,
+        model_served=served.target.name if served else answer.route if answer else None,
         combo=exchange.plan.combo if exchange.plan else None,
         client_dialect=exchange.dialect,
         upstream_dialect=asked.target.dialect if asked else None,
@@ -80,7 +82,8 @@ def _row(exchange: Exchange, status: int, now: float) -> usage.UsageRow:
         latency_ms=(now - exchange.started) * 1000,
         ttft_ms=(content_at - exchange.started) * 1000 if content_at is not None else None,
         overhead_ms=exchange.overhead * 1000 if exchange.overhead is not None else None,
-        dropped=served.dropped if served else (),
+        dropped=served.dropped if served else answer.dropped if answer else (),
+        replayed=exchange.replay.source,
     )
 
 

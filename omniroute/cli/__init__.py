@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, what it does: the first sentence of the command's own help)
     "alias": ("alias", "Aliases: other names for models and combos."),
     "ask": ("ask", "Ask MODEL through the running gateway and show the answer as it comes."),
+    "cache": ("cache", "Answers that are kept, and given to who asks the same again."),
     "chain": ("chain", "Fallback chains: models that are asked when all that was asked for has failed."),
     "combo": ("combo", "Combos: named lists of models, tried in an order of your choice."),
     "db": ("db", "The database: exports, imports, backups and checks, while the gateway goes on serving."),

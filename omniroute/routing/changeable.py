@@ -9,6 +9,7 @@ from omniroute.dialects.shaping.rules import EFFORTS, MAX_BUDGET, MAX_PROMPT, MO
 from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
 from omniroute.routing.keeping import MOST_HOURS, MOST_KEPT
 from omniroute.routing.networks import read_network
+from omniroute.routing.replaying import MAX_BYTES, MAX_ENTRIES, MAX_TTL, MAX_WINDOW
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
     COMBO_STRATEGIES,
@@ -171,6 +172,14 @@ SETTINGS: dict[str, Setting] = {
         Setting("thinking.mode", one_of(MODES), "Who says how much models think: the client, the model, you."),
         Setting("thinking.budget", whole(MAX_BUDGET), "Tokens of thinking in the mode `custom`; 0 for none."),
         Setting("thinking.effort", one_of(EFFORTS), "In place of the tokens in `custom`; the start of `adaptive`."),
+        Setting("cache.enabled", switch, "Keep whole answers at temperature 0, and give them again."),
+        Setting("cache.ttl", seconds(MAX_TTL, least=1.0), "Seconds that an answer is given again."),
+        Setting("cache.entries", whole(MAX_ENTRIES), "Answers that are kept; the least used go first."),
+        Setting("cache.bytes", whole(MAX_BYTES), "Bytes of all answers that are kept."),
+        Setting("cache.shared", switch, "Give an answer to every key, and not only to the one that asked first."),
+        Setting("idempotency.window", seconds(MAX_WINDOW), "Seconds to give an answer to its request again; 0: off."),
+        Setting("idempotency.entries", whole(MAX_ENTRIES), "Answers that are kept for that."),
+        Setting("idempotency.bytes", whole(MAX_BYTES), "Bytes of all of these."),
         Setting("system_prompt", text(MAX_PROMPT), "What every model is told before the client's own instructions."),
     )
 }

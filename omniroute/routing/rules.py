@@ -12,6 +12,7 @@ from omniroute.routing.deadlines import PHASES, DeadlineRules, of_providers
 from omniroute.routing.keeping import BackupRules
 from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
+from omniroute.routing.replaying import CacheRules, IdempotencyRules
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
 type ComboStrategy = Literal["priority", "round-robin", "random", "weighted", "least-used", "cost-optimized"]
@@ -92,6 +93,8 @@ class Rules:
     thinking: ThinkingRules = field(default_factory=ThinkingRules)
     system_prompt: str = ""
     """What every model is told before the client's own instructions."""
+    cache: CacheRules = field(default_factory=CacheRules)
+    idempotency: IdempotencyRules = field(default_factory=IdempotencyRules)
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     trusted_proxies: str = ""
@@ -118,6 +121,8 @@ GROUPS: dict[str, type[Any]] = {
     "thinking": ThinkingRules,
     "lockout": LockoutRules,
     "backup": BackupRules,
+    "cache": CacheRules,
+    "idempotency": IdempotencyRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""
 

@@ -230,3 +230,10 @@ def m011_access(db: SqliteDatabase) -> None:
 def m012_limits_begun(db: SqliteDatabase) -> None:
     # What the gateway says of itself is no configuration: no trigger counts it.
     db.execute_sql("create table limits_begun (account text not null, at real not null, primary key (account, at))")
+
+
+@step
+def m013_kept_answers(db: SqliteDatabase) -> None:
+    # What the gateway keeps of its answers is no configuration: no trigger counts it.
+    db.execute_sql("create table kept_answer (key text not null primary key, at real not null, content blob not null)")
+    db.execute_sql("alter table usage_history add column replayed text")

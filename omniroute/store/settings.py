@@ -66,6 +66,12 @@ def put(store: Store, name: str, text: str) -> tuple[str, Any]:
     return name, value
 
 
+def note(store: Store, name: str, value: Any) -> None:
+    """Keep what the gateway has to know and nobody sets by hand; a running gateway notices."""
+    store.run(Settings.delete().where(Settings.name == name))
+    store.run(Settings.insert(name=name, value=json.dumps(value)))
+
+
 def unset(store: Store, name: str) -> str:
     """Go back to what holds where nobody has set it."""
     with store.change():
@@ -129,8 +135,7 @@ def reset_health(store: Store, ids: Sequence[str]) -> None:
         cooling, breakers = Coolings.delete(), Breakers.delete()
         store.run(cooling.where(Coolings.whose.in_(list(ids))) if ids else cooling)
         store.run(breakers.where(Breakers.whose.in_(list(ids))) if ids else breakers)
-        store.run(Settings.delete().where(Settings.name == RESET))
-        store.run(Settings.insert(name=RESET, value=json.dumps([store.clock(), list(ids)])))
+        note(store, RESET, [store.clock(), list(ids)])
 
 
 def provider_or_none(store: Store, text: str) -> str | None:

@@ -229,6 +229,7 @@ class UsageHistory(Table):
     ttft_ms = FloatField(null=True)
     overhead_ms = FloatField(null=True)
     dropped = TextField()
+    replayed = TextField(null=True)
 
 
 class UsageSlots(Table):
@@ -314,6 +315,15 @@ class KeptItem(Table):
     exchange = TextField()
 
 
+class KeptAnswer(Table):
+    """What was answered to a request, sealed."""
+
+    key = TextField(primary_key=True)
+    """The digest of all that shapes the answer, and of who may have it."""
+    at = FloatField()
+    content = BlobField()
+
+
 class Coolings(Table):
     """What is not to be asked for a while."""
 
@@ -392,4 +402,5 @@ TABLES: tuple[type[Table], ...] = (
     KeptReply,
     KeptItem,
     Lockouts,
+    KeptAnswer,
 )

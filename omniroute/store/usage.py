@@ -64,6 +64,8 @@ class UsageRow:
     overhead_ms: float | None
     """Time in the gateway before the upstream was asked; None when it never was."""
     dropped: tuple[str, ...]
+    replayed: str | None = None
+    """`cache` or `idempotency` where the answer is that of an earlier exchange; nobody was asked for this one."""
 
 
 COLUMNS = tuple(field.name for field in fields(UsageRow))

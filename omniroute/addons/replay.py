@@ -1,0 +1,291 @@
+"""Answers what was answered before, and lets equal requests wait for the one that is being answered."""
+
+import asyncio
+import hashlib
+from functools import lru_cache, partial
+
+import orjson
+from mitmproxy import http
+
+from omniroute.addons.answers import PREFIX
+from omniroute.addons.guard import guard
+from omniroute.addons.recall import keeps
+from omniroute.addons.waking import wake
+from omniroute.catalog.provider import DialectName
+from omniroute.dialects.dialect import UNREADABLE
+from omniroute.dialects.recorded import Recorded
+from omniroute.dialects.sameness import is_certain, meaning
+from omniroute.dialects.translate import SPOKES
+from omniroute.errors import BadRequest, TimedOut
+from omniroute.exchange import Exchange, Waiting
+from omniroute.proxy.attempt import BIG
+from omniroute.replays import LARGEST, Answer, Flight
+from omniroute.routing.config import Config, Key
+from omniroute.routing.plan import plan
+from omniroute.runtime import Runtime
+
+PATIENCE = 900.0
+"""Seconds that a request waits for the answer of another, where no deadline says less."""
+SHAPING = (b"anthropic-", b"openai-", b"x-goog-")
+"""How headers begin that can change an answer: versions, betas, projects."""
+SHARED = (400, 404, 413, 422)
+"""Refusals that an equal request would get too: who waits gets the same one."""
+WHOLE = ("stop", "stop_sequence", "tool_calls")
+"""Why a reply ended that is kept. One that was cut off or filtered may come better next time."""
+
+
+class Replay:
+    name = "omniroute.replay"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @guard
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Look for an answer, or for a request under way that will have it."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
+            return
+        name = flow.request.headers.get("idempotency-key", "")
+        request = "" if name else flow.request.headers.get("x-request-id", "")
+        if (name or request) and exchange.config.rules.idempotency.window and self._once(flow, exchange, name, request):
+            return
+        await self._cached(flow, exchange)
+
+    @guard
+    async def next_attempt(self, flow: http.HTTPFlow) -> None:
+        """Go on when another has been answered, or has failed."""
+        exchange = self.runtime.exchanges[flow]
+        if (flight := exchange.replay.joined) is None:
+            return
+        late = exchange.waiting is not None and 0 < exchange.waiting.until <= self.runtime.clock()
+        if flight.answer:
+            self._tell(flow, exchange, flight.answer, flight)
+        elif flight.leader is exchange:
+            exchange.replay.joined = exchange.waiting = None
+            exchange.replay.leads.append(flight)
+            if flight.kind == "idempotency":
+                await self._cached(flow, exchange)
+        elif late and flight.kind == "idempotency":
+            raise TimedOut("an equal request with the same name has not been answered in time")
+        elif late:
+            self._leave(exchange)  # it asks by itself
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        """Let the others have the answer, too."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or not (exchange.replay.leads or exchange.replay.key or exchange.replay.joined):
+            return
+        answer = _answer(flow, exchange)
+        if exchange.replay.key and answer and not exchange.replay.answer:
+            large = len(answer.body) > BIG
+            if await asyncio.to_thread(_is_whole, answer) if large else _is_whole(answer):
+                self.runtime.replays.keep(exchange.replay.key, answer, self.runtime.config.rules)
+        self._end(exchange, answer)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """The client has left: whoever waits for its answer asks instead."""
+        if exchange := self.runtime.exchanges.get(flow):
+            self._end(exchange, None)
+
+    def _once(self, flow: http.HTTPFlow, exchange: Exchange, name: str, request: str) -> bool:
+        """Say whether a request of this name was sent before, and is answered with that."""
+        progress = flow.request.headers.get(PREFIX + "progress", "")
+        said = _digest(exchange.raw, exchange.query.encode(), progress.encode())
+        scope = (_owner(exchange), exchange.path, name or request, "" if name else said)
+        # Some clients give several requests one X-Request-Id, so it means the same only with the same body.
+        key = _digest(*(part.encode("utf-8", "surrogateescape") for part in (*scope, "key" if name else "id")))
+        flight = self.runtime.replays.flight("idempotency", key)
+        if flight is None:
+            exchange.replay.leads.append(self.runtime.replays.lead("idempotency", key, said, exchange))
+            return False
+        if flight.meaning != said:
+            raise BadRequest(
+                "this Idempotency-Key came with another body a moment ago: use a new one for a new request",
+                status=422,
+                code="idempotency_key_reused",
+            )
+        self._join(flow, exchange, flight)
+        return True
+
+    async def _cached(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        rules, replay = exchange.config.rules, exchange.replay
+        wishes = _wishes(flow.request.headers)
+        if "bypass" in wishes:
+            replay.said = "BYPASS"
+            return
+        if exchange.stream or not rules.cache.enabled or exchange.recalled or not _certain(exchange):
+            return
+        large = len(exchange.raw) > BIG
+        key = await asyncio.to_thread(_key, self.runtime, exchange) if large else _key(self.runtime, exchange)
+        replay.said = "BYPASS" if "refresh" in wishes else "MISS"
+        replay.key = key
+        if "refresh" in wishes:
+            return
+        replays = self.runtime.replays
+        if answer := replays.find(key, self.runtime.config.rules):
+            self._tell(flow, exchange, answer, None)
+        elif flight := replays.flight("cache", key):
+            self._join(flow, exchange, flight)
+        else:
+            replay.leads.append(replays.lead("cache", key, key, exchange))
+
+    def _join(self, flow: http.HTTPFlow, exchange: Exchange, flight: Flight) -> None:
+        if flight.answer:
+            self._tell(flow, exchange, flight.answer, flight)
+            return
+        now, total = self.runtime.clock(), exchange.config.rules.deadlines.total
+        waiting = exchange.waiting = Waiting(exchange.received + total if total else now + PATIENCE)
+        exchange.replay.joined = flight
+        flight.waiting[exchange] = partial(_wake, self.runtime, flow, waiting)
+
+    def _tell(self, flow: http.HTTPFlow, exchange: Exchange, answer: Answer, flight: Flight | None) -> None:
+        """Give an answer of another exchange, in the very words."""
+        replay = exchange.replay
+        replay.answer, replay.source = answer, flight.kind if flight else "cache"
+        replay.joined = exchange.waiting = None
+        headers = {"content-type": answer.content_type}
+        if answer.route:
+            headers[PREFIX + "route"] = answer.route
+        if answer.dropped:
+            headers[PREFIX + "dropped"] = ", ".join(answer.dropped)
+        if replay.source == "cache":
+            replay.said = "HIT"
+            headers["age"] = str(max(0, int(self.runtime.wall() - answer.at)))
+        if exchange.stream:
+            headers["cache-control"] = "no-cache"
+        flow.response = http.Response.make(answer.status, answer.body, headers)
+
+    def _leave(self, exchange: Exchange) -> None:
+        if flight := exchange.replay.joined:
+            exchange.replay.joined = exchange.waiting = None
+            flight.waiting.pop(exchange, None)
+            if flight.leader is exchange and flight.answer is None:
+                exchange.replay.leads.append(flight)  # it was to lead, and has not begun
+
+    def _end(self, exchange: Exchange, answer: Answer | None) -> None:
+        self._leave(exchange)
+        leads, exchange.replay.leads = exchange.replay.leads, []
+        for flight in leads:
+            self.runtime.replays.end(flight, answer, self.runtime.config.rules)
+
+
+def _wake(runtime: Runtime, flow: http.HTTPFlow, waiting: Waiting) -> None:
+    waiting.until = 0.0  # should its layer not stand still yet, it will not begin to
+    wake(runtime, flow)
+
+
+def _certain(exchange: Exchange) -> bool:
+    return is_certain(exchange.dialect, exchange.body)
+
+
+def _wishes(headers: http.Headers) -> set[str]:
+    """Read what the client wants of the cache: `bypass` leaves it alone, `refresh` only does not read it."""
+    said = {part.strip().lower() for part in headers.get("cache-control", "").split(",")}
+    if headers.get(PREFIX + "no-cache", "").strip().lower() in {"true", "1", "yes"} or "no-store" in said:
+        return {"bypass"}
+    return {"refresh"} if "no-cache" in said else set()
+
+
+def _key(runtime: Runtime, exchange: Exchange) -> str:
+    """Digest all that shapes an answer, and who may have it.
+
+    Forbidden or BadRequest where the key may not ask for the model, or nobody has it.
+    """
+    config = exchange.config
+    private = not config.rules.cache.shared or keeps(runtime, exchange)
+    assert exchange.claimed
+    alone = exchange.claimed.provider is not None
+    parts = (
+        exchange.dialect.encode(),
+        b"of " + _owner(exchange).encode() if private else b"of all",
+        exchange.path.encode("utf-8", "surrogateescape"),
+        exchange.query.encode("utf-8", "surrogateescape"),
+        _leads_to(exchange.model, config, exchange.key, exchange.dialect, alone).encode(),
+        repr(config.rules.shape).encode(),
+        repr(sorted((n.lower(), v) for n, v in exchange.headers if n.lower().startswith(SHAPING))).encode(),
+        meaning(exchange.dialect, exchange.body),
+    )
+    return _digest(*parts)
+
+
+class _Same:
+    """A value that equals nothing but itself, so that a snapshot can be a key without being read."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+
+@lru_cache(maxsize=256)
+def _known(name: str, config: _Same, key: _Same, dialect: DialectName, alone: bool) -> str:
+    assert isinstance(config.value, Config)
+    assert isinstance(key.value, Key | None)
+    found = plan(name, config.value, client=dialect, key=key.value, alone=alone)
+    ways = sorted((repr(t.way.path), t.name, t.account.base_url or "", t.provider.base_url) for t in found.targets)
+    return repr((name, config.value.combos.get(found.combo or ""), ways))
+
+
+def _leads_to(name: str, config: Config, key: Key | None, dialect: DialectName, alone: bool) -> str:
+    """Say what a name stands for: when that changes, so does what it is answered with."""
+    return _known(name, _Same(config), _Same(key), dialect, alone)
+
+
+def _owner(exchange: Exchange) -> str:
+    return exchange.key.id if exchange.key else ""
+
+
+def _digest(*parts: bytes) -> str:
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(len(part).to_bytes(8, "big"))
+        hashed.update(part)
+    return hashed.hexdigest()
+
+
+def _answer(flow: http.HTTPFlow, exchange: Exchange) -> Answer | None:
+    """Give what others may be told too; None for what has failed, or was told in part."""
+    if exchange.replay.answer:
+        return exchange.replay.answer
+    response, served = flow.response, exchange.served
+    if response is None:
+        return None
+    body, kind = response.raw_content or b"", response.headers.get("content-type", "application/json")
+    if served is None:
+        if exchange.early or (status := response.status_code) not in SHARED:
+            return None
+        return Answer(exchange.at, exchange.dialect, body, status, kind, stands=False)
+    if served.attempt.failure or response.status_code != 200:
+        return None
+    if isinstance(stream := served.attempt.stream, Recorded):
+        if stream.record is None or not stream.done:
+            return None
+        body = bytes(stream.record)
+    elif stream is not None or len(body) > LARGEST:
+        return None
+    return Answer(
+        exchange.at,
+        exchange.dialect,
+        body,
+        content_type=kind,
+        route=served.target.name,
+        dropped=served.dropped,
+        usage=exchange.usage,
+    )
+
+
+def _is_whole(answer: Answer) -> bool:
+    """Say whether it is an answer that came to its end."""
+    if not answer.stands:
+        return False
+    try:
+        body = orjson.loads(answer.body)
+        several = len(body.get("choices") or body.get("candidates") or ()) > 1
+        return not several and SPOKES[answer.dialect].read_reply(body).reason in WHOLE
+    except UNREADABLE:
+        return False

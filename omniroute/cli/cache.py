@@ -1,0 +1,72 @@
+"""`omniroute-ctl cache …`: answers that are given again, without a word of what was said."""
+
+import time
+
+import click
+
+from omniroute.cli.base import Group, State
+from omniroute.cli.output import iso, local, say, show_json, table
+from omniroute.routing.rules import rules
+from omniroute.store import answers, read
+
+
+@click.group(cls=Group)
+def cache() -> None:
+    r"""Answers that are kept, and given to who asks the same again.
+
+    \b
+    omniroute-ctl cache stats
+    omniroute-ctl cache clear
+    omniroute-ctl settings set cache.ttl 600
+    """
+
+
+@cache.command()
+@click.pass_obj
+def stats(state: State) -> None:
+    """Show how much is kept, and how often it was of use."""
+    with state.store() as store:
+        found, limits = answers.stats(store), rules(read.settings(store)).cache
+    if state.as_json:
+        show_json(
+            {
+                "enabled": limits.enabled,
+                "shared": limits.shared,
+                "entries": found.entries,
+                "entries_limit": limits.entries,
+                "bytes": found.bytes,
+                "bytes_limit": limits.bytes,
+                "ttl": limits.ttl,
+                "oldest": iso(found.oldest) if found.oldest is not None else None,
+                "hits": found.hits,
+                "idempotent_repeats": found.repeats,
+            }
+        )
+        return
+    oldest = "none" if found.oldest is None else local(found.oldest)
+    late = found.oldest is not None and time.time() - found.oldest > limits.ttl
+    whose = "shared by all keys" if limits.shared else "key by key"
+    table(
+        ["what", "value"],
+        [
+            ("cache", f"on, {whose}" if limits.enabled else "off"),
+            ("answers", f"{found.entries:,} of {limits.entries:,}"),
+            ("on the disk", f"{found.bytes:,} bytes, sealed"),
+            ("given again for", f"{limits.ttl:g} s"),
+            ("oldest", f"{oldest} (expired)" if late else oldest),
+            ("hits", f"{found.hits:,} in all of the history"),
+            ("sent twice", f"{found.repeats:,} in all of the history"),
+        ],
+    )
+
+
+@cache.command()
+@click.pass_obj
+def clear(state: State) -> None:
+    """Forget every answer; a running gateway does so at once."""
+    with state.store() as store:
+        number = answers.clear(store)
+    if state.as_json:
+        show_json({"forgotten": number})
+    else:
+        say(f"Forgotten: {number}.")
