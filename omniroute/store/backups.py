@@ -24,7 +24,7 @@ NAME = re.compile(
 )
 """Without a reason it was made before a migration."""
 MOST_AT_ONCE = 999
-CONVERSATIONS = ("kept_item", "kept_reply", "kept_conversation")
+CONVERSATIONS = ("kept_item", "kept_reply", "kept_conversation", "kept_answer")
 """What is to be forgotten a while after its last use shall not live on in copies, nor make them large."""
 
 

@@ -54,7 +54,7 @@ CONTENTS: dict[str, Contents] = {
         _words(
             "id at key_id key_name account_id account_name provider model_asked model_served combo client_dialect "
             "upstream_dialect streamed status input output cache_read cache_write reasoning cost latency_ms ttft_ms "
-            "overhead_ms"
+            "overhead_ms replayed"
         ),
         _words("path error attempts dropped"),
     ),
@@ -73,11 +73,12 @@ CONTENTS: dict[str, Contents] = {
     "kept_conversation": Contents("state"),
     "kept_reply": Contents("state"),
     "kept_item": Contents("state"),
+    "kept_answer": Contents("state"),
     "admin_sessions": Contents("state"),
     "lockouts": Contents("state"),
 }
 
-MOMENTS = ("reset", "unlocks")
+MOMENTS = ("reset", "unlocks", "cache.cleared")
 """Settings that say when somebody did something to a running gateway: neither leave nor come."""
 
 
