@@ -1,97 +1,82 @@
-"""What a reply has cost, in USD, by the price library; unknown stays unknown and is never 0."""
+"""What a reply has cost, in USD: by what somebody has set, then by the price library.
+
+Unknown stays unknown and is never 0.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from omniroute.catalog.library import priced, priced_by_id
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
+from omniroute.catalog.rates import CLASSES, EVERY, Prices, Rates, rate
 from omniroute.dialects.ir import Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
-    from genai_prices.types import Provider as PricedProvider
+
+NOTHING_SET: Prices = MappingProxyType({})
+NAMES = {"reasoning": "output_reasoning_mtok", "request": "requests_kcount"}
+"""How the library calls a class where that is not the class's own name."""
+UNKNOWN = Rates()
 
 
-def cost(provider: Provider, model: str, usage: Usage, at: datetime) -> float | None:
-    """Price a reply as on the day of `at` (UTC where it names no zone).
+def cost(provider: Provider, model: str, usage: Usage, at: datetime, prices: Prices = NOTHING_SET) -> float | None:
+    """Price a reply as at the time `at` (UTC where it names no zone).
 
-    None for nodes, for models and kinds of tokens without a price, and for usage that is unknown or
-    contradicts itself. The first call imports the library, so call it off the event loop.
+    None for models and kinds of tokens without a price, and for usage that is unknown or contradicts itself.
+    The first call imports the library, so call it off the event loop.
     """
     if usage.input is None or usage.output is None:
         return None
-    known = priced(provider)
-    found = known.find_model(model) if known else None
-    if known is None or found is None:
-        return None
-    return _price(known, found, usage, at if at.tzinfo else at.replace(tzinfo=UTC))
+    return rates(provider, model, at if at.tzinfo else at.replace(tzinfo=UTC), prices).cost(usage)
 
 
-def _price(known: PricedProvider, found: ModelInfo, usage: Usage, at: datetime) -> float | None:
-    from genai_prices import Usage as Counted
-
-    # The library adds up what has a price: tokens without one would be free instead of unknown.
-    prices = vars(found.get_prices(at))
-    if prices.get("input_mtok") is None or (usage.output and prices.get("output_mtok") is None):
-        return None
-    try:
-        # Its input includes what the cache gave and took, its output includes reasoning, just as ours do.
-        counted = Counted(
-            input_tokens=usage.input,
-            output_tokens=usage.output,
-            cache_read_tokens=usage.cache_read,
-            cache_write_tokens=usage.cache_write,
-            output_reasoning_tokens=usage.reasoning,
-        )
-        return float(found.calc_price(counted, known, genai_request_timestamp=at).total_price)
-    except (ValueError, OverflowError):  # negative counts, or more from the cache than there was input
-        return None
+def rates(provider: Provider, model: str, at: datetime, prices: Prices = NOTHING_SET) -> Rates:
+    """Give what each class of tokens costs: as set for the model, else for its provider, else by the library."""
+    return _over(provider.id, model, UNKNOWN if provider.node else _listed(provider.id, model, at), prices)
 
 
-def expected(provider: Provider, model: str, tokens_in: int, tokens_out: int, at: datetime) -> float | None:
+def expected(
+    provider: Provider, model: str, tokens_in: int, tokens_out: int, at: datetime, prices: Prices = NOTHING_SET
+) -> float | None:
     """Price a request that has not been made, in USD, as if nothing of it were cached; None is unknown.
 
     For comparing, so it is quick: what the library says of a model is kept for the day.
     """
-    rates = None if provider.node else _rates(provider.id, model, at.date())
-    if rates is None:
-        return None
-    into, out = rates
-    return (into.at(tokens_in) * tokens_in + out.at(tokens_in) * tokens_out) / 1_000_000
+    listed = UNKNOWN if provider.node else _of_day(provider.id, model, at.date())
+    found = _over(provider.id, model, listed, prices)
+    return found.cost(Usage(tokens_in, tokens_out)) if found.known else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    """USD for a million tokens, by how long the input is."""
-
-    base: float
-    tiers: tuple[tuple[int, float], ...]
-
-    def at(self, tokens_in: int) -> float:
-        """Charge the whole request by the highest tier that its input reaches."""
-        reached = self.base
-        for start, price in self.tiers:
-            if tokens_in > start:
-                reached = price
-        return reached
+def _over(provider_id: str, model: str, listed: Rates, prices: Prices) -> Rates:
+    if prices:
+        for name in (EVERY, model.partition("[")[0], model):  # the later the more exact
+            if said := prices.get((provider_id, name)):
+                listed = listed.under(said)
+    return listed
 
 
 @lru_cache(maxsize=4096)
-def _rates(provider_id: str, model: str, day: date) -> tuple[_Rate, _Rate] | None:
-    found = known.find_model(model) if (known := priced_by_id(provider_id)) else None
-    prices = vars(found.get_prices(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))) if found else {}
-    into, out = prices.get("input_mtok"), prices.get("output_mtok")
-    return None if into is None or out is None else (_rate(into), _rate(out))
+def _of_day(provider_id: str, model: str, day: date) -> Rates:
+    return _listed(provider_id, model, datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
 
 
-def _rate(price: Any) -> _Rate:
-    tiers = tuple((tier.start, float(tier.price)) for tier in getattr(price, "tiers", ()))
-    return _Rate(float(getattr(price, "base", price)), tiers)
+def _listed(provider_id: str, model: str, at: datetime) -> Rates:
+    if (found := _found(provider_id, model)) is None:
+        return UNKNOWN
+    listed = vars(found.get_prices(at))
+    return Rates(**{name: rate(listed.get(NAMES.get(name, f"{name}_mtok"))) for name in (*CLASSES, "request")})
+
+
+@lru_cache(maxsize=4096)
+def _found(provider_id: str, model: str) -> ModelInfo | None:
+    known = priced_by_id(provider_id)
+    return known.find_model(model) if known else None
 
 
 def load() -> None:
