@@ -28,13 +28,18 @@ class GatewayError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        final: bool = False,
     ) -> None:
-        """Say what happened in `message`; `param` is the path of a field, `retry_after` counts seconds."""
+        """Say what happened in `message`; `param` is the path of a field, `retry_after` counts seconds.
+
+        `final` is for what asking again does not mend before long.
+        """
         super().__init__(message)
         self.message = message
         self.param = param
         self.code = code
         self.retry_after = retry_after
+        self.final = final
         if status is not None:
             self.status = status
 

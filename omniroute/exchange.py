@@ -10,6 +10,7 @@ from omniroute.errors import BadRequest
 from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.replays import Part
 from omniroute.routing.affinity import Conversation
+from omniroute.routing.budgets import Hold
 from omniroute.routing.config import Config, Key
 from omniroute.routing.forwarded import NOBODY, Comer
 from omniroute.routing.outcome import Failed
@@ -109,6 +110,10 @@ class Exchange:
     """The client has the head of a stream, though nobody has answered yet."""
     status: int | None = None
     """What the client was told inside such a stream when nobody did."""
+    hold: Hold | None = None
+    """What is set aside for it."""
+    budget_warning: str | None = None
+    """What its client is told of budgets that are nearly spent."""
     cost: float | None = None
     error: str | None = None
     """What the client was told where it got no answer."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,15 @@ from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.relay import Relay
 from omniroute.redact import Known, Redactor
 from omniroute.replays import Answer, Replays, pack, unpack
+from omniroute.routing.budgets import NO_KEY
 from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts
 from omniroute.routing.network import opened, path_of
+from omniroute.routing.periods import PERIODS, Period, span, zone_of
 from omniroute.routing.target import Target
-from omniroute.store import answers, backups, health, keys, limits, lockouts, snapshot, turns, usage
+from omniroute.spending import Spending
+from omniroute.store import answers, backups, budgets, health, keys, limits, lockouts, snapshot, turns, usage
+from omniroute.store.budgets import Estimate, Spent
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.keeper import Keeper
@@ -84,6 +89,9 @@ class Runtime:
         self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
         self.prices_known = asyncio.Event()
         """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
+        self.spending = Spending(wall)
+        self.spent_known = asyncio.Event()
+        """Set when it is known what keys have spent: requests that come under a budget wait for that."""
         self.announced = asyncio.Event()
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
@@ -107,6 +115,8 @@ class Runtime:
         self.keeper: Keeper | None = None
         self._writer: Writer | None = None
         self._rows: list[UsageRow] = []
+        self._estimates: list[Estimate] = []
+        self._readings = 0
         self._flush_is_near = False
         self._known = Known()
         self._redactor = Redactor(lambda: self._known)
@@ -125,6 +135,7 @@ class Runtime:
         self.gate.take_up(Lockouts(lockouts.load(self.store)), keys.uses(self.store), self.config)
         self._writer = Writer(self.store, window=WINDOW)
         self._writer.start()
+        self._read_spent()
         self.keeper = Keeper(self.store, self._writer, wall=self.wall)
         self.task(self._tidy(self.keeper), "kept replies")
         self.task(self._back_up(self.store), "backups")
@@ -225,6 +236,9 @@ class Runtime:
         self.choosing.keep(config, before)
         self.gate.keep(config, before)
         self.replays.follow(config.rules, before.rules)
+        self.spending.keep(config, before)
+        if (config.rules.budget.zone, config.rules.repriced) != (before.rules.budget.zone, before.rules.repriced):
+            self._read_spent()
         self.changed()
         log.info("configuration revision %s is in force", config.revision)
 
@@ -262,6 +276,40 @@ class Runtime:
         draft.replace(path)
         self._note = path
 
+    def _read_spent(self) -> None:
+        """Read what keys have spent; what they spend from here on is added. The last of several readings counts."""
+        assert self.store
+        assert self._writer
+        self._flush()
+        self.spending.ledger.begin_reading()
+        self._readings += 1
+        zone, now = zone_of(self.config.rules.budget.zone), self.wall()
+        spans = {period: span(period, now, zone) for period in PERIODS}
+        # By the thread that writes, so that all that was flushed before is there, and nothing that comes after.
+        job = self._writer.submit(partial(budgets.spent, self.store, spans))
+        self.task(self._take_spent(self._readings, job, zone, now), "spent")
+
+    async def _take_spent(
+        self, reading: int, job: "Future[dict[tuple[str, Period], Spent]]", zone: tzinfo | None, now: float
+    ) -> None:
+        try:
+            found = await asyncio.wrap_future(job)
+        except StoreError as error:
+            log.error("what keys have spent could not be read, and is read again: %s", error)
+            await asyncio.sleep(1.0)
+            if reading == self._readings:
+                self._read_spent()
+            return
+        if reading == self._readings:
+            self.spending.ledger.read({place: one.usd for place, one in found.items()}, zone, now)
+            self.spent_known.set()
+
+    def settle(self, exchange: Exchange) -> None:
+        """Count what an exchange has cost, once, and keep what of that is an estimate."""
+        if (guess := self.spending.settle(exchange, self.config)) > 0:
+            key = exchange.key.id if exchange.key else NO_KEY
+            self._estimates.append(Estimate(exchange.id, key, exchange.at, guess))
+
     def record(self, row: UsageRow) -> None:
         """Log an exchange. Rows of the same moment go as one job: a job for each would cost more than its row."""
         self.tally.add(row)
@@ -276,6 +324,7 @@ class Runtime:
     def _flush(self) -> None:
         self._flush_is_near = False
         rows, self._rows = self._rows, []
+        guessed, self._estimates = self._estimates, []
         if not (self._writer and self.store):
             return
         try:
@@ -289,6 +338,8 @@ class Runtime:
                 self._writer.submit(partial(keys.save_uses, self.store, opened)).add_done_callback(_complain)
             if held := self.gate.lockouts.changes():
                 self._writer.submit(partial(lockouts.save, self.store, held)).add_done_callback(_complain)
+            if guessed:
+                self._writer.submit(partial(budgets.record, self.store, guessed)).add_done_callback(_complain)
             if rows:
                 self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
         except StoreError as error:

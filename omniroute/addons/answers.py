@@ -30,6 +30,8 @@ def refusal(dialect: DialectName, error: GatewayError) -> http.Response:
         wait = WAIT
     if wait is not None:
         headers["retry-after"] = str(max(1, math.ceil(wait)))
+    if error.final:
+        headers["x-should-retry"] = "false"  # the SDKs of OpenAI and Anthropic ask no more, and so do their clients
     if isinstance(error, UpgradeRequired):
         headers["upgrade"] = "HTTP/1.1"
     return json_answer(error.status, DIALECTS[dialect].write_error(error), headers)

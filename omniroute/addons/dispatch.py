@@ -11,6 +11,7 @@ from mitmproxy import ctx, http
 from mitmproxy.flow import Error, Flow
 
 from omniroute.addons.answers import PREFIX
+from omniroute.addons.count import QUICK
 from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
 from omniroute.addons.lines import add_unsent, line_up, passed_over, really_failed
@@ -88,8 +89,20 @@ class Dispatch:
         if not exchange.plan.targets:
             raise _nothing_to_ask(exchange.plan, self.runtime.wall())
         exchange.open = [*exchange.plan.targets]
+        await self._set_aside(exchange, needs)
         await self._ask_next(flow, exchange)
         exchange.overhead = self.runtime.clock() - exchange.received
+
+    async def _set_aside(self, exchange: Exchange, needs: Needs) -> None:
+        """Set aside what the request may cost, where its key has a budget."""
+        runtime = self.runtime
+        if not runtime.spending.budgets(exchange, runtime.config):
+            return
+        await runtime.prices_known.wait()
+        await runtime.spent_known.wait()
+        if len(exchange.raw) > QUICK:
+            await asyncio.to_thread(needs.look)
+        runtime.spending.set_aside(exchange, needs, runtime.config)
 
     @guard
     async def next_attempt(self, flow: http.HTTPFlow) -> None:

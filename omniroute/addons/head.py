@@ -41,6 +41,8 @@ def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> N
     streams = exchange.early or (exchange.served is not None and exchange.served.attempt.stream is not None)
     if streams and exchange.tells_progress:
         ours[PREFIX + "progress"] = "enabled"
+    if exchange.budget_warning:
+        ours[PREFIX + "budget-warning"] = exchange.budget_warning
     kept = response.headers.fields
     if served := exchange.served:
         kept, more = _passed_back(exchange, served, response, flow.request.http_version)

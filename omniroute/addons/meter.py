@@ -46,7 +46,9 @@ class Meter:
         elif served := exchange.served:
             await self.runtime.prices_known.wait()
             at = datetime.fromtimestamp(exchange.at, UTC)
-            exchange.cost = cost(served.target.provider, served.target.model, exchange.usage, at)
+            prices = exchange.config.prices
+            exchange.cost = cost(served.target.provider, served.target.model, exchange.usage, at, prices)
+        self.runtime.settle(exchange)
         self.runtime.record(_row(exchange, status, self.runtime.clock()))
 
 

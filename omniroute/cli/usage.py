@@ -2,13 +2,19 @@
 
 import re
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast, get_args
 
 import click
 
-from omniroute.cli.base import Command, State
+from omniroute.catalog.prices import cost
+from omniroute.catalog.providers import PROVIDERS, find
+from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
+from omniroute.dialects.ir import Usage
+from omniroute.routing.config import Config
+from omniroute.store import prices, snapshot
+from omniroute.store import reprice as repricing
 from omniroute.store.sums import By, UsageSum, summary, totals
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -32,14 +38,17 @@ def moment(value: str) -> float:
     return since
 
 
-@click.command(cls=Command)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--by", type=click.Choice(get_args(By.__value__)), default="provider", show_default=True)
 @click.option(
     "--since", type=moment, metavar="WHEN", default="7d", show_default=True, help="30m, 12h, 7d, 4w, or a date."
 )
-@click.pass_obj
-def usage(state: State, by: str, since: float) -> None:
+@click.pass_context
+def usage(ctx: click.Context, by: str, since: float) -> None:
     """Requests, tokens and cost."""
+    if ctx.invoked_subcommand is not None:
+        return
+    state: State = ctx.obj
     with state.store() as store:
         found, whole = summary(store, cast(By, by), since), totals(store, since)
     if state.as_json:
@@ -49,6 +58,45 @@ def usage(state: State, by: str, since: float) -> None:
     else:
         rows = [(row.name or NOBODY.get(by, "unknown"), *_cells(row)) for row in found]
         table([by, *HEADERS], [*rows, ("total", *_cells(whole))] if len(rows) > 1 else rows)
+
+
+@usage.command()
+@click.option("--since", type=moment, metavar="WHEN", help="30m, 12h, 7d, 4w, or a date; else all of it.")
+@click.option("--model", metavar="PROVIDER/MODEL", help="Only what this model has answered.")
+@click.pass_obj
+def reprice(state: State, since: float | None, model: str | None) -> None:
+    r"""Price anew what was asked before, by the prices of now.
+
+    A running gateway goes on meanwhile. Budgets count the new costs at once.
+
+    \b
+    omniroute-ctl usage reprice --since 30d
+    omniroute-ctl usage reprice --model openai/gpt-x
+    """
+    with state.store() as store:
+        if model is not None:
+            place = prices.named(store, model)
+            model = prices.shown_as(store, place)
+        config = snapshot.load(store)
+        known = {provider.id for provider in (*PROVIDERS, *config.nodes)}
+        done = repricing.reprice(store, _pricing(config), known, since=since or 0.0, model=model)
+    if state.as_json:
+        show_json(asdict(done) | {"since": iso(since), "model": model})
+    else:
+        say(f"{done.changed:,} of {done.rows:,} exchanges cost something else now.")
+        say(f"before: {_sum(done.before, done.unknown_before)}; now: {_sum(done.after, done.unknown_after)}")
+
+
+def _sum(cost: float, unknown: int) -> str:
+    return f"${cost:,.4f}" + (f" and {unknown:,} unknown" if unknown else "")
+
+
+def _pricing(config: Config) -> repricing.Pricing:
+    def price(provider: str, model: str, used: Usage, at: float) -> float | None:
+        found = find(provider, config.nodes)
+        return cost(found, model, used, datetime.fromtimestamp(at, UTC), config.prices) if found else None
+
+    return price
 
 
 def as_json(row: UsageSum) -> dict[str, object]:

@@ -182,6 +182,11 @@ class Stream:
         self._open = False
         self._failed = False
 
+    @property
+    def fed(self) -> int:
+        """How many bytes the upstream has said."""
+        return self._fed
+
     def feed(self, chunk: bytes) -> bytes:
         """Take a piece of the reply, cut anywhere."""
         if self.fault is not None:

@@ -47,10 +47,25 @@ class Needs:
     @cached_property
     def output(self) -> int:
         """Tokens of the longest answer that is wanted; a usual one where the client says nothing."""
+        return USUAL_OUTPUT if self.limit is None else self.limit
+
+    @cached_property
+    def limit(self) -> int | None:
+        """Tokens of the longest answer that the client allows; None where it says nothing."""
+        config = self._config
+        inside = config.get("maxOutputTokens", config.get("max_output_tokens"))
+        return _first([inside, *(self.body.get(name) for name in LIMITS)])
+
+    @property
+    def answers(self) -> int:
+        """How many answers are wanted at once."""
+        config = self._config
+        return _first([config.get("candidateCount", config.get("candidate_count")), self.body.get("n")]) or 1
+
+    @property
+    def _config(self) -> Body:
         config = self.body.get("generationConfig") or self.body.get("generation_config")
-        inside = config.get("maxOutputTokens", config.get("max_output_tokens")) if isinstance(config, dict) else None
-        found = [inside, *(self.body.get(name) for name in LIMITS)]
-        return next((limit for limit in found if type(limit) is int and limit > 0), USUAL_OUTPUT)
+        return config if isinstance(config, dict) else {}
 
     @cached_property
     def tools(self) -> bool:
@@ -75,6 +90,10 @@ class Needs:
                 case _:
                     pass
         return False
+
+
+def _first(found: list[Any]) -> int | None:
+    return next((number for number in found if type(number) is int and number > 0), None)
 
 
 def _is_picture(data: Any) -> bool:

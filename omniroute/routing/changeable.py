@@ -9,6 +9,7 @@ from omniroute.dialects.shaping.rules import EFFORTS, MAX_BUDGET, MAX_PROMPT, MO
 from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
 from omniroute.routing.keeping import MOST_HOURS, MOST_KEPT
 from omniroute.routing.networks import read_network
+from omniroute.routing.periods import read_zone
 from omniroute.routing.replaying import MAX_BYTES, MAX_ENTRIES, MAX_TTL, MAX_WINDOW
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
@@ -158,6 +159,8 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("lockout.longest", seconds(MAX_DEADLINE, least=1.0), "Seconds of the longest lock."),
         Setting("lockout.forget", seconds(MAX_DEADLINE, least=1.0), "Seconds until a quiet source begins anew."),
+        Setting("budget.zone", read_zone, "Time zone in which the days of budgets begin: local, UTC, Europe/Berlin."),
+        Setting("budget.unknown", one_of(("allow", "refuse")), "Whether keys with budgets may use unpriced models."),
         Setting("combo.strategy", one_of(COMBO_STRATEGIES), "Order of a combo that has no strategy of its own."),
         Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
         Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),

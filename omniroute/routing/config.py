@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Literal, Self, get_args
 
 from omniroute.catalog.provider import Model, Provider
+from omniroute.catalog.rates import Prices
 from omniroute.netproxy.proxy import Proxy
+from omniroute.routing.budgets import Budgets
 from omniroute.routing.doors import Doors
 from omniroute.routing.limits import UNLIMITED, Limit
 from omniroute.routing.networks import NOWHERE, Networks
@@ -116,6 +118,10 @@ class Config:
     """Provider id -> models that the user added, or knows better."""
     limits: Mapping[str, Limit] = field(default_factory=lambda: MappingProxyType({}))
     """Account id -> what it may be asked; who is not in it may be asked without limit."""
+    prices: Prices = field(default_factory=lambda: MappingProxyType({}))
+    """What somebody has set, over what the price library knows."""
+    budgets: Budgets = field(default_factory=lambda: MappingProxyType({}))
+    """Key id -> what it may spend; who is not in it may spend without limit."""
     rules: Rules = field(default_factory=Rules)
     proxies: Mapping[Place, Proxy | None] = field(default_factory=lambda: MappingProxyType({}))
     """Without what opens them; None is a place that goes directly, whatever is said further out."""

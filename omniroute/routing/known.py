@@ -43,7 +43,7 @@ def by_catalog(config: Config, seen: Seen, dice: Dice, at: datetime) -> Known:
         return found or (facts(provider, without_suffix(model)) if model.endswith("]") else None)
 
     def price(provider: Provider, model: str, tokens_in: int, tokens_out: int) -> float | None:
-        return expected(provider, without_suffix(model), tokens_in, tokens_out, at)
+        return expected(provider, without_suffix(model), tokens_in, tokens_out, at, config.prices)
 
     return Known(seen, dice, about, price)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from omniroute.dialects.shaping.rules import Shape, ThinkingRules
+from omniroute.routing.budgets import BudgetRules
 from omniroute.routing.deadlines import PHASES, DeadlineRules, of_providers
 from omniroute.routing.keeping import BackupRules
 from omniroute.routing.lockouts import LockoutRules
@@ -83,6 +84,7 @@ class Rules:
     queue: QueueRules = field(default_factory=QueueRules)
     lockout: LockoutRules = field(default_factory=LockoutRules)
     backup: BackupRules = field(default_factory=BackupRules)
+    budget: BudgetRules = field(default_factory=BudgetRules)
     deadlines: DeadlineRules = field(default_factory=DeadlineRules)
     provider_deadlines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Provider id -> phase -> seconds, where a provider has its own."""
@@ -101,6 +103,8 @@ class Rules:
     """Networks of proxies that are believed for whom they ask, with commas between them."""
     reset: tuple[float, tuple[str, ...]] = (0.0, ())
     """When somebody last wanted cool-downs and breakers to be forgotten, and whose; of nobody in particular: all."""
+    repriced: float = 0.0
+    """When somebody last had the history priced anew: what is spent is then read anew."""
     unlocks: frozenset[tuple[float, str]] = frozenset()
     """When somebody lately unlocked an identifier, and which; `*` is all of them."""
 
@@ -123,6 +127,7 @@ GROUPS: dict[str, type[Any]] = {
     "backup": BackupRules,
     "cache": CacheRules,
     "idempotency": IdempotencyRules,
+    "budget": BudgetRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""
 

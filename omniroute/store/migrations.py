@@ -237,3 +237,31 @@ def m013_kept_answers(db: SqliteDatabase) -> None:
     # What the gateway keeps of its answers is no configuration: no trigger counts it.
     db.execute_sql("create table kept_answer (key text not null primary key, at real not null, content blob not null)")
     db.execute_sql("alter table usage_history add column replayed text")
+
+
+@step
+def m014_budgets(db: SqliteDatabase) -> None:
+    for sql in (
+        """create table prices (
+            provider text not null, model text not null, input real, output real, cache_read real, cache_write real,
+            reasoning real, primary key (provider, model))""",
+        """create table budgets (
+            key text not null, period text not null, usd real not null, warn real not null,
+            primary key (key, period))""",
+        # The gateway writes it with exchanges that break off: it is no configuration, so no trigger counts it.
+        """create table budget_estimates (
+            exchange text not null primary key, key text not null, at real not null, usd real not null)""",
+        "create index budget_estimates_at on budget_estimates (at)",
+        # What was set for something goes with it, or it would hold for the next one of that name.
+        "create trigger prices_node_gone after delete on provider_nodes "
+        "begin delete from prices where provider = old.prefix; end",
+        "create trigger budgets_key_gone after update of revoked_at on api_keys when new.revoked_at is not null "
+        "begin delete from budgets where key = new.id; end",
+    ):
+        db.execute_sql(sql)
+    for table in ("prices", "budgets"):
+        for event in ("insert", "update", "delete"):
+            db.execute_sql(
+                f"create trigger {table}_{event} after {event} on {table} "
+                "begin update config_revision set number = number + 1; end"
+            )

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from omniroute.netproxy.proxy import Proxy
 from omniroute.routing.config import Config, Place
 from omniroute.routing.rules import rules
-from omniroute.store import doors, read
+from omniroute.store import budgets, doors, prices, read
 from omniroute.store.accounts import sealed_for
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -29,6 +29,8 @@ def load(store: Store) -> Config:
             models=MappingProxyType(read.models(store)),
             proxies=MappingProxyType(read.proxies(store)),
             limits=MappingProxyType(read.limits(store)),
+            prices=MappingProxyType(prices.load(store)),
+            budgets=MappingProxyType(budgets.load(store)),
             rules=rules(set_, read.blocked(store)),
             revision=store.revision(),
         )

@@ -371,6 +371,42 @@ class Lockouts(Table):
     locked = BooleanField()
 
 
+class Prices(Table):
+    """USD for a million tokens; null leaves a class as the price library has it."""
+
+    provider = TextField()
+    model = TextField()
+    """`*` is every model of the provider."""
+    input = FloatField(null=True)
+    output = FloatField(null=True)
+    cache_read = FloatField(null=True)
+    cache_write = FloatField(null=True)
+    reasoning = FloatField(null=True)
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("provider", "model")
+
+
+class Budgets(Table):
+    key = TextField()
+    """A key's id; empty for all requests without one."""
+    period = TextField()
+    usd = FloatField()
+    warn = FloatField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("key", "period")
+
+
+class BudgetEstimates(Table):
+    """What was counted against budgets over what an exchange is known to have cost."""
+
+    exchange = TextField(primary_key=True)
+    key = TextField()
+    at = FloatField()
+    usd = FloatField()
+
+
 TABLES: tuple[type[Table], ...] = (
     AdminSessions,
     Meta,
@@ -403,4 +439,7 @@ TABLES: tuple[type[Table], ...] = (
     KeptItem,
     Lockouts,
     KeptAnswer,
+    Prices,
+    Budgets,
+    BudgetEstimates,
 )

@@ -83,6 +83,12 @@ def record(store: Store, rows: Sequence[UsageRow]) -> None:
         store.run_many(INSERT, [_values(row) for row in rows])
 
 
+def models(store: Store) -> list[tuple[str, str]]:
+    """Return all models that have answered, as (provider id, model)."""
+    query = H.select(H.provider, H.model_served).where(H.provider.is_null(False) & H.model_served.is_null(False))
+    return [(row["provider"], row["model_served"].partition("/")[2]) for row in store.rows(query.distinct())]
+
+
 def recent(store: Store, limit: int) -> list[UsageRow]:
     """Return the last exchanges, the newest first."""
     return [_row(row) for row in store.rows(H.select().order_by(H.at.desc(), SQL("rowid desc")).limit(limit))]

@@ -158,6 +158,7 @@ def test_junk_of_any_size_is_read_quickly(unit: bytes) -> None:
 
 # error, OpenAI's type and code, Claude's type, Gemini's status word
 REFUSED, SLOW, BROKEN = "invalid_request_error", "rate_limit_error", "server_error"
+SPENT = "insufficient_quota"
 WRITTEN: list[tuple[GatewayError, str, str, str, str]] = [
     (BadRequest("b"), REFUSED, "bad_request", REFUSED, "INVALID_ARGUMENT"),
     (BadRequest("b", param="model"), REFUSED, "model_not_found", REFUSED, "INVALID_ARGUMENT"),
@@ -169,7 +170,7 @@ WRITTEN: list[tuple[GatewayError, str, str, str, str]] = [
     (TooLarge("t"), REFUSED, "request_too_large", "request_too_large", "INVALID_ARGUMENT"),
     (UpgradeRequired("u"), REFUSED, "bad_request", REFUSED, "INVALID_ARGUMENT"),
     (RateLimited("r", retry_after=1.0), SLOW, "rate_limit_exceeded", SLOW, "RESOURCE_EXHAUSTED"),
-    (RateLimited("r", code="insufficient_quota"), SLOW, "insufficient_quota", SLOW, "RESOURCE_EXHAUSTED"),
+    (RateLimited("r", code=SPENT), SPENT, SPENT, SLOW, "RESOURCE_EXHAUSTED"),
     (GatewayError("g"), BROKEN, "internal_server_error", "api_error", "INTERNAL"),
     (UpstreamFailed("u"), BROKEN, "bad_gateway", "api_error", "UNAVAILABLE"),
     (Exhausted("e"), BROKEN, "service_unavailable", "api_error", "UNAVAILABLE"),

@@ -40,6 +40,8 @@ GOOD = {
     "deadlines.idle": ("4", 4.0),
     "deadlines.total": ("5", 5.0),
     "deadlines.thinking": ("1.5", 1.5),
+    "budget.zone": ("Europe/Berlin", "Europe/Berlin"),
+    "budget.unknown": ("refuse", "refuse"),
 }
 
 
@@ -83,6 +85,11 @@ def test_each_setting_changes_the_rules(name) -> None:
         ("trusted_proxies", "10.0.0.1/8"),
         ("trusted_proxies", ","),
         ("lockout.seconds", "0"),
+        ("budget.zone", "Middle/Earth"),
+        ("budget.zone", "../../etc/passwd"),
+        ("budget.zone", ""),
+        ("budget.zone", "\0"),
+        ("budget.unknown", "maybe"),
     ],
 )
 def test_what_a_setting_does_not_take(name, text) -> None:
@@ -98,5 +105,5 @@ def test_a_provider_goes_before_all() -> None:
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
-        *("trusted_proxies", "backup"),
+        *("trusted_proxies", "backup", "budget", "repriced"),
     }

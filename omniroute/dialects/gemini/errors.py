@@ -23,10 +23,19 @@ WORDS = {
     529: "UNAVAILABLE",
 }
 """Status -> status word."""
+TYPES = "type.googleapis.com/google.rpc."
+LASTING = "BudgetPerDayOrLonger"
+"""Gemini CLI goes on asking unless the id of a quota has `PerDay` in it (its googleQuotaErrors.ts)."""
 
 
 def write_error(error: GatewayError) -> Body:
-    return _body(error.status, error.message)
+    body = _body(error.status, error.message)
+    if error.final and error.retry_after is not None:
+        body["error"]["details"] = [
+            {"@type": f"{TYPES}RetryInfo", "retryDelay": f"{error.retry_after:.0f}s"},
+            {"@type": f"{TYPES}QuotaFailure", "violations": [{"subject": "budget", "quotaId": LASTING}]},
+        ]
+    return body
 
 
 def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:

@@ -23,6 +23,9 @@ WORDS = {
 }
 """Status -> type and code."""
 
+SPENT = "insufficient_quota"
+"""OpenAI's type and code for what no waiting mends: its SDKs ask again by the status alone, Codex does not."""
+
 
 def words(status: int) -> tuple[str, str]:
     """Say type and code for a status; a status without words of its own takes those of its class."""
@@ -37,6 +40,8 @@ def write_error(error: GatewayError) -> Body:
         code = "model_not_found"
     elif isinstance(error, NotFound):
         code = "not_found"  # a path: the status's usual word speaks of models
+    elif error.code == SPENT:
+        kind = SPENT
     return {"error": {"message": error.message, "type": kind, "code": error.code or code, "param": error.param}}
 
 

@@ -1,0 +1,161 @@
+"""`omniroute-ctl budget …`: what keys may spend, and what they have spent."""
+
+import re
+import time
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import click
+
+from omniroute.cli.base import Group, State
+from omniroute.cli.output import iso, say, show_json, table
+from omniroute.routing.budgets import Budget, Standing
+from omniroute.routing.periods import PERIODS, span, zone_of
+from omniroute.spending import dollars
+from omniroute.store import budgets as kept
+from omniroute.store import snapshot
+from omniroute.store.budgets import Spent
+from omniroute.store.database import Store
+
+BAR = 20
+"""Characters."""
+
+
+@click.group(cls=Group)
+def budget() -> None:
+    """What keys may spend in a day, a week or a month."""
+
+
+def usd(value: str) -> float:
+    """Read an option: an amount of money."""
+    if not re.fullmatch(r"-?\$?[0-9_,]*\.?[0-9]+", value):
+        raise click.BadParameter(f"{value!r} is no amount of money: say 5, 0.25 or $20")
+    return float(re.sub(r"[$,_]", "", value))
+
+
+def percent(value: str | None) -> float | None:
+    """Read an option: a part of the whole."""
+    if value is None:
+        return None
+    if not re.fullmatch(r"-?[0-9]*\.?[0-9]+%?", value):
+        raise click.BadParameter(f"{value!r} is no percentage: say 80%")
+    return float(value.removesuffix("%")) / 100
+
+
+@budget.command("set", context_settings={"ignore_unknown_options": True})
+@click.argument("ref", metavar="KEY")
+@click.argument("limit", metavar="LIMIT", type=usd)
+@click.option("--period", required=True, metavar="|".join(PERIODS), help="How long it has to last.")
+@click.option("--warn", type=percent, metavar="PERCENT", help="From which part on warnings are said; else 80%.")
+@click.pass_obj
+def set_(state: State, ref: str, limit: float, period: str, warn: float | None) -> None:
+    r"""Let KEY spend LIMIT dollars in each period; `-` stands for all requests without a key.
+
+    A key may have a budget of each period. It acts at once, on what was spent before too.
+
+    \b
+    omniroute-ctl budget set laptop 5 --period daily
+    omniroute-ctl budget set laptop 100 --period monthly --warn 90%
+    """
+    with state.store() as store:
+        made = kept.put(store, ref, period, limit, warn)
+        _, name = kept.owner(store, ref)
+        [row] = _rows(store, [made])
+    if state.as_json:
+        show_json(row)
+    else:
+        said = f"{name} may spend {dollars(made.limit)} {made.period} from now on"
+        say(f"{said}; {dollars(row['spent'])} of it is spent already." if row["spent"] else f"{said}.")
+
+
+@budget.command()
+@click.argument("ref", metavar="[KEY]", required=False)
+@click.pass_obj
+def show(state: State, ref: str | None) -> None:
+    """Show how budgets stand: of KEY, or all."""
+    with state.store() as store:
+        chosen = None if ref is None else kept.owner(store, ref)[0]
+        found = [one for key, of in kept.load(store).items() if chosen in (None, key) for one in of]
+        rows = _rows(store, found)
+        zone = snapshot.load(store).rules.budget.zone
+    if state.as_json:
+        show_json(rows)
+    elif not rows:
+        say("No budgets. Set one: omniroute-ctl budget set KEY 5 --period daily")
+    else:
+        table(
+            ["key", "period", "spent", "of", "", "", "begins anew", "note"],
+            [
+                (
+                    *(row["key"], row["period"], dollars(row["spent"]), dollars(row["limit"])),
+                    *(_bar(row["part"]), f"{row['part']:.0%}", _when(row["resets_at"], zone_of(zone)), _note(row)),
+                )
+                for row in rows
+            ],
+        )
+
+
+@budget.command()
+@click.argument("ref", metavar="KEY")
+@click.option("--period", metavar="|".join(PERIODS), help="This budget only.")
+@click.pass_obj
+def clear(state: State, ref: str, period: str | None) -> None:
+    """Let KEY spend without limit."""
+    with state.store() as store:
+        gone = kept.clear(store, ref, period)
+        key, name = kept.owner(store, ref)
+    if state.as_json:
+        show_json({"key": name, "key_id": key or None, "cleared": gone})
+    else:
+        say(f"{name} has no {' and no '.join(gone)} budget any more.")
+
+
+def _rows(store: Store, found: list[Budget]) -> list[dict[str, Any]]:
+    """Say how budgets stand, by the history: what is set aside for running requests is not in that."""
+    config, now = snapshot.load(store), time.time()
+    names = {key.id: key.name for key in config.keys} | {"": "no key"}
+    spans = {period: span(period, now, zone_of(config.rules.budget.zone)) for period in PERIODS}
+    spent = kept.spent(store, spans)
+    rows = []
+    for one in sorted(found, key=lambda budget: names.get(budget.key, budget.key)):
+        if one.key not in names:
+            continue  # its key opens nothing any more
+        of = spent.get((one.key, one.period), Spent())
+        stands = Standing(one, of.usd, 0.0, spans[one.period][1])
+        rows.append(
+            {
+                "key": names[one.key],
+                "key_id": one.key or None,
+                "period": one.period,
+                "limit": one.limit,
+                "spent": round(of.usd, 9),
+                "left": round(max(0.0, stands.left), 9),
+                "part": of.usd / one.limit,
+                "warn": one.warn,
+                "state": "spent" if of.usd >= one.limit else "warn" if stands.warns else "ok",
+                "estimated": round(of.estimated, 9),
+                "unpriced": of.unpriced,
+                "zone": config.rules.budget.zone,
+                "began_at": iso(spans[one.period][0]),
+                "resets_at": iso(stands.ends),
+            }
+        )
+    return rows
+
+
+def _bar(part: float) -> str:
+    full = min(BAR, int(part * BAR))
+    return "█" * full + "░" * (BAR - full)
+
+
+def _when(at: str, zone: tzinfo | None) -> str:
+    return datetime.fromisoformat(at).replace(tzinfo=UTC).astimezone(zone).strftime("%a %Y-%m-%d %H:%M %Z")
+
+
+def _note(row: dict[str, Any]) -> str:
+    said = {"spent": ["spent: requests are refused"], "warn": [f"over {row['warn']:.0%}"], "ok": []}[row["state"]]
+    if row["estimated"]:
+        said.append(f"{dollars(round(row['estimated'], 6))} of it is estimated")
+    if row["unpriced"]:
+        said.append(f"{row['unpriced']:,} exchanges of unknown price are not in this")
+    return "; ".join(said)

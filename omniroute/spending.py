@@ -1,0 +1,197 @@
+"""What requests may cost and have cost: set aside before anybody is asked, settled however they end."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from omniroute.catalog.prices import expected, rates
+from omniroute.dialects.ir import Usage
+from omniroute.dialects.needs import USUAL_OUTPUT, Needs
+from omniroute.errors import Forbidden, RateLimited
+from omniroute.exchange import Asked, Exchange
+from omniroute.routing.budgets import NO_KEY, Budget, Hold, Ledger, Standing
+from omniroute.routing.config import Config
+from omniroute.routing.lengths import Lengths
+from omniroute.routing.names import without_suffix
+from omniroute.routing.outcome import WAIT
+from omniroute.routing.plan import Target
+
+log = logging.getLogger(__name__)
+
+SPENT = "insufficient_quota"
+BYTES = 4
+"""Of a reply that broke off, for a token: there are more, with all that stands around the text."""
+
+
+class Spending:
+    """The ledger, and the two moments at which a request meets it. Its clock is an argument."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self.ledger = Ledger()
+        self.lengths = Lengths()
+        self._wall = wall
+        self._warned: dict[tuple[str, str], float] = {}
+        """(key id, period) -> the end of the period in which its threshold was last said to be passed."""
+
+    def budgets(self, exchange: Exchange, config: Config) -> tuple[Budget, ...]:
+        """Give the budgets that a request comes under."""
+        return config.budgets.get(_owner(exchange), ())
+
+    def set_aside(self, exchange: Exchange, needs: Needs, config: Config) -> None:
+        """Set aside what the dearest of the open targets may cost. RateLimited when that does not fit any more.
+
+        Where models without a price are refused, those leave the exchange; Forbidden when none is left.
+        """
+        budgets = self.budgets(exchange, config)
+        if not budgets or exchange.hold is not None or exchange.metered:
+            return
+        costs = self._expected(exchange, needs, config)
+        if config.rules.budget.unknown == "refuse":
+            exchange.open = [target for target in exchange.open if costs[target.name][0] is not None]
+            if not exchange.open:
+                raise _no_price(costs)
+        dearest, tokens_out = max(
+            ((costs[target.name][0] or 0.0, costs[target.name][1]) for target in exchange.open), default=(0.0, 0)
+        )
+        now = self._wall()
+        if stands := self.ledger.refusal(budgets, dearest, now):
+            raise _refusal(stands, dearest, now)
+        exchange.budget_warning = _warning(self.ledger.standing(budgets, now))
+        exchange.hold = self.ledger.hold(_owner(exchange), dearest, exchange.at, needs.input, tokens_out)
+
+    def _expected(self, exchange: Exchange, needs: Needs, config: Config) -> dict[str, tuple[float | None, int]]:
+        """Say for each open target what the request may cost there, and for how long an answer."""
+        at, key = datetime.fromtimestamp(self._wall(), UTC), _owner(exchange)
+        found: dict[str, tuple[float | None, int]] = {}
+        for target in exchange.open:
+            if target.name in found:
+                continue
+            usual = self.lengths.longest((key, target.name))
+            said = (needs.limit or USUAL_OUTPUT) * needs.answers
+            tokens_out = said if usual is None else usual if needs.limit is None else min(usual, said)
+            model = without_suffix(target.model)
+            cost = expected(target.provider, model, needs.input, tokens_out, at, config.prices)
+            found[target.name] = cost, tokens_out
+        return found
+
+    def settle(self, exchange: Exchange, config: Config) -> float:
+        """Count what a request has cost, and return how much of that is an estimate. Needs the price library."""
+        key, hold, known = _owner(exchange), exchange.hold, exchange.cost or 0.0
+        exchange.hold = None
+        if exchange.cost is not None and _ended_well(exchange) and exchange.served and exchange.usage.output:
+            self.lengths.learn((key, exchange.served.target.name), exchange.usage.output)
+        if hold is None:
+            if known:
+                self.ledger.spend(key, known, exchange.at)
+            guess = 0.0
+        else:
+            guess = max(0.0, _guess(exchange, hold) - known)
+            self.ledger.settle(hold, known + guess)
+        self._warn(exchange, config)
+        return guess
+
+    def _warn(self, exchange: Exchange, config: Config) -> None:
+        """Say once in each period that a threshold was passed."""
+        for stands in self.ledger.standing(self.budgets(exchange, config), self._wall()):
+            place = (stands.budget.key, stands.budget.period)
+            if stands.warns and self._warned.get(place) != stands.ends:
+                self._warned[place] = stands.ends
+                who = f"the key {exchange.key.name!r}" if exchange.key else "requests without a key"
+                log.warning("%s: %s", who, say(stands))
+
+    def keep(self, config: Config, before: Config) -> None:
+        """Warn anew of budgets that were changed."""
+        for key in [place for place in self._warned if config.budgets.get(place[0]) != before.budgets.get(place[0])]:
+            del self._warned[key]
+
+
+def say(stands: Standing) -> str:
+    """Say in words how a budget stands."""
+    budget = stands.budget
+    part = stands.spent / budget.limit
+    return (
+        f"{part:.0%} of the {budget.period} budget of {dollars(budget.limit)} is spent, it begins anew {when(stands)}"
+    )
+
+
+def dollars(usd: float) -> str:
+    """Say an amount of money, with as many digits as it has."""
+    return f"${usd:,.2f}" if round(usd, 2) == round(usd, 6) else f"${usd:,.6f}".rstrip("0")
+
+
+def when(stands: Standing) -> str:
+    """Say when a budget begins anew, in a way that needs no zone."""
+    return datetime.fromtimestamp(stands.ends, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _warning(standing: Iterable[Standing]) -> str | None:
+    said = [say(stands) for stands in standing if stands.warns]
+    return "; ".join(said) or None
+
+
+def _refusal(stands: Standing, cost: float, now: float) -> RateLimited:
+    budget, resets = stands.budget, max(1.0, stands.ends - now)
+    whose = "of this key" if budget.key else "of requests without a key"
+    held = f", {dollars(stands.held)} is set aside for requests that are running" if stands.held else ""
+    if stands.spent >= budget.limit:
+        said = f"the {budget.period} budget of {dollars(budget.limit)} {whose} is spent"
+    else:
+        said = (
+            f"this request may cost {dollars(round(cost, 6))}, and of the {budget.period} budget of "
+            f"{dollars(budget.limit)} {whose} {dollars(round(stands.spent, 6))} is spent{held}"
+        )
+        if stands.spent + cost <= budget.limit:  # it would fit if nothing else were running
+            return RateLimited(f"{said}: ask again when those are done", code=SPENT, retry_after=WAIT)
+    if stands.spent < budget.limit < cost:
+        said += "; ask for a shorter answer or set a higher budget"
+    said += f"; it begins anew {when(stands)} (omniroute-ctl budget show)"
+    return RateLimited(said, code=SPENT, retry_after=resets, final=True)
+
+
+def _no_price(costs: Iterable[str]) -> Forbidden:
+    names = ", ".join(sorted(costs))
+    said = f"this key has a budget, and the price of {names} is unknown: set it with `omniroute-ctl price set`"
+    return Forbidden(said, param="model", code="price_unknown")
+
+
+def _owner(exchange: Exchange) -> str:
+    return exchange.key.id if exchange.key else NO_KEY
+
+
+def _ended_well(exchange: Exchange) -> bool:
+    served = exchange.served
+    return served is not None and served.attempt.failure is None and _is_whole(served)
+
+
+def _is_whole(asked: Asked) -> bool:
+    return asked.attempt.stream is None or asked.attempt.stream.done
+
+
+def _guess(exchange: Exchange, hold: Hold) -> float:
+    """Give what an exchange must have cost where its upstream has not said all of it; 0 where nothing is known."""
+    usage, asked = exchange.usage, exchange.served
+    if asked is None:
+        last = exchange.last
+        if last is None or not _left(last):
+            return 0.0
+        return _cost(exchange, last.target, Usage(hold.tokens_in, 0))
+    told = usage.input is not None and usage.output is not None
+    if told and (_is_whole(asked) or asked.target.dialect == "gemini"):  # which counts as it goes
+        return 0.0
+    stream = asked.attempt.stream
+    heard = (stream.fed if stream else len(asked.attempt.raw)) // BYTES
+    output = max(usage.output or 0, min(heard, max(hold.tokens_out, 1)))
+    given = hold.tokens_in if usage.input is None else usage.input
+    read, written = usage.cache_read, usage.cache_write
+    return _cost(exchange, asked.target, Usage(given, output, read, written, usage.reasoning))
+
+
+def _left(asked: Asked) -> bool:
+    """Say whether the client left while an upstream had the request, which then has read it."""
+    failure = asked.attempt.failure
+    return asked.attempt.sent > 0 and (failure is None or failure.kind == "client_gone")
+
+
+def _cost(exchange: Exchange, target: Target, usage: Usage) -> float:
+    at = datetime.fromtimestamp(exchange.at, UTC)
+    return rates(target.provider, target.model, at, exchange.config.prices).cost(usage) or 0.0
