@@ -98,7 +98,7 @@ def test_an_unexpected_error_is_one_line_with_the_way_to_its_traceback(refused, 
         assert result.stderr.endswith("KeyError: 'moon'\n")
 
 
-def test_a_traceback_shows_no_secret(monkeypatch) -> None:
+def test_a_traceback_shows_no_secret(monkeypatch, data_dir: Path) -> None:
     def breaks(*args: object) -> None:
         raise KeyError("sk-proj-Quagga7f3Kd9Qw2Zx8Lm5Vb1")
 
