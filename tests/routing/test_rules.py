@@ -42,6 +42,10 @@ GOOD = {
     "deadlines.thinking": ("1.5", 1.5),
     "budget.zone": ("Europe/Berlin", "Europe/Berlin"),
     "budget.unknown": ("refuse", "refuse"),
+    "thinking.mode": ("auto", "auto"),
+    "thinking.budget": ("2048", 2048),
+    "thinking.effort": ("low", "low"),
+    "system_prompt": ("Be brief.", "Be brief."),
 }
 
 
@@ -105,5 +109,5 @@ def test_a_provider_goes_before_all() -> None:
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
-        *("trusted_proxies", "backup", "budget", "repriced"),
+        *("trusted_proxies", "backup", "budget", "repriced", "thinking", "system_prompt"),
     }
