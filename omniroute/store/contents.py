@@ -42,12 +42,14 @@ CONTENTS: dict[str, Contents] = {
     "blocked_providers": Contents("setup", _words("provider created_at")),
     "network_proxies": Contents("setup", _words("level ref url created_at"), ("secret",), sealed=True),
     "account_limits": Contents("setup", _words("account rpm gap concurrency")),
+    "prices": Contents("setup", _words("provider model input output cache_read cache_write reasoning")),
     "ip_rules": Contents("setup", _words("kind network until reason created_at")),
     "api_keys": Contents(
         "keys",
         _words("id name allow created_at revoked_at scopes expires_at ips rpm concurrency"),
         _words("digest hint"),
     ),
+    "budgets": Contents("keys", _words("key period usd warn")),
     # What was said to whom stands in errors, and paths are the client's own words.
     "usage_history": Contents(
         "history",
@@ -58,6 +60,7 @@ CONTENTS: dict[str, Contents] = {
         ),
         _words("path error attempts dropped"),
     ),
+    "budget_estimates": Contents("state"),
     "usage_slots": Contents("own"),
     "usage_latencies": Contents("own"),
     "meta": Contents("own"),
@@ -78,7 +81,7 @@ CONTENTS: dict[str, Contents] = {
     "lockouts": Contents("state"),
 }
 
-MOMENTS = ("reset", "unlocks", "cache.cleared")
+MOMENTS = ("reset", "unlocks", "cache.cleared", "repriced")
 """Settings that say when somebody did something to a running gateway: neither leave nor come."""
 
 
