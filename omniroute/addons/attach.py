@@ -1,16 +1,18 @@
 """Puts our HTTP layer on the reverse-proxy port; every other mode stays mitmproxy's own."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mitmproxy import ctx, http, tls
 from mitmproxy.addonmanager import traverse
-from mitmproxy.connection import Client
+from mitmproxy.connection import Client, Connection
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
 from mitmproxy.proxy.layers import ClientTLSLayer, modes
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ReverseMode
+from mitmproxy.proxy.server import ConnectionIO
 
 from omniroute.addons.answers import in_stream
 from omniroute.addons.guard import answer
@@ -26,6 +28,8 @@ from omniroute.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
+SWEEP = 1.0
+"""Seconds after which all connections that belong to a client have had time to end."""
 QUIET = ("omniroute.", "mitmproxy.addons.")
 """Whose `responseheaders` may be left out: ours is called anyway, mitmproxy's own only act on options."""
 
@@ -147,7 +151,21 @@ class Attach:
         stack /= RoutedLayer(context, HTTPMode.transparent, self)
         data.layer = stack[0]
 
+    def client_disconnected(self, client: Client) -> None:
+        """Look once more, when mitmproxy has ended what belongs to a client, whether it has closed everything.
+
+        It forgets a connection that has just opened as its client leaves: that would stay until the next collection.
+        """
+        if handler := ctx.master.addons.get("proxyserver").connections.get(client.id):
+            asyncio.get_running_loop().call_later(SWEEP, _sweep, handler.transports)
+
     def tls_start_server(self, data: tls.TlsData) -> None:
         """Offer HTTP/2 to upstreams: mitmproxy offers only what the client does, and ours speak plain HTTP/1."""
         if is_ours(data.context.client) and not data.conn.alpn_offers:
             data.conn.alpn_offers = (b"h2", b"http/1.1") if data.context.options.http2 else (b"http/1.1",)
+
+
+def _sweep(transports: Mapping[Connection, ConnectionIO]) -> None:
+    for each in transports.values():
+        if each.writer and (each.handler is None or each.handler.done()):
+            each.writer.close()

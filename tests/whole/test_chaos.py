@@ -16,7 +16,7 @@ from omniroute.store import limits, usage
 
 EXCHANGES = int(os.environ.get("CHAOS_EXCHANGES", "1500"))
 SEED = int(os.environ.get("CHAOS_SEED", "5"))
-SECONDS = max(18.0, EXCHANGES / 80)
+SECONDS = max(20.0, EXCHANGES / 80)
 
 
 def test_nobody_notices_while_one_target_is_healthy(tmp_path: Path) -> None:
@@ -27,12 +27,14 @@ def test_nobody_notices_while_one_target_is_healthy(tmp_path: Path) -> None:
         print(seen, idle, after, sep="\n")
         assert not seen.failed, f"{len(seen.failed)}: {seen.failed[:5]}"
         assert not seen.alone, f"the schedule leaves nobody healthy: {seen.alone[:5]}"
+        assert len(seen.slow) < EXCHANGES // 100, f"the machine is too busy for this: {seen.slow[:2]}"
         assert seen.answered > EXCHANGES * 0.9
         assert seen.served.keys() == {f"t{n}/m" for n in range(5)}, "each has had its turn, and nobody waited for long"
         assert seen.breakers["OPEN"] > 0
         assert sum(n for attempts, n in seen.attempts.items() if attempts > 1) > EXCHANGES // 50, "there was failover"
         assert not Counter(after["tasks"]) - Counter(idle["tasks"])
-        assert after["sockets"] <= idle["sockets"]
+        assert not after["transports"], "no connection is left, not even one that nobody knows"
+        assert after["sockets"] <= idle["sockets"] + 1, "the gateway itself may have opened one that stays"
         assert after["fds"] <= idle["fds"] + 2
         assert not seen.still_open
         logged = len(usage.recent(run.gateway.store, EXCHANGES * 2))

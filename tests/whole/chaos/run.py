@@ -24,9 +24,11 @@ from omniroute.store.database import Store
 
 DIALECTS = ("openai", "openai", "claude", "responses", "gemini")
 CLIENTS = 50
-BLOCK = 3.0
+BLOCK = 4.0
 """Seconds; longer than any exchange may take."""
-LATE = {"connect": 1, "first_byte": 1, "first_content": 1, "idle": 5}
+LATE = {"connect": 1.5, "first_byte": 1.5, "first_content": 1.5, "idle": 10}
+SLOW = 0.4
+"""Seconds for next to nothing: then the machine has too much else to do for anybody to keep such deadlines."""
 STRATEGIES = ("priority", "random", "round-robin", "least-used")
 
 
@@ -40,6 +42,8 @@ class Seen:
     """What clients were told while a target was healthy all the time."""
     alone: list[str] = field(default_factory=list)
     """The same while none was: the schedule gives no reason for it."""
+    slow: list[str] = field(default_factory=list)
+    """The same while the machine was too busy to tell."""
     served: Counter[str] = field(default_factory=Counter)
     attempts: Counter[int] = field(default_factory=Counter)
     breakers: Counter[str] = field(default_factory=Counter)
@@ -60,6 +64,7 @@ class Chaos:
         self.seen = Seen()
         self.schedule = Schedule(len(targets), seed)
         self._well: list[tuple[float, set[int]]] = []
+        self._slow: list[tuple[float, float]] = []
         self._next = 0
 
     async def run(self, exchanges: int, *, seconds: float) -> Seen:
@@ -69,10 +74,12 @@ class Chaos:
         try:
             async with asyncio.TaskGroup() as all_of_it:
                 conductor = all_of_it.create_task(self._conduct(), name="conductor")
+                watch = all_of_it.create_task(self._watch(context), name="watch")
                 async with asyncio.TaskGroup() as clients:
                     for n in range(CLIENTS):
                         clients.create_task(self._client(n, exchanges, pause, context), name=f"client {n}")
                 conductor.cancel()
+                watch.cancel()
             await self._recover(context)
             for _ in range(200):  # the clients have left, so nothing should lead to a target any more
                 self.seen.still_open = sum(target.open for target in self.targets)
@@ -100,6 +107,18 @@ class Chaos:
             while (left := began + (number + 1) * BLOCK - loop.time()) > 0:
                 await asyncio.sleep(min(left, 0.25))
                 self._look()
+
+    async def _watch(self, context: ssl.SSLContext) -> None:
+        """Note when the gateway, or this process, takes long for what takes no time."""
+        loop = asyncio.get_running_loop()
+        how: Any = {"base_url": self.gateway.url, "timeout": 60, "trust_env": False, "verify": context}
+        async with httpx.AsyncClient(**how) as client:
+            while True:
+                began = loop.time()
+                await asyncio.sleep(0.1)
+                await client.head("/api/hello")
+                if loop.time() - began > 0.1 + SLOW:
+                    self._slow.append((began, loop.time()))
 
     def _look(self) -> None:
         now = self.gateway.store.clock()
@@ -146,8 +165,15 @@ class Chaos:
             self.seen.served[reply.headers.get("x-omniroute-route", "")] += 1
             self.seen.attempts[int(reply.headers.get("x-omniroute-attempts", "0"))] += 1
             return
-        told = f"{question} after {loop.time() - began:.2f} s, {self.schedule.modes}: {wrong}"
-        (self.seen.failed if self._was_healthy(began, loop.time()) else self.seen.alone).append(told)
+        ended = loop.time()
+        told = f"{question} after {ended - began:.2f} s, {self.schedule.modes}: {wrong}"
+        await asyncio.sleep(SLOW + 0.2)  # until the watch has come around
+        if any(begun < ended and over > began for begun, over in self._slow):
+            self.seen.slow.append(told)
+        elif self._was_healthy(began, ended):
+            self.seen.failed.append(told)
+        else:
+            self.seen.alone.append(told)
 
     async def _recover(self, context: ssl.SSLContext) -> None:
         """Heal everybody, and ask until nobody is held back any more."""

@@ -20,6 +20,12 @@ class Spy:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.write)
 
     def write(self) -> None:
+        # Before the collection, which would close what was forgotten.
+        transports = [
+            repr(each)
+            for each in gc.get_objects()
+            if type(each).__name__ == "_SelectorSocketTransport" and not each.is_closing()
+        ]
         gc.collect()
         runtime = ctx.master.addons.get("omniroute.dispatch").runtime
         choosing = runtime.choosing
@@ -35,6 +41,7 @@ class Spy:
             "objects": {name: kinds[name] for name in KEPT if kinds[name]},
             "tasks": sorted(task.get_name() for task in asyncio.all_tasks()),
             "sockets": sum(name.startswith("socket:") for name in _open()),
+            "transports": transports,
             "fds": len(_open()),
             "megabytes": int(status.partition("VmRSS:")[2].split()[0]) / 1024,
         }
