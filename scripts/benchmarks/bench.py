@@ -36,6 +36,7 @@ from typing import Any
 
 import access
 import admitting
+import budgets
 import failover
 import planning
 import report
@@ -50,6 +51,7 @@ from omniroute.dialects.hub import translates
 
 PARTS: dict[str, Any] = {
     "access": access,
+    "budgets": budgets,
     "translation": translation,
     "planning": planning,
     "admitting": admitting,

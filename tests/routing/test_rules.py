@@ -42,6 +42,14 @@ GOOD = {
     "deadlines.thinking": ("1.5", 1.5),
     "budget.zone": ("Europe/Berlin", "Europe/Berlin"),
     "budget.unknown": ("refuse", "refuse"),
+    "cache.enabled": ("off", False),
+    "cache.ttl": ("60", 60.0),
+    "cache.entries": ("5", 5),
+    "cache.bytes": ("1000", 1000),
+    "cache.shared": ("on", True),
+    "idempotency.window": ("0", 0.0),
+    "idempotency.entries": ("5", 5),
+    "idempotency.bytes": ("1000", 1000),
     "thinking.mode": ("auto", "auto"),
     "thinking.budget": ("2048", 2048),
     "thinking.effort": ("low", "low"),
@@ -109,5 +117,5 @@ def test_a_provider_goes_before_all() -> None:
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
-        *("trusted_proxies", "backup", "budget", "repriced", "thinking", "system_prompt"),
+        *("trusted_proxies", "backup", "budget", "repriced", "thinking", "system_prompt", "cache", "idempotency"),
     }
