@@ -90,6 +90,8 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += _shared()
+        if self.help:  # click wants the character itself before lines that stay lines, which no raw text can have
+            self.help = self.help.replace("\\b\n", "\b\n")
 
 
 class Group(click.Group):

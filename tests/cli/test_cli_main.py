@@ -37,6 +37,7 @@ def test_every_command_has_help_that_makes_nothing(ctl: Ctl, data_dir: Path, pat
     assert shown.startswith(f"Usage: {' '.join(('omniroute-ctl', *path))}")
     assert "--json" in shown
     assert "--data-dir" in shown
+    assert "\\b" not in shown, "examples keep their lines"
     assert not data_dir.exists()
 
 
