@@ -1,0 +1,54 @@
+"""What `cache` shows and forgets, and which settings it takes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from omniroute.cli import main
+from omniroute.store import answers, read
+from omniroute.store.database import Store
+
+
+def run(data_dir: Path, *words: str) -> Any:
+    return CliRunner().invoke(main, [*words, "--data-dir", str(data_dir)])
+
+
+def test_it_counts_and_forgets(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    for number in range(3):
+        answers.keep(store, answers.Kept(f"key {number}", 1000.0 + number, b"secret words"))
+    store.close()
+    shown = json.loads(run(tmp_path / "data", "cache", "stats", "--json").output)
+    assert (shown["entries"], shown["enabled"], shown["shared"], shown["ttl"]) == (3, True, False, 3600)
+    assert shown["bytes"] > 0
+    assert "3 of 500" in run(tmp_path / "data", "cache", "stats").output
+    assert json.loads(run(tmp_path / "data", "cache", "clear", "--json").output) == {"forgotten": 3}
+    assert run(tmp_path / "data", "cache", "clear").output.strip() == "Forgotten: 0."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cache.ttl", "0"),
+        ("cache.ttl", "-1"),
+        ("cache.ttl", "nan"),
+        ("cache.entries", "-1"),
+        ("cache.entries", "many"),
+        ("cache.bytes", "1e99"),
+        ("cache.enabled", "perhaps"),
+        ("cache.cleared", "5"),
+        ("idempotency.window", "-0.1"),
+        ("idempotency.window", "86400"),
+        ("idempotency.entries", "1.5"),
+    ],
+)
+def test_nonsense_is_refused_by_name_and_changes_nothing(tmp_path: Path, name: str, value: str) -> None:
+    done = CliRunner().invoke(main, ["settings", "set", "--data-dir", str(tmp_path / "data"), "--", name, value])
+    assert done.exit_code == 1
+    assert name in done.output
+    store = Store(tmp_path / "data")
+    assert not read.settings(store)
+    store.close()
