@@ -15,6 +15,7 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     access           what letting in costs alone: see access.py
     planning         what a plan costs alone: see planning.py
     admitting        what choosing and admitting add to a request: see admitting.py
+    caching          what the cache adds, and what an answer out of it takes: see caching.py
     failover         what a target that refuses adds to the next one's answer: see failover.py
     waiting          what limits cost, and a thousand requests that wait: see waiting.py
     translation      each pair of dialects, no sockets: see translation.py for its columns
@@ -37,6 +38,7 @@ from typing import Any
 import access
 import admitting
 import budgets
+import caching
 import failover
 import planning
 import report
@@ -55,6 +57,7 @@ PARTS: dict[str, Any] = {
     "translation": translation,
     "planning": planning,
     "admitting": admitting,
+    "caching": caching,
     "failover": failover,
     "waiting": waiting,
 }
