@@ -90,8 +90,7 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += _shared()
-        if self.help:  # click wants the character itself before lines that stay lines, which no raw text can have
-            self.help = self.help.replace("\\b\n", "\b\n")
+        self.help = _with_lines(self.help)
 
 
 class Group(click.Group):
@@ -103,6 +102,12 @@ class Group(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += _shared()
+        self.help = _with_lines(self.help)
+
+
+def _with_lines(help: str | None) -> str | None:
+    """Mark lines that stay lines as click wants it: by the character itself, which no raw text can have."""
+    return help and help.replace("\\b\n", "\b\n")
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
