@@ -43,14 +43,23 @@ class State:
 
     @contextmanager
     def store(self) -> "Iterator[Store]":
-        """Open the data directory's store for one command; StoreError says why it cannot be."""
-        from omniroute.store.database import Store  # not at the top: `--help` needs no database
+        """Open the data directory's store for one command; StoreError says why it cannot be.
+
+        What it has changed is in force in a running gateway when the command ends: the next line of a script may
+        count on it.
+        """
+        from omniroute.cli.running import wait_for  # not at the top: `--help` needs neither
+        from omniroute.store.database import Store
 
         store = Store(self.data_dir)
         try:
+            before = store.revision()
             yield store
+            after = store.revision()
         finally:
             store.close()
+        if after != before:
+            wait_for(self.data_dir, after)
 
 
 def _set(field: str) -> Any:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 FILE = "runtime.json"
+PATIENCE, PAUSE = 1.0, 0.02
+"""Seconds to wait for a gateway to notice a change, and between two looks."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -68,3 +71,24 @@ def answers(running: Running, timeout: float = 2.0) -> bool:
             return connection.getresponse().status == 200
         except (OSError, HTTPException):
             return False
+
+
+def wait_for(data_dir: Path, revision: int) -> None:
+    """Wait until the gateway that runs on `data_dir`, if one does, goes by a revision of the configuration.
+
+    Not for long: one that is busy, or is just starting, will go by it soon.
+    """
+    end = time.monotonic() + PATIENCE
+    while (running := read_runtime(data_dir)) and time.monotonic() < end:
+        if (seen := _revision(running)) is None or seen >= revision:
+            return
+        time.sleep(PAUSE)
+
+
+def _revision(running: Running) -> int | None:
+    with closing(HTTPConnection(running.reach, running.port, timeout=PATIENCE)) as connection:
+        try:
+            connection.request("GET", "/readyz")
+            return int(json.loads(connection.getresponse().read(10_000))["revision"])
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            return None

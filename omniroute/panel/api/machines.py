@@ -1,5 +1,7 @@
 """What machines ask: is it alive, can it serve, what has it counted."""
 
+from pydantic import Field
+
 from omniroute.errors import GatewayError
 from omniroute.panel.prometheus import write
 from omniroute.panel.route import Body, Call, Text, get
@@ -7,6 +9,10 @@ from omniroute.panel.route import Body, Call, Text, get
 
 class Alive(Body):
     status: str
+
+
+class Ready(Alive):
+    revision: int = Field(description="Of the configuration that requests go by; it grows with every change.")
 
 
 class Initialized(Body):
@@ -19,10 +25,10 @@ async def healthz(call: Call) -> Alive:
 
 
 @get("/readyz", "Say that requests are served.", public=True, anywhere=True)
-async def readyz(call: Call) -> Alive:
+async def readyz(call: Call) -> Ready:
     if not call.runtime.announced.is_set():
         raise GatewayError("the gateway is starting", status=503, retry_after=1)
-    return Alive(status="ok")
+    return Ready(status="ok", revision=call.runtime.config.revision)
 
 
 @get("/api/init", "Say that the gateway is set up.", public=True)
