@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +33,14 @@ HEADERS = {
 }
 
 
+class Malformed(Exception):
+    """What was sent is not what the route takes."""
+
+    def __init__(self, found: ValidationError) -> None:
+        super().__init__(str(found))
+        self.found = found
+
+
 class Base(RequestHandler):
     """What every answer has: safe headers and one shape of error."""
 
@@ -54,8 +62,8 @@ class Base(RequestHandler):
     def refuse(self, error: Exception) -> None:
         """Say an error; one that nobody has foreseen is in the log only."""
         match error:
-            case ValidationError():
-                self._say(400, of_fields(error))
+            case Malformed():
+                self._say(400, of_fields(error.found))
             case StoreFailed():
                 self._say(503, of_gateway(GatewayError(str(error), status=503)))
             case StoreError():
@@ -194,7 +202,7 @@ class Endpoint(Base):
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise GatewayError("the body has to be JSON: say content-type: application/json", status=415)
-        return model.model_validate_json(bytes(self._content))
+        return _valid(lambda: model.model_validate_json(bytes(self._content)))
 
     def _query(self, route: Route) -> dict[str, Any]:
         said = {
@@ -203,7 +211,8 @@ class Endpoint(Base):
             if values
         }
         if route.query:
-            return {"query": route.query.model_validate(said)}
+            query = route.query
+            return {"query": _valid(lambda: query.model_validate(said))}
         if said:
             raise BadRequest(f"{route.method} {route.path} takes nothing behind the ?", param=next(iter(said)))
         return {}
@@ -232,3 +241,11 @@ class Endpoint(Base):
 def cookie_name(store: Store) -> str:
     """Name the cookie after the data directory: browsers do not tell ports of a machine apart."""
     return f"omniroute_session_{store.vault.derive('cookie').hex()[:8]}"
+
+
+def _valid(read: Callable[[], BaseModel]) -> BaseModel:
+    """Read what was sent. An answer of ours that is not what it should be is nobody's fault but ours."""
+    try:
+        return read()
+    except ValidationError as error:
+        raise Malformed(error) from error

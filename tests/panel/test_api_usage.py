@@ -8,6 +8,7 @@ import httpx
 import pytest
 from panel_api import Api, StartApi
 
+from omniroute.panel.api import usage as usage_routes
 from omniroute.store import accounts, combos, nodes, snapshot, usage
 from omniroute.store.usage import AttemptRow, UsageRow
 
@@ -111,6 +112,11 @@ async def test_what_is_nonsense_is_named(admin: httpx.AsyncClient, path: str, pa
     assert answer.status_code == 400
     assert answer.json()["error"]["details"][0]["field"] == field
     assert (await admin.get("/api/usage/call-logs", params={"before": "x"})).status_code == 400
+
+
+async def test_an_answer_that_is_wrong_is_no_fault_of_who_asks(admin: httpx.AsyncClient, monkeypatch) -> None:
+    monkeypatch.setattr(usage_routes, "_exchange", lambda row: usage_routes.Step(at="soon", sums=[]))  # type: ignore[arg-type]
+    assert (await admin.get("/api/usage/call-logs/r07")).status_code == 500
 
 
 async def test_the_playground(admin: httpx.AsyncClient) -> None:

@@ -100,6 +100,9 @@ class Exchange(Body):
     ttft_ms: float | None
     overhead_ms: float | None
     dropped: tuple[str, ...]
+    replayed: str | None = Field(
+        description="`cache` or `idempotency` where nobody was asked, as it was answered before."
+    )
 
 
 class Log(Body):

@@ -121,7 +121,7 @@ function Log({ period }) {
         { key: "at", title: "When", cell: (row) => html`<time datetime=${row.at} title=${time(row.at)}>${ago(row.at)}</time>` },
         { key: "status", title: "", cell: (row) => html`<${Outcome} row=${row} />` },
         { key: "model", title: "Asked", cell: (row) => row.modelAsked },
-        { key: "served", title: "Served by", cell: (row) => (row.modelServed ? `${row.modelServed} · ${row.accountName ?? ""}` : "–") },
+        { key: "served", title: "Served by", cell: (row) => html`${row.modelServed ?? "–"}${row.accountName ? ` · ${row.accountName}` : ""}${row.replayed ? html` <${Badge} kind="accent">${row.replayed}<//>` : ""}` },
         { key: "key", title: "Key", cell: (row) => row.keyName ?? "–" },
         { key: "attempts", title: "Attempts", number: true, cell: (row) => number(row.attempts.length) },
         { key: "tokens", title: "Tokens", number: true, cell: (row) => (row.input === null ? "–" : `${compact(row.input)} → ${compact(row.output)}`) },
@@ -149,7 +149,7 @@ export function Exchange({ row, onClose }) {
       ["Tokens", one.input === null ? "not said by the provider"
         : `${number(one.input)} in (${number(one.cacheRead)} cached, ${number(one.cacheWrite)} written to a cache), ${number(one.output)} out (${number(one.reasoning)} thinking)`],
       ["Cost", money(one.cost)], ["Time", `${ms(one.latencyMs)}; ${ms(one.ttftMs)} to the first token; ${ms(one.overheadMs)} in the gateway`],
-      ["Left out", one.dropped.length ? one.dropped.join(", ") : "nothing"],
+      ["Answered before", one.replayed ?? "no"], ["Left out", one.dropped.length ? one.dropped.join(", ") : "nothing"],
     ]} />
     <h3>Attempts</h3>
     <${Table} caption="Attempts" rows=${one.attempts.map((each, at) => ({ ...each, id: at }))} empty="Nobody was asked." columns=${[
