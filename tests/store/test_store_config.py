@@ -271,7 +271,7 @@ def test_any_pattern_is_kept_or_refused(store: Store, pattern: str) -> None:
     if refusal is None:
         assert keys.revoke(store, "k").allow == (pattern,)
     else:
-        assert repr(pattern) in refusal
+        assert quoted(pattern) in refusal
 
 
 @given(st.text() | st.just("\ud800"))
