@@ -43,7 +43,12 @@ export function Loaded({ from, empty, isEmpty, lines = 3, children }) {
   return html`${error && html`<${Failed} error=${error} />`}${children(data)}`;
 }
 
-export const Failed = ({ error }) => (error ? html`<p class="banner bad" role="alert">${error.message}</p>` : null);
+/** What went wrong; it comes into view when it does. */
+export function Failed({ error }) {
+  const element = useRef();
+  useEffect(() => element.current?.scrollIntoView({ block: "nearest" }), [error]);
+  return error ? html`<p class="banner bad" role="alert" ref=${element}>${error.message}</p>` : null;
+}
 
 /**
  * A table. `columns`: {key, title, cell(row), number, sort(row)}; a heading with `sort` sorts by it.
