@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from omniroute import settings
 from omniroute.catalog.urls import check_base_url
-from omniroute.cli.affected import targets_of
 from omniroute.cli.finding import Check
 from omniroute.cli.running import Running
+from omniroute.routing.affected import targets_of
 from omniroute.routing.config import Account, Config
 from omniroute.routing.profiles import is_local
 from omniroute.settings import is_loopback

@@ -3,10 +3,11 @@
 import click
 
 from omniroute.catalog.provider import DialectName, Provider
-from omniroute.cli.affected import combos_using, tell_combos
+from omniroute.cli.affected import tell_combos
 from omniroute.cli.base import Group, State
 from omniroute.cli.options import base_url, dialect
 from omniroute.cli.output import say, show_json, table
+from omniroute.routing.affected import combos_using
 from omniroute.store import nodes, snapshot
 
 

@@ -3,13 +3,12 @@
 import os
 from collections.abc import Mapping
 
-from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import find
 from omniroute.netproxy.environment import read_environment
 from omniroute.netproxy.proxy import Proxy
-from omniroute.routing.config import Account, Config, Place
+from omniroute.routing.config import Config, Place
 from omniroute.routing.network import Path, opened, path_of
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import Target
 
 
 def way_to(target: Target, config: Config) -> Path:
@@ -20,11 +19,6 @@ def way_to(target: Target, config: Config) -> Path:
 def proxy_for(target: Target, config: Config, proxies: Mapping[Place, Proxy]) -> Proxy | None:
     """Choose the network proxy for a target, and give it with what opens it."""
     return opened(way_to(target, config), proxies)
-
-
-def lone_target(account: Account, provider: Provider) -> Target:
-    """Make a target of an account alone: asked by nobody's combo, for no model in particular."""
-    return Target(account, provider, "-", next(iter(provider.paths)), Way("asked for by name"), "")
 
 
 def label_of(place: Place, config: Config) -> str:

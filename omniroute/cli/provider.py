@@ -5,14 +5,16 @@ from dataclasses import asdict
 import click
 
 from omniroute.catalog.providers import PROVIDERS, find
-from omniroute.cli.affected import combos_using, tell_combos
+from omniroute.cli.affected import tell_combos
 from omniroute.cli.base import Group, State
 from omniroute.cli.credential import known_provider, read_key
 from omniroute.cli.options import base_url, timeout_option
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
-from omniroute.cli.paths import lone_target, proxy_for
+from omniroute.cli.paths import proxy_for
+from omniroute.routing.affected import combos_using
 from omniroute.routing.config import Account, Config
 from omniroute.routing.names import Names
+from omniroute.routing.target import lone_target
 from omniroute.store import accounts, settings, snapshot, turns
 from omniroute.store.database import Store
 

@@ -11,16 +11,17 @@ from omniroute.cli.base import Group, State
 from omniroute.cli.credential import known_provider
 from omniroute.cli.options import timeout_option
 from omniroute.cli.output import note, say, show_json, table
-from omniroute.cli.paths import label_of, lone_target, way_to
+from omniroute.cli.paths import label_of, way_to
 from omniroute.netproxy.environment import Environment, is_here, read_environment
 from omniroute.netproxy.proxy import DIRECT, Proxy, read_proxy
 from omniroute.routing.config import LEVELS, Config
 from omniroute.routing.network import Path, path_to
 from omniroute.routing.plan import Target, plan
+from omniroute.routing.target import lone_target
 from omniroute.store import accounts, proxies, snapshot
 from omniroute.store.database import Store
+from omniroute.upstream.address import IP_SERVICE
 
-IP_SERVICE = "https://api.ipify.org"
 ORDER = "account, combo, provider, global, then the environment"
 
 

@@ -28,6 +28,8 @@ type Who = Literal["nobody", "here", "session", "mitmweb", "token"]
 
 AT_ONCE = 2
 """Passwords that are looked at together: each takes 19 MB and a core for a while."""
+PROBES_AT_ONCE = 3
+"""Providers and proxies that are tried together: each holds a thread until it has answered."""
 OURS = ("same-origin", "none")
 
 
@@ -56,6 +58,7 @@ class Door:
         self.settings = settings
         self._secret = secret
         self.looks = asyncio.Semaphore(AT_ONCE)
+        self.probes = asyncio.Semaphore(PROBES_AT_ONCE)
 
     def peer(self, passed: str | None, direct: str) -> str:
         """Give the address of who asks: the proxy port's word for it, where that is really what speaks."""

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
 from tornado.web import RequestHandler, stream_request_body
 
 from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DRAINED = 256 * 1024 * 1024
 """Bytes of a body that are taken, and dropped, though it is refused: whoever is still sending would not hear why."""
+CURLS = "application/x-www-form-urlencoded"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -67,7 +69,7 @@ class Base(RequestHandler):
             case StoreFailed():
                 self._say(503, of_gateway(GatewayError(str(error), status=503)))
             case StoreError():
-                self._say(400, of_gateway(BadRequest(str(error))))
+                self._say(400, of_gateway(BadRequest(str(error), param=to_camel(error.field) or None)))
             case GatewayError():
                 if error.retry_after is not None:
                     self.set_header("Retry-After", str(max(1, round(error.retry_after))))
@@ -200,9 +202,13 @@ class Endpoint(Base):
 
     def _body(self, model: type[BaseModel]) -> BaseModel:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
+        if kind != "application/json" and not (kind == CURLS and self._is_curl()):
             raise GatewayError("the body has to be JSON: say content-type: application/json", status=415)
         return _valid(lambda: model.model_validate_json(bytes(self._content)))
+
+    def _is_curl(self) -> bool:
+        """Tell whether JSON comes under the name that `curl -d` gives it: no browser sends a token by itself."""
+        return self._visitor.who == "token" and self._content.lstrip()[:1] == b"{"
 
     def _query(self, route: Route) -> dict[str, Any]:
         said = {

@@ -46,6 +46,11 @@ class Target:
         return f"{self.way.place}, {self.because}{self.translated}"
 
 
+def lone_target(account: Account, provider: Provider) -> Target:
+    """Make a target of an account alone: asked by nobody's combo, for no model in particular."""
+    return Target(account, provider, "-", next(iter(provider.paths)), Way("asked for by name"), "")
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """What the name stands for too but cannot serve the request; `account` is a name, None for all accounts."""

@@ -28,8 +28,7 @@ def add(
     base_url: str | None = None,
 ) -> Account:
     """Add an account at a provider or node, named by id or prefix. Raises StoreError and keeps nothing then."""
-    if not 0 <= priority <= MAX_PRIORITY:
-        raise StoreError(f"the priority {priority!r} is out of range: it is 0 to {MAX_PRIORITY}, the lowest first")
+    _check_priority(priority)
     with store.change():
         served_by = _provider(provider, read.nodes(store))
         key = _checked_key(api_key, served_by, base_url)
@@ -42,8 +41,7 @@ def add(
             base_url=None if base_url is None else checked_url(base_url),
             created_at=store.clock(),
         )
-        if account.name in theirs:
-            raise StoreError(f"{served_by.id!r} has an account named {account.name!r} already: give another name")
+        _check_free(account.name, served_by.id, theirs)
         store.run(
             ProviderConnections.insert(
                 id=account.id,
@@ -99,6 +97,40 @@ def set_key(store: Store, id: str, api_key: str | None) -> Account:
     return replace(account, enabled=True)
 
 
+def edit(
+    store: Store,
+    id: str,
+    *,
+    name: str | None = None,
+    priority: int | None = None,
+    base_url: str | None = None,
+) -> Account:
+    """Change an account; what is None stays, and an empty base URL goes back to the provider's own."""
+    with store.change():
+        accounts = read.accounts(store)
+        account = next((each for each in accounts if each.id == id), None)
+        if account is None:
+            raise StoreError(f"there is no account with the id {id!r}")
+        if name is not None:
+            theirs = [each.name for each in accounts if each.provider == account.provider and each.id != id]
+            _check_free(label(name, "an account"), account.provider, theirs)
+            account = replace(account, name=name)
+        if priority is not None:
+            _check_priority(priority)
+            account = replace(account, priority=priority)
+        if base_url is not None:
+            account = replace(account, base_url=checked_url(base_url) if base_url else None)
+        values = {"name": account.name, "priority": account.priority, "base_url": account.base_url}
+        store.run(ProviderConnections.update(**values).where(ProviderConnections.id == id))
+    return account
+
+
+def with_key(store: Store) -> frozenset[str]:
+    """Name the accounts that have a credential, without opening any."""
+    kept = ProviderConnections.select(ProviderConnections.id).where(ProviderConnections.secret.is_null(False))
+    return frozenset(row["id"] for row in store.rows(kept))
+
+
 def remove(store: Store, id: str) -> None:
     with store.change():
         if not store.run(ProviderConnections.delete().where(ProviderConnections.id == id)):
@@ -110,11 +142,23 @@ def sealed_for(id: str) -> str:
     return f"account {id}"
 
 
+def _check_priority(priority: int) -> None:
+    if not 0 <= priority <= MAX_PRIORITY:
+        raise StoreError(
+            f"the priority {priority!r} is out of range: it is 0 to {MAX_PRIORITY}, the lowest first", field="priority"
+        )
+
+
+def _check_free(name: str, provider: str, taken: list[str]) -> None:
+    if name in taken:
+        raise StoreError(f"{provider!r} has an account named {name!r} already: give another name", field="name")
+
+
 def _provider(ref: str, nodes: tuple[Provider, ...]) -> Provider:
     if provider := find_provider(ref, nodes):
         return provider
     known = dict.fromkeys(name for each in (*nodes, *PROVIDERS) for name in (each.id, each.prefix))
-    raise StoreError(f"there is no provider {ref!r}{offer(near(ref, list(known)))}")
+    raise StoreError(f"there is no provider {ref!r}{offer(near(ref, list(known)))}", field="provider")
 
 
 def _checked_key(api_key: str | None, provider: Provider, base_url: str | None) -> str | None:
@@ -122,10 +166,12 @@ def _checked_key(api_key: str | None, provider: Provider, base_url: str | None) 
     if api_key is None:
         if provider.auth == "none" or provider.node or base_url is not None:
             return None  # a mirror may want no key
-        raise StoreError(f"{provider.id!r} needs an API key")
+        raise StoreError(f"{provider.id!r} needs an API key", field="api_key")
     key = api_key.strip()
     if not key:
-        raise StoreError(f"the API key for {provider.id!r} is empty")
+        raise StoreError(f"the API key for {provider.id!r} is empty", field="api_key")
     if len(key) > MAX_API_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise StoreError(f"the API key for {provider.id!r} is not one line of printable characters: copy it again")
+        raise StoreError(
+            f"the API key for {provider.id!r} is not one line of printable characters: copy it again", field="api_key"
+        )
     return key

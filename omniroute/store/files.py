@@ -18,6 +18,11 @@ KEY_FILE = "secrets.json"
 class StoreError(Exception):
     """A refusal or a failure of the store: one sentence for the person who has to act on it."""
 
+    def __init__(self, message: str, *, field: str = "") -> None:
+        """Say what is wrong; `field` names what was given that is."""
+        super().__init__(message)
+        self.field = field
+
 
 class StoreFailed(StoreError):
     """The database itself is busy or broken, whatever was asked of it."""

@@ -40,13 +40,13 @@ def find(store: Store, ref: str) -> Account:
 
 def put(store: Store, account: str, limit: Limit) -> None:
     """Set all limits of an account; None is no limit. StoreError says which value is out of range."""
-    for name, value, least, most in (
-        ("requests a minute", limit.rpm, 1, MOST),
-        ("the gap in ms", None if limit.gap is None else limit.gap * 1000, 1, LONGEST_GAP),
-        ("the concurrency", limit.concurrency, 1, MOST),
+    for field, name, value, least, most in (
+        ("rpm", "requests a minute", limit.rpm, 1, MOST),
+        ("gap_ms", "the gap in ms", None if limit.gap is None else limit.gap * 1000, 1, LONGEST_GAP),
+        ("concurrency", "the concurrency", limit.concurrency, 1, MOST),
     ):
         if value is not None and not (isfinite(value) and least <= value <= most):
-            raise StoreError(f"{name} cannot be {value:g}: it takes {least} to {most:,}")
+            raise StoreError(f"{name} cannot be {value:g}: it takes {least} to {most:,}", field=field)
     with store.change():
         store.run(AccountLimits.delete().where(AccountLimits.account == account))
         if limit != Limit():

@@ -30,7 +30,8 @@ def label(name: str, what: str) -> str:
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
         raise StoreError(
             f"{quoted(name)} cannot be the name of {what}: it takes 1 to {MAX_NAME} printable characters "
-            "with no space at either end"
+            "with no space at either end",
+            field="name",
         )
     return name
 
@@ -48,10 +49,13 @@ def node_prefix(prefix: str) -> str:
     if not PREFIX.fullmatch(prefix):
         raise StoreError(
             f"{quoted(prefix)} cannot be the prefix of a node: it takes up to 32 of a-z, 0-9, '_', '.', '-' "
-            "and starts with a letter or a digit"
+            "and starts with a letter or a digit",
+            field="prefix",
         )
     if taken := find(prefix, ()):
-        raise StoreError(f"{quoted(prefix)} is the prefix of {taken.name}: choose another one for the node")
+        raise StoreError(
+            f"{quoted(prefix)} is the prefix of {taken.name}: choose another one for the node", field="prefix"
+        )
     return prefix
 
 
@@ -60,7 +64,7 @@ def base_url(text: str) -> str:
     try:
         return check_base_url(text)
     except ValueError as exc:
-        raise StoreError(str(exc)) from exc
+        raise StoreError(str(exc), field="base_url") from exc
 
 
 def patterns(allow: Iterable[str]) -> tuple[str, ...]:
@@ -83,7 +87,8 @@ def model_id(text: str) -> str:
     if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or text != text.strip():
         raise StoreError(
             f"{quoted(text)} cannot be a model: it takes 1 to {MAX_PATTERN} printable characters "
-            "with no space at either end"
+            "with no space at either end",
+            field="model_id",
         )
     return text
 
@@ -117,7 +122,7 @@ def provider_id(text: str, nodes: Sequence[Provider]) -> str:
     """Return the id of a provider or node that is meant by its id or prefix, or raise StoreError."""
     if (found := find(text, nodes)) is None:
         known = [name for provider in (*nodes, *PROVIDERS) for name in (provider.prefix, provider.id)]
-        raise StoreError(f"there is no provider or node {quoted(text)}{offer(near(text, known))}")
+        raise StoreError(f"there is no provider or node {quoted(text)}{offer(near(text, known))}", field="provider")
     return found.id
 
 

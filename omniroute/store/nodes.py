@@ -18,17 +18,45 @@ DIALECTS: tuple[str, ...] = get_args(DialectName.__value__)
 def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
     """Add a node under a prefix of its own. Raises StoreError and keeps nothing then."""
     if dialect not in DIALECTS:
-        raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}")
+        raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}", field="dialect")
     added = node(node_prefix(prefix), dialect, checked_url(base_url), prefix if name is None else label(name, "a node"))
     with store.change():
         if any(known.prefix == prefix for known in read.nodes(store)):
-            raise StoreError(f"there is a node {prefix!r} already: remove it first or choose another prefix")
+            raise StoreError(
+                f"there is a node {prefix!r} already: remove it first or choose another prefix", field="prefix"
+            )
         store.run(
             ProviderNodes.insert(
                 prefix=prefix, name=added.name, dialect=dialect, base_url=added.base_url, created_at=store.clock()
             )
         )
     return added
+
+
+def edit(
+    store: Store,
+    prefix: str,
+    *,
+    dialect: DialectName | None = None,
+    base_url: str | None = None,
+    name: str | None = None,
+) -> Provider:
+    """Change a node; what is None stays. Its prefix stays: it stands in combos, aliases and clients' settings."""
+    with store.change():
+        before = next((each for each in read.nodes(store) if each.prefix == prefix), None)
+        if before is None:
+            raise StoreError(f"there is no node {prefix!r}")
+        if dialect is not None and dialect not in DIALECTS:
+            raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}", field="dialect")
+        changed = node(
+            prefix,
+            next(iter(before.paths)) if dialect is None else dialect,
+            before.base_url if base_url is None else checked_url(base_url),
+            before.name if name is None else label(name, "a node"),
+        )
+        values = {"name": changed.name, "dialect": next(iter(changed.paths)), "base_url": changed.base_url}
+        store.run(ProviderNodes.update(**values).where(ProviderNodes.prefix == prefix))
+    return changed
 
 
 def remove(store: Store, prefix: str) -> int:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from omniroute.netproxy.proxy import Proxy
 from omniroute.upstream.client import fetch, provider_client
 
+IP_SERVICE = "https://api.ipify.org"
 FIELDS = ("ip", "origin", "query", "ip_addr", "address")
 """What services call it that answer in JSON."""
 

@@ -8,12 +8,20 @@ from omniroute.panel.api import (
     machines,
     models,
     monitoring,
+    nodes,
+    provider_models,
+    providers,
+    proxies,
     resilience,
     settings,
     translator,
+    trials,
     usage,
 )
 from omniroute.panel.route import routes_of
 
-ROUTES = routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator)
+ROUTES = (
+    *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
+    *routes_of(providers, nodes, provider_models, proxies, trials),
+)
 document.ROUTES = ROUTES
