@@ -9,13 +9,13 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, say, show_json, table
-from omniroute.routing.budgets import Budget, Standing
-from omniroute.routing.periods import PERIODS, span, zone_of
+from omniroute.routing.budgets import Budget
+from omniroute.routing.periods import PERIODS, zone_of
 from omniroute.spending import dollars
 from omniroute.store import budgets as kept
 from omniroute.store import snapshot
-from omniroute.store.budgets import Spent
 from omniroute.store.database import Store
+from omniroute.store.spent import standings
 
 BAR = 20
 """Characters."""
@@ -111,36 +111,8 @@ def clear(state: State, ref: str, period: str | None) -> None:
 
 
 def _rows(store: Store, found: list[Budget]) -> list[dict[str, Any]]:
-    """Say how budgets stand, by the history: what is set aside for running requests is not in that."""
-    config, now = snapshot.load(store), time.time()
-    names = {key.id: key.name for key in config.keys} | {"": "no key"}
-    spans = {period: span(period, now, zone_of(config.rules.budget.zone)) for period in PERIODS}
-    spent = kept.spent(store, spans)
-    rows = []
-    for one in sorted(found, key=lambda budget: names.get(budget.key, budget.key)):
-        if one.key not in names:
-            continue  # its key opens nothing any more
-        of = spent.get((one.key, one.period), Spent())
-        stands = Standing(one, of.usd, 0.0, spans[one.period][1])
-        rows.append(
-            {
-                "key": names[one.key],
-                "key_id": one.key or None,
-                "period": one.period,
-                "limit": one.limit,
-                "spent": round(of.usd, 9),
-                "left": round(max(0.0, stands.left), 9),
-                "part": of.usd / one.limit,
-                "warn": one.warn,
-                "state": "spent" if of.usd >= one.limit else "warn" if stands.warns else "ok",
-                "estimated": round(of.estimated, 9),
-                "unpriced": of.unpriced,
-                "zone": config.rules.budget.zone,
-                "began_at": iso(spans[one.period][0]),
-                "resets_at": iso(stands.ends),
-            }
-        )
-    return rows
+    rows = standings(store, found, time.time())
+    return [row | {name: iso(row[name]) for name in ("began_at", "resets_at")} for row in rows]
 
 
 def _bar(part: float) -> str:

@@ -1,22 +1,17 @@
 """`omniroute-ctl price …`: what tokens cost."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from omniroute.catalog.prices import rates
-from omniroute.catalog.provider import Provider
-from omniroute.catalog.providers import PROVIDERS, find
-from omniroute.catalog.rates import CLASSES, EVERY, Price, Rate
+from omniroute.catalog.rates import CLASSES, EVERY, Price
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
-from omniroute.routing.config import Config
 from omniroute.store import prices as kept
 from omniroute.store import snapshot, usage
+from omniroute.store.pricing import rows as rows_of
 
 UNITS = {"1k": 1000.0, "1m": 1.0}
 """Times what is said is USD for a million tokens."""
@@ -89,7 +84,7 @@ def list_(state: State, provider: str | None, unknown: bool, everything: bool) -
         config = snapshot.load(store)
         seen = [] if everything and not unknown else usage.models(store)
         chosen = kept.named(store, f"{provider}/{EVERY}")[0] if provider else None
-    rows = [row for row in _rows(config, seen, everything) if chosen in (None, row["provider"])]
+    rows = [row for row in rows_of(config, seen, everything) if chosen in (None, row["provider"])]
     rows = [row for row in rows if row["known"] is False] if unknown else rows
     if state.as_json:
         show_json(rows)
@@ -120,57 +115,6 @@ def reset(state: State, ref: str | None, everything: bool) -> None:
         show_json({"reset": gone})
     else:
         say(f"Back to the library's prices: {', '.join(gone)}." if gone else "No prices were set.")
-
-
-def _rows(config: Config, seen: Iterable[tuple[str, str]], everything: bool) -> list[dict[str, Any]]:
-    from omniroute.catalog.models import known_models  # late, as it loads the price library
-
-    places = {(owner, model): True for owner, model in config.prices}
-    places |= {(owner, model.id): True for owner, added in config.models.items() for model in added}
-    for combo in config.combos.values():
-        for name in combo.models:
-            prefix, _, model = name.partition("/")
-            if (listed := find(prefix, config.nodes)) and model:
-                places[listed.id, model] = True
-    places |= dict.fromkeys(seen, True)
-    for row in PROVIDERS if everything else ():
-        places |= {(row.id, model.id): True for model in known_models(row)}
-    rows = [_row(config, owner, model) for owner, model in sorted(places)]
-    return [row for row in rows if row]
-
-
-def _row(config: Config, owner: str, model: str) -> dict[str, Any]:
-    provider = find(owner, config.nodes)
-    if provider is None:
-        return {}  # a node that is gone
-    found = rates(provider, model, datetime.now(UTC), config.prices)
-    wide, exact = (asdict(config.prices.get((owner, of), Price())) for of in (EVERY, model))
-    said = wide | {name: value for name, value in exact.items() if value is not None}
-    own = [name for name in CLASSES if said[name] is not None]
-    return {
-        "model": f"{provider.prefix}/{model}",
-        "provider": owner,
-        **{name: _tiers(said[name] if model == EVERY else getattr(found, name)) for name in CLASSES},
-        "known": None if model == EVERY else found.known,
-        "set": own,
-        "by": _by(provider, model, found.known, own),
-    }
-
-
-def _by(provider: Provider, model: str, known: bool, own: list[str]) -> str:
-    if model == EVERY:
-        return "set by you, for all models"
-    if not known:
-        return "unknown" if not own else "unknown: set --input and --output"
-    return "set by you" if own else "price library"
-
-
-def _tiers(found: Rate | float | None) -> Any:
-    if not isinstance(found, Rate):
-        return found
-    if not found.tiers:
-        return found.base
-    return {"base": found.base, "over": {str(start): price for start, price in found.tiers}}
 
 
 def _shown(value: Any) -> str:

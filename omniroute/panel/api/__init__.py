@@ -2,6 +2,7 @@
 
 from omniroute.panel.api import (
     auth,
+    budgets,
     document,
     keys,
     limits,
@@ -9,6 +10,7 @@ from omniroute.panel.api import (
     models,
     monitoring,
     nodes,
+    pricing,
     provider_models,
     providers,
     proxies,
@@ -22,6 +24,6 @@ from omniroute.panel.route import routes_of
 
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
-    *routes_of(providers, nodes, provider_models, proxies, trials),
+    *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing),
 )
 document.ROUTES = ROUTES

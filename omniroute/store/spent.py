@@ -1,0 +1,43 @@
+"""How budgets stand, for people to read."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from omniroute.routing.budgets import Budget, Standing
+from omniroute.routing.periods import PERIODS, span, zone_of
+from omniroute.store import snapshot
+from omniroute.store.budgets import Spent, spent
+from omniroute.store.database import Store
+
+
+def standings(store: Store, found: Iterable[Budget], now: float) -> list[dict[str, Any]]:
+    """Say how budgets stand, by the history: what is set aside for running requests is not in that."""
+    config = snapshot.load(store)
+    names = {key.id: key.name for key in config.keys} | {"": "no key"}
+    spans = {period: span(period, now, zone_of(config.rules.budget.zone)) for period in PERIODS}
+    amounts = spent(store, spans)
+    rows = []
+    for one in sorted(found, key=lambda budget: names.get(budget.key, budget.key)):
+        if one.key not in names:
+            continue  # its key opens nothing any more
+        of = amounts.get((one.key, one.period), Spent())
+        stands = Standing(one, of.usd, 0.0, spans[one.period][1])
+        rows.append(
+            {
+                "key": names[one.key],
+                "key_id": one.key or None,
+                "period": one.period,
+                "limit": one.limit,
+                "spent": round(of.usd, 9),
+                "left": round(max(0.0, stands.left), 9),
+                "part": of.usd / one.limit,
+                "warn": one.warn,
+                "state": "spent" if of.usd >= one.limit else "warn" if stands.warns else "ok",
+                "estimated": round(of.estimated, 9),
+                "unpriced": of.unpriced,
+                "zone": config.rules.budget.zone,
+                "began_at": spans[one.period][0],
+                "resets_at": stands.ends,
+            }
+        )
+    return rows
