@@ -70,7 +70,7 @@ def seconds(most: float, *, least: float = 0.0) -> Callable[[str], float]:
         except ValueError:
             number = -1.0
         if not least <= number <= most:
-            raise ValueError(f"takes seconds from {least:g} to {most:g}")
+            raise ValueError(f"takes seconds from {least:.10g} to {most:.10g}")
         return number
 
     return read
@@ -111,7 +111,7 @@ def number(least: float, most: float) -> Callable[[str], float]:
         except ValueError:
             found = nan
         if not least <= found <= most:
-            raise ValueError(f"takes a number from {least:g} to {most:g}")
+            raise ValueError(f"takes a number from {least:.10g} to {most:.10g}")
         return found
 
     return read
