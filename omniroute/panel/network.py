@@ -21,7 +21,7 @@ class Network(Body):
     """A proxy, or `direct`: past every proxy."""
 
     type: Literal["http", "https", "socks5", "socks5h", "direct"]
-    host: str | None = Field(None, pattern=r"^[^\s@/?#]{1,253}$")
+    host: str | None = None
     port: Annotated[int | None, BeforeValidator(_number), Field(ge=1, le=65535)] = None
     username: str | None = Field(None, description="Left out, what opened the same proxy until now still does.")
     password: str | None = None
@@ -45,6 +45,8 @@ def read(said: Network, field: str) -> Proxy:
     for name in ("host", "port"):
         if getattr(said, name) is None:
             raise BadRequest(f"a proxy of the type {said.type} needs a {name}", param=f"{field}.{name}")
+    if set(str(said.host)) & set("@/?#"):
+        raise BadRequest("a host is a name or an address alone", param=f"{field}.host")
     host = f"[{said.host}]" if ":" in str(said.host) else said.host
     login = f"{quote(said.username, safe='')}:{quote(said.password or '', safe='')}@" if said.username else ""
     try:
