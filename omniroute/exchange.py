@@ -18,6 +18,9 @@ from omniroute.routing.paths import Claim
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.queue import Ticket
 
+CLIENT_GONE = 499
+"""The status that is logged where the client left before its answer."""
+
 
 @dataclass(slots=True, eq=False)
 class Asked:

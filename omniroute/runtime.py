@@ -44,6 +44,7 @@ from omniroute.store.keeper import Keeper
 from omniroute.store.usage import UsageRow
 from omniroute.store.writer import Writer
 from omniroute.tally import Tally
+from omniroute.watching import Watching
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ class Runtime:
         self.announced = asyncio.Event()
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
+        self.web_url: str | None = None
+        """Where mitmweb is, if it is."""
         self.changed: Callable[[], None] = lambda: None
         """Called when another configuration is in force."""
         self.choosing = Choosing(clock=clock, wall=wall)
@@ -110,6 +113,7 @@ class Runtime:
         self.replays = Replays(clock=clock, wall=wall)
         self.replays.saved, self.replays.gone = self._save_answer, self._forget_answers
         self.tally = Tally()
+        self.watching = Watching(clock)
         self.started_at = wall()
         self.store: Store | None = None
         self.keeper: Keeper | None = None
@@ -181,6 +185,7 @@ class Runtime:
     async def _tidy(self, keeper: Keeper) -> None:
         """Forget from time to time what nobody has gone on from, and failures of long ago."""
         while True:
+            self.watching.tidy()
             self.choosing.health.forget(self.wall())
             self.gate.lockouts.forget(self.config.rules.lockout, self.wall())
             self._soon()
@@ -254,6 +259,7 @@ class Runtime:
     async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
         """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.web_url = web_url
         await asyncio.to_thread(self._note_down, host, port, web_url)
         self.announced.set()
 

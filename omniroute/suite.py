@@ -13,6 +13,7 @@ from omniroute.addons.panel import Panel
 from omniroute.addons.recall import Recall
 from omniroute.addons.replay import Replay
 from omniroute.addons.views import Views
+from omniroute.addons.watch import Watch
 from omniroute.runtime import Runtime
 
 
@@ -31,6 +32,7 @@ def build(runtime: Runtime | None = None) -> list[object]:
         Replay(runtime),  # was it answered before, or is it being answered now
         Dispatch(runtime),  # plans; writes each attempt into the flow
         Meter(runtime),  # what it cost
+        Watch(runtime),  # who wants to see it pass
         Panel(runtime),  # how a person and a program see and steer it
         Views(runtime),  # how mitmproxy shows it
     ]

@@ -14,7 +14,7 @@ FLOORS = [
     {"dialects", "catalog", "netproxy"},
     {"routing"},
     {"store", "upstream", "proxy"},
-    {"exchange", "replays", "tally", "choosing", "spending", "translating", "gate", "runtime"},
+    {"exchange", "replays", "tally", "choosing", "spending", "translating", "gate", "rows", "watching", "runtime"},
     {"panel", "demo"},
     {"addons"},
     {"suite"},

@@ -5,12 +5,9 @@ from datetime import UTC, datetime
 from mitmproxy import http
 
 from omniroute.catalog.prices import cost
-from omniroute.exchange import Asked, Exchange
+from omniroute.exchange import CLIENT_GONE
+from omniroute.rows import row_of
 from omniroute.runtime import Runtime
-from omniroute.store import usage
-
-CLIENT_GONE = 499
-"""The status that is logged where the client left before its answer."""
 
 
 class Meter:
@@ -49,63 +46,4 @@ class Meter:
             prices = exchange.config.prices
             exchange.cost = cost(served.target.provider, served.target.model, exchange.usage, at, prices)
         self.runtime.settle(exchange)
-        self.runtime.record(_row(exchange, status, self.runtime.clock()))
-
-
-def _row(exchange: Exchange, status: int, now: float) -> usage.UsageRow:
-    served = exchange.served
-    asked, answer = served or exchange.last, exchange.replay.answer
-    counted = exchange.usage
-    content_at = served.attempt.content_at if served else None
-    return usage.UsageRow(
-        id=exchange.id,
-        at=exchange.at,
-        key_id=exchange.key.id if exchange.key else None,
-        key_name=exchange.key.name if exchange.key else None,
-        account_id=asked.target.account.id if asked else None,
-        account_name=asked.target.account.name if asked else None,
-        provider=asked.target.provider.id if asked else None,
-        model_asked=exchange.model,
-        model_served=served.target.name if served else answer.route if answer else None,
-        combo=exchange.plan.combo if exchange.plan else None,
-        client_dialect=exchange.dialect,
-        upstream_dialect=asked.target.dialect if asked else None,
-        path=exchange.path,
-        streamed=exchange.stream,
-        status=status,
-        error=_error(exchange),
-        input=counted.input,
-        output=counted.output,
-        cache_read=counted.cache_read,
-        cache_write=counted.cache_write,
-        reasoning=counted.reasoning,
-        cost=exchange.cost,
-        attempts=tuple(_attempt(one, now) for one in exchange.asked),
-        latency_ms=(now - exchange.started) * 1000,
-        ttft_ms=(content_at - exchange.started) * 1000 if content_at is not None else None,
-        overhead_ms=exchange.overhead * 1000 if exchange.overhead is not None else None,
-        dropped=served.dropped if served else answer.dropped if answer else (),
-        replayed=exchange.replay.source,
-    )
-
-
-def _error(exchange: Exchange) -> str | None:
-    """What the client missed: the refusal it was told, or what broke off the answer it was getting."""
-    last = exchange.last
-    return exchange.error or (last.attempt.failure.message if last and last.attempt.failure else None)
-
-
-def _attempt(asked: Asked, now: float) -> usage.AttemptRow:
-    attempt = asked.attempt
-    failure = attempt.failure
-    status = failure.status if failure else None
-    if status is None and attempt.upstream:
-        status = attempt.upstream.status_code
-    return usage.AttemptRow(
-        target=asked.target.name,
-        account=asked.target.account.name,
-        outcome=failure.label if failure else "ok",
-        status=status,
-        ms=((attempt.ended or now) - attempt.started) * 1000 if attempt.started else 0.0,
-        detail=failure.message if failure else "",
-    )
+        self.runtime.record(row_of(exchange, status, self.runtime.clock()))

@@ -12,6 +12,7 @@ from tornado.web import Application
 from omniroute.panel.api import ROUTES
 from omniroute.panel.door import Door
 from omniroute.panel.handler import Endpoint, Unknown
+from omniroute.panel.live import Broadcast, Live
 from omniroute.panel.pages import load, page_rules
 from omniroute.panel.route import Route
 from omniroute.proxy.relay import Relay
@@ -20,6 +21,7 @@ from omniroute.settings import Settings
 
 HOST = "127.0.0.1"
 LARGEST_HEAD = 64 * 1024
+LIVE = r"/api/translator/live"
 
 
 class Panel:
@@ -29,13 +31,14 @@ class Panel:
         self._secret = secrets.token_urlsafe(32)
         self.door = Door(runtime, settings, self._secret)
         self._files = load()
+        self._broadcast = Broadcast(runtime)
         self._server: HTTPServer | None = None
         self._guest: tuple[Application, Rule] | None = None
 
     def start(self) -> Relay:
         """Listen on a free port of loopback, and say how requests are passed to it."""
         app = Application(
-            [*rules(self.door, ROUTES), *page_rules(self.door, self._files)],
+            self._rules(),
             default_handler_class=Unknown,
             default_handler_args={"door": self.door, "routes": {}},
             log_function=lambda _: None,
@@ -49,18 +52,23 @@ class Panel:
         """Serve the same in mitmweb's application."""
         before = list(app.default_router.rules)
         rest = URLSpec(r"/(?:api|omniroute)(?:/.*)?", Unknown, {"door": self.door, "routes": {}})
-        app.add_handlers(r".*", [*rules(self.door, ROUTES), *page_rules(self.door, self._files), rest])
+        app.add_handlers(r".*", [*self._rules(), rest])
         (rule,) = (each for each in app.default_router.rules if each not in before)
         self._guest = app, rule
 
     def stop(self) -> None:
         """Take everything down again: the script may be loaded anew in the same mitmweb."""
+        self._broadcast.close()
         if self._server:
             self._server.stop()
         if self._guest:
             app, rule = self._guest
             app.default_router.rules.remove(rule)
         self._server = self._guest = None
+
+    def _rules(self) -> list[URLSpec]:
+        live = URLSpec(LIVE, Live, {"door": self.door, "broadcast": self._broadcast})
+        return [live, *rules(self.door, ROUTES), *page_rules(self.door, self._files)]
 
 
 def rules(door: Door, routes: Iterable[Route]) -> list[URLSpec]:

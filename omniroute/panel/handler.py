@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 DRAINED = 256 * 1024 * 1024
 """Bytes of a body that are taken, and dropped, though it is refused: whoever is still sending would not hear why."""
 CURLS = "application/x-www-form-urlencoded"
+LOG_IN = "log in first: POST /api/auth/login, or show the token of `omniroute-ctl token`"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -93,6 +94,30 @@ class Base(RequestHandler):
         headers = self.request.headers
         return self.door.enter(headers, self.door.peer(headers.get(PEER), str(self.request.remote_ip)))
 
+    async def look(self, *, anywhere: bool = False) -> Visitor:
+        """Tell who asks. Raises where a page of another origin may be behind it, if that could harm."""
+        runtime, comer = self.door.runtime, self.enter().comer
+        if runtime.store is None:
+            raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
+        headers = self.request.headers
+        cookie = self.cookie_of(runtime.store)
+        visitor = await asyncio.to_thread(self.door.admit, runtime.store, headers, comer, cookie, self._in_mitmweb())
+        if not visitor.admitted and (shown := bearer(headers)):
+            visitor = self.door.admit_key(shown, comer)
+        if visitor.in_browser and not anywhere:
+            self.door.check_page(headers)
+        return visitor
+
+    def cookie_of(self, store: Store) -> str:
+        """Give the session that the browser shows."""
+        return self.get_cookie(cookie_name(store)) or ""
+
+    def _in_mitmweb(self) -> bool:
+        """Tell whether the browser is logged in to the mitmweb that these pages hang in."""
+        if "auth_cookie_name" not in self.settings:
+            return False
+        return self.get_signed_cookie(self.settings["auth_cookie_name"](), min_version=2) == b"y"
+
     def _say(self, status: int, body: dict[str, Any]) -> None:
         self.set_status(status)
         self.finish(body)
@@ -128,7 +153,7 @@ class Endpoint(Base):
             self._refusal = error
 
     async def _look(self) -> None:
-        self._visitor = self.enter()
+        self.enter()
         method = self.request.method or ""
         route = self.routes.get("GET" if method == "HEAD" else method)
         if route is None:
@@ -136,20 +161,10 @@ class Endpoint(Base):
             self.set_header("Allow", takes)
             raise GatewayError(f"{self.request.path[:200]} takes {takes}, not {method[:20]}", status=405)
         self.route = route
-        runtime = self.door.runtime
-        if runtime.store is None:
-            raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
-        headers, comer = self.request.headers, self._visitor.comer
-        self._visitor = await asyncio.to_thread(
-            self.door.admit, runtime.store, headers, comer, self._cookie(runtime.store), self._in_mitmweb()
-        )
-        if not self._visitor.admitted and (shown := bearer(headers)):
-            self._visitor = self.door.admit_key(shown, comer)
-        if self._visitor.in_browser and not route.anywhere:
-            self.door.check_page(headers)
+        self._visitor = await self.look(anywhere=route.anywhere)
         if not route.public and not self._visitor.admitted:
-            raise NotAllowed("log in first: POST /api/auth/login, or show the token of `omniroute-ctl token`")
-        declared = headers.get("Content-Length", "")
+            raise NotAllowed(LOG_IN)
+        declared = self.request.headers.get("Content-Length", "")
         if declared.isdigit() and int(declared) > route.largest:
             raise TooLarge(f"the body is over the limit of {route.largest} bytes")
 
@@ -174,7 +189,7 @@ class Endpoint(Base):
     async def _run(self, path: dict[str, str]) -> None:
         route, store = self.route, self.door.runtime.store
         assert store
-        call = Call(self.door, store, self._visitor, path, self._cookie(store))
+        call = Call(self.door, store, self._visitor, path, self.cookie_of(store))
         given: dict[str, Any] = {}
         if route.body:
             given["body"] = self._body(route.body)
@@ -225,9 +240,6 @@ class Endpoint(Base):
 
     # the session
 
-    def _cookie(self, store: Store) -> str:
-        return self.get_cookie(cookie_name(store)) or ""
-
     def _tell_session(self, call: Call) -> None:
         name, secure = cookie_name(call.store), self.door.secure
         if call.begun:
@@ -236,12 +248,6 @@ class Endpoint(Base):
             )
         else:
             self.clear_cookie(name, path="/")
-
-    def _in_mitmweb(self) -> bool:
-        """Tell whether the browser is logged in to the mitmweb that these pages hang in."""
-        if "auth_cookie_name" not in self.settings:
-            return False
-        return self.get_signed_cookie(self.settings["auth_cookie_name"](), min_version=2) == b"y"
 
 
 def cookie_name(store: Store) -> str:

@@ -4,6 +4,7 @@ from omniroute.panel.api import (
     auth,
     budgets,
     document,
+    exchanges,
     keys,
     limits,
     machines,
@@ -24,6 +25,6 @@ from omniroute.panel.route import routes_of
 
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
-    *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing),
+    *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
 )
 document.ROUTES = ROUTES

@@ -3,10 +3,11 @@
 import { html } from "../../vendor/preact.js";
 import { go, useRoute } from "../router.js";
 import { Head, Tabs } from "../ui.js";
+import { Live } from "./translator/live.js";
 import { Playground } from "./translator/playground.js";
 
-const TABS = [["playground", "Playground"]];
-const PAGES = { playground: Playground };
+const TABS = [["playground", "Playground"], ["live", "Live monitor"]];
+const PAGES = { playground: Playground, live: Live };
 
 export function Translator() {
   const { rest: [tab = "playground"] } = useRoute();

@@ -1,23 +1,14 @@
 // The playground: paste a request, an answer, a stream or a refusal, and see it in another dialect as you type.
 
-import { html, useEffect, useMemo, useRef, useState } from "../../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../../vendor/preact.js";
 import { post } from "../../api.js";
 import { number } from "../../format.js";
-import { compare, isDropped } from "../../leaves.js";
 import { useLoad } from "../../load.js";
 import { Badge, Button, Card, copy, Field } from "../../ui.js";
+import { DIALECTS, pretty, SideBySide } from "./sides.js";
 
-export const DIALECTS = [["openai", "OpenAI Chat"], ["responses", "OpenAI Responses"], ["claude", "Anthropic Messages"], ["gemini", "Gemini"]];
 const KINDS = [["request", "Request"], ["reply", "Answer, whole"], ["stream", "Answer, streamed"], ["error", "Refusal"]];
 const PAUSE = 150; // milliseconds of no typing before it is translated
-
-const parsed = (text) => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};
 
 export function Playground() {
   const samples = useLoad("static/samples.json");
@@ -66,13 +57,9 @@ export function Playground() {
           <${Button} kind="quiet" onClick=${back} disabled=${form.kind === "error"}>Translate it back<//></div>`}>
         <${Result} said=${said} /><//>
     </div>
-    ${said?.success && form.kind !== "stream" && html`<${SideBySide} before=${form.text} after=${said.result} dropped=${said.dropped} />`}`;
+    ${said?.success && form.kind !== "stream" && html`<${Card} title="Side by side">
+      <${SideBySide} before=${form.text} after=${said.result} dropped=${said.dropped} /><//>`}`;
 }
-
-const pretty = (text) => {
-  const value = parsed(text);
-  return value === undefined ? text : JSON.stringify(value, null, 2);
-};
 
 function Result({ said }) {
   if (!said) return html`<p class="note">Paste something on the left, or choose a sample.</p>`;
@@ -84,19 +71,4 @@ function Result({ said }) {
     ${said.status && html`<p>The client gets status <strong>${said.status}</strong>.</p>`}
     ${said.usage && html`<p class="note">${number(said.usage.input)} tokens in, ${number(said.usage.output)} out, ${number(said.usage.cacheRead)} from a cache.</p>`}
     <pre class="code wrap" tabindex="0">${pretty(said.result)}</pre>`;
-}
-
-function SideBySide({ before, after, dropped }) {
-  const marked = useMemo(() => {
-    const [one, other] = [parsed(before), parsed(after)];
-    return one === undefined || other === undefined ? null : compare(one, other);
-  }, [before, after]);
-  if (!marked) return null;
-  const column = (all, marks) => html`<pre class="code" tabindex="0">${all.map((line) => {
-    const out = marks && isDropped(line.path, dropped);
-    return html`<span class=${out ? "gone" : line.kind || "same"} title=${out ? "left out" : undefined}>${line.text}</span>`;
-  })}</pre>`;
-  return html`<${Card} title="Side by side">
-    <p class="note">Red values are in the first only, green ones in the second only; what has only moved is grey.</p>
-    <div class="two">${column(marked[0], true)}${column(marked[1], false)}</div><//>`;
 }
