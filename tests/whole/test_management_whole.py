@@ -6,11 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from harness import BIN, Gateway, clean_environ, mitmproxy_command, until
 from mitmproxy import io
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from omniroute.store import sessions
 
@@ -110,6 +113,32 @@ def test_paths_that_only_mean_the_same_lead_nowhere(run: Run, path: str) -> None
         answer = client.get("/", extensions={"target": path.encode()})
     assert answer.status_code in (400, 401, 404)
     assert "keys" not in answer.json() if answer.headers["content-type"].startswith("application/json") else True
+
+
+def test_who_watches_sees_each_exchange_as_it_passes(run: Run) -> None:
+    """By the proxy port, which passes the socket as bytes, and by mitmweb's own."""
+    url, token = f"{run.gateway.url}/api/translator/live", {"authorization": f"Bearer {run.token}"}
+    urls = [url]
+    if run.way == "mitmweb":
+        urls.append(f"{run.gateway.web_url.partition('/?')[0]}/api/translator/live")
+    for each in urls:
+        address = each.replace("http:", "ws:")
+        with pytest.raises(InvalidStatus) as refused, connect(address, proxy=None):
+            pass
+        assert refused.value.response.status_code == 401
+        with connect(address, additional_headers=token, proxy=None) as socket, run.client() as client:
+            told = client.post("/v1/chat/completions", json={"model": "nobody/m", "messages": []})
+            ended: dict[str, Any] = {}
+            for _ in range(20):
+                heard = json.loads(socket.recv(timeout=20))["exchanges"]
+                ended |= {one["id"]: one for one in heard if one["state"] == "done"}
+                if told.headers["x-omniroute-request-id"] in ended:
+                    break
+            seen = ended[told.headers["x-omniroute-request-id"]]
+            assert (seen["status"], seen["modelAsked"]) == (told.status_code, "nobody/m")
+            found = client.get(f"/api/translator/exchanges/{seen['id']}", headers=token).json()
+            assert json.loads(found["clientReply"]["text"]) == told.json()
+            assert (found["mitmweb"] is not None) == (run.way == "mitmweb")
 
 
 def test_the_name_in_the_browser_arrives(run: Run) -> None:

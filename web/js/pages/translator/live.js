@@ -77,7 +77,7 @@ function List({ rows: all, onOpen }) {
     })}</tbody></table></div>`;
 }
 
-const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1 });
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1, hourCycle: "h23" });
 
 const row = (of, onOpen) => html`<tr key=${of.id} class="link" onClick=${() => onOpen(of.id)}>
   <td><button class="button quiet" aria-label="Show this exchange" onClick=${(event) => { event.stopPropagation(); onOpen(of.id); }}>${clock.format(of.at * 1000)}</button></td>

@@ -66,8 +66,8 @@ function Shown({ of }) {
   const step = of.steps[chosen];
   return html`
     <div class="row spread">
-      <div class="row"><${Outcome} of=${of} /><strong>${of.modelAsked || "no model"}</strong> <span class="note">${of.clientDialect}
-        → ${step ? `${step.dialect}, ${step.target} (${step.account})` : "nobody was asked"}</span></div>
+      <div class="row"><${Outcome} of=${of} /><strong>${of.modelAsked || "no model"}</strong> <span class="note">${
+        `${of.clientDialect} → ${step ? `${step.dialect}, ${step.target} (${step.account})` : "nobody was asked"}`}</span></div>
       ${of.mitmweb && html`<a class="button" href=${of.mitmweb} target="_blank" rel="noopener">Open in mitmweb</a>`}
     </div>
     ${of.error && html`<p class="banner bad">${of.error}</p>`}
