@@ -64,6 +64,15 @@ function App() {
     document.title = `${shown.title} · OmniRoute`;
     setMenu(false);
   }, [page]);
+  useEffect(() => {
+    const escape = (event) => {
+      if (event.key !== "Escape" || !document.querySelector("#side.open")) return;
+      setMenu(false);
+      document.querySelector("[aria-controls=side]").focus();
+    };
+    addEventListener("keydown", escape);
+    return () => removeEventListener("keydown", escape);
+  }, []);
   if (failed) return html`<div class="state failed" role="alert"><p>${failed.message}</p><${Button} onClick=${look}>Try again<//></div>`;
   if (!who) return html`<p class="boot">Loading…</p>`;
   if (!who.authenticated) return html`<${Login} onDone=${look} />`;

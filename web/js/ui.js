@@ -118,8 +118,12 @@ export function Dialog({ title, large = false, onClose, children }) {
   const element = useRef();
   useEffect(() => {
     const before = document.activeElement;
-    element.current.showModal();
-    return () => before?.isConnected && before.focus();
+    const shown = element.current;
+    shown.showModal();
+    return () => {
+      shown.close(); // as long as it is open, nothing behind it takes the focus
+      if (before?.isConnected) before.focus();
+    };
   }, []);
   return html`<dialog ref=${element} class=${large ? "large" : ""} aria-label=${title}
       onCancel=${(event) => { event.preventDefault(); onClose(); }}
