@@ -105,6 +105,7 @@ def test_health_asks_once_before_a_reset(panel: Panel) -> None:
     page.on("request", lambda request: asked.append(request.method) if request.method != "GET" else None)
     button = page.get_by_role("button", name="Reset all")
     button.click()
+    page.get_by_role("dialog").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
     assert asked == []
