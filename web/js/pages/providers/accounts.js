@@ -60,7 +60,7 @@ function Doings({ of, row, setOpen, reload, tested }) {
   const proxy = { is: "proxy", level: "key", id: of.id, title: `Network proxy of ${of.name}`, proxy: of.proxy };
   return html`<${Failed} error=${failed || unturned || unremoved} />
     <${Button} kind="quiet" busy=${testing} aria-label="Test ${of.name}" onClick=${test}>Test<//>
-    <${Button} kind="quiet" aria-label="Edit ${of.name}" onClick=${() => setOpen({ is: "account", row, account: of })}>${of.implied ? "Limits" : "Edit"}<//>
+    <${Button} kind="quiet" aria-label="${of.implied ? "Limits of" : "Edit"} ${of.name}" onClick=${() => setOpen({ is: "account", row, account: of })}>${of.implied ? "Limits" : "Edit"}<//>
     ${!of.implied && html`
       <${Button} kind="quiet" aria-label="Network proxy of ${of.name}" onClick=${() => setOpen(proxy)}>Proxy<//>
       <${Button} kind="quiet" busy=${turning} aria-label="${of.enabled ? "Disable" : "Enable"} ${of.name}" onClick=${turn}>${of.enabled ? "Disable" : "Enable"}<//>
