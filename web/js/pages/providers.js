@@ -81,7 +81,7 @@ function Provider({ row, accounts, blocked, setOpen, reload }) {
       <${Button} kind="quiet" aria-label="Network proxy of ${row.name}" onClick=${() => setOpen({ is: "proxy", level: "provider", id: row.id, title: `Network proxy of ${row.name}`, proxy: row.proxy })}>Proxy<//>
       <${Button} kind="quiet" busy=${busy} aria-label="${row.blocked ? "Unblock" : "Block"} ${row.name}" onClick=${block}>${row.blocked ? "Unblock" : "Block"}<//>
       ${row.node && html`<${Button} kind="quiet" aria-label="Edit node ${row.name}" onClick=${() => setOpen({ is: "node", row })}>Edit node<//>
-        <${Button} kind="quiet" busy=${removing} aria-label="Remove the node ${row.name}" onClick=${remove}>Remove node<//>`}
+        <${Button} kind="quiet" busy=${removing} aria-label="Remove node ${row.name}" onClick=${remove}>Remove node<//>`}
     </div><//>`;
 }
 
