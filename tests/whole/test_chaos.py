@@ -27,7 +27,7 @@ def test_nobody_notices_while_one_target_is_healthy(tmp_path: Path) -> None:
         print(seen, idle, after, sep="\n")
         assert not seen.failed, f"{len(seen.failed)}: {seen.failed[:5]}"
         assert not seen.alone, f"the schedule leaves nobody healthy: {seen.alone[:5]}"
-        assert len(seen.slow) < EXCHANGES // 100, f"the machine is too busy for this: {seen.slow[:2]}"
+        assert len(seen.slow) < EXCHANGES // 20, f"the machine is too busy for this: {seen.slow[:2]}"
         assert seen.answered > EXCHANGES * 0.9
         assert seen.served.keys() == {f"t{n}/m" for n in range(5)}, "each has had its turn, and nobody waited for long"
         assert seen.breakers["OPEN"] > 0
