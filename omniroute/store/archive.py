@@ -6,7 +6,6 @@ Only what `contents` lists as shown is written, value for value without what is 
 import csv
 import io
 import json
-import os
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,9 +18,8 @@ from omniroute import __version__
 from omniroute.redact import Known
 from omniroute.store import snapshot
 from omniroute.store.contents import CONTENTS, MOMENTS, of_kind
-from omniroute.store.copies import need_room
+from omniroute.store.copies import draft_of, need_room
 from omniroute.store.database import Store
-from omniroute.store.files import StoreError, sync
 from omniroute.store.foreign import Values
 from omniroute.store.migrations import MIGRATIONS
 from omniroute.store.sessions import kept_token
@@ -43,28 +41,10 @@ def file_of(table: str) -> str:
 
 def write_all(store: Store, target: Path, *, replace: bool = False) -> dict[str, int]:
     """Write the archive, private and whole or not at all, and give the rows of each table. Raises StoreError."""
-    draft = None
-    try:
+    with draft_of(target, replace=replace) as draft:
         need_room(target.parent, store.path.stat().st_size)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".export-")
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            rows = _write(store, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(draft, target)
-        else:
-            os.link(draft, target)
-        sync(target.parent)
-    except FileExistsError as exc:
-        raise StoreError(f"{str(target)!r} is there already; it was left as it is") from exc
-    except OSError as exc:
-        raise StoreError(f"{str(target)!r} cannot be written: {exc.strerror}") from exc
-    finally:
-        if draft:
-            draft.unlink(missing_ok=True)
-    return rows
+        with draft.open("wb") as file:
+            return _write(store, file)
 
 
 def _write(store: Store, file: IO[bytes]) -> dict[str, int]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from omniroute.store.files import StoreError, sync
@@ -29,20 +29,19 @@ def need_room(directory: Path, size: int) -> None:
         )
 
 
-def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), replace: bool = False) -> int:
-    """Copy a database as last committed, and give the bytes of the copy, which is one file of mode 0600.
+@contextlib.contextmanager
+def draft_of(target: Path, *, replace: bool) -> Iterator[Path]:
+    """Give a private file to write `target` in: its name appears only when all of it is there.
 
-    The rows of the tables `without` are left out, and nothing of them stays in the file.
-
-    Its name appears only when all of it is there, sound and on the disk. StoreError when it cannot be made, or is
-    there already and shall not be replaced; nothing is left behind then.
+    StoreError when it cannot be written, or is there already and shall not be replaced; nothing is left behind then.
     """
     draft = None
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=DRAFT)
         os.close(handle)
-        draft = Path(name)
-        size = _copy(source, draft, without)
+        yield (draft := Path(name))
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
         if replace:
             os.replace(draft, target)
         else:
@@ -52,12 +51,22 @@ def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), re
         raise StoreError(f"{str(target)!r} is there already; it was left as it is") from exc
     except OSError as exc:
         raise StoreError(f"{str(target)!r} cannot be written: {exc.strerror}") from exc
-    except sqlite3.Error as exc:
-        raise StoreError(f"{str(source)!r} cannot be copied: {exc}") from exc
     finally:
         if draft:
             remove(draft)
-    return size
+
+
+def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), replace: bool = False) -> int:
+    """Copy a database as last committed, and give the bytes of the copy, which is one file of mode 0600.
+
+    The rows of the tables `without` are left out, and nothing of them stays in the file. It is sound, or StoreError
+    says why there is none.
+    """
+    with draft_of(target, replace=replace) as draft:
+        try:
+            return _copy(source, draft, without)
+        except sqlite3.Error as exc:
+            raise StoreError(f"{str(source)!r} cannot be copied: {exc}") from exc
 
 
 def remove(database: Path) -> None:
@@ -86,8 +95,6 @@ def _copy(source: Path, draft: Path, without: Sequence[str]) -> int:
         _leave_out(copy, without)
         if (said := copy.execute("pragma quick_check").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(said)
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
     return draft.stat().st_size
 
 
