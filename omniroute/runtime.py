@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -18,7 +16,6 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import http
 
-from omniroute import __version__
 from omniroute.catalog import models, prices
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.choosing import Choosing
@@ -26,6 +23,7 @@ from omniroute.exchange import Exchange
 from omniroute.gate import Gate
 from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
+from omniroute.note import Note
 from omniroute.proxy.relay import Relay
 from omniroute.redact import Known, Redactor
 from omniroute.replays import Answer, Replays, pack, unpack
@@ -127,7 +125,7 @@ class Runtime:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._note: Path | None = None
+        self._note: Note | None = None
 
     def open(self, data_dir: Path) -> None:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
@@ -260,27 +258,10 @@ class Runtime:
         """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.web_url = web_url
-        await asyncio.to_thread(self._note_down, host, port, web_url)
-        self.announced.set()
-
-    def _note_down(self, host: str, port: int, web_url: str | None) -> None:
         assert self.store
-        path = self.store.data_dir / "runtime.json"
-        text = json.dumps(
-            {
-                "pid": os.getpid(),
-                "host": host,
-                "port": port,
-                "web_url": web_url,
-                "started_at": self.wall(),
-                "version": __version__,
-            }
-        )
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-        self._note = path
+        said = {"host": host, "port": port, "web_url": web_url, "started_at": self.wall()}
+        self._note = await asyncio.to_thread(Note, self.store.data_dir, said)
+        self.announced.set()
 
     def _read_spent(self) -> None:
         """Read what keys have spent; what they spend from here on is added. The last of several readings counts."""
@@ -333,21 +314,19 @@ class Runtime:
         guessed, self._estimates = self._estimates, []
         if not (self._writer and self.store):
             return
+        jobs: tuple[tuple[Callable[[], Any], Callable[[Store, Any], None]], ...] = (
+            (self.choosing.turns.changes, turns.save),
+            (self.choosing.health.changes, health.save),
+            (self.choosing.admission.changes, partial(limits.save, at=self.wall())),
+            (self.gate.uses, keys.save_uses),
+            (self.gate.lockouts.changes, lockouts.save),
+            (lambda: guessed, budgets.record),
+            (lambda: rows, usage.record),
+        )
         try:
-            if taken := self.choosing.turns.changes():
-                self._writer.submit(partial(turns.save, self.store, taken)).add_done_callback(_complain)
-            if felt := self.choosing.health.changes():
-                self._writer.submit(partial(health.save, self.store, felt)).add_done_callback(_complain)
-            if used := self.choosing.admission.changes():
-                self._writer.submit(partial(limits.save, self.store, used, self.wall())).add_done_callback(_complain)
-            if opened := self.gate.uses():
-                self._writer.submit(partial(keys.save_uses, self.store, opened)).add_done_callback(_complain)
-            if held := self.gate.lockouts.changes():
-                self._writer.submit(partial(lockouts.save, self.store, held)).add_done_callback(_complain)
-            if guessed:
-                self._writer.submit(partial(budgets.record, self.store, guessed)).add_done_callback(_complain)
-            if rows:
-                self._writer.submit(partial(usage.record, self.store, rows)).add_done_callback(_complain)
+            for changes, save in jobs:
+                if what := changes():
+                    self._writer.submit(partial(save, self.store, what)).add_done_callback(_complain)
         except StoreError as error:
             log.error("%d exchanges could not be logged: %s", len(rows), error)
 
@@ -376,8 +355,8 @@ class Runtime:
             self.keeper.close()
         if self._writer:
             self._writer.close(timeout=10.0)
-        if self._note and _is_ours(self._note):
-            self._note.unlink(missing_ok=True)
+        if self._note:
+            self._note.take_away()
         if self.store:
             self.store.close()
         self._redactor.remove()
@@ -406,11 +385,3 @@ def _complain(done: "Future[None]") -> None:
 def _read(store: Store) -> tuple[Config, dict[str, str], dict[Place, Proxy]]:
     with store.view():
         return snapshot.load(store).ready(), snapshot.credentials(store), snapshot.proxies(store)
-
-
-def _is_ours(note: Path) -> bool:
-    """Another gateway on the same data directory may have announced itself since."""
-    try:
-        return bool(json.loads(note.read_text(encoding="utf-8"))["pid"] == os.getpid())
-    except (OSError, ValueError, KeyError):
-        return False

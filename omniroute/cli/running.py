@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-FILE = "runtime.json"
+from omniroute.note import FILE
+
 PATIENCE, PAUSE = 1.0, 0.02
 """Seconds to wait for a gateway to notice a change, and between two looks."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
