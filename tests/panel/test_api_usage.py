@@ -1,47 +1,18 @@
 """The routes of usage, of the playground and of limits."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
+from history import NOON, ROW
 from panel_api import Api, StartApi
 
 from omniroute.panel.api import usage as usage_routes
 from omniroute.store import accounts, combos, nodes, snapshot, usage
-from omniroute.store.usage import AttemptRow, UsageRow
 
-NOW = datetime(2026, 3, 10, 12).timestamp()
-ROW = UsageRow(
-    id="r",
-    at=NOW - 60,
-    key_id="k1",
-    key_name="laptop",
-    account_id="a1",
-    account_name="work",
-    provider="openai",
-    model_asked="smart",
-    model_served="openai/gpt",
-    combo=None,
-    client_dialect="claude",
-    upstream_dialect="openai",
-    path="/v1/messages",
-    streamed=True,
-    status=200,
-    error=None,
-    input=10,
-    output=5,
-    cache_read=4,
-    cache_write=0,
-    reasoning=2,
-    cost=0.25,
-    attempts=(AttemptRow("openai/gpt", "work", "ok", 200, 80.0, ""),),
-    latency_ms=120.0,
-    ttft_ms=40.0,
-    overhead_ms=1.5,
-    dropped=("seed",),
-)
+NOW = NOON
+ROW = replace(ROW, id="r", attempts=ROW.attempts[1:], dropped=("seed",), latency_ms=120.0, model_served="openai/gpt")
 
 
 @pytest.fixture
@@ -87,7 +58,7 @@ async def test_exchanges_come_in_pages(admin: httpx.AsyncClient) -> None:
     assert ids == [f"r{number:02}" for number in range(1, 40)]
     one = (await admin.get("/api/usage/call-logs/r07")).json()
     assert one["attempts"] == [
-        {"target": "openai/gpt", "account": "work", "outcome": "ok", "status": 200, "ms": 80.0, "detail": ""}
+        {"target": "openai/gpt-4o", "account": "work", "outcome": "ok", "status": 200, "ms": 80.0, "detail": ""}
     ]
     assert one["dropped"] == ["seed"]
     assert (await admin.get("/api/usage/call-logs/none")).status_code == 404
