@@ -8,8 +8,8 @@ from peewee import SQL, fn
 
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.kept import KeptAnswer, UsageHistory
 from omniroute.store.settings import note
-from omniroute.store.tables import KeptAnswer, UsageHistory
 
 CLEARED = "cache.cleared"
 LEVEL = 1

@@ -11,8 +11,10 @@ from omniroute.routing.periods import PERIODS, Period
 from omniroute.store import keys
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.kept import UsageSlots
 from omniroute.store.names import quoted
-from omniroute.store.tables import BudgetEstimates, Budgets, UsageSlots
+from omniroute.store.noted import BudgetEstimates
+from omniroute.store.tables import Budgets
 
 LEAST, MOST = 0.000001, 1_000_000.0
 """USD."""

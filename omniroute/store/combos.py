@@ -14,7 +14,8 @@ from omniroute.store import read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import combo_name, listed_name, offer
-from omniroute.store.tables import ComboCalls, Combos
+from omniroute.store.noted import ComboCalls
+from omniroute.store.tables import Combos
 
 MAX_MODELS = 50
 MAX_LEAVES = 500

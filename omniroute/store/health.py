@@ -3,7 +3,7 @@
 from omniroute.routing.health import Breaker, Cooling, Snapshot
 from omniroute.routing.standing import Changes, Health
 from omniroute.store.database import Store
-from omniroute.store.tables import Breakers, Coolings
+from omniroute.store.noted import Breakers, Coolings
 
 
 def read(store: Store) -> Snapshot:

@@ -15,7 +15,8 @@ from omniroute.store.database import Store
 from omniroute.store.doors import network
 from omniroute.store.files import StoreError
 from omniroute.store.names import SHORTEST_ID_PREFIX, label, new_id, offer, patterns, quoted
-from omniroute.store.tables import ApiKeys, KeyUses
+from omniroute.store.noted import KeyUses
+from omniroute.store.tables import ApiKeys
 
 MARK = "sk-omni-"
 """Every key begins so: a person who finds one sees what it opens, and `redact` knows it."""

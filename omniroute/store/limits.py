@@ -11,7 +11,8 @@ from omniroute.routing.names import Names
 from omniroute.store import accounts, snapshot
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
-from omniroute.store.tables import AccountLimits, LearnedLimits, LimitsBegun, LimitsInUse
+from omniroute.store.noted import LearnedLimits, LimitsBegun, LimitsInUse
+from omniroute.store.tables import AccountLimits
 
 MOST = 1_000_000
 LONGEST_GAP = 600_000

@@ -9,7 +9,8 @@ from omniroute.store import read as config
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import offer, quoted
-from omniroute.store.tables import Lockouts, Settings
+from omniroute.store.noted import Lockouts
+from omniroute.store.tables import Settings
 
 UNLOCKS = "unlocks"
 NOTICED = 60.0

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.noted import AdminSessions
 from omniroute.store.secrets import PASSWORD_VARIABLE, from_environment, is_known_to_all
-from omniroute.store.tables import AdminSessions, Meta
+from omniroute.store.tables import Meta
 
 SHORTEST, LONGEST = 8, 200
 MADE_OF = "abcdefghjkmnpqrstuvwxyz23456789"

@@ -13,8 +13,8 @@ from peewee import SQL, ModelSelect, fn
 
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.kept import KeptConversation, KeptItem, KeptReply
 from omniroute.store.queries import Row
-from omniroute.store.tables import KeptConversation, KeptItem, KeptReply
 
 MOST_TURNS = 1000
 """Turns of one conversation that a request can go on from."""

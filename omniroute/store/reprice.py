@@ -8,7 +8,8 @@ from math import isclose
 
 from omniroute.dialects.ir import Usage
 from omniroute.store.database import Store
-from omniroute.store.tables import Settings, UsageHistory
+from omniroute.store.kept import UsageHistory
+from omniroute.store.tables import Settings
 
 PIECE = 2000
 """Rows that are read, and changed in one transaction."""

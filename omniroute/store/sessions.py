@@ -5,8 +5,9 @@ import secrets
 from hashlib import sha256
 
 from omniroute.store.database import Store
+from omniroute.store.noted import AdminSessions
 from omniroute.store.secrets import hmac_sha256
-from omniroute.store.tables import AdminSessions, Meta
+from omniroute.store.tables import Meta
 
 TOKEN_MARK = "sk-omni-admin-"
 """`redact` knows it by its beginning, as it knows the keys of clients."""

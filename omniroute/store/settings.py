@@ -14,7 +14,8 @@ from omniroute.store import accounts, read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.names import offer, provider_id
-from omniroute.store.tables import BlockedProviders, Breakers, Coolings, Settings
+from omniroute.store.noted import Breakers, Coolings
+from omniroute.store.tables import BlockedProviders, Settings
 
 PER_PROVIDER = "strategy."
 RESET = "reset"

@@ -14,8 +14,8 @@ from peewee import SQL, ModelSelect, Select, fn
 
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.kept import UsageHistory, UsageLatencies, UsageSlots
 from omniroute.store.queries import Row
-from omniroute.store.tables import UsageHistory, UsageLatencies, UsageSlots
 
 type By = Literal["provider", "model", "key", "account", "day"]
 type Kind = Literal["total", "provider", "model", "key", "account"]

@@ -2,7 +2,7 @@
 
 from omniroute.routing.turns import Changes, Turns, Use
 from omniroute.store.database import Store
-from omniroute.store.tables import AccountUses, ComboCalls
+from omniroute.store.noted import AccountUses, ComboCalls
 
 
 def load(store: Store) -> Turns:

@@ -12,8 +12,8 @@ from peewee import SQL
 
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.kept import UsageHistory
 from omniroute.store.queries import Row
-from omniroute.store.tables import UsageHistory
 
 
 @dataclass(frozen=True, slots=True)

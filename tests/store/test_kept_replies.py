@@ -15,8 +15,8 @@ from omniroute.store import keeper as keeping
 from omniroute.store import replies
 from omniroute.store.database import Store
 from omniroute.store.keeper import Draft, Keeper
+from omniroute.store.kept import KeptItem, KeptReply
 from omniroute.store.replies import Kept
-from omniroute.store.tables import KeptItem, KeptReply
 from omniroute.store.writer import Writer
 
 TTL, MOST = 3600.0, 1 << 20

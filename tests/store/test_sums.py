@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omniroute.store import sums
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
+from omniroute.store.kept import UsageHistory, UsageLatencies, UsageSlots
 from omniroute.store.sums import By, Step, UsageSum
-from omniroute.store.tables import UsageHistory, UsageLatencies, UsageSlots
 from omniroute.store.usage import UsageRow
 
 
