@@ -100,8 +100,14 @@ class Lifecycle:
         self._usual = ctx.options.tcp_timeout
         self._stay_as_long()
         self.runtime.changed = self._stay_as_long
-        gc.freeze()  # what is loaded by now stays: no collection need look at it again
         self.runtime.task(self._announce(), "announce")
+        self.runtime.task(self._freeze(), "freeze")
+
+    async def _freeze(self) -> None:
+        """Let no collection look again at what stays, once all of it is loaded: it is most of what there is."""
+        await self.runtime.prices_known.wait()
+        await self.runtime.managed.wait()
+        gc.freeze()
 
     def _stay_as_long(self) -> None:
         """Let mitmproxy keep silent connections for longer than the gateway waits for anybody."""
