@@ -21,6 +21,7 @@ from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import BOM
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
 from omniroute.proxy.failures import of_fault
+from omniroute.proxy.heads import copy_head
 from omniroute.proxy.inflate import Inflate, inflater
 from omniroute.proxy.telling import Telling
 from omniroute.proxy.tunnel import Through
@@ -155,7 +156,7 @@ class Replying(Telling):
             yield from self._failed(Failure("empty", "an empty reply"))
         else:
             attempt.content_at = self.parent.desk.clock()
-            self.flow.response = attempt.upstream.copy()
+            self.flow.response = copy_head(attempt.upstream)
             self.flow.response.data.content = whole.raw
             yield from self._answer()
 
@@ -201,7 +202,7 @@ class Replying(Telling):
         yield from self._arm("idle", attempt.deadlines.idle)
         if self._head:
             held = self._held.removeprefix(BOM)  # it would stand in the middle of the client's stream
-        elif (yield from self._begin(attempt.upstream.copy())):
+        elif (yield from self._begin(copy_head(attempt.upstream))):
             # A copy: mitmproxy reads from the original whether the connection is to be closed after it.
             held = self._held
         else:
