@@ -9,6 +9,18 @@ if TYPE_CHECKING:
     from mitmproxy.tools.web.master import WebMaster
 
 
+class Suite:
+    """All our addons as one, as they are when mitmproxy loads them from a script.
+
+    mitmproxy spends as much on asking an addon of its own as most of ours take to answer.
+    """
+
+    name = "omniroute"
+
+    def __init__(self, addons: list[object]) -> None:
+        self.addons = addons
+
+
 def watched(opts: options.Options, suite: list[object]) -> "WebMaster":
     """Make mitmweb. Our hooks run before it shows or changes anything."""
     from mitmproxy.tools.web.master import WebMaster  # not at the top: the lean gateway does without
@@ -22,15 +34,14 @@ def lean(opts: options.Options, suite: list[object]) -> master.Master:
     """Make a master with nothing that a gateway without a window does not need."""
     made = master.Master(opts, with_termlog=True)
     made.addons.add(core.Core(), proxyserver.Proxyserver())
-    made.addons.add(*suite)
+    made.addons.add(Suite(suite))
     made.addons.add(next_layer.NextLayer(), save.Save(), tlsconfig.TlsConfig(), errorcheck.ErrorCheck())
     return made
 
 
 def _insert(made: master.Master, suite: list[object], *, before: str) -> None:
     manager = made.addons
-    manager.add(*suite)
-    ours = manager.chain[-len(suite) :]
-    rest = manager.chain[: -len(suite)]
+    manager.add(Suite(suite))
+    *rest, ours = manager.chain
     place = rest.index(manager.get(before))
-    manager.chain = [*rest[:place], *ours, *rest[place:]]
+    manager.chain = [*rest[:place], ours, *rest[place:]]
