@@ -19,6 +19,7 @@ from harness import BIN, REPO, Gateway, Upstream, until
 from omniroute.cli import main
 from omniroute.store import doors, keys, nodes, settings
 from omniroute.store.database import Store
+from omniroute.store.kept import UsageHistory
 
 CLIENT = "203.0.113.7"
 WAYS = {
@@ -343,8 +344,6 @@ def test_who_is_kept_out_need_not_send_a_body(place: Place) -> None:
 
 
 def _all_usage() -> Any:
-    from omniroute.store.tables import UsageHistory
-
     return UsageHistory.select(UsageHistory.id)
 
 
