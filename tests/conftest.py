@@ -1,6 +1,7 @@
 """What all tests share: laws are held on whatever machine, however busy it is."""
 
 import os
+from typing import Any
 
 from hypothesis import settings
 
@@ -8,5 +9,10 @@ from hypothesis import settings
 settings.register_profile("without a clock", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "20")))
 settings.load_profile("without a clock")
 
-# A browser is driven from a loop of its own, which no other test of the process may have: `scripts/browser` runs these.
-collect_ignore = [] if os.environ.get("BROWSER_TESTS") else ["browser"]
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say at the end, where it is read, that a browser was missing."""
+    skipped = [report for report in terminalreporter.getreports("skipped") if "tests/browser/" in report.nodeid]
+    if skipped:
+        terminalreporter.section("THE PANEL WAS NOT TESTED IN A BROWSER", sep="!", red=True)
+        terminalreporter.line(f"{len(skipped)} tests: {skipped[0].longrepr[2]}")
