@@ -178,7 +178,8 @@ def test_who_waits_in_the_queue_is_kept(here: Gateway) -> None:
 def test_a_failure_frees_its_place(here: Gateway, upstream: Upstream) -> None:
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda n: ask(here, "broken/m", stream=bool(n % 2)), range(8)))
-    assert {reply.status_code for reply in replies} == {500}
+    for reply in replies:  # a stream that had to wait has begun before
+        assert reply.status_code == 500 or "error" in json.loads(reply.text.partition("data: ")[2].partition("\n")[0])
     assert {one.at_once for one in asked(upstream, "broken")} == {1}
 
 

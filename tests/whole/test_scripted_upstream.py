@@ -21,7 +21,8 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 def chat_sdk(upstream: Upstream, behaviour: str) -> openai.OpenAI:
     base = f"{upstream.base(behaviour)}/v1"
-    return openai.OpenAI(base_url=base, api_key="k", http_client=upstream.client, max_retries=0)
+    retries = 2 if behaviour == "hangup" else 0  # who hangs up without a word may be asked again before that is heard
+    return openai.OpenAI(base_url=base, api_key="k", http_client=upstream.client, max_retries=retries)
 
 
 @contextmanager
