@@ -99,7 +99,7 @@ class Dispatch:
         if not runtime.spending.budgets(exchange, runtime.config):
             return
         await runtime.prices_known.wait()
-        await runtime.spent_known.wait()
+        await runtime.spent.known.wait()
         if len(exchange.raw) > QUICK:
             await asyncio.to_thread(needs.look)
         runtime.spending.set_aside(exchange, needs, runtime.config)

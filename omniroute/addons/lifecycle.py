@@ -100,8 +100,8 @@ class Lifecycle:
         self._usual = ctx.options.tcp_timeout
         self._stay_as_long()
         self.runtime.changed = self._stay_as_long
-        self.runtime.task(self._announce(), "announce")
-        self.runtime.task(self._freeze(), "freeze")
+        self.runtime.tasks.start(self._announce(), "announce")
+        self.runtime.tasks.start(self._freeze(), "freeze")
 
     async def _freeze(self) -> None:
         """Let no collection look again at what stays, once all of it is loaded: it is most of what there is."""

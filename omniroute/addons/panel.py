@@ -49,7 +49,7 @@ class Panel:
         if made:
             # Not by the log: what is logged is kept, and redacted.
             print(f"Management password, shown this once: {made}", file=sys.stderr, flush=True)
-        self.runtime.task(self._start(), "management")
+        self.runtime.tasks.start(self._start(), "management")
 
     async def _start(self) -> None:
         try:

@@ -9,4 +9,4 @@ from omniroute.runtime import Runtime
 def wake(runtime: Runtime, flow: http.HTTPFlow) -> None:
     """Tell the layer of a waiting flow that its turn has come."""
     if handler := ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id):
-        runtime.task(handler.server_event(Turn(flow)), "turn")
+        runtime.tasks.start(handler.server_event(Turn(flow)), "turn")

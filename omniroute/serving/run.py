@@ -84,7 +84,7 @@ class Greeter:
 
     def running(self) -> None:
         if self.runtime.store:
-            self.runtime.task(self._greet(), "greet")
+            self.runtime.tasks.start(self._greet(), "greet")
 
     async def _greet(self) -> None:
         await self.runtime.announced.wait()

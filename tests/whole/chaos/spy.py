@@ -36,7 +36,7 @@ class Spy:
             "queue": len(choosing.admission.queue),
             "probes": len(choosing.health._probes),
             "exchanges": len(runtime.exchanges),
-            "rows": len(runtime._rows),
+            "rows": len(runtime.pending.rows),
             "connections": len(ctx.master.addons.get("proxyserver").connections),
             "objects": {name: kinds[name] for name in KEPT if kinds[name]},
             "tasks": sorted(task.get_name() for task in asyncio.all_tasks()),

@@ -1,0 +1,31 @@
+"""What runs beside the traffic."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Tasks:
+    """Tasks with names, which are kept until they end, and whose failures are said."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside the traffic; it ends with the gateway at the latest."""
+        task = asyncio.get_running_loop().create_task(work, name=f"omniroute: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def close(self) -> None:
+        """Cancel all of them."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s failed", task.get_name(), exc_info=error)
