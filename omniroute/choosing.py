@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from omniroute.dialects.needs import Needs
+from omniroute.errors import Exhausted
 from omniroute.exchange import Asked, Exchange
 from omniroute.routing.admission import Admission
 from omniroute.routing.affinity import Affinity, conversation
@@ -63,7 +64,7 @@ class Choosing:
         """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
         config = exchange.config
         now = self._wall()
-        seen = Seen(self.turns, self._load, self._rest(now) if config.rules.cooldowns else nobody_rests, now)
+        seen = self._seen(config, now)
         if with_catalog:
             known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(now, UTC))
         else:
@@ -84,6 +85,22 @@ class Choosing:
         if made.targets:
             self._come_to(exchange, made.targets[0])
         return made
+
+    def embedding(self, name: str, config: Config) -> tuple[Target, ...]:
+        """Give the accounts of an embedding model that may be asked now, in order: its vectors compare with no others.
+
+        BadRequest when the name means nothing, Exhausted when nobody can be asked.
+        """
+        known = by_user(config, self._seen(config, self._wall()), self._dice)
+        made = plan(name, config, client="openai", known=known)
+        found = [target for target in made.targets if target.not_before is None]
+        if not found:
+            why = "; ".join(f"{left.name}: {left.why}" for left in made.left)
+            raise Exhausted(f"no target of {name!r} can be asked now{f': {why}' if why else ''}")
+        return tuple(target for target in found if _embeds_as(target) == _embeds_as(found[0]))
+
+    def _seen(self, config: Config, now: float) -> Seen:
+        return Seen(self.turns, self._load, self._rest(now) if config.rules.cooldowns else nobody_rests, now)
 
     def _load(self, account: str) -> float:
         return self._loads.load(account, self._clock())
@@ -180,6 +197,10 @@ class Choosing:
         if gone := (_accounts(before) - accounts) | nodes_gone:
             self.health.reset(gone)
         self.changed()
+
+
+def _embeds_as(target: Target) -> tuple[str, str | None]:
+    return target.name, target.account.base_url
 
 
 def _accounts(config: Config) -> set[str]:

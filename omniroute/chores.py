@@ -8,7 +8,8 @@ from collections.abc import Callable
 from omniroute.catalog import models, prices
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.pending import Pending
-from omniroute.replays import Answer, Replays, pack, unpack
+from omniroute.replays.answer import Answer, pack, unpack
+from omniroute.replays.kept import Replays
 from omniroute.routing.rules import Rules
 from omniroute.store import answers, backups
 from omniroute.store.database import Store
@@ -61,7 +62,9 @@ def keep_answers(replays: Replays, pending: Pending) -> None:
     """Have kept answers written down, and those that are no longer kept taken out."""
 
     def save(key: str, answer: Answer) -> None:
-        pending.write(lambda store: answers.keep(store, answers.Kept(key, answer.at, pack(answer))))
+        pending.write(
+            lambda store: answers.keep(store, answers.Kept(key, answer.at, pack(answer), bool(answer.bucket)))
+        )
 
     def forget(keys: list[str]) -> None:
         pending.write(lambda store: answers.forget(store, keys))

@@ -8,7 +8,7 @@ from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
 from omniroute.errors import BadRequest
 from omniroute.proxy.attempt import KEEP, Attempt
-from omniroute.replays import Part
+from omniroute.replays.flight import Part
 from omniroute.routing.affinity import Conversation
 from omniroute.routing.budgets import Hold
 from omniroute.routing.config import Config, Key

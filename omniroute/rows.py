@@ -1,6 +1,8 @@
 """An exchange as a row of the history."""
 
+from omniroute.dialects.ir import Usage
 from omniroute.exchange import Asked, Exchange
+from omniroute.routing.target import Target
 from omniroute.store import usage
 
 
@@ -39,6 +41,42 @@ def row_of(exchange: Exchange, status: int | None, now: float) -> usage.UsageRow
         overhead_ms=exchange.overhead * 1000 if exchange.overhead is not None else None,
         dropped=served.dropped if served else answer.dropped if answer else (),
         replayed=exchange.replay.source,
+    )
+
+
+def embedding_row(
+    exchange: Exchange, target: Target, id: str, at: float, counted: Usage, cost: float | None, took: float
+) -> usage.UsageRow:
+    """Say what it took to look for a similar request: a call of its own to a model, for the key that asked."""
+    ms = took * 1000
+    return usage.UsageRow(
+        id=id,
+        at=at,
+        key_id=exchange.key.id if exchange.key else None,
+        key_name=exchange.key.name if exchange.key else None,
+        account_id=target.account.id,
+        account_name=target.account.name,
+        provider=target.provider.id,
+        model_asked=exchange.config.rules.cache.similar,
+        model_served=target.name,
+        combo=None,
+        client_dialect=exchange.dialect,
+        upstream_dialect=target.dialect,
+        path="/v1/embeddings",
+        streamed=False,
+        status=200,
+        error=None,
+        input=counted.input,
+        output=counted.output,
+        cache_read=None,
+        cache_write=None,
+        reasoning=None,
+        cost=cost,
+        attempts=(usage.AttemptRow(target.name, target.account.name, "ok", 200, ms, ""),),
+        latency_ms=ms,
+        ttft_ms=None,
+        overhead_ms=None,
+        dropped=(),
     )
 
 

@@ -22,7 +22,7 @@ from omniroute.note import Note
 from omniroute.pending import Pending
 from omniroute.proxy.relay import Relay
 from omniroute.redact import Known, Redactor
-from omniroute.replays import Replays
+from omniroute.replays.kept import Replays
 from omniroute.routing.budgets import NO_KEY
 from omniroute.routing.config import Config, Place
 from omniroute.routing.lockouts import Lockouts

@@ -59,6 +59,15 @@ class Spending:
         exchange.budget_warning = _warning(self.ledger.standing(budgets, now))
         exchange.hold = self.ledger.hold(_owner(exchange), dearest, exchange.at, needs.input, tokens_out)
 
+    def may_embed(self, exchange: Exchange, target: Target, text: str, config: Config) -> bool:
+        """Say whether a key may spend what a text costs at an embedding model. Needs the price library."""
+        now = self._wall()
+        at, model = datetime.fromtimestamp(now, UTC), without_suffix(target.model)
+        cost = expected(target.provider, model, len(text) // BYTES + 1, 0, at, config.prices)
+        if cost is None and config.rules.budget.unknown == "refuse":
+            return False
+        return self.ledger.refusal(self.budgets(exchange, config), cost or 0.0, now) is None
+
     def _expected(self, exchange: Exchange, needs: Needs, config: Config) -> dict[str, tuple[float | None, int]]:
         """Say for each open target what the request may cost there, and for how long an answer."""
         at, key = datetime.fromtimestamp(self._wall(), UTC), _owner(exchange)

@@ -1,33 +1,30 @@
 """Answers what was answered before, and lets equal requests wait for the one that is being answered."""
 
 import asyncio
-import hashlib
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import partial
 
 import orjson
 from mitmproxy import http
 
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
-from omniroute.addons.recall import keeps
+from omniroute.addons.same import digest, key_of, owner
+from omniroute.addons.similar import Similar
 from omniroute.addons.waking import wake
-from omniroute.catalog.provider import DialectName
 from omniroute.dialects.dialect import UNREADABLE
 from omniroute.dialects.recorded import Recorded
-from omniroute.dialects.sameness import is_certain, meaning
+from omniroute.dialects.sameness import is_certain
 from omniroute.dialects.translate import SPOKES
 from omniroute.errors import BadRequest, TimedOut
 from omniroute.exchange import Exchange, Waiting
 from omniroute.proxy.attempt import BIG
-from omniroute.replays import LARGEST, Answer, Flight
-from omniroute.routing.config import Config, Key
-from omniroute.routing.plan import plan
+from omniroute.replays.answer import LARGEST, Answer
+from omniroute.replays.flight import Flight, Source
 from omniroute.runtime import Runtime
 
 PATIENCE = 900.0
 """Seconds that a request waits for the answer of another, where no deadline says less."""
-SHAPING = (b"anthropic-", b"openai-", b"x-goog-")
-"""How headers begin that can change an answer: versions, betas, projects."""
 SHARED = (400, 404, 413, 422)
 """Refusals that an equal request would get too: who waits gets the same one."""
 WHOLE = ("stop", "stop_sequence", "tool_calls")
@@ -39,6 +36,10 @@ class Replay:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.similar = Similar(runtime)
+
+    def done(self) -> None:
+        self.similar.close()
 
     @guard
     async def request(self, flow: http.HTTPFlow) -> None:
@@ -79,8 +80,11 @@ class Replay:
         answer = _answer(flow, exchange)
         if exchange.replay.key and answer and not exchange.replay.answer:
             large = len(answer.body) > BIG
-            if await asyncio.to_thread(_is_whole, answer) if large else _is_whole(answer):
-                self.runtime.replays.keep(exchange.replay.key, answer, self.runtime.config.rules)
+            reason = await asyncio.to_thread(_reason, answer) if large else _reason(answer)
+            if reason in WHOLE:
+                acts = reason == "tool_calls"  # on the very words of its own request
+                kept = replace(answer, bucket="", vector=b"") if acts else answer
+                self.runtime.replays.keep(exchange.replay.key, kept, self.runtime.config.rules)
         self._end(exchange, answer)
 
     def error(self, flow: http.HTTPFlow) -> None:
@@ -91,10 +95,10 @@ class Replay:
     def _once(self, flow: http.HTTPFlow, exchange: Exchange, name: str, request: str) -> bool:
         """Say whether a request of this name was sent before, and is answered with that."""
         progress = flow.request.headers.get(PREFIX + "progress", "")
-        said = _digest(exchange.raw, exchange.query.encode(), progress.encode())
-        scope = (_owner(exchange), exchange.path, name or request, "" if name else said)
+        said = digest(exchange.raw, exchange.query.encode(), progress.encode())
+        scope = (owner(exchange), exchange.path, name or request, "" if name else said)
         # Some clients give several requests one X-Request-Id, so it means the same only with the same body.
-        key = _digest(*(part.encode("utf-8", "surrogateescape") for part in (*scope, "key" if name else "id")))
+        key = digest(*(part.encode("utf-8", "surrogateescape") for part in (*scope, "key" if name else "id")))
         flight = self.runtime.replays.flight("idempotency", key)
         if flight is None:
             exchange.replay.leads.append(self.runtime.replays.lead("idempotency", key, said, exchange))
@@ -116,8 +120,8 @@ class Replay:
             return
         if exchange.stream or not rules.cache.enabled or exchange.recalled or not _certain(exchange):
             return
-        large = len(exchange.raw) > BIG
-        key = await asyncio.to_thread(_key, self.runtime, exchange) if large else _key(self.runtime, exchange)
+        what = (self.runtime, exchange, exchange.body)
+        key = await asyncio.to_thread(key_of, *what) if len(exchange.raw) > BIG else key_of(*what)
         replay.said = "BYPASS" if "refresh" in wishes else "MISS"
         replay.key = key
         if "refresh" in wishes:
@@ -129,6 +133,8 @@ class Replay:
             self._join(flow, exchange, flight)
         else:
             replay.leads.append(replays.lead("cache", key, key, exchange))
+            if answer := await self.similar.look(exchange):
+                self._tell(flow, exchange, answer, None)
 
     def _join(self, flow: http.HTTPFlow, exchange: Exchange, flight: Flight) -> None:
         if flight.answer:
@@ -142,14 +148,17 @@ class Replay:
     def _tell(self, flow: http.HTTPFlow, exchange: Exchange, answer: Answer, flight: Flight | None) -> None:
         """Give an answer of another exchange, in the very words."""
         replay = exchange.replay
-        replay.answer, replay.source = answer, flight.kind if flight else "cache"
+        same: Source = "cache" if answer.similarity is None else "similar"
+        replay.answer, replay.source = answer, "idempotency" if flight and flight.kind == "idempotency" else same
         replay.joined = exchange.waiting = None
         headers = {"content-type": answer.content_type}
         if answer.route:
             headers[PREFIX + "route"] = answer.route
         if answer.dropped:
             headers[PREFIX + "dropped"] = ", ".join(answer.dropped)
-        if replay.source == "cache":
+        if answer.similarity is not None:
+            headers[PREFIX + "similarity"] = f"{answer.similarity:.3f}"
+        if replay.source != "idempotency":
             replay.said = "HIT"
             headers["age"] = str(max(0, int(self.runtime.wall() - answer.at)))
         if exchange.stream:
@@ -187,67 +196,6 @@ def _wishes(headers: http.Headers) -> set[str]:
     return {"refresh"} if "no-cache" in said else set()
 
 
-def _key(runtime: Runtime, exchange: Exchange) -> str:
-    """Digest all that shapes an answer, and who may have it.
-
-    Forbidden or BadRequest where the key may not ask for the model, or nobody has it.
-    """
-    config = exchange.config
-    private = not config.rules.cache.shared or keeps(runtime, exchange)
-    assert exchange.claimed
-    alone = exchange.claimed.provider is not None
-    parts = (
-        exchange.dialect.encode(),
-        b"of " + _owner(exchange).encode() if private else b"of all",
-        exchange.path.encode("utf-8", "surrogateescape"),
-        exchange.query.encode("utf-8", "surrogateescape"),
-        _leads_to(exchange.model, config, exchange.key, exchange.dialect, alone).encode(),
-        repr(config.rules.shape).encode(),
-        repr(sorted((n.lower(), v) for n, v in exchange.headers if n.lower().startswith(SHAPING))).encode(),
-        meaning(exchange.dialect, exchange.body),
-    )
-    return _digest(*parts)
-
-
-class _Same:
-    """A value that equals nothing but itself, so that a snapshot can be a key without being read."""
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.value is self.value
-
-
-@lru_cache(maxsize=256)
-def _known(name: str, config: _Same, key: _Same, dialect: DialectName, alone: bool) -> str:
-    assert isinstance(config.value, Config)
-    assert isinstance(key.value, Key | None)
-    found = plan(name, config.value, client=dialect, key=key.value, alone=alone)
-    ways = sorted((repr(t.way.path), t.name, t.account.base_url or "", t.provider.base_url) for t in found.targets)
-    return repr((name, config.value.combos.get(found.combo or ""), ways))
-
-
-def _leads_to(name: str, config: Config, key: Key | None, dialect: DialectName, alone: bool) -> str:
-    """Say what a name stands for: when that changes, so does what it is answered with."""
-    return _known(name, _Same(config), _Same(key), dialect, alone)
-
-
-def _owner(exchange: Exchange) -> str:
-    return exchange.key.id if exchange.key else ""
-
-
-def _digest(*parts: bytes) -> str:
-    hashed = hashlib.sha256()
-    for part in parts:
-        hashed.update(len(part).to_bytes(8, "big"))
-        hashed.update(part)
-    return hashed.hexdigest()
-
-
 def _answer(flow: http.HTTPFlow, exchange: Exchange) -> Answer | None:
     """Give what others may be told too; None for what has failed, or was told in part."""
     if exchange.replay.answer:
@@ -276,16 +224,18 @@ def _answer(flow: http.HTTPFlow, exchange: Exchange) -> Answer | None:
         route=served.target.name,
         dropped=served.dropped,
         usage=exchange.usage,
+        bucket=exchange.replay.bucket,
+        vector=exchange.replay.vector,
     )
 
 
-def _is_whole(answer: Answer) -> bool:
-    """Say whether it is an answer that came to its end."""
+def _reason(answer: Answer) -> str:
+    """Say why an answer came to its end; empty for one that cannot be kept however it ended."""
     if not answer.stands:
-        return False
+        return ""
     try:
         body = orjson.loads(answer.body)
         several = len(body.get("choices") or body.get("candidates") or ()) > 1
-        return not several and SPOKES[answer.dialect].read_reply(body).reason in WHOLE
+        return "" if several else SPOKES[answer.dialect].read_reply(body).reason
     except UNREADABLE:
-        return False
+        return ""

@@ -13,7 +13,11 @@ from omniroute.redact import redact
 from omniroute.runtime import Runtime
 
 MARK = ":leftwards_arrow_with_hook:"
-SOURCES = {"cache": "cache HIT: the answer", "idempotency": "sent again: the answer"}
+SOURCES = {
+    "cache": "cache HIT: the answer",
+    "similar": "cache HIT: the answer to a similar request",
+    "idempotency": "sent again: the answer",
+}
 """What the comment says of who was not asked anew."""
 COLUMN = 48
 """Characters: two columns fit beside mitmweb's list."""
@@ -101,7 +105,8 @@ def comment(exchange: Exchange) -> str:
         steps.append(f"{served.target.name} ({served.target.account.name})")
     parts.append(f"{exchange.model} → {' → '.join(steps)}" if steps else exchange.model or "no model")
     if answer := exchange.replay.answer:
-        parts.append(f"{SOURCES[exchange.replay.source or 'cache']} of {answer.route}")
+        near = f" (similarity {answer.similarity:.3f})" if answer.similarity is not None else ""
+        parts.append(f"{SOURCES[exchange.replay.source or 'cache']} of {answer.route}{near}")
     counted = exchange.usage
     if counted.input is not None or counted.output is not None:
         parts.append(f"{_number(counted.input)} in, {_number(counted.output)} out")

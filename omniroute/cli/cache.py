@@ -18,6 +18,7 @@ def cache() -> None:
     omniroute-ctl cache stats
     omniroute-ctl cache clear
     omniroute-ctl settings set cache.ttl 600
+    omniroute-ctl settings set cache.similar openai/text-embedding-3-small
     """
 
 
@@ -34,6 +35,12 @@ def stats(state: State) -> None:
                 "shared": limits.shared,
                 "entries": found.entries,
                 "entries_limit": limits.entries,
+                "similar": {
+                    "model": limits.similar or None,
+                    "similarity": limits.similarity,
+                    "entries": found.similar,
+                    "hits": found.similar_hits,
+                },
                 "bytes": found.bytes,
                 "bytes_limit": limits.bytes,
                 "ttl": limits.ttl,
@@ -45,6 +52,7 @@ def stats(state: State) -> None:
         return
     oldest = "none" if found.oldest is None else local(found.oldest)
     late = found.oldest is not None and time.time() - found.oldest > limits.ttl
+    similar = f"{limits.similar}, from {limits.similarity:g} on; {found.similar:,} answers" if limits.similar else "off"
     whose = "shared by all keys" if limits.shared else "key by key"
     table(
         ["what", "value"],
@@ -54,7 +62,9 @@ def stats(state: State) -> None:
             ("on the disk", f"{found.bytes:,} bytes, sealed"),
             ("given again for", f"{limits.ttl:g} s"),
             ("oldest", f"{oldest} (expired)" if late else oldest),
+            ("similar requests", similar),
             ("hits", f"{found.hits:,} in all of the history"),
+            ("hits of similar ones", f"{found.similar_hits:,} in all of the history"),
             ("sent twice", f"{found.repeats:,} in all of the history"),
         ],
     )

@@ -10,7 +10,8 @@ from omniroute.routing.deadlines import MAY_BE_NONE, PHASES
 from omniroute.routing.keeping import MOST_HOURS, MOST_KEPT
 from omniroute.routing.networks import read_network
 from omniroute.routing.periods import read_zone
-from omniroute.routing.replaying import MAX_BYTES, MAX_ENTRIES, MAX_TTL, MAX_WINDOW
+from omniroute.routing.replaying import MAX_BYTES, MAX_ENTRIES, MAX_PATIENCE, MAX_TTL, MAX_WINDOW
+from omniroute.routing.resolve import LONGEST as LONGEST_NAME
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
     COMBO_STRATEGIES,
@@ -102,6 +103,14 @@ def text(most: int) -> Callable[[str], str]:
     return read
 
 
+def model(text: str) -> str:
+    """Take the name of a model, or `off`; whether there is one of that name is seen when it is asked."""
+    name = text.strip()
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise ValueError("takes the name of a model, such as openai/text-embedding-3-small, or off")
+    return "" if name.lower() in ("off", "none") else name
+
+
 def number(least: float, most: float) -> Callable[[str], float]:
     """Take any number of a range."""
 
@@ -180,6 +189,11 @@ SETTINGS: dict[str, Setting] = {
         Setting("cache.entries", whole(MAX_ENTRIES), "Answers that are kept; the least used go first."),
         Setting("cache.bytes", whole(MAX_BYTES), "Bytes of all answers that are kept."),
         Setting("cache.shared", switch, "Give an answer to every key, and not only to the one that asked first."),
+        Setting(
+            "cache.similar", model, "Embedding model (provider/model) by which similar requests are found; or off."
+        ),
+        Setting("cache.similarity", number(0, 1), "How near their last words are at least: the cosine of both."),
+        Setting("cache.similar_timeout", seconds(MAX_PATIENCE, least=0.05), "Seconds to wait for the embedding model."),
         Setting("idempotency.window", seconds(MAX_WINDOW), "Seconds to give an answer to its request again; 0: off."),
         Setting("idempotency.entries", whole(MAX_ENTRIES), "Answers that are kept for that."),
         Setting("idempotency.bytes", whole(MAX_BYTES), "Bytes of all of these."),

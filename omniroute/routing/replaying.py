@@ -6,6 +6,7 @@ MAX_ENTRIES = 100_000
 MAX_BYTES = 4 * 1024**3
 MAX_TTL = 30 * 86400.0
 MAX_WINDOW = 3600.0
+MAX_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,12 @@ class CacheRules:
     """Of all answers together."""
     shared: bool = False
     """An answer is given to every key, and not only to the one that asked first."""
+    similar: str = ""
+    """The model that embeds what users say, so that who says nearly the same gets the same answer; empty is off."""
+    similarity: float = 0.97
+    """The cosine from which on that is nearly the same."""
+    similar_timeout: float = 2.0
+    """Seconds that a request waits for that model."""
     cleared: float = 0.0
     """When somebody last wanted all of them to be forgotten, as seconds of the epoch."""
 

@@ -17,8 +17,8 @@ LEVEL = 1
 A = KeptAnswer
 
 PUT = (
-    "insert into kept_answer (key, at, content) values (?, ?, ?) "
-    "on conflict (key) do update set at = excluded.at, content = excluded.content"
+    "insert into kept_answer (key, at, similar, content) values (?, ?, ?, ?) "
+    "on conflict (key) do update set at = excluded.at, similar = excluded.similar, content = excluded.content"
 )
 
 
@@ -29,6 +29,8 @@ class Kept:
     key: str
     at: float
     content: bytes = field(repr=False)
+    similar: bool = False
+    """Who says nearly the same may have it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,12 @@ class Stats:
     entries: int
     bytes: int
     oldest: float | None
+    similar: int
+    """Entries that who says nearly the same may have too."""
     hits: int
     """Answers out of the cache, in all of the history."""
+    similar_hits: int
+    """Answers out of it to requests that said nearly the same."""
     repeats: int
     """Answers to requests that were sent twice."""
 
@@ -47,7 +53,7 @@ class Stats:
 def keep(store: Store, kept: Kept) -> None:
     """Write an answer; where another is kept for the same request, in its place."""
     sealed = store.vault.seal_bytes(zlib.compress(kept.content, LEVEL), _about(kept.key))
-    store.run_many(PUT, [(kept.key, kept.at, sealed)])
+    store.run_many(PUT, [(kept.key, kept.at, kept.similar, sealed)])
 
 
 def forget(store: Store, keys: Iterable[str]) -> None:
@@ -62,7 +68,7 @@ def load(store: Store, since: float) -> Iterator[Kept]:
             content = zlib.decompress(store.vault.unseal_bytes(bytes(row["content"]), _about(row["key"])))
         except (zlib.error, StoreError):
             continue  # it was sealed with another key, or is damaged: it is asked for anew
-        yield Kept(row["key"], row["at"], content)
+        yield Kept(row["key"], row["at"], content, bool(row["similar"]))
 
 
 def trim(store: Store, before: float) -> None:
@@ -82,11 +88,13 @@ def clear(store: Store) -> int:
 def stats(store: Store) -> Stats:
     """Count what is kept, and what was answered with it."""
     size = fn.coalesce(fn.sum(fn.length(A.content)), 0)
-    row = store.rows(A.select(fn.count(SQL("*")).alias("n"), size.alias("bytes"), fn.min(A.at).alias("at")))[0]
+    counts = (fn.count(SQL("*")).alias("n"), fn.coalesce(fn.sum(A.similar), 0).alias("similar"))
+    row = store.rows(A.select(*counts, size.alias("bytes"), fn.min(A.at).alias("at")))[0]
     H = UsageHistory
     counted = H.select(H.replayed, fn.count(SQL("*")).alias("n")).where(H.replayed.is_null(False)).group_by(H.replayed)
     used = {each["replayed"]: each["n"] for each in store.rows(counted)}
-    return Stats(row["n"], row["bytes"], row["at"], used.get("cache", 0), used.get("idempotency", 0))
+    hits = (used.get(source, 0) for source in ("cache", "similar", "idempotency"))
+    return Stats(row["n"], row["bytes"], row["at"], row["similar"], *hits)
 
 
 def _about(key: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omniroute.store import backups, past, sealed, unpacking
+from omniroute.store import answers, backups, past, sealed, unpacking
 from omniroute.store.acceptable import check_setup
 from omniroute.store.backups import Reason
 from omniroute.store.contents import MOMENTS, of_kind
@@ -86,6 +86,7 @@ def bring_in(
             ):
                 step("replace")
                 _replace(store, tables)
+                answers.clear(store)  # whoever the same names lead to now has not given them
                 step("check")
                 check_setup(store)
                 step("commit")

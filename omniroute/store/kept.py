@@ -125,4 +125,6 @@ class KeptAnswer(Table):
     key = TextField(primary_key=True)
     """The digest of all that shapes the answer, and of who may have it."""
     at = FloatField()
+    similar = BooleanField()
+    """Whether who says nearly the same may have it too."""
     content = BlobField()

@@ -265,3 +265,8 @@ def m014_budgets(db: SqliteDatabase) -> None:
                 f"create trigger {table}_{event} after {event} on {table} "
                 "begin update config_revision set number = number + 1; end"
             )
+
+
+@step
+def m015_similar_answers(db: SqliteDatabase) -> None:
+    db.execute_sql("alter table kept_answer add column similar integer not null default 0")

@@ -65,7 +65,7 @@ class UsageRow:
     """Time in the gateway before the upstream was asked; None when it never was."""
     dropped: tuple[str, ...]
     replayed: str | None = None
-    """`cache` or `idempotency` where the answer is that of an earlier exchange; nobody was asked for this one."""
+    """`cache`, `similar` or `idempotency` where the answer is that of an earlier exchange, and nobody was asked."""
 
 
 COLUMNS = tuple(field.name for field in fields(UsageRow))

@@ -28,9 +28,15 @@ def gateway_client(url: str, *, connect: float, read: float) -> httpx.Client:
 
 
 async def fetch(
-    client: httpx.AsyncClient, method: str, url: str, headers: dict[str, str], body: bytes | None = None
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None = None,
+    *,
+    most: int = MAX_BODY,
 ) -> tuple[int, bytes]:
-    """Make one call within the client's timeout and give its status and body, cut at 16 MB.
+    """Make one call within the client's timeout and give its status and body, cut at `most` bytes.
 
     Raises OSError with a sentence that names the fault and neither a header nor a key.
     """
@@ -40,9 +46,9 @@ async def fetch(
             got = bytearray()
             async for chunk in response.aiter_bytes():
                 got += chunk
-                if len(got) > MAX_BODY:
+                if len(got) > most:
                     break
-            return response.status_code, bytes(got[:MAX_BODY])
+            return response.status_code, bytes(got[:most])
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeEncodeError) as error:
         raise OSError(describe(error, url, limit)) from error
 

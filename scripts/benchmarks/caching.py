@@ -15,7 +15,7 @@ from rich.table import Table
 
 from omniroute.addons.replay import Replay
 from omniroute.exchange import Exchange
-from omniroute.replays import Answer
+from omniroute.replays.answer import Answer
 from omniroute.routing.config import Account, Config
 from omniroute.routing.paths import claim
 from omniroute.runtime import Runtime

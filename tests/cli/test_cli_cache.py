@@ -19,11 +19,12 @@ def run(data_dir: Path, *words: str) -> Any:
 def test_it_counts_and_forgets(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     for number in range(3):
-        answers.keep(store, answers.Kept(f"key {number}", 1000.0 + number, b"secret words"))
+        answers.keep(store, answers.Kept(f"key {number}", 1000.0 + number, b"secret words", similar=number == 1))
     store.close()
     shown = json.loads(run(tmp_path / "data", "cache", "stats", "--json").output)
     assert (shown["entries"], shown["enabled"], shown["shared"], shown["ttl"]) == (3, True, False, 3600)
     assert shown["bytes"] > 0
+    assert shown["similar"] == {"model": None, "similarity": 0.97, "entries": 1, "hits": 0}
     assert "3 of 500" in run(tmp_path / "data", "cache", "stats").output
     assert json.loads(run(tmp_path / "data", "cache", "clear", "--json").output) == {"forgotten": 3}
     assert run(tmp_path / "data", "cache", "clear").output.strip() == "Forgotten: 0."
@@ -40,6 +41,13 @@ def test_it_counts_and_forgets(tmp_path: Path) -> None:
         ("cache.bytes", "1e99"),
         ("cache.enabled", "perhaps"),
         ("cache.cleared", "5"),
+        ("cache.similar", "a\nb"),
+        ("cache.similar", "x" * 600),
+        ("cache.similarity", "1.01"),
+        ("cache.similarity", "-0.1"),
+        ("cache.similarity", "nan"),
+        ("cache.similar_timeout", "0"),
+        ("cache.similar_timeout", "61"),
         ("idempotency.window", "-0.1"),
         ("idempotency.window", "86400"),
         ("idempotency.entries", "1.5"),

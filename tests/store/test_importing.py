@@ -15,7 +15,7 @@ import pytest
 from populated import populate
 
 from omniroute.routing.lockouts import Lockout
-from omniroute.store import accounts, backups, export, foreign, keys, lockouts, nodes, password, read, snapshot
+from omniroute.store import accounts, answers, backups, export, foreign, keys, lockouts, nodes, password, read, snapshot
 from omniroute.store import settings as kept
 from omniroute.store.contents import of_kind
 from omniroute.store.database import Store
@@ -82,7 +82,7 @@ def test_what_the_file_has_is_here_and_what_is_about_this_machine_stays(
             assert after[table] == before[table], table
     assert snapshot.credentials(here) == snapshot.credentials(other)
     assert snapshot.proxies(here) == snapshot.proxies(other)
-    assert read.settings(here) == {"strategy": "round-robin"}
+    assert read.settings(here).keys() == {"strategy", answers.CLEARED}
     assert after["usage_history"] == before["usage_history"]
     assert after["usage_slots"] == before["usage_slots"]
     assert password.matches(here, "the-password-here")
@@ -125,7 +125,18 @@ def test_what_somebody_did_to_the_gateway_then_is_not_done_again(here: Store, tm
     kept.reset_health(here, ["openai"])
     now = read.settings(here)
     bring_in(here, tmp_path / "copy.sqlite")
-    assert read.settings(here) == now
+    after = read.settings(here)
+    assert after.pop(answers.CLEARED)
+    assert after == now
+
+
+def test_answers_that_are_kept_are_forgotten_as_their_names_may_lead_elsewhere(here: Store, file: Path) -> None:
+    answers.keep(here, answers.Kept("key", here.clock(), b"said"))
+    with pytest.raises(StoreError):
+        bring_in(here, file.with_name("no such file"))
+    assert answers.stats(here).entries == 1
+    bring_in(here, file, without_credentials=True)
+    assert answers.stats(here).entries == 0
 
 
 def test_history_is_added_to_and_never_taken_out(here: Store, file: Path) -> None:

@@ -18,7 +18,8 @@ from google import genai
 from harness import Gateway, Upstream, until
 
 from omniroute.cli import main
-from omniroute.store import keys, nodes, settings, usage
+from omniroute.cli.running import wait_for
+from omniroute.store import keys, nodes, read, settings, usage
 from omniroute.store.database import Store
 
 PATHS = {
@@ -36,6 +37,8 @@ def setup(upstream: Upstream) -> Callable[[Store], None]:
         for number, way in enumerate(WAYS):
             for dialect in PATHS:
                 nodes.add(store, f"{dialect}{number}", dialect, f"{upstream.base(way)}/v1")
+        nodes.add(store, "em", "openai", f"{upstream.base('embed')}/v1")
+        nodes.add(store, "late", "openai", f"{upstream.base('embed:30')}/v1")
         settings.put(store, "cooldowns", "off")
 
     return fill
@@ -283,11 +286,77 @@ def test_clearing_acts_at_once(here: Gateway, upstream: Upstream) -> None:
     assert ctl(here, "cache", "stats")["hits"] >= 0
 
 
+def test_another_database_takes_the_answers_with_it(here: Gateway, tmp_path: Path) -> None:
+    text, file = fresh(), str(tmp_path / "copy.sqlite")
+    ctl(here, "db", "export", file)
+    assert [ask(here, "openai", text).headers["x-omniroute-cache"] for _ in range(2)] == ["MISS", "HIT"]
+    ctl(here, "db", "import", file)
+    until("it is forgotten", lambda: ask(here, "openai", text).headers["x-omniroute-cache"] == "MISS")
+
+
 def ctl(gateway: Gateway, *words: str) -> dict[str, Any]:
     done = CliRunner().invoke(main, [*words, "--json", "--data-dir", str(gateway.data_dir)])
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.output)
     return found
+
+
+@pytest.fixture
+def similar(here: Gateway) -> Iterator[Callable[[str], None]]:
+    """Look for similar requests by a model, until the test is over."""
+
+    def by(model: str, **how: str) -> None:
+        for name, value in ({"cache.similar": model, "cache.similarity": "0.8"} | how).items():
+            settings.put(here.store, name, value)
+        wait_for(here.data_dir, here.store.revision())
+
+    yield by
+    for name in ("cache.similar", "cache.similarity", "cache.similar_timeout"):
+        if name in read.settings(here.store):
+            settings.unset(here.store, name)
+    wait_for(here.data_dir, here.store.revision())
+
+
+def embedded(upstream: Upstream, text: str) -> int:
+    return sum(one.path.endswith("/embeddings") and text.encode() in one.body for one in upstream.asked())
+
+
+@everywhere
+def test_who_says_nearly_the_same_gets_the_same_answer(
+    here: Gateway, upstream: Upstream, similar: Callable[..., None], dialect: str
+) -> None:
+    similar("em/words")
+    text = f"{fresh()} or whatever else comes to your mind in this"
+    first = ask(here, dialect, f"{text} moment")
+    near = ask(here, dialect, f"{text} hour")
+    assert (first.headers["x-omniroute-cache"], near.headers["x-omniroute-cache"]) == ("MISS", "HIT"), near.headers
+    assert 0.9 <= float(near.headers["x-omniroute-similarity"]) < 1
+    assert "x-omniroute-similarity" not in first.headers
+    assert near.content == first.content
+    assert near.headers["x-omniroute-attempts"] == "0"
+    assert ask(here, dialect, "something else altogether, and no less").headers["x-omniroute-cache"] == "MISS"
+    assert ask(here, dialect, f"{text} hour", temperature=1).headers.get("x-omniroute-cache") is None
+    assert asked(upstream, text) - embedded(upstream, text) == 2
+    rows = until(
+        "both rows", lambda: (r := usage.recent(here.store, 9)) and sum(x.path == "/v1/embeddings" for x in r) > 1 and r
+    )
+    [hit] = [row for row in rows if row.id == near.headers["x-omniroute-request-id"]]
+    assert (hit.replayed, hit.cost) == ("similar", 0.0)
+    paid = next(row for row in rows if row.path == "/v1/embeddings")
+    assert (paid.model_served, paid.input, paid.status) == ("em/words", 4, 200)
+    stats = ctl(here, "cache", "stats")["similar"]
+    assert stats["entries"] >= 1
+    assert stats["hits"] >= 1
+
+
+def test_a_model_that_is_late_or_away_costs_no_answer(
+    here: Gateway, upstream: Upstream, similar: Callable[..., None]
+) -> None:
+    for model in ("late/words", "nobody/words"):
+        similar(model, **{"cache.similar_timeout": "0.1"})
+        text = fresh()
+        assert [ask(here, "openai", text).headers["x-omniroute-cache"] for _ in range(2)] == ["MISS", "HIT"]
+        assert asked(upstream, text) - embedded(upstream, text) == 1
 
 
 def test_answers_outlive_a_restart_and_are_sealed(

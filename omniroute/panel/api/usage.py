@@ -101,7 +101,7 @@ class Exchange(Body):
     overhead_ms: float | None
     dropped: tuple[str, ...]
     replayed: str | None = Field(
-        description="`cache` or `idempotency` where nobody was asked, as it was answered before."
+        description="`cache`, `similar` or `idempotency` where nobody was asked, as it was answered before."
     )
 
 

@@ -16,6 +16,7 @@ wait:S            waits, then ok                                       wait-head
 slow:S            a pause between events (default 0.02)                drip        every byte on its own
 huge:MB           a long reply (default 8)                             gzip        compressed, though nobody asked
 agent:RESULT      calls a tool until it is told its result    forgetful   knows no reply by its id
+embed:S           waits, then gives a vector of the words
 comments          SSE comments before the reply                        close       `Connection: close`
 hangup            closes after its reply without a word                stale       closes when the next request comes
 """
@@ -29,7 +30,7 @@ type Behaviour = Callable[[Talk, str], Awaitable[None]]
 
 _ALL: tuple[Behaviour, ...] = (
     good.ok, good.tool, good.agent, good.wait, good.wait_headers, good.slow, good.drip, good.huge, good.gzip,
-    good.comments, good.close, good.hangup, good.stale, good.spent,
+    good.comments, good.close, good.hangup, good.stale, good.spent, good.embed,
     bad.forgetful, bad.context, bad.html, bad.hang, bad.hang_headers, bad.hang_byte, bad.hang_late, bad.empty,
     bad.role_only, bad.error_first, bad.error_late, bad.cut_first, bad.cut_late, bad.stops, bad.wrong, bad.broken_json,
     bad.not_sse, bad.data_junk, bad.not_http, bad.echo, bad.echo_late,

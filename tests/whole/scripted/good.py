@@ -39,6 +39,16 @@ async def agent(talk: Talk, result: str) -> None:
     await (ok if result.encode() in talk.request.body else tool)(talk, "")
 
 
+async def embed(talk: Talk, seconds: str) -> None:
+    """Wait, then say which words are in the text, as a vector: texts with the same words are near."""
+    await asyncio.sleep(float(seconds or 0))
+    numbers = [0.0] * 256
+    for word in json.loads(talk.request.body)["input"].split():
+        numbers[zlib.crc32(word.encode()) % 256] += 1.0
+    said = {"data": [{"index": 0, "embedding": numbers}], "usage": {"prompt_tokens": 4, "total_tokens": 4}}
+    await talk.whole(200, json.dumps(said).encode(), JSON)
+
+
 async def wait(talk: Talk, seconds: str) -> None:
     await asyncio.sleep(float(seconds))
     await ok(talk)

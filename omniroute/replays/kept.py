@@ -1,0 +1,113 @@
+"""What the gateway remembers of its answers, and of requests that wait for one another."""
+
+from collections.abc import Callable, Iterable
+
+from omniroute.replays.answer import LARGEST, Answer
+from omniroute.replays.buckets import Buckets
+from omniroute.replays.flight import Flight, Kind
+from omniroute.replays.shelf import Shelf
+from omniroute.routing.rules import Rules
+
+
+class Replays:
+    """Nothing here waits, and nothing is read from the disk."""
+
+    def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._clock, self._wall = clock, wall
+        self._answers: Shelf[str, Answer] = Shelf(lambda answer: answer.size)
+        self._alike = Buckets()
+        self._flights: dict[tuple[Kind, str], Flight] = {}
+        self._ended: Shelf[str, Flight] = Shelf(lambda flight: flight.answer.size if flight.answer else 0)
+        self.saved: Callable[[str, Answer], None] = lambda key, answer: None
+        """Called with what is to be on the disk, too."""
+        self.gone: Callable[[list[str]], None] = lambda keys: None
+        """Called with what is to be taken from it."""
+
+    # answers that stay
+
+    def find(self, key: str, rules: Rules) -> Answer | None:
+        """Find an answer that is young enough."""
+        answer = self._answers.get(key)
+        if answer is None:
+            return None
+        if not self._stands(answer, rules):
+            self._answers.drop(key)
+            self._out([key])
+            return None
+        return answer
+
+    def alike(self, bucket: str, rules: Rules) -> list[tuple[str, bytes]]:
+        """Give the keys of answers to requests that differ in the user's last words alone, with their vectors."""
+        return [(key, answer.vector) for key, answer in self._alike.of(bucket) if self._stands(answer, rules)]
+
+    def _stands(self, answer: Answer, rules: Rules) -> bool:
+        return 0 <= self._wall() - answer.at < rules.cache.ttl and answer.at > rules.cache.cleared
+
+    def keep(self, key: str, answer: Answer, rules: Rules) -> None:
+        """Keep an answer, here and on the disk."""
+        cache = rules.cache
+        if not cache.enabled or answer.at <= cache.cleared or not cache.ttl or answer.size > min(LARGEST, cache.bytes):
+            return
+        out = self._answers.put(key, answer, entries=cache.entries, most=cache.bytes)
+        self._alike.put(key, answer)
+        if key not in out:
+            self.saved(key, answer)
+        self._out(out)
+
+    def load(self, found: Iterable[tuple[str, Answer]], rules: Rules) -> None:
+        """Go on from what was saved, the oldest first; what is known already is newer."""
+        cache, out = rules.cache, []
+        for key, answer in found:
+            if key not in self._answers and answer.at > cache.cleared:
+                out += self._answers.put(key, answer, entries=cache.entries, most=cache.bytes)
+                self._alike.put(key, answer)
+        self._out(out)
+
+    def follow(self, rules: Rules, before: Rules) -> None:
+        """Go by new settings."""
+        cache = rules.cache
+        if cache.cleared != before.cache.cleared:
+            self._answers.clear()
+            self._alike.clear()
+        else:
+            self._out(self._answers.trim(cache.entries, cache.bytes))
+
+    def _out(self, keys: list[str]) -> None:
+        if keys:
+            self._alike.drop(keys)
+            self.gone(keys)
+
+    # requests under way
+
+    def flight(self, kind: Kind, key: str) -> Flight | None:
+        """Find a flight that is under way, or that has ended with an answer a moment ago."""
+        if flight := self._flights.get((kind, key)):
+            return flight
+        while (oldest := self._ended.oldest()) and oldest[1].until <= self._clock():
+            self._ended.drop(oldest[0])
+        flight = self._ended.get(key) if kind == "idempotency" else None
+        return flight if flight and flight.until > self._clock() else None
+
+    def lead(self, kind: Kind, key: str, meaning: str, leader: object) -> Flight:
+        """Begin a flight."""
+        flight = self._flights[kind, key] = Flight(kind, key, meaning, leader)
+        return flight
+
+    def end(self, flight: Flight, answer: Answer | None, rules: Rules) -> None:
+        """Note what has come of a flight: an answer for all who wait, or the next of them has to lead."""
+        if answer is None:
+            if not flight.waiting:
+                del self._flights[flight.kind, flight.key]
+                return
+            flight.leader = next(iter(flight.waiting))
+            flight.waiting.pop(flight.leader)()
+            return
+        del self._flights[flight.kind, flight.key]
+        flight.answer, flight.leader = answer, None
+        window = rules.idempotency
+        if flight.kind == "idempotency" and answer.stands and window.window and answer.size <= window.bytes:
+            flight.until = self._clock() + window.window
+            self._ended.put(flight.key, flight, entries=window.entries, most=window.bytes)
+        waiting, flight.waiting = flight.waiting, {}
+        for wake in waiting.values():
+            wake()

@@ -1,0 +1,81 @@
+"""Has a model say where a text stands among all texts: a vector, which is near that of a text that means the same."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import httpx
+import orjson
+
+from omniroute.catalog.auth import credential_headers
+from omniroute.catalog.urls import endpoint
+from omniroute.dialects.registry import DIALECTS
+from omniroute.redact import redact
+from omniroute.routing.target import Target
+from omniroute.upstream.client import fetch
+
+TAILS = {
+    "openai": ("/chat/completions", "/embeddings"),
+    "responses": ("/responses", "/embeddings"),
+    "gemini": (":generateContent", ":embedContent"),
+}
+"""Dialect -> what ends the URL where it answers, and what ends it where it embeds."""
+MOST_BYTES = 1024 * 1024
+MOST_NUMBERS = 16_384
+
+
+class NotEmbedded(Exception):
+    """A text was not embedded, for a reason that holds no secret; `ours` where another text may well be."""
+
+    def __init__(self, message: str, *, ours: bool = False) -> None:
+        super().__init__(message)
+        self.ours = ours
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    numbers: list[float]
+    tokens: int | None
+    """As the provider counted them, if it did."""
+
+
+async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, text: str) -> Embedded:
+    """Embed a text at a target, within the client's timeout. NotEmbedded says why it could not be."""
+    url = _url(target)
+    headers = {name.lower(): value for name, value in target.provider.headers.items()}
+    headers |= credential_headers(target.provider, api_key) | {"content-type": "application/json"}
+    if target.dialect == "gemini":
+        body: dict[str, Any] = {"content": {"parts": [{"text": text}]}}
+    else:
+        body = {"model": target.model, "input": text}
+    secrets = [api_key] if api_key else []
+    try:
+        status, answer = await fetch(client, "POST", url, headers, orjson.dumps(body), most=MOST_BYTES)
+    except OSError as error:
+        raise NotEmbedded(redact(str(error), secrets)) from error
+    if status != 200:
+        said = DIALECTS[target.dialect].read_error(status, answer).message
+        raise NotEmbedded(redact(f"status {status}: {said[:200]}", secrets), ours=status in (400, 413, 422))
+    try:
+        return _read(orjson.loads(answer))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise NotEmbedded(f"{target.name} answers, but not with an embedding") from error
+
+
+def _url(target: Target) -> str:
+    url = endpoint(target.provider, target.dialect, base_url=target.account.base_url, model=target.model, stream=False)
+    answers, embeds = TAILS.get(target.dialect, ("", ""))
+    if not answers or not url.endswith(answers):
+        raise NotEmbedded(f"{target.name} is asked in a way in which nothing is embedded")
+    return url.removesuffix(answers) + embeds
+
+
+def _read(answer: Any) -> Embedded:
+    """Read OpenAI's shape, or Gemini's."""
+    numbers = answer["embedding"]["values"] if "embedding" in answer else answer["data"][0]["embedding"]
+    tokens = (answer.get("usage") or {}).get("prompt_tokens")
+    if not isinstance(numbers, list) or not 0 < len(numbers) <= MOST_NUMBERS:
+        raise ValueError("no vector")
+    if not all(isinstance(number, int | float) and isfinite(number) for number in numbers):
+        raise ValueError("no numbers")
+    return Embedded(numbers, tokens if type(tokens) is int and tokens >= 0 else None)
