@@ -188,6 +188,7 @@ async def test_who_says_nearly_the_same_gets_the_same_answer_and_is_told_so(here
     assert (await here.ask(FAR)).replay.said == "MISS"
     again = await here.ask(FIRST)
     assert (again.replay.source, here.header) == ("cache", None), "the very same comes first, and is no guess"
+    assert "cache HIT: the answer of up/m" in comment(again)
     assert len(here.heard) == 3
 
 
