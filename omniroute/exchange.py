@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from omniroute.catalog.provider import DialectName
+from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
 from omniroute.errors import BadRequest
@@ -37,6 +38,15 @@ class Asked:
     """When it was let in at its account, on the runtime's clock."""
     learned: bool = False
     """What the reply's head says of the provider's limits has been read."""
+    resumed: int | None = None
+    """After how many characters it goes on with the answer of another."""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens as its upstream counted them."""
+        if self.attempt.stream:
+            return self.attempt.stream.usage
+        return self.attempt.whole.usage if self.attempt.whole else Usage()
 
 
 @dataclass(slots=True)
@@ -109,6 +119,10 @@ class Exchange:
     """Seconds from the request's last byte to the first attempt."""
     received: float = 0.0
     """When the request was whole, on the runtime's clock."""
+    broken: Stream | None = field(default=None, repr=False)
+    """The stream that was broken off last, where another target is asked to go on with it."""
+    resumed: int = 0
+    """How often that was."""
     early: bool = False
     """The client has the head of a stream, though nobody has answered yet."""
     status: int | None = None
@@ -140,10 +154,15 @@ class Exchange:
         return self.asked[-1] if self.asked else None
 
     @property
+    def answering(self) -> list[Asked]:
+        """The attempts that the client got its answer from: more than one where it was resumed."""
+        return [asked for asked in self.asked if asked.attempt.content_at is not None]
+
+    @property
     def served(self) -> Asked | None:
-        """The attempt that the client got its answer from."""
-        last = self.last
-        return last if last and last.attempt.content_at is not None else None
+        """The attempt that the client got its answer from, or the end of it."""
+        answering = self.answering
+        return answering[-1] if answering else None
 
     @property
     def usage(self) -> Usage:
@@ -152,9 +171,8 @@ class Exchange:
             return self.replay.answer.usage
         if not (asked := self.served):
             return Usage()
-        if asked.attempt.stream:
-            return asked.attempt.stream.usage
-        return asked.attempt.whole.usage if asked.attempt.whole else Usage()
+        stream = asked.attempt.stream
+        return stream.known if stream and stream.resumes else asked.usage
 
     def settle(self) -> int:
         """Let go of what only the way needed, and say how many bytes stay for a person to look at.

@@ -86,6 +86,10 @@ def _error(exchange: Exchange) -> str | None:
     return exchange.error or (last.attempt.failure.message if last and last.attempt.failure else None)
 
 
+def _resumed(asked: Asked) -> str:
+    return "" if asked.resumed is None else f"went on after {asked.resumed} characters"
+
+
 def _attempt(asked: Asked, now: float, *, over: bool) -> usage.AttemptRow:
     attempt = asked.attempt
     failure = attempt.failure
@@ -98,5 +102,5 @@ def _attempt(asked: Asked, now: float, *, over: bool) -> usage.AttemptRow:
         outcome=failure.label if failure else "ok" if over else "answering" if attempt.content_at else "asking",
         status=status,
         ms=((attempt.ended or now) - attempt.started) * 1000 if attempt.started else 0.0,
-        detail=failure.message if failure else "",
+        detail="; ".join(filter(None, (_resumed(asked), failure.message if failure else ""))),
     )

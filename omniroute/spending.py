@@ -178,12 +178,23 @@ def _is_whole(asked: Asked) -> bool:
 
 def _guess(exchange: Exchange, hold: Hold) -> float:
     """Give what an exchange must have cost where its upstream has not said all of it; 0 where nothing is known."""
-    usage, asked = exchange.usage, exchange.served
+    answering = exchange.answering
+    if len(answering) > 1:
+        counted = [(asked, asked.attempt.stream.own if asked.attempt.stream else asked.usage) for asked in answering]
+        return sum(
+            _part(exchange, asked, usage, hold) or _cost(exchange, asked.target, usage) for asked, usage in counted
+        )
+    asked = exchange.served
     if asked is None:
         last = exchange.last
         if last is None or not _left(last):
             return 0.0
         return _cost(exchange, last.target, Usage(hold.tokens_in, 0))
+    return _part(exchange, asked, exchange.usage, hold)
+
+
+def _part(exchange: Exchange, asked: Asked, usage: Usage, hold: Hold) -> float:
+    """Give the same of one attempt."""
     told = usage.input is not None and usage.output is not None
     if told and (_is_whole(asked) or asked.target.dialect == "gemini"):  # which counts as it goes
         return 0.0

@@ -95,6 +95,18 @@ class Attach:
         exchange = self.runtime.exchanges.get(flow)
         return Beat(PROGRESS_EVERY, lambda: _progress(exchange)) if exchange and exchange.tells_progress else None
 
+    def resumes(self, flow: http.HTTPFlow) -> bool:
+        """Let the next target go on, where that is wanted and the client has heard nothing but text."""
+        exchange = self.runtime.exchanges.get(flow)
+        if exchange is None or not exchange.last or not exchange.open:
+            return False
+        stream, rules = exchange.last.attempt.stream, exchange.config.rules.resume
+        if stream is None or not rules.enabled or exchange.resumed >= rules.most or stream.said is None:
+            return False
+        exchange.broken = stream
+        exchange.resumed += 1
+        return True
+
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Begin a stream; `dress` leaves out of its head what is not known yet."""
         self.runtime.exchanges[flow].early = True

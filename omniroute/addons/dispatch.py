@@ -21,10 +21,13 @@ from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
 from omniroute.addons.waking import wake
 from omniroute.catalog.auth import credential_headers
 from omniroute.dialects import hub
+from omniroute.dialects.jsonish import dump
 from omniroute.dialects.needs import Needs
+from omniroute.dialects.patch import asks_usage
 from omniroute.dialects.recorded import Recorded
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses.state import reply_id
+from omniroute.dialects.resume import goes_on, takes_prefill, with_beginning
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
 from omniroute.exchange import Asked, Exchange, Waiting
 from omniroute.proxy.attempt import BIG, Attempt
@@ -121,6 +124,8 @@ class Dispatch:
         assert asked.attempt.failure
         failure = asked.attempt.failure = _understood(asked, asked.attempt.failure)
         self.runtime.choosing.ended(exchange, asked)
+        if exchange.broken is asked.attempt.stream and not await _divisible(exchange):
+            raise outcome(exchange.failures()[-1:], targets=1)
         verdict = "again" if forgot(exchange, failure) else judge(failure).verdict
         if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
             exchange.error = failure.message
@@ -202,13 +207,22 @@ class Dispatch:
     async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> None:
         limits, rules = self.runtime.limits, exchange.config.rules
         raw, body, lost = await words_for(self.runtime, exchange, target)
+        broken = exchange.broken
+        begun = broken.said if broken else None
 
         def say() -> hub.Prepared:
+            asks, asking = raw, body
+            if begun is not None:
+                prefill = rules.thinking.mode == "passthrough" and takes_prefill(
+                    exchange.dialect, target.dialect, target.model, body
+                )
+                asking = with_beginning(exchange.dialect, body, begun, prefill=prefill)
+                asks = dump(asking)
             return hub.prepare(
                 exchange.dialect,
                 target.dialect,
-                raw,
-                body,
+                asks,
+                asking,
                 model=target.model,
                 stream=exchange.stream,
                 stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
@@ -226,13 +240,23 @@ class Dispatch:
         if exchange.dialect == "responses":
             told["reply_id"] = reply_id(exchange.id)
             if keeps(self.runtime, exchange):
-                ended = partial(keep, self.runtime, exchange, target)
+                ended = partial(keep, self.runtime, exchange, target)  # by the id that the client was told
         stream = None
         if exchange.stream:
-            hides, array = prepared.hides_usage, exchange.as_array
+            follows, array = rules.resume.enabled, exchange.as_array
+            hides = prepared.hides_usage or (follows and ways[0] == "openai" and not asks_usage(exchange.body))
             elapsed = partial(_since, self.runtime.clock, exchange.received) if exchange.tells_progress else None
             kind = Recorded if exchange.replay.leads else hub.Stream
-            stream = kind(*ways, hides_usage=hides, as_array=array, ended=ended, elapsed=elapsed, **told)
+            stream = kind(
+                *ways,
+                hides_usage=hides,
+                as_array=array,
+                ended=ended,
+                elapsed=elapsed,
+                follows=follows,
+                resumes=broken,
+                **told,
+            )
         attempt = Attempt(
             credential=credential_headers(target.provider, api_key),
             deadlines=deadlines_of(target, rules, thinking=asked_to_think(exchange.body, rules)),
@@ -244,7 +268,8 @@ class Dispatch:
             hide=partial(_without, api_key),
         )
         write(flow.request, exchange, target, prepared.raw)
-        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), let_in=let_in))
+        resumed = None if begun is None else len(begun)
+        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), let_in=let_in, resumed=resumed))
         self.runtime.choosing.began(exchange, exchange.asked[-1])
 
     @guard
@@ -253,6 +278,13 @@ class Dispatch:
         if (exchange := self.runtime.exchanges.get(flow)) and flow.response:
             self.runtime.choosing.served(exchange)
             dress(exchange, flow, flow.response)
+
+
+async def _divisible(exchange: Exchange) -> bool:
+    """Say whether half an answer to the request can be gone on from."""
+    if len(exchange.raw) > BIG:
+        return await asyncio.to_thread(goes_on, exchange.dialect, exchange.body)
+    return goes_on(exchange.dialect, exchange.body)
 
 
 def _since(clock: Callable[[], float], start: float) -> float:

@@ -40,10 +40,14 @@ class Meter:
             self.runtime.choosing.ended(exchange, asked)
         if exchange.replay.answer:
             exchange.cost = 0.0
-        elif served := exchange.served:
+        elif served := exchange.served:  # the others broke off
             await self.runtime.prices_known.wait()
             at = datetime.fromtimestamp(exchange.at, UTC)
-            prices = exchange.config.prices
-            exchange.cost = cost(served.target.provider, served.target.model, exchange.usage, at, prices)
+            prices, costs = exchange.config.prices, []
+            for asked in exchange.answering:
+                stream = asked.attempt.stream
+                counted = asked.usage if asked is served or stream is None else stream.own
+                costs.append(cost(asked.target.provider, asked.target.model, counted, at, prices))
+            exchange.cost = None if None in costs else sum(filter(None, costs))
         self.runtime.settle(exchange)
         self.runtime.record(row_of(exchange, status, self.runtime.clock()))

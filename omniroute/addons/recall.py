@@ -89,7 +89,7 @@ def keep(runtime: Runtime, exchange: Exchange, target: Target, ending: bytes) ->
         exchange=exchange.id,
         owner=_owner(exchange),
         account=target.account.id,
-        native=target.dialect == "responses",
+        native=target.dialect == "responses" and exchange.broken is None,  # else it knows a part only
         input=state.items_of(exchange.body),
         recalled=exchange.recalled,
         ending=ending,

@@ -111,6 +111,8 @@ def comment(exchange: Exchange) -> str:
     if counted.input is not None or counted.output is not None:
         parts.append(f"{_number(counted.input)} in, {_number(counted.output)} out")
         parts.append(f"${exchange.cost:.6f}" if exchange.cost is not None else "cost unknown")
+    if served and served.resumed is not None:
+        parts.append(f"resumed after {served.resumed} characters")
     if served and served.dropped:
         parts.append(f"dropped {', '.join(served.dropped)}")
     if exchange.error:

@@ -5,7 +5,7 @@ pair is translated.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import orjson
@@ -20,10 +20,13 @@ from omniroute.dialects.gemini import foreign as foreign_to_gemini
 from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.jsonish import dump
+from omniroute.dialects.overlap import NotAContinuation
 from omniroute.dialects.passing import Passing
 from omniroute.dialects.progress import Progress
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses import foreign as foreign_to_responses
+from omniroute.dialects.resume import Continued, Following
+from omniroute.dialects.said import Said
 from omniroute.dialects.shaping.rewrite import rewrite
 from omniroute.dialects.shaping.rules import Shape
 from omniroute.dialects.shaping.shape import shaped
@@ -147,12 +150,16 @@ class Stream:
         reply_id: str | None = None,
         ended: Callable[[bytes], None] | None = None,
         elapsed: Callable[[], float] | None = None,
+        follows: bool = False,
+        resumes: "Stream | None" = None,
     ) -> None:
         """Take what `prepare` said; `created` and `reply_id` are what a translated reply is to bear.
 
         `as_array` is for a client of Gemini that does not ask for events, wherever the reply comes from.
         `ended` is told the bytes in which the client gets the end of a whole reply, just before it gets them.
         `elapsed` gives the seconds since the request came, where the client wants to hear of its progress.
+        `follows` keeps account of what the client is told, so that another stream may go on from it: that one
+        `resumes` this one.
         """
         self.progress = None if elapsed is None or client == "gemini" else Progress(client, upstream, elapsed)
         self.content = False
@@ -161,9 +168,29 @@ class Stream:
         self.usage = Usage()
         self._upstream = upstream
         self._framing = Framing(arrays=upstream == "gemini")
+        self._open = False
         self._way: Passing | Translator
-        if client == upstream:
+        self._following: Following | None = None
+        self._before = b""
+        """What separates the first words from a frame that was broken off."""
+        self.spent = Usage()
+        """What the answer has cost before."""
+        self.resumes = resumes is not None
+        if resumes is not None:
+            teller = resumes._teller
+            assert teller
+            assert teller.said
+            self.spent = resumes.known
+            self._before = b"\n\n" if resumes._open else resumes._before
+            self._way = Continued(
+                client, upstream, writer=teller.writer, said=teller.said, spent=self.spent, names=names
+            )
+            if self.progress and resumes.progress:
+                self.progress.go_on(resumes.progress)
+        elif client == upstream:
             self._way = Passing(DIALECTS[client], hides_usage=hides_usage)
+            if follows:
+                self._following = Following(client, model=model, include_usage=not hides_usage, created=created)
         else:
             self._way = Translator(
                 client,
@@ -174,18 +201,39 @@ class Stream:
                 created=created,
                 as_array=as_array,
                 reply_id=reply_id,
+                said=Said() if follows else None,
             )
         self._on_end = ended
         self._fed = 0
         self._heard = False
         self._sent = False
-        self._open = False
         self._failed = False
 
     @property
     def fed(self) -> int:
         """How many bytes the upstream has said."""
         return self._fed
+
+    @property
+    def _teller(self) -> Translator | None:
+        """What knows all that the client was told."""
+        return self._way if isinstance(self._way, Translator) else self._following.way if self._following else None
+
+    @property
+    def said(self) -> str | None:
+        """The text of the answer up to here, where another stream may go on from it."""
+        teller = None if self._framing.is_array and isinstance(self._way, Passing) else self._teller
+        return teller.said.text if teller and teller.said and teller.said.goes_on else None
+
+    @property
+    def own(self) -> Usage:
+        """What this upstream has counted; of a reply that broke off, only what went in is known."""
+        return self.usage if self.done else replace(self.usage, output=None, reasoning=None)
+
+    @property
+    def known(self) -> Usage:
+        """The same of the whole answer up to here."""
+        return usage.both(self.spent, self.own) if self.resumes else self.own
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a piece of the reply, cut anywhere."""
@@ -219,6 +267,7 @@ class Stream:
             except UNREADABLE as exc:
                 self.fault = Fault("garbage", one_line(str(exc)))
             else:
+                said = self._parted(said)
                 self.fault = None if self._way.ended else self._early_end()
                 if self.progress and self.fault is None and not self.progress.told:
                     # A stream that passes without an end mark has its last message at its end.
@@ -242,7 +291,7 @@ class Stream:
         self._failed = True
         self.fault = self.fault or fault
         if isinstance(self._way, Translator):
-            return self._way.fail(fault)
+            return self._parted(self._way.fail(fault))
         if self._framing.is_array:
             return write_array_fault(fault, first=not self._sent)
         return (b"\n\n" if self._open else b"") + self._way.fail(fault)
@@ -265,10 +314,18 @@ class Stream:
                 self._note(sign)
             if self.fault is not None:
                 break
+            if self._following is not None and frame.data:
+                self._following.feed(frame)
             out.append(self._with_progress(frame, sign, said) if self.progress else said)
-        joined = b"".join(out)
+        joined = self._parted(b"".join(out))
         self._sent = self._sent or bool(joined)
         return joined
+
+    def _parted(self, said: bytes) -> bytes:
+        if not said or not self._before:
+            return said
+        before, self._before = self._before, b""
+        return before + said
 
     def _with_progress(self, frame: Frame, sign: Sign, said: bytes) -> bytes:
         assert self.progress
@@ -287,6 +344,8 @@ class Stream:
             self.usage = usage.merge(self.usage, sign.usage)
 
     def _garbage(self, seen: str, why: Exception) -> Fault:
+        if isinstance(why, NotAContinuation):
+            return Fault("garbage", str(why))
         return Fault("garbage", one_line(f"the upstream said what is not {self._upstream}: {seen[:200]} ({why})"))
 
     def _early_end(self) -> Fault:

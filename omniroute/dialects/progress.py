@@ -37,6 +37,20 @@ class Progress:
         self._narrow = self._wide = 0
         """Characters since the provider has counted: those that make a word together, and others."""
         self._readable = True
+        self._before = 0
+        """Tokens that another upstream has said before."""
+
+    def go_on(self, before: "Progress") -> None:
+        """Count on from what another upstream has said of the answer, which is an estimate from here on."""
+        self._before = before._before + before._counted_up
+
+    @property
+    def _since(self) -> int:
+        return self._wide + -(-self._narrow // LATIN)
+
+    @property
+    def _counted_up(self) -> int:
+        return (self._counted or 0) + self._since
 
     def heard(self, frame: Frame, sign: Sign, *, content: bool) -> None:
         """Count a frame; before there is any `content`, what a provider has counted is not yet about it."""
@@ -61,13 +75,12 @@ class Progress:
         self.told = done
         if done and self._counted is None:
             self._counted = self._latest
-        since = self._wide + -(-self._narrow // LATIN)
         data: Body = {
-            "tokens_generated": (self._counted or 0) + since,
+            "tokens_generated": self._before + self._counted_up,
             "elapsed_ms": round(self._elapsed() * 1000),
             "done": done,
         }
-        if since or self._counted is None:
+        if self._before or self._since or self._counted is None:
             data["estimated"] = True
         return b"event: progress\ndata: " + dump(data | LIKE[self._client]) + END
 

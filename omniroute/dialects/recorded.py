@@ -13,7 +13,8 @@ class Recorded(Stream):
 
     def __init__(self, client: str, upstream: str, **how: Any) -> None:
         super().__init__(client, upstream, **how)
-        self.record: bytearray | None = bytearray()
+        before = how.get("resumes")
+        self.record: bytearray | None = before.record if isinstance(before, Recorded) else bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a piece of the reply, cut anywhere."""

@@ -44,6 +44,7 @@ from omniroute.dialects.responses import read_stream as responses_streams_in
 from omniroute.dialects.responses import reply as responses_replies
 from omniroute.dialects.responses import write_request as responses_requests_out
 from omniroute.dialects.responses import write_stream as responses_streams_out
+from omniroute.dialects.said import Said
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.written import Losses, Written
 from omniroute.errors import BadRequest
@@ -69,10 +70,14 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Takes events in the order of the form; gives bytes. `fail` ends instead of the events, wherever they are."""
+    """Takes events in the order of the form; gives bytes. `fail` ends instead of the events, wherever they are.
+
+    `follow` takes what was said to the client without it, so that what it writes next fits on: ids, numbers, places.
+    """
 
     def write(self, event: Event) -> bytes: ...
     def fail(self, fault: Fault) -> bytes: ...
+    def follow(self, said: Body) -> None: ...
 
 
 class MakeWriter(Protocol):
@@ -230,7 +235,8 @@ class Translator:
 
     `names` leads from the names of tools that were sent to the client's own; `created` is the time in seconds
     that the client is told where its dialect tells one; `reply_id` stands for the upstream's own id where given.
-    `as_array` is for a client of Gemini that does not ask for events.
+    `as_array` is for a client of Gemini that does not ask for events. `said` hears what the client is told;
+    `writer` has begun to tell it.
     """
 
     def __init__(
@@ -244,6 +250,8 @@ class Translator:
         created: int = 0,
         as_array: bool = False,
         reply_id: str | None = None,
+        said: Said | None = None,
+        writer: Writer | None = None,
     ) -> None:
         self.ending = b""
         """What the client was told as the end of its reply."""
@@ -252,7 +260,8 @@ class Translator:
         self._watch = DIALECTS[upstream].watch
         self._reader = SPOKES[upstream].reader()
         make = gemini_streams_out.ArrayWriter if as_array else SPOKES[client].writer
-        self._writer: Writer = make(model=model, include_usage=include_usage, created=created)
+        self.writer: Writer = writer or make(model=model, include_usage=include_usage, created=created)
+        self.said = said
         self._names = names
         self._hidden: int | None = None
         self.ended = False
@@ -288,14 +297,16 @@ class Translator:
         if self.ended:
             return b""
         self.ended = True
-        return self._writer.fail(fault)
+        return self.writer.fail(fault)
 
     def _write(self, events: Iterable[Event]) -> bytes:
         out = []
         for event in events:
+            if self.said is not None:
+                self.said.note(event)
             match event:
                 case Begin() if self._reply_id is not None:
-                    out.append(self._writer.write(replace(event, id=self._reply_id)))
+                    out.append(self.writer.write(replace(event, id=self._reply_id)))
                 case PartStart(index=index, part=Native(dialect=dialect)) if dialect != self._client:
                     self._hidden = index
                 case PartDelta(index=index) | PartCite(index=index) if index == self._hidden:
@@ -303,9 +314,9 @@ class Translator:
                 case PartStop(index=index) if index == self._hidden:
                     self._hidden = None
                 case PartStart(part=ToolCall(name=name) as call) if name in self._names:
-                    out.append(self._writer.write(replace(event, part=replace(call, name=self._names[name]))))
+                    out.append(self.writer.write(replace(event, part=replace(call, name=self._names[name]))))
                 case _:
-                    out.append(self._writer.write(event))
+                    out.append(self.writer.write(event))
             if isinstance(event, Finish):
                 self.ended, self.ending = True, out[-1]
         return b"".join(out)

@@ -20,6 +20,12 @@ def total(*values: int | None) -> int | None:
     return sum(known) if known else None
 
 
+def both(one: Usage, other: Usage) -> Usage:
+    """Add the numbers of two upstreams; what one of them does not say is not known of both."""
+    pairs = {name: (getattr(one, name), getattr(other, name)) for name in NAMES}
+    return Usage(**{name: None if None in pair else sum(pair) for name, pair in pairs.items()})
+
+
 def merge(old: Usage, new: Usage) -> Usage:
     """Put later numbers over earlier ones; what the later ones do not say stays.
 

@@ -108,6 +108,9 @@ class Desk(Protocol):
     def beat(self, flow: http.HTTPFlow) -> Beat | None:
         """Give what a client wants to be told again and again; None where it does not."""
 
+    def resumes(self, flow: http.HTTPFlow) -> bool:
+        """Say whether somebody else is asked to go on with the stream that has broken off."""
+
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Make the head of a stream whose answer is not known yet."""
 
@@ -123,7 +126,10 @@ class Desk(Protocol):
 
 @dataclass
 class NextAttemptHook(commands.StartHook):
-    """An attempt has failed before its first content, or a wait is over: write the next one, or the final answer."""
+    """An attempt has failed, or a wait is over: write the next one, or the final answer.
+
+    After the first content it is fired only where the desk `resumes`.
+    """
 
     flow: http.HTTPFlow
 

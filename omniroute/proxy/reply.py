@@ -17,6 +17,7 @@ from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
 
+from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import BOM
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
@@ -167,22 +168,31 @@ class Replying(Telling):
         assert attempt.stream
         if isinstance(event, ResponseData):
             self._held += self._feed(attempt, event)
-            if attempt.stream.fault:
+            if attempt.stream.fault and not self._goes_on(attempt.stream):
                 yield from self._failed(of_fault(attempt.stream.fault))
             elif attempt.stream.content:
                 yield from self._commit(attempt)
+                if attempt.stream.fault:
+                    yield from self._failed(of_fault(attempt.stream.fault))
             elif len(attempt.raw) >= KEEP and len(self._held) > MAX_PROBE:
                 yield from self._failed(Failure("garbage", f"no content in the first {MAX_PROBE} bytes"))
         elif isinstance(event, ResponseEndOfMessage):
             self._release()
             self._held += attempt.stream.finish()
-            if attempt.stream.fault:
+            if attempt.stream.fault and not self._goes_on(attempt.stream):
                 yield from self._failed(of_fault(attempt.stream.fault))
             elif attempt.stream.content or attempt.last:
                 yield from self._commit(attempt)
-                yield from self._finish()
+                if attempt.stream.fault:
+                    yield from self._failed(of_fault(attempt.stream.fault))
+                else:
+                    yield from self._finish()
             else:
                 yield from self._failed(Failure("empty", "a stream without content"))
+
+    def _goes_on(self, stream: Stream) -> bool:
+        """Say whether words of a stream already count as told: its writer has told the beginning of the answer."""
+        return stream.resumes and stream.content and bool(self._held)
 
     def _feed(self, attempt: Attempt, event: ResponseData) -> bytes:
         assert attempt.stream

@@ -4,6 +4,9 @@ The client's half is mitmproxy's own up to the whole body; then the `request` ho
 attempt. From every state before the first content: failed ─► `next_attempt` hook ─► the next attempt,
 or the final answer.
 
+After it there is a next attempt only where the desk resumes broken streams. It goes on with the same answer, and
+whatever fails further ends that as if nobody had tried.
+
 However often an upstream fails, the client gets exactly one answer.
 """
 
@@ -31,6 +34,7 @@ from mitmproxy.proxy.layers.http._hooks import (
     HttpResponseHook,
 )
 
+from omniroute.dialects.hub import Stream
 from omniroute.errors import GatewayError, TooLarge
 from omniroute.netproxy.handshake import place
 from omniroute.proxy.attempt import Attempt, NextAttemptHook
@@ -61,6 +65,8 @@ class RoutedStream(Replying):
         self._attempt_id = 0
         self._dial: Dial | None = None
         self._again = False
+        self._broken: tuple[Stream, Failure] | None = None
+        """The stream that the client has the beginning of, and why it has no more of it."""
         self._phase = ""
         self._seconds = self._total = 0.0
 
@@ -255,13 +261,24 @@ class RoutedStream(Replying):
         yield from self._give_up()
         if self.server_state == self.state_streaming:
             assert attempt.stream
-            yield from self._send(attempt.stream.fail(fault_of(failure)))
-            yield from self._finish()
-            return
+            self._broken = attempt.stream, failure
+            if not self.parent.desk.resumes(self.flow):
+                yield from self._answer()
+                return
         self.server_state = self.state_connecting
         self._held.clear()
         self._again = failure.stale
         yield from self._decide()
+
+    def _answer(self) -> layer.CommandGenerator[None]:
+        """Give the answer; where one has broken off, and nobody goes on with it, its end."""
+        if self._broken is None:
+            yield from super()._answer()
+            return
+        stream, failure = self._broken
+        self.flow.response = self._head
+        yield from self._send(stream.fail(fault_of(failure)))
+        yield from self._finish()
 
     def _decide(self) -> layer.CommandGenerator[None]:
         """Have it said who is asked next."""

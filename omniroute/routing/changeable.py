@@ -12,6 +12,7 @@ from omniroute.routing.networks import read_network
 from omniroute.routing.periods import read_zone
 from omniroute.routing.replaying import MAX_BYTES, MAX_ENTRIES, MAX_PATIENCE, MAX_TTL, MAX_WINDOW
 from omniroute.routing.resolve import LONGEST as LONGEST_NAME
+from omniroute.routing.resuming import MOST_RESUMED
 from omniroute.routing.rules import (
     ACCOUNT_STRATEGIES,
     COMBO_STRATEGIES,
@@ -194,6 +195,8 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("cache.similarity", number(0, 1), "How near their last words are at least: the cosine of both."),
         Setting("cache.similar_timeout", seconds(MAX_PATIENCE, least=0.05), "Seconds to wait for the embedding model."),
+        Setting("resume.enabled", switch, "Let the next target go on with a streamed text that has broken off."),
+        Setting("resume.most", at_least_one(MOST_RESUMED), "How often one answer is gone on with."),
         Setting("idempotency.window", seconds(MAX_WINDOW), "Seconds to give an answer to its request again; 0: off."),
         Setting("idempotency.entries", whole(MAX_ENTRIES), "Answers that are kept for that."),
         Setting("idempotency.bytes", whole(MAX_BYTES), "Bytes of all of these."),

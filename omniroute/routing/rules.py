@@ -14,6 +14,7 @@ from omniroute.routing.keeping import BackupRules
 from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
 from omniroute.routing.replaying import CacheRules, IdempotencyRules
+from omniroute.routing.resuming import ResumeRules
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
 type ComboStrategy = Literal["priority", "round-robin", "random", "weighted", "least-used", "cost-optimized"]
@@ -97,6 +98,7 @@ class Rules:
     """What every model is told before the client's own instructions."""
     cache: CacheRules = field(default_factory=CacheRules)
     idempotency: IdempotencyRules = field(default_factory=IdempotencyRules)
+    resume: ResumeRules = field(default_factory=ResumeRules)
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     trusted_proxies: str = ""
@@ -127,6 +129,7 @@ GROUPS: dict[str, type[Any]] = {
     "backup": BackupRules,
     "cache": CacheRules,
     "idempotency": IdempotencyRules,
+    "resume": ResumeRules,
     "budget": BudgetRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""

@@ -32,6 +32,8 @@ class Told:
     waits: bool = False
     """Nobody is asked before its pause is over, or its turn has come."""
     waited: bool = False
+    broken: hub.Stream | None = None
+    """What is to be gone on with."""
 
     @property
     def failures(self) -> list[str]:
@@ -58,6 +60,8 @@ class ScriptedDesk:
         self.until: float | None = None
         """When the whole request is too late."""
         self.beats: Beat | None = None
+        self.resume = False
+        """Whether somebody else goes on with a stream that has broken off."""
         self.turns = False
         """Whether the first attempt waits for as long too, as in a queue."""
         self.clock: Callable[[], float] = lambda: 0.0
@@ -82,6 +86,15 @@ class ScriptedDesk:
 
     def beat(self, flow: http.HTTPFlow) -> Beat | None:
         return self.beats
+
+    def resumes(self, flow: http.HTTPFlow) -> bool:
+        told = self._of(flow)
+        stream = told.attempts[-1].stream if told and told.attempts else None
+        if not self.resume or stream is None or stream.said is None:
+            return False
+        assert told
+        told.broken = stream
+        return True
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         return early_head(flow.request, 0.0)
@@ -139,7 +152,7 @@ class ScriptedDesk:
             Attempt(
                 credential={"authorization": f"Bearer {SECRET}"},
                 deadlines=LIMITS if self.until is None else replace(LIMITS, total=5.0),
-                stream=hub.Stream(*names, model="m") if self.stream else None,
+                stream=hub.Stream(*names, model="m", follows=self.resume, resumes=told.broken) if self.stream else None,
                 read_whole=partial(hub.read_whole, *names, model="m"),
                 last=told.at + 1 == len(self.hosts),
                 until=self.until,

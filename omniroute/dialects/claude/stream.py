@@ -209,6 +209,12 @@ class Writer:
         closed = b"" if self._piece[0] == "input_json_delta" else self._close()
         return closed + write_fault(fault)
 
+    def follow(self, said: Body) -> None:
+        """Go on after an event that was not written here."""
+        if said.get("type") == "content_block_start":
+            self._open = _index(said)
+            self._count = self._open + 1
+
     def _close(self) -> bytes:
         if self._open is None:
             return b""

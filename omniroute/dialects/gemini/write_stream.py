@@ -69,6 +69,10 @@ class Writer:
         """End with a fault: nothing here has an end of its own, and half a call is none."""
         return write_fault(fault)
 
+    def follow(self, said: Body) -> None:
+        """Go on after a partial reply that was not written here."""
+        self._head |= {key: said[key] for key in ("responseId", "modelVersion") if key in said}
+
     def _write_piece(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
         match self._part:
             case ToolCall():

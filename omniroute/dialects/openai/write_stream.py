@@ -70,6 +70,10 @@ class Writer:
         """End with a fault: nothing here has an end of its own."""
         return write_fault(fault)
 
+    def follow(self, said: Body) -> None:
+        """Go on after a chunk that was not written here."""
+        self._head |= {key: said[key] for key in ("id", "created", "model") if key in said}
+
     def _write_start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
         match part:
             case ToolCall(id=call_id, name=name):

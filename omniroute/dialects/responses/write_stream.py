@@ -40,6 +40,8 @@ class Writer:
         self._head = write_head("", model=model, created=created)
         self._number = 0
         self._output: list[Body] = []
+        self._passed: list[Body] = []
+        """Whole items that were not written here."""
         self._part: Text | Refusal | Reasoning | ToolCall | Native = Text()
         self._custom = False
         self._where: Body = {}
@@ -74,8 +76,27 @@ class Writer:
         said = [*self._output]
         if isinstance(self._part, Text | Refusal) and self._pieces:
             part = replace(self._part, text="".join(self._pieces))
-            said.append(write_item(part, self._head["id"], len(said), "incomplete"))
+            said.append(self._named(write_item(part, self._head["id"], len(said), "incomplete")))
         return write_failure(fault, self._head | {"output": said}, self._number)
+
+    def follow(self, said: Body) -> None:
+        """Go on after an event that was not written here."""
+        if isinstance(number := said.get("sequence_number"), int):
+            self._number = number + 1
+        match said.get("type"):
+            case "response.created":
+                self._head = {**said["response"]}
+            case "response.output_text.delta":
+                if said.get("content_index", 0) != 0:
+                    raise ValueError("a second text in one item")
+                self._where = {"item_id": said["item_id"], "output_index": said["output_index"]}
+            case "response.output_item.done":
+                self._passed.append(said["item"])
+        self._output = [*self._passed]
+
+    def _named(self, item: Body) -> Body:
+        """Give an item the id that it began with."""
+        return item | {"id": self._where["item_id"]} if "id" in item and self._where.get("item_id") else item
 
     def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
         self._part, self._pieces, self._citations, self._odds = part, [], [], []
@@ -140,7 +161,7 @@ class Writer:
                 whole = native
             case _:
                 assert_never(self._part)
-        item = write_item(whole, self._head["id"], len(self._output))
+        item = self._named(write_item(whole, self._head["id"], len(self._output)))
         out = self._say_whole(item) + self._frame("output_item.done", self._place(item))
         self._output.append(item)
         self._pieces = []
