@@ -28,8 +28,8 @@ GO_ON = (
     "Your answer was interrupted. Continue it exactly where it stopped, in the same language and format. "
     "Repeat nothing of it, and say nothing about the interruption."
 )
-ALONE = ("n", "logprobs", "top_logprobs")
-"""What is asked of the answer as a whole, and not known of half of it."""
+ALONE = {"n": 1, "logprobs": False, "top_logprobs": 0}
+"""What is asked of the answer as a whole, and not known of half of it; with what asks for nothing."""
 
 
 def goes_on(client: str, body: Body) -> bool:
@@ -39,7 +39,8 @@ def goes_on(client: str, body: Body) -> bool:
     except UNREADABLE:
         return False
     tuning = request.tuning
-    return request.format is None and not request.needs and all(tuning.get(key) in (None, False, 1) for key in ALONE)
+    asks = any((tuning.get(key) or nothing) != nothing for key, nothing in ALONE.items())
+    return request.format is None and not request.needs and not asks
 
 
 def with_beginning(client: str, body: Body, text: str, *, prefill: bool) -> Body:

@@ -55,6 +55,72 @@ def test_the_client_reads_the_failure_inside_its_stream(end: str) -> None:
     assert not play.leaks()
 
 
+def chat(text: str) -> bytes:
+    return b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"' + text.encode() + b'"}}]}\n\n'
+
+
+BEGUN = "Once upon a time there was a gateway that"
+"""Long enough for half of it to be known again."""
+
+
+def resuming(*hosts: str) -> Play:
+    play = Play(ScriptedDesk(hosts, stream=True))
+    play.desk.resume = True
+    play.ask(ASK)
+    return play
+
+
+def text_of(body: bytes) -> str:
+    said = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: {")]
+    return "".join(c["delta"].get("content") or "" for chunk in said for c in chunk.get("choices", []))
+
+
+@pytest.mark.parametrize("end", ["cut", "hang", "fault", "junk", "early end"])
+def test_another_goes_on_with_the_same_stream(end: str) -> None:
+    play = resuming("one", "two")
+    peer = play.open().say(HEAD, chunk(ROLE), chunk(chat(BEGUN)))
+    match end:
+        case "cut":
+            peer.close()
+        case "hang":
+            play.pass_time(30)
+        case "fault":
+            peer.say(chunk(FAULT))
+        case "junk":
+            peer.say(chunk(b"data: {oops\n\n"))
+        case "early end":
+            peer.say(LAST)
+    play.open().say(HEAD, chunk(ROLE), chunk(chat(BEGUN[20:] + " goes on")), chunk(END), LAST)
+    reply = answer(play.answered)
+    assert reply.status == 200
+    assert text_of(reply.body) == BEGUN + " goes on"
+    assert reply.body.count(b"[DONE]") == 1
+    assert b'"error"' not in reply.body
+    assert play.fired["response"] == 1
+    assert play.fired["next_attempt"] == 1
+    assert not play.leaks()
+
+
+@pytest.mark.parametrize("end", ["refused", "status", "cut", "cut again"])
+def test_who_cannot_go_on_ends_the_stream_as_before(end: str) -> None:
+    play = resuming("one", "two")
+    play.open().say(HEAD, chunk(ROLE), chunk(chat(BEGUN))).close()
+    match end:
+        case "refused":
+            play.refuse()
+        case "status":
+            play.open().say(sized(b"{}", 500))
+        case "cut":
+            play.open().say(HEAD).close()
+        case "cut again":
+            play.open().say(HEAD, chunk(chat(" goes on and on, ")), chunk(chat("and"))).close()
+    reply = answer(play.answered)
+    assert text_of(reply.body) == BEGUN + (" goes on and on, and" if end == "cut again" else "")
+    assert told(reply.body)["message"]
+    assert play.fired["response"] == 1
+    assert not play.leaks()
+
+
 def test_each_piece_puts_the_idle_deadline_off() -> None:
     play = streaming()
     peer = play.open().say(HEAD, chunk(ROLE + TEXT))
