@@ -23,6 +23,7 @@ from omniroute.dialects.said import Said
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.translate import NO_NAMES, SPOKES, Translator, Writer
 from omniroute.dialects.usage import both
+from omniroute.errors import BadRequest
 
 GO_ON = (
     "Your answer was interrupted. Continue it exactly where it stopped, in the same language and format. "
@@ -36,7 +37,7 @@ def goes_on(client: str, body: Body) -> bool:
     """Say whether half an answer to this request can be gone on from: it is one text, and no document."""
     try:
         request = SPOKES[client].read_request(body)
-    except UNREADABLE:
+    except (BadRequest, *UNREADABLE):
         return False
     tuning = request.tuning
     asks = any((tuning.get(key) or nothing) != nothing for key, nothing in ALONE.items())

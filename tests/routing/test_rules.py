@@ -50,6 +50,8 @@ GOOD = {
     "cache.similar": (" em/e5 ", "em/e5"),
     "cache.similarity": ("0.5", 0.5),
     "cache.similar_timeout": ("0.5", 0.5),
+    "resume.enabled": ("on", True),
+    "resume.most": ("3", 3),
     "idempotency.window": ("0", 0.0),
     "idempotency.entries": ("5", 5),
     "idempotency.bytes": ("1000", 1000),
@@ -120,5 +122,15 @@ def test_a_provider_goes_before_all() -> None:
     assert {f.name for f in dataclasses.fields(Rules)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
-        *("trusted_proxies", "backup", "budget", "repriced", "thinking", "system_prompt", "cache", "idempotency"),
+        *(
+            "trusted_proxies",
+            "backup",
+            "budget",
+            "repriced",
+            "thinking",
+            "system_prompt",
+            "cache",
+            "idempotency",
+            "resume",
+        ),
     }
