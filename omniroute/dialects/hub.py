@@ -176,11 +176,15 @@ class Stream:
         self.spent = Usage()
         """What the answer has cost before."""
         self.resumes = resumes is not None
+        self._note_at_end = b""
+        """A comment behind the answer; Google's SDKs know none."""
         if resumes is not None:
             teller = resumes._teller
             assert teller
             assert teller.said
             self.spent = resumes.known
+            if client != "gemini":
+                self._note_at_end = b": resumed after %d characters\n\n" % len(teller.said.text)
             self._before = b"\n\n" if resumes._open else resumes._before
             self._way = Continued(
                 client, upstream, writer=teller.writer, said=teller.said, spent=self.spent, names=names
@@ -274,6 +278,8 @@ class Stream:
                     told = self.progress.before_end(said) if said else self.progress.say(done=True)
                     said = (b"\n\n" if self._open else b"") + told
                 out += said
+        if self.fault is None:
+            out += self._note_at_end
         self._tell()
         return out
 

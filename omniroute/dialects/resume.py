@@ -22,7 +22,7 @@ from omniroute.dialects.overlap import NotAContinuation, Overlap
 from omniroute.dialects.said import Said
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.translate import NO_NAMES, SPOKES, Translator, Writer
-from omniroute.dialects.usage import both
+from omniroute.dialects.usage import counted
 from omniroute.errors import BadRequest
 
 GO_ON = (
@@ -144,7 +144,7 @@ class Continued(Translator):
         if self._is_open and not self._heard:
             raise NotAContinuation("nothing was said after what had been said before")
         yield from self._close(0)
-        yield replace(finish, usage=both(self._spent, finish.usage))
+        yield replace(finish, usage=counted(self._spent, finish.usage))
 
     def _close(self, index: int) -> Iterator[Event]:
         """End the text that was broken off, once."""

@@ -26,6 +26,11 @@ def both(one: Usage, other: Usage) -> Usage:
     return Usage(**{name: None if None in pair else sum(pair) for name, pair in pairs.items()})
 
 
+def counted(one: Usage, other: Usage) -> Usage:
+    """Add what is known of the numbers of two upstreams, for a client that has to be told some."""
+    return Usage(**{name: total(getattr(one, name), getattr(other, name)) for name in NAMES})
+
+
 def merge(old: Usage, new: Usage) -> Usage:
     """Put later numbers over earlier ones; what the later ones do not say stays.
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from scripted import frames, good, replies, said
+from scripted import frames, good, replies, said, tools
 from scripted.said import JSON, SSE
 from scripted.talk import Talk
 
@@ -106,6 +106,14 @@ async def cut_first(talk: Talk, _: str) -> None:
 
 async def cut_late(talk: Talk, _: str) -> None:
     await _half(talk)
+    talk.cut()
+
+
+async def cut_tool(talk: Talk, _: str) -> None:
+    """Break in the middle of a tool call."""
+    _, called = tools.TOOLS[talk.request.dialect](talk.request.model)
+    await talk.start(200, {"content-type": SSE})
+    await said.say(talk, called[: len(called) // 2])
     talk.cut()
 
 

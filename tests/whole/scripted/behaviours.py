@@ -7,6 +7,7 @@ hang              says nothing                                         hang-head
 empty             200 and no body                                      role-only   begins, then ends without content
 error-first       an error event (or body) inside a 200                error-late  the same after content
 cut-first         breaks before content                                cut-late    breaks after content
+cut-tool          breaks in the middle of a tool call
 stops             ends cleanly after content, without its end          wrong       JSON of no dialect
 broken-json       half a JSON document                                 not-sse     an event stream of prose
 data-junk         an SSE frame whose data is not JSON                  not-http    bytes that are not HTTP
@@ -32,8 +33,8 @@ _ALL: tuple[Behaviour, ...] = (
     good.ok, good.tool, good.agent, good.wait, good.wait_headers, good.slow, good.drip, good.huge, good.gzip,
     good.comments, good.close, good.hangup, good.stale, good.spent, good.embed,
     bad.forgetful, bad.context, bad.html, bad.hang, bad.hang_headers, bad.hang_byte, bad.hang_late, bad.empty,
-    bad.role_only, bad.error_first, bad.error_late, bad.cut_first, bad.cut_late, bad.stops, bad.wrong, bad.broken_json,
-    bad.not_sse, bad.data_junk, bad.not_http, bad.echo, bad.echo_late,
+    bad.role_only, bad.error_first, bad.error_late, bad.cut_first, bad.cut_late, bad.cut_tool, bad.stops, bad.wrong,
+    bad.broken_json, bad.not_sse, bad.data_junk, bad.not_http, bad.echo, bad.echo_late,
 )  # fmt: skip
 BEHAVIOURS: dict[str, Behaviour] = {each.__name__.replace("_", "-"): each for each in _ALL}
 
