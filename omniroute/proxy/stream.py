@@ -31,6 +31,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import (
     HttpErrorHook,
     HttpRequestHeadersHook,
+    HttpResponseHeadersHook,
     HttpResponseHook,
 )
 
@@ -148,6 +149,17 @@ class RoutedStream(Replying):
         decided = self.client_state == self.state_consume_request_body and self.flow.response
         if decided and isinstance(event, RequestHeaders) and not event.end_stream:
             yield from self._turn_away()
+
+    def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Let the head of an answer that an addon has given do without a hook that nobody listens to."""
+        steps, reply = super().state_consume_request_body(event), None
+        while True:
+            try:
+                command = steps.send(reply)
+            except StopIteration:
+                return
+            hooked = isinstance(command, HttpResponseHeadersHook) and self.parent.desk.dressed(self.flow)
+            reply = None if hooked else (yield command)
 
     def _turn_away(self) -> layer.CommandGenerator[None]:
         """Answer a request that has not ended."""

@@ -16,6 +16,7 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     planning         what a plan costs alone: see planning.py
     admitting        what choosing and admitting add to a request: see admitting.py
     caching          what the cache adds, and what an answer out of it takes: see caching.py
+    hits             how long a client waits for an answer out of the cache: see hits.py
     failover         what a target that refuses adds to the next one's answer: see failover.py
     waiting          what limits cost, and a thousand requests that wait: see waiting.py
     translation      each pair of dialects, no sockets: see translation.py for its columns
@@ -40,6 +41,7 @@ import admitting
 import budgets
 import caching
 import failover
+import hits
 import planning
 import report
 import scenarios
@@ -58,6 +60,7 @@ PARTS: dict[str, Any] = {
     "planning": planning,
     "admitting": admitting,
     "caching": caching,
+    "hits": hits,
     "failover": failover,
     "waiting": waiting,
 }

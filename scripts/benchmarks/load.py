@@ -9,6 +9,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
+NUMBER = "@number@"
+"""What stands in a body for a number that is another one in each request."""
 CONTENT = b"tick"
 """What the stub's content has in it, in whatever dialect it arrives."""
 
@@ -18,6 +20,7 @@ class Job:
     port: int
     path: str
     body: str
+    """`NUMBER` in it becomes another one each time."""
     clients: int
     requests: int
     """In all, shared by the clients."""
@@ -66,7 +69,7 @@ class Client(asyncio.Protocol):
         self._left[0] -= 1
         self._buffer, self._head, self._size, self._seen = bytearray(), 0, None, False
         self._start = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(self._request.replace(NUMBER.encode(), b"%08d" % (self._left[0] % 10**8)))
 
     def data_received(self, data: bytes) -> None:
         now = time.perf_counter()

@@ -118,3 +118,19 @@ def test_an_answer_that_a_hook_gives_is_sent_without_a_dial() -> None:
     assert not play.dials
     assert play.fired["response"] == 2
     assert not play.leaks()
+
+
+@pytest.mark.parametrize("dressed", [False, True])
+def test_an_answer_of_an_addon_is_told_with_and_without_a_hook_for_its_head(
+    dressed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = ScriptedDesk([], stream=False)
+    monkeypatch.setattr(nobody, "dressed", lambda flow: dressed)
+    play = Play(nobody)
+    for turn in range(1, 3):
+        play.ask(ASK)
+        assert play.answered.count(b"HTTP/1.1 503") == turn
+        assert (play.fired["request"], play.fired["response"], play.fired["error"]) == (turn, turn, 0)
+        assert play.fired["responseheaders"] == (0 if dressed else turn)
+    assert not play.dials
+    assert not play.leaks()
