@@ -120,8 +120,8 @@ class RoutedLayer(HttpLayer):
             log.error("mitmproxy could not read what %s said", connection.peername, exc_info=error)
         yield commands.CloseConnection(connection)
         for stream in self._streams():
-            if stream.serves(self._inner(connection)):
-                yield from self.event_to_child(stream, stream.last_word(whole=trailers))
+            if runner := stream.serves(self._inner(connection)):
+                yield from self.event_to_child(stream, runner.last_word(whole=trailers))
 
     def _knows(self, connection: Connection) -> bool:
         return connection in self.connections or connection is self.context.server

@@ -31,10 +31,6 @@ class Telling(HttpStream):
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
         super().__init__(context, stream_id)
         self.parent = parent
-        self.deadline: float | None = None
-        """When the phase that the attempt is in is too late; on the desk's clock."""
-        self._until: float | None = None
-        """When all attempts together are, as long as one of them is waited for; on the same clock."""
         self._keepalive: Keepalive | None = None
         self._speak_at: float | None = None
         """When the client is to hear something at the latest; on the same clock."""
@@ -50,11 +46,14 @@ class Telling(HttpStream):
         return min((at for at in (self.too_late_at, self._speak_at, self._beat_at) if at is not None), default=None)
 
     @property
+    @abstractmethod
     def too_late_at(self) -> float | None:
-        """When what is waited for now is too late, by its own deadline or by that of all attempts together."""
-        if self.deadline is None or self._until is None:
-            return self.deadline
-        return min(self.deadline, self._until)
+        """When what is waited for now is too late."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the client has the head of a stream."""
+        return self._head is not None
 
     @abstractmethod
     def _give_up(self) -> layer.CommandGenerator[None]:
@@ -65,7 +64,7 @@ class Telling(HttpStream):
         """Say whether the client has heard the end of its answer."""
 
     @abstractmethod
-    def _rouse(self) -> layer.CommandGenerator[None]:
+    def rouse(self) -> layer.CommandGenerator[None]:
         """See to it that the layer says `Late` when something is due."""
 
     def _begin_waiting(self) -> None:
@@ -81,10 +80,10 @@ class Telling(HttpStream):
         """Break the silence: what was given to the client so far ends with a whole frame, so this may follow."""
         assert self._keepalive
         self._put_off()
-        if self._head is None and not (yield from self._begin(self.parent.desk.early_head(self.flow))):
+        if self._head is None and not (yield from self.begin(self.parent.desk.early_head(self.flow))):
             return
         if not self._is_told():
-            yield from self._send(self._keepalive.said)
+            yield from self.send(self._keepalive.said)
 
     def _next_beat(self) -> None:
         if self._beat:
@@ -95,13 +94,13 @@ class Telling(HttpStream):
         assert self._beat
         self._next_beat()
         if not self._is_told():
-            yield from self._send(self._beat.say())
+            yield from self.send(self._beat.say())
 
     def _fall_silent(self) -> None:
         """Say nothing more by the clock."""
         self._speak_at = self._beat_at = None
 
-    def _begin(self, head: http.Response) -> layer.CommandGenerator[bool]:
+    def begin(self, head: http.Response) -> layer.CommandGenerator[bool]:
         """Send the head of a stream; False when the flow ended with the hook that is fired for it."""
         self.flow.response = head
         if not self.parent.desk.dressed(self.flow):
@@ -116,19 +115,19 @@ class Telling(HttpStream):
         self._head = head
         yield SendHttp(ResponseHeaders(self.stream_id, head, end_stream=False), self.context.client)
         self._next_beat()
-        yield from self._rouse()
+        yield from self.rouse()
         return True
 
-    def _send(self, data: bytes) -> layer.CommandGenerator[None]:
+    def send(self, data: bytes) -> layer.CommandGenerator[None]:
+        """Say the next piece of a stream."""
         if data:
             if (room := KEEP - len(self.response_body_buf)) > 0:
                 self.response_body_buf += data[:room]
             self._put_off()
             yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
 
-    def _finish(self) -> layer.CommandGenerator[None]:
+    def finish(self) -> layer.CommandGenerator[None]:
         """End a streamed answer."""
-        self.deadline = None
         self._fall_silent()
         assert self.flow.response
         if self.server_state in (self.state_errored, self.state_done):
@@ -137,15 +136,15 @@ class Telling(HttpStream):
         self.response_body_buf.clear()
         yield from self.send_response(already_streamed=True)
 
-    def _answer(self) -> layer.CommandGenerator[None]:
+    def answer(self) -> layer.CommandGenerator[None]:
         """Give `flow.response`, which is whole, with the hooks that mitmproxy fires for any response."""
         assert self.flow.response
         self._fall_silent()
         if self._head:
             said = self.parent.desk.last_words(self.flow, self.flow.response)
             self.flow.response = self._head
-            yield from self._send(said)
-            yield from self._finish()
+            yield from self.send(said)
+            yield from self.finish()
             return
         self.flow.response.timestamp_start = time.time()
         if not self.parent.desk.dressed(self.flow):

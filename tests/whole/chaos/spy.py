@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mitmproxy import ctx
 
-KEPT = ("Exchange", "HTTPFlow", "RoutedLayer", "RoutedStream", "Attempt", "Ticket", "Stream", "Through")
+KEPT = ("Exchange", "HTTPFlow", "RoutedLayer", "RoutedStream", "Runner", "Attempt", "Ticket", "Stream", "Through")
 """What comes and goes with exchanges and their connections."""
 
 

@@ -1,0 +1,174 @@
+"""One attempt under way: from its dial to the last word of its upstream."""
+
+from typing import TYPE_CHECKING
+
+from mitmproxy import http
+from mitmproxy.connection import Server
+from mitmproxy.proxy import layer
+from mitmproxy.proxy.layers.http import SendHttp
+from mitmproxy.proxy.layers.http._base import HttpEvent
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseEndOfMessage,
+    ResponseProtocolError,
+)
+
+from omniroute.netproxy.handshake import place
+from omniroute.proxy.attempt import Attempt
+from omniroute.proxy.dial import Dial
+from omniroute.proxy.failures import of_dial, of_protocol_error
+from omniroute.proxy.heads import copy_head
+from omniroute.proxy.reply import Reply
+from omniroute.proxy.tunnel import Through, forwarded
+from omniroute.routing.failure import Failure
+
+if TYPE_CHECKING:
+    from omniroute.proxy.stream import RoutedStream
+
+WAITED_FOR = {
+    "connect": "the connection",
+    "first byte": "the first byte",
+    "first content": "the first content",
+    "idle": "the next piece of the stream",
+    "total": "the whole request",
+}
+
+
+class Runner(Reply):
+    """What is kept of an attempt only while it is made."""
+
+    def __init__(self, stream: "RoutedStream", attempt: Attempt, *, fresh: bool) -> None:
+        """Take whether an open connection may not be used."""
+        super().__init__(stream, attempt)
+        self.id = 0
+        """Its stream id; 0 while there is nothing to be given up at a server."""
+        self.dial: Dial | None = None
+        self._fresh = fresh
+        self._phase = ""
+        self._seconds = 0.0
+
+    def arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
+        """Set the deadline of a phase in place of the last one."""
+        self._phase, self._seconds = phase, seconds
+        self.deadline = self.parent.desk.clock() + seconds
+        yield from self.stream.rouse()
+
+    # the way there
+
+    def start(self) -> layer.CommandGenerator[None]:
+        """Ask for a connection."""
+        request, attempt = self.stream.flow.request, self.attempt
+        attempt.started = self.parent.desk.clock()
+        self.dial = Dial(
+            (request.host, request.port), request.scheme == "https", None, "tcp", self._fresh, attempt.proxy
+        )
+        self.parent.command_sources[self.dial] = self.stream
+        yield from self.arm("connect", attempt.deadlines.connect)
+        yield self.dial  # the answer may come while this line runs, so nothing may follow it
+
+    def dialled(self, connection: Server | None, error: str | None) -> layer.CommandGenerator[None]:
+        """Send the request."""
+        self.dial = None
+        if connection is None or connection not in self.parent.connections:
+            # It may have gone again while the hook for an early head ran.
+            yield from self.failed(of_dial(error or "it closed at once"))
+            return
+        stream, attempt = self.stream, self.attempt
+        self.server = stream.context.server = stream.flow.server_conn = connection
+        self.id = self.parent.next_attempt_id()
+        self.parent.streams[self.id] = stream
+        self.state = self.waiting
+        attempt.sent = self.parent.desk.clock()
+        limits = attempt.deadlines
+        wait = limits.first_byte if attempt.stream else limits.first_content
+        yield from self.arm("first byte" if attempt.stream else "first content", wait)
+        content = stream.flow.request.raw_content or b""
+        sent = _with_credential(stream.flow.request, attempt)
+        if isinstance(connection, Through) and connection.forwarded:
+            forwarded(sent, connection.proxy)
+        yield SendHttp(RequestHeaders(self.id, sent, not content), connection)
+        if content:
+            yield SendHttp(RequestData(self.id, content), connection)
+        yield SendHttp(RequestEndOfMessage(self.id), connection)
+
+    # the end
+
+    def hear(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        """Take a word of the upstream."""
+        if isinstance(event, ResponseProtocolError):
+            yield from self._broken(event)
+        else:
+            yield from self.state(event)
+
+    def last_word(self, *, whole: bool) -> HttpEvent:
+        """Make the event with which the reply in flight ends."""
+        if whole:
+            return ResponseEndOfMessage(self.id)
+        return ResponseProtocolError(self.id, "Cannot parse HTTP response", ErrorCode.GENERIC_SERVER_ERROR)
+
+    def is_whole(self) -> bool:
+        """Say whether the stream had come to its end before its connection broke or fell silent."""
+        reading = self.state in (self.probing, self.streaming)
+        return reading and self.attempt.stream is not None and self.attempt.stream.done
+
+    def late(self, total: float | None) -> layer.CommandGenerator[None]:
+        """End what takes too long; `total` are the seconds of the whole request, where these are over."""
+        phase, seconds = (self._phase, self._seconds) if total is None else ("total", total)
+        self.deadline = None
+        if self.state == self.draining:
+            yield from self._status_failed()
+        elif self.is_whole():
+            yield from self.give_up()
+            yield from self.state(ResponseEndOfMessage(self.id))
+        elif phase == "connect" and self.dial and self.dial.proxy and not self.parent.in_tunnel(self.dial):
+            said = f"proxy {self.dial.proxy}: no tunnel to {place(*self.dial.address)} within {seconds:g} s"
+            yield from self.failed(Failure("proxy", said))
+        else:
+            said = f"the deadline for {WAITED_FOR[phase]} of {seconds:g} s has passed"
+            yield from self.failed(Failure("deadline", said, phase=phase))
+
+    def _broken(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
+        """End with the connection."""
+        assert self.server
+        used = self.server in self.parent.warm and not self.server.connected
+        stale = used and self.state == self.waiting and not self._fresh
+        self.release()  # the connection is gone or of no use already
+        if self.state == self.draining:
+            yield from self._status_failed()
+        elif self.is_whole():
+            yield from self.state(ResponseEndOfMessage(self.id))
+        else:
+            yield from self.failed(of_protocol_error(event, self.attempt, stale=stale))
+
+    def failed(self, failure: Failure) -> layer.CommandGenerator[None]:
+        """End the attempt: the stream says what comes after it."""
+        yield from self.stream.failed(self, failure)
+
+    def give_up(self) -> layer.CommandGenerator[None]:
+        """Let go of the upstream at once, whatever it is still saying."""
+        self.deadline = None
+        if self.dial:
+            yield from self.parent.abandon(self.dial)
+            self.dial = None
+        attempt_id, server = self.id, self.server
+        self.release()
+        if attempt_id and server in self.parent.connections:
+            yield SendHttp(RequestProtocolError(attempt_id, "given up", ErrorCode.CANCEL), server)
+
+    def release(self) -> None:
+        """Note that the upstream has said all: its connection may serve again, there is nothing to give up."""
+        self.parent.streams.pop(self.id, None)
+        self.id = 0
+        self.attempt.ended = self.parent.desk.clock()
+
+
+def _with_credential(request: http.Request, attempt: Attempt) -> http.Request:
+    """Copy the head of a request and add what opens the upstream: the flow itself never holds it."""
+    sent = copy_head(request)
+    for name, value in attempt.credential.items():
+        sent.headers[name] = value
+    return sent
