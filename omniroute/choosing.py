@@ -1,7 +1,7 @@
 """What choosing remembers between requests, and the one place where plans are made for live ones."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from omniroute.dialects.needs import Needs
@@ -10,6 +10,7 @@ from omniroute.exchange import Asked, Exchange
 from omniroute.routing.admission import Admission
 from omniroute.routing.affinity import Affinity, conversation
 from omniroute.routing.config import Config
+from omniroute.routing.hedging import Paces, Share, Whose, hedging_of
 from omniroute.routing.judge import Judgement, judge
 from omniroute.routing.known import by_catalog, by_user
 from omniroute.routing.loads import Loads
@@ -38,6 +39,7 @@ class Choosing:
         self._loads = Loads()
         self.admission = Admission(self._loads, clock)
         self.admission.changed = lambda: self.changed()
+        self._paces, self._share = Paces(), Share()
         self._affinity = Affinity()
         self._clock, self._wall, self._dice = clock, wall, dice
         self._reset: tuple[float, tuple[str, ...]] = (0.0, ())
@@ -130,6 +132,31 @@ class Choosing:
             self.admission.limits.begin(target.account.id, self._clock())
         self.changed()
 
+    def hedge_after(self, exchange: Exchange, target: Target) -> float | None:
+        """Give the seconds after which another target may be asked beside this one; None for never."""
+        rules = exchange.config.rules
+        if not hedging_of(target, rules).enabled:
+            return None
+        if not exchange.asked:
+            self._share.count(rules.hedge.share)
+        if exchange.hedge or exchange.broken or not exchange.open:
+            return None
+        late = self._paces.late(_whose(exchange, target))
+        return None if late is None else max(late, rules.hedge.least)
+
+    def beside(self, exchange: Exchange, late: Asked, targets: Iterable[Target]) -> tuple[Target, float] | None:
+        """Let the exchange in at the first of some targets that can help it at once, if it may be hedged at all."""
+        now = self._wall()
+        ready = [
+            target
+            for target in targets
+            if target.account.id != late.target.account.id
+            and (target.not_before or 0.0) <= now
+            and self.health.ready(whom(target.provider, target.account, target.model), now)
+            and self.admission.room_for(target)
+        ]
+        return self.admission.admit(ready) if ready and self._share.take() else None
+
     def ended(self, exchange: Exchange, asked: Asked) -> None:
         """Note what came of an attempt; once, however often it is told."""
         if not asked.counted:
@@ -143,6 +170,7 @@ class Choosing:
             failed = None if asked.attempt.content_at is None else False
         else:
             failed = None if judgement is None or judgement.neutral else True
+        self._pace(exchange, asked, failed)
         self._note(exchange, asked, judgement, failed)
         if failure and failure.stale and asked.let_in is not None:
             self.admission.limits.take_back(target.account.id, asked.let_in)
@@ -152,6 +180,14 @@ class Choosing:
             self._affinity.released(exchange.conversation, target.account.id)
         elif failed is False:
             self._affinity.served(exchange.conversation, (target.account.id, target.name), self._clock())
+
+    def _pace(self, exchange: Exchange, asked: Asked, failed: bool | None) -> None:
+        """Note how long it took to the first content, or at least, where it was let go for being late."""
+        attempt, said_at = asked.attempt, asked.attempt.content_at if failed is False else None
+        if attempt.failure and attempt.failure.kind == "hedged" and asked.beside is None:
+            said_at = attempt.ended
+        if said_at is not None:
+            self._paces.note(_whose(exchange, asked.target), said_at - attempt.started)
 
     def served(self, exchange: Exchange) -> None:
         """Read the head of a reply as soon as its client gets it: its stream may last for long."""
@@ -192,6 +228,7 @@ class Choosing:
         self.admission.set(config.limits)
         accounts = _accounts(config)
         self.admission.keep(accounts)
+        self._paces.keep(accounts)
         self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
         nodes_gone = {node.id for node in before.nodes} - {node.id for node in config.nodes}
         if gone := (_accounts(before) - accounts) | nodes_gone:
@@ -201,6 +238,10 @@ class Choosing:
 
 def _embeds_as(target: Target) -> tuple[str, str | None]:
     return target.name, target.account.base_url
+
+
+def _whose(exchange: Exchange, target: Target) -> Whose:
+    return target.account.id, target.model, exchange.stream
 
 
 def _accounts(config: Config) -> set[str]:

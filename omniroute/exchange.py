@@ -40,6 +40,16 @@ class Asked:
     """What the reply's head says of the provider's limits has been read."""
     resumed: int | None = None
     """After how many characters it goes on with the answer of another."""
+    beside: float | None = None
+    """After how many seconds it was asked beside another that was late."""
+    lost: bool = False
+    """Another went on when it ended."""
+
+    @property
+    def failed(self) -> Failed:
+        """Its failure, with whose it is."""
+        assert self.attempt.failure
+        return Failed(self.target.name, self.target.account.name, self.attempt.failure)
 
     @property
     def usage(self) -> Usage:
@@ -123,6 +133,8 @@ class Exchange:
     """The stream that was broken off last, where another target is asked to go on with it."""
     resumed: int = 0
     """How often that was."""
+    stopped: Asked | None = None
+    """Who has said, while another went on, what all others would say too."""
     early: bool = False
     """The client has the head of a stream, though nobody has answered yet."""
     status: int | None = None
@@ -150,8 +162,13 @@ class Exchange:
 
     @property
     def last(self) -> Asked | None:
-        """The newest attempt."""
-        return self.asked[-1] if self.asked else None
+        """The newest attempt, but for those that ended while another went on."""
+        return next((asked for asked in reversed(self.asked) if not asked.lost), None)
+
+    @property
+    def hedge(self) -> Asked | None:
+        """The attempt that was made beside one that was late."""
+        return next((asked for asked in self.asked if asked.beside is not None), None)
 
     @property
     def answering(self) -> list[Asked]:
@@ -182,6 +199,7 @@ class Exchange:
         self.body, self.recalled = {}, None
         kept = len(self.raw)
         for asked in self.asked:
+            asked.attempt.request = None
             del asked.attempt.raw[KEEP:]
             kept += len(asked.attempt.raw)
             if asked.attempt.whole:
@@ -190,9 +208,12 @@ class Exchange:
 
     def failures(self) -> list[Failed]:
         """The attempts that failed, in order."""
-        return [
-            Failed(a.target.name, a.target.account.name, a.attempt.failure) for a in self.asked if a.attempt.failure
-        ]
+        return [asked.failed for asked in self.asked if asked.attempt.failure]
+
+    def spend_model(self, target: Target) -> None:
+        """Ask nobody else for the model of a target."""
+        spent = (target.provider.id, target.model)
+        self.open = [left for left in self.open if (left.provider.id, left.model) != spent]
 
     @property
     def attempts(self) -> int:

@@ -86,7 +86,10 @@ def _error(exchange: Exchange) -> str | None:
     return exchange.error or (last.attempt.failure.message if last and last.attempt.failure else None)
 
 
-def _resumed(asked: Asked) -> str:
+def _why(asked: Asked) -> str:
+    """Say why it was asked, where it was not for want of an answer."""
+    if asked.beside is not None:
+        return f"asked beside another that was late, after {asked.beside:.1f} s"
     return "" if asked.resumed is None else f"went on after {asked.resumed} characters"
 
 
@@ -102,5 +105,5 @@ def _attempt(asked: Asked, now: float, *, over: bool) -> usage.AttemptRow:
         outcome=failure.label if failure else "ok" if over else "answering" if attempt.content_at else "asking",
         status=status,
         ms=((attempt.ended or now) - attempt.started) * 1000 if attempt.started else 0.0,
-        detail="; ".join(filter(None, (_resumed(asked), failure.message if failure else ""))),
+        detail="; ".join(filter(None, (_why(asked), failure.message if failure else ""))),
     )

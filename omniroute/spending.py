@@ -83,6 +83,17 @@ class Spending:
             found[target.name] = cost, tokens_out
         return found
 
+    def set_aside_more(self, exchange: Exchange, target: Target, config: Config) -> None:
+        """Set aside what a target may cost that is asked beside another. RateLimited when that does not fit."""
+        if (hold := exchange.hold) is None:
+            return
+        now = self._wall()
+        at, model = datetime.fromtimestamp(now, UTC), without_suffix(target.model)
+        cost = expected(target.provider, model, hold.tokens_in, hold.tokens_out, at, config.prices) or 0.0
+        if stands := self.ledger.refusal(self.budgets(exchange, config), cost, now):
+            raise _refusal(stands, cost, now)
+        self.ledger.widen(hold, cost)
+
     def settle(self, exchange: Exchange, config: Config) -> float:
         """Count what a request has cost, and return how much of that is an estimate. Needs the price library."""
         key, hold, known = _owner(exchange), exchange.hold, exchange.cost or 0.0
@@ -94,7 +105,7 @@ class Spending:
                 self.ledger.spend(key, known, exchange.at)
             guess = 0.0
         else:
-            guess = max(0.0, _guess(exchange, hold) - known)
+            guess = max(0.0, _guess(exchange, hold) - known) + _hedged(exchange, hold)
             self.ledger.settle(hold, known + guess)
         self._warn(exchange, config)
         return guess
@@ -186,10 +197,7 @@ def _guess(exchange: Exchange, hold: Hold) -> float:
         )
     asked = exchange.served
     if asked is None:
-        last = exchange.last
-        if last is None or not _left(last):
-            return 0.0
-        return _cost(exchange, last.target, Usage(hold.tokens_in, 0))
+        return sum(_read(exchange, asked, hold) for asked in exchange.asked if _left(asked))
     return _part(exchange, asked, exchange.usage, hold)
 
 
@@ -210,6 +218,22 @@ def _left(asked: Asked) -> bool:
     """Say whether the client left while an upstream had the request, which then has read it."""
     failure = asked.attempt.failure
     return asked.attempt.sent > 0 and (failure is None or failure.kind == "client_gone")
+
+
+def _hedged(exchange: Exchange, hold: Hold) -> float:
+    """Give what those must have cost that were let go as another was first: they had read the request."""
+    given_up = [
+        asked
+        for asked in exchange.asked
+        if asked.attempt.sent and asked.attempt.failure and asked.attempt.failure.kind == "hedged"
+    ]
+    return sum(_read(exchange, asked, hold) for asked in given_up)
+
+
+def _read(exchange: Exchange, asked: Asked, hold: Hold) -> float:
+    """Give what a request costs that was read, and not answered."""
+    counted = asked.usage.input
+    return _cost(exchange, asked.target, Usage(hold.tokens_in if counted is None else counted, 0))
 
 
 def _cost(exchange: Exchange, target: Target, usage: Usage) -> float:

@@ -5,6 +5,7 @@ from omniroute.addons.attach import Attach
 from omniroute.addons.body import Body
 from omniroute.addons.count import Count
 from omniroute.addons.dispatch import Dispatch
+from omniroute.addons.hedge import Hedge
 from omniroute.addons.intake import Intake
 from omniroute.addons.lifecycle import Lifecycle
 from omniroute.addons.listing import Listing
@@ -31,6 +32,7 @@ def build(runtime: Runtime | None = None) -> list[object]:
         Recall(runtime),  # which reply does it go on from; keeps the new one
         Replay(runtime),  # was it answered before, or is it being answered now
         Dispatch(runtime),  # plans; writes each attempt into the flow
+        Hedge(runtime),  # asks a second target beside one that is late
         Meter(runtime),  # what it cost
         Watch(runtime),  # who wants to see it pass
         Panel(runtime),  # how a person and a program see and steer it

@@ -17,6 +17,8 @@ from mitmproxy.proxy.server import ConnectionIO
 from omniroute.addons.answers import in_stream
 from omniroute.addons.guard import answer
 from omniroute.addons.head import dress, early_head
+from omniroute.addons.hedge import beside
+from omniroute.addons.learning import lose
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError
 from omniroute.exchange import Exchange
@@ -106,6 +108,18 @@ class Attach:
         exchange.broken = stream
         exchange.resumed += 1
         return True
+
+    def hedge(self, flow: http.HTTPFlow) -> Attempt | None:
+        """Give what is to be asked beside the target that is late."""
+        exchange = self.runtime.exchanges.get(flow)
+        return beside(exchange) if exchange else None
+
+    def lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
+        """Learn from the end of one of two attempts."""
+        try:
+            lose(self.runtime, self.runtime.exchanges[flow], attempt)
+        except Exception:  # the other goes on all the same
+            log.exception("nothing could be learned from an attempt that has ended")
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Begin a stream; `dress` leaves out of its head what is not known yet."""

@@ -1,54 +1,34 @@
-"""Plans, and writes each attempt into the flow: mitmproxy then shows the request that the upstream gets."""
+"""Plans, and has each attempt written into the flow: mitmproxy then shows the request that the upstream gets."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-from typing import TypedDict
 
 import orjson
 from mitmproxy import ctx, http
 from mitmproxy.flow import Error, Flow
 
 from omniroute.addons.answers import PREFIX
+from omniroute.addons.asking import ask
 from omniroute.addons.count import QUICK
 from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
+from omniroute.addons.learning import learn
 from omniroute.addons.lines import add_unsent, line_up, passed_over, really_failed
-from omniroute.addons.outgoing import write
-from omniroute.addons.overdue import end_of, in_time, last_moment
-from omniroute.addons.recall import forgot, keep, keeps, weight, words_for
+from omniroute.addons.overdue import in_time, last_moment
 from omniroute.addons.waking import wake
-from omniroute.catalog.auth import credential_headers
-from omniroute.dialects import hub
-from omniroute.dialects.jsonish import dump
 from omniroute.dialects.needs import Needs
-from omniroute.dialects.patch import asks_usage
-from omniroute.dialects.recorded import Recorded
-from omniroute.dialects.registry import DIALECTS
-from omniroute.dialects.responses.state import reply_id
-from omniroute.dialects.resume import goes_on, takes_prefill, with_beginning
+from omniroute.dialects.resume import goes_on
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
 from omniroute.exchange import Asked, Exchange, Waiting
-from omniroute.proxy.attempt import BIG, Attempt
-from omniroute.redact import redact
+from omniroute.proxy.attempt import BIG
 from omniroute.routing.admission import place_of
 from omniroute.routing.failure import Failure
-from omniroute.routing.judge import CLIENTS_OWN, judge
+from omniroute.routing.judge import CLIENTS_OWN, Verdict
 from omniroute.routing.outcome import outcome
-from omniroute.routing.patience import asked_to_think, deadlines_of
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.retry import again_after
 from omniroute.runtime import Runtime
-
-
-class Told(TypedDict):
-    """What a translated reply needs to know of its request."""
-
-    model: str
-    names: Mapping[str, str]
-    created: int
-    reply_id: str | None
 
 
 class Dispatch:
@@ -121,34 +101,24 @@ class Dispatch:
             return
         asked = exchange.last
         assert asked
-        assert asked.attempt.failure
-        failure = asked.attempt.failure = _understood(asked, asked.attempt.failure)
-        self.runtime.choosing.ended(exchange, asked)
+        verdict = learn(self.runtime, exchange, asked)
         if exchange.broken is asked.attempt.stream and not await _divisible(exchange):
-            raise outcome(exchange.failures()[-1:], targets=1)
-        verdict = "again" if forgot(exchange, failure) else judge(failure).verdict
+            raise outcome([asked.failed], targets=1)
+        if exchange.stopped and not exchange.broken:
+            asked, verdict = exchange.stopped, "stop"
+        failure = asked.failed.failure
         if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
             exchange.error = failure.message
             flow.response = told
         elif verdict == "stop":
-            raise outcome(exchange.failures()[-1:], targets=1)
+            raise outcome([asked.failed], targets=1)
         else:
-            rules, combo = exchange.config.rules, asked.target.way.combo
-            pause = None if verdict == "again" else again_after(failure, combo, rules, exchange.repeats)
-            if verdict == "again" or pause is not None:
-                exchange.open.insert(0, asked.target)
-            if verdict != "again":
-                exchange.repeats = 0 if pause is None else exchange.repeats + 1
-            if verdict == "model":
-                spent = (asked.target.provider.id, asked.target.model)
-                exchange.open = [target for target in exchange.open if (target.provider.id, target.model) != spent]
-            await self._ask_next(flow, exchange, pause=pause or 0.0)
+            await self._ask_next(flow, exchange, pause=_left_open(exchange, asked, verdict))
 
     async def read_reply(self, flow: http.HTTPFlow) -> None:
         """Fired by our layer for a whole reply that is too big for the event loop."""
-        asked = self.runtime.exchanges[flow].last
-        assert asked
-        asked.attempt.whole = await asyncio.to_thread(asked.attempt.read_whole, bytes(asked.attempt.raw))
+        attempt = next(asked.attempt for asked in self.runtime.exchanges[flow].asked if asked.attempt.unread)
+        attempt.whole = await asyncio.to_thread(attempt.read_whole, bytes(attempt.raw))
 
     async def _go_on(self, flow: http.HTTPFlow, exchange: Exchange, waiting: Waiting) -> None:
         exchange.waiting = None
@@ -194,7 +164,7 @@ class Dispatch:
             passed_over(exchange, admission.waits(exchange.open[:before]))
         del exchange.open[before]
         try:
-            await self._ask(flow, exchange, target, let_in)
+            await ask(self.runtime, exchange, target, let_in, flow.request)
         except BaseException as error:
             admission.give_back(target.account.id, let_in)
             if not isinstance(error, BadRequest) or len(exchange.plan.targets) == 1:
@@ -204,74 +174,6 @@ class Dispatch:
             return False
         return True
 
-    async def _ask(self, flow: http.HTTPFlow, exchange: Exchange, target: Target, let_in: float) -> None:
-        limits, rules = self.runtime.limits, exchange.config.rules
-        raw, body, lost = await words_for(self.runtime, exchange, target)
-        broken = exchange.broken
-        begun = broken.said if broken else None
-
-        def say() -> hub.Prepared:
-            asks, asking = raw, body
-            if begun is not None:
-                prefill = rules.thinking.mode == "passthrough" and takes_prefill(
-                    exchange.dialect, target.dialect, target.model, body
-                )
-                asking = with_beginning(exchange.dialect, body, begun, prefill=prefill)
-                asks = dump(asking)
-            return hub.prepare(
-                exchange.dialect,
-                target.dialect,
-                asks,
-                asking,
-                model=target.model,
-                stream=exchange.stream,
-                stream_usage=limits.stream_usage and target.provider.quirks.stream_usage,
-                max_output=target.provider.max_output(target.model),
-                cache_breakpoints=limits.cache_breakpoints,
-                shape=rules.shape,
-                renamed=not target.is_named(exchange.model),
-            )
-
-        prepared = await asyncio.to_thread(say) if weight(exchange) > BIG else say()
-        api_key = self.runtime.credentials.get(target.account.id)
-        ways = (exchange.dialect, target.dialect)
-        told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at), "reply_id": None}
-        ended = None
-        if exchange.dialect == "responses":
-            told["reply_id"] = reply_id(exchange.id)
-            if keeps(self.runtime, exchange):
-                ended = partial(keep, self.runtime, exchange, target)  # by the id that the client was told
-        stream = None
-        if exchange.stream:
-            follows, array = rules.resume.enabled, exchange.as_array
-            hides = prepared.hides_usage or (follows and ways[0] == "openai" and not asks_usage(exchange.body))
-            elapsed = partial(_since, self.runtime.clock, exchange.received) if exchange.tells_progress else None
-            kind = Recorded if exchange.replay.leads else hub.Stream
-            stream = kind(
-                *ways,
-                hides_usage=hides,
-                as_array=array,
-                ended=ended,
-                elapsed=elapsed,
-                follows=follows,
-                resumes=broken,
-                **told,
-            )
-        attempt = Attempt(
-            credential=credential_headers(target.provider, api_key),
-            deadlines=deadlines_of(target, rules, thinking=asked_to_think(exchange.body, rules)),
-            until=end_of(exchange, target, rules),
-            proxy=self.runtime.proxy(target, exchange.config),
-            stream=stream,
-            read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
-            last=not exchange.open,
-            hide=partial(_without, api_key),
-        )
-        write(flow.request, exchange, target, prepared.raw)
-        resumed = None if begun is None else len(begun)
-        exchange.asked.append(Asked(target, attempt, (*lost, *prepared.dropped), let_in=let_in, resumed=resumed))
-        self.runtime.choosing.began(exchange, exchange.asked[-1])
-
     @guard
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Make the upstream's head ours, where `Attach` has not done so without the hook."""
@@ -280,35 +182,24 @@ class Dispatch:
             dress(exchange, flow, flow.response)
 
 
+def _left_open(exchange: Exchange, asked: Asked, verdict: Verdict) -> float:
+    """Make of the open targets those that are of use after a failure; give the seconds to wait before the next one."""
+    rules, combo = exchange.config.rules, asked.target.way.combo
+    pause = None if verdict == "again" else again_after(asked.failed.failure, combo, rules, exchange.repeats)
+    if verdict == "again" or pause is not None:
+        exchange.open.insert(0, asked.target)
+    if verdict != "again":
+        exchange.repeats = 0 if pause is None else exchange.repeats + 1
+    if verdict == "model":
+        exchange.spend_model(asked.target)
+    return pause or 0.0
+
+
 async def _divisible(exchange: Exchange) -> bool:
     """Say whether half an answer to the request can be gone on from."""
     if len(exchange.raw) > BIG:
         return await asyncio.to_thread(goes_on, exchange.dialect, exchange.body)
     return goes_on(exchange.dialect, exchange.body)
-
-
-def _since(clock: Callable[[], float], start: float) -> float:
-    return clock() - start
-
-
-def _understood(asked: Asked, failure: Failure) -> Failure:
-    """Read what the upstream said of its error."""
-    if failure.kind == "status" and failure.status is not None:
-        fault = DIALECTS[asked.target.dialect].read_error(failure.status, failure.body)
-        failure = replace(failure, fault=fault, message=f"{failure.status} {fault.message}")
-    return failure
-
-
-def _without(secret: str | None, failure: Failure) -> Failure:
-    """Take out what nobody may see, before anybody can."""
-    secrets = [secret] if secret else []
-    fault = failure.fault
-    return replace(
-        failure,
-        message=redact(failure.message, secrets),
-        fault=fault and replace(fault, message=redact(fault.message, secrets)),
-        body=redact(failure.body.decode("utf-8", "replace"), secrets).encode(),
-    )
 
 
 def _nothing_to_ask(made: Plan, now: float) -> GatewayError:

@@ -62,6 +62,8 @@ def _passed_back(
     """Give what stays of an upstream's headers, and what is put in place of the others."""
     secrets = [secret.encode() for secret in served.attempt.secrets]
     more = {PREFIX + "route": served.target.name}
+    if exchange.hedge:
+        more[PREFIX + "hedged"] = "true"
     if served.dropped:
         more[PREFIX + "dropped"] = ", ".join(served.dropped)
     if served.attempt.stream is None:

@@ -70,7 +70,7 @@ def passed_over(exchange: Exchange, waits: Waits) -> None:
 
 def really_failed(exchange: Exchange) -> list[Failed]:
     """Give the failures of those that were asked, or could not be told the request."""
-    return [failed for failed in exchange.failures() if failed.failure.kind != "limited"]
+    return [failed for failed in exchange.failures() if failed.failure.kind not in ("limited", "hedged")]
 
 
 def add_unsent(exchange: Exchange, target: Target, failure: Failure) -> None:

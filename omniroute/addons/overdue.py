@@ -25,12 +25,17 @@ def in_time(exchange: Exchange, now: float) -> list[Target]:
     if not exchange.config.hurries:
         return exchange.open
     rules = exchange.config.rules
-    left = [target for target in exchange.open if _end(exchange, target, rules) > now]
+    left = still_open(exchange, now)
     if not left:
         seconds = max(deadline_of(target, "total", rules) for target in exchange.open)
         tried = "; ".join(map(str, exchange.failures()))
         raise TimedOut(f"the deadline for the whole request of {seconds:g} s has passed{tried and f': {tried}'}")
     return left
+
+
+def still_open(exchange: Exchange, now: float) -> list[Target]:
+    """Give the open targets that there is time for."""
+    return [target for target in exchange.open if _end(exchange, target, exchange.config.rules) > now]
 
 
 def _end(exchange: Exchange, target: Target, rules: Rules) -> float:

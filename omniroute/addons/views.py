@@ -77,7 +77,7 @@ class Views:
         if exchange is None or not exchange.claimed or exchange.claimed.kind != "chat":
             return
         flow.comment = comment(exchange)
-        fell_back = any(failed.failure.kind != "client_gone" for failed in exchange.failures())
+        fell_back = any(failed.failure.kind not in ("client_gone", "hedged") for failed in exchange.failures())
         if fell_back and not flow.marked:
             flow.marked = MARK
         flow.metadata["omniroute"] = {
@@ -111,6 +111,8 @@ def comment(exchange: Exchange) -> str:
     if counted.input is not None or counted.output is not None:
         parts.append(f"{_number(counted.input)} in, {_number(counted.output)} out")
         parts.append(f"${exchange.cost:.6f}" if exchange.cost is not None else "cost unknown")
+    if hedge := exchange.hedge:
+        parts.append(f"hedged with {hedge.target.name} after {hedge.beside:.1f} s")
     if served and served.resumed is not None:
         parts.append(f"resumed after {served.resumed} characters")
     if served and served.dropped:

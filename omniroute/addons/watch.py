@@ -26,6 +26,11 @@ class Watch:
         if self.runtime.watching.watched:
             self._note(flow)
 
+    def hedge(self, flow: http.HTTPFlow) -> None:
+        """Another attempt may be made beside one that is late."""
+        if self.runtime.watching.watched:
+            self._note(flow)
+
     def response(self, flow: http.HTTPFlow) -> None:
         """The client has its answer, or at least its end."""
         if self.runtime.watching.watched:

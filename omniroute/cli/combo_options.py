@@ -9,6 +9,7 @@ from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, Tries
 
 WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
 WAIT = "How long to wait "
+HEDGE = "Whether the next target is asked too, when one is later than it mostly is."
 RETRIES = "How often a target is asked again before the next one."
 
 
@@ -33,6 +34,7 @@ def its_own(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--weight", "weights", multiple=True, callback=_weights, metavar="MODEL=N", help=WEIGHT),
         click.option("--retries", type=click.IntRange(0, MAX_RETRIES), help=RETRIES),
         click.option("--retry-delay", type=float, metavar="SECONDS", help="How long to wait before each of these."),
+        click.option("--hedge/--no-hedge", default=None, help=HEDGE),
         *(
             click.option(
                 f"--{phase.replace('_', '-')}-timeout",
@@ -50,12 +52,17 @@ def its_own(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def tries_of(
-    before: Tries, retries: int | None, retry_delay: float | None, deadlines: dict[str, float | None]
+    before: Tries,
+    retries: int | None,
+    retry_delay: float | None,
+    hedge: bool | None,
+    deadlines: dict[str, float | None],
 ) -> Tries:
     """Put what was said on the command line over what a combo had before."""
     said = {phase: seconds for phase, seconds in deadlines.items() if seconds is not None}
     return Tries(
         before.retries if retries is None else retries,
         before.retry_delay if retry_delay is None else retry_delay,
+        before.hedge if hedge is None else hedge,
         {**before.deadlines, **said},
     )

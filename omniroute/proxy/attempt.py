@@ -60,6 +60,10 @@ class Attempt:
     """The network proxy on the way, with what opens it."""
     until: float | None = None
     """When the client's whole request is too late, whoever is being asked; on the desk's clock."""
+    hedge_after: float | None = None
+    """Seconds without content after which another target may be asked beside it; None for never."""
+    request: http.Request | None = field(default=None, repr=False)
+    """What is sent, where the flow shows what another attempt has sent; None for the flow's own."""
     hide: Callable[[Failure], Failure] = lambda failure: failure
     """Takes the credential out of what the upstream said: some repeat it in their errors."""
 
@@ -69,6 +73,8 @@ class Attempt:
     head_at: float | None = None
     content_at: float | None = None
     ended: float | None = None
+    unread: bool = False
+    """It waits for its whole reply to be read in a thread."""
     whole: Whole | None = None
     failure: Failure | None = None
     upstream: http.Response | None = None
@@ -111,6 +117,12 @@ class Desk(Protocol):
     def resumes(self, flow: http.HTTPFlow) -> bool:
         """Say whether somebody else is asked to go on with the stream that has broken off."""
 
+    def hedge(self, flow: http.HTTPFlow) -> Attempt | None:
+        """Give what is to be tried beside the attempt that is late; None where that goes on alone."""
+
+    def lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
+        """Note that an attempt has ended while another goes on, which may still be the answer."""
+
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Make the head of a stream whose answer is not known yet."""
 
@@ -135,7 +147,14 @@ class NextAttemptHook(commands.StartHook):
 
 
 @dataclass
+class HedgeHook(commands.StartHook):
+    """The attempt is late: write one to be made beside it, or none. Neither request nor response change."""
+
+    flow: http.HTTPFlow
+
+
+@dataclass
 class ReadReplyHook(commands.StartHook):
-    """A whole reply is too big to be read on the event loop: read `attempt.raw` into `attempt.whole`."""
+    """A whole reply is too big for the event loop: read `attempt.raw` into `attempt.whole` where it is `unread`."""
 
     flow: http.HTTPFlow

@@ -141,7 +141,9 @@ class Reply(ABC):
             self.release()
             self.deadline = None
             if len(attempt.raw) > BIG:
+                attempt.unread = True
                 yield ReadReplyHook(self.stream.flow)
+                attempt.unread = False
                 if (yield from self.stream.check_killed(True)):
                     return
             else:
@@ -156,9 +158,10 @@ class Reply(ABC):
             yield from self.failed(Failure("garbage", "the reply could not be read; the gateway's log says why"))
         elif whole.fault:
             yield from self.failed(of_fault(whole.fault))
-        elif not whole.content and not attempt.last:
+        elif not whole.content and not self._is_last:
             yield from self.failed(Failure("empty", "an empty reply"))
         else:
+            yield from self.stream.win(self)
             attempt.content_at = self.parent.desk.clock()
             response = self.stream.flow.response = copy_head(attempt.upstream)
             response.data.content = whole.raw
@@ -183,7 +186,7 @@ class Reply(ABC):
             self._held += stream.finish()
             if stream.fault and not self._goes_on(stream):
                 yield from self.failed(of_fault(stream.fault))
-            elif stream.content or attempt.last:
+            elif stream.content or self._is_last:
                 yield from self._commit()
                 if stream.fault:
                     yield from self.failed(of_fault(stream.fault))
@@ -191,6 +194,11 @@ class Reply(ABC):
                     yield from self.stream.finish()
             else:
                 yield from self.failed(Failure("empty", "a stream without content"))
+
+    @property
+    def _is_last(self) -> bool:
+        """Say whether an empty reply is better than none, as nobody else can give another."""
+        return self.attempt.last and self.stream.alone
 
     def _goes_on(self, stream: Stream) -> bool:
         """Say whether words of a stream already count as told: its writer has told the beginning of the answer."""
@@ -209,6 +217,7 @@ class Reply(ABC):
         """Send what was held back: from here on this attempt is the client's answer."""
         attempt = self.attempt
         assert attempt.upstream
+        yield from self.stream.win(self)
         attempt.content_at = self.parent.desk.clock()
         self.state = self.streaming
         yield from self.arm("idle", attempt.deadlines.idle)

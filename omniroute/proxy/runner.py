@@ -41,15 +41,32 @@ WAITED_FOR = {
 class Runner(Reply):
     """What is kept of an attempt only while it is made."""
 
-    def __init__(self, stream: "RoutedStream", attempt: Attempt, *, fresh: bool) -> None:
-        """Take whether an open connection may not be used."""
+    def __init__(self, stream: "RoutedStream", attempt: Attempt) -> None:
         super().__init__(stream, attempt)
         self.id = 0
         """Its stream id; 0 while there is nothing to be given up at a server."""
         self.dial: Dial | None = None
-        self._fresh = fresh
+        self._fresh = False
         self._phase = ""
         self._seconds = 0.0
+
+    @property
+    def request(self) -> http.Request:
+        """What it sends, but for the credential."""
+        return self.attempt.request or self.stream.flow.request
+
+    def leads_with(self, other: "Runner") -> bool:
+        """Tell whether both lead to the same place by the same way."""
+        one, two = self.request, other.request
+        same = (one.host, one.port, one.scheme) == (two.host, two.port, two.scheme)
+        return same and self.attempt.proxy == other.attempt.proxy
+
+    @property
+    def too_late_at(self) -> float | None:
+        """When it is too late, by its own deadline or by that of the whole request."""
+        if self.deadline is None or self.attempt.until is None:
+            return self.deadline
+        return min(self.deadline, self.attempt.until)
 
     def arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
         """Set the deadline of a phase in place of the last one."""
@@ -59,9 +76,10 @@ class Runner(Reply):
 
     # the way there
 
-    def start(self) -> layer.CommandGenerator[None]:
-        """Ask for a connection."""
-        request, attempt = self.stream.flow.request, self.attempt
+    def start(self, *, fresh: bool) -> layer.CommandGenerator[None]:
+        """Ask for a connection, if it is to be `fresh` for a new one."""
+        self._fresh = fresh
+        request, attempt = self.request, self.attempt
         attempt.started = self.parent.desk.clock()
         self.dial = Dial(
             (request.host, request.port), request.scheme == "https", None, "tcp", self._fresh, attempt.proxy
@@ -78,7 +96,8 @@ class Runner(Reply):
             yield from self.failed(of_dial(error or "it closed at once"))
             return
         stream, attempt = self.stream, self.attempt
-        self.server = stream.context.server = stream.flow.server_conn = connection
+        self.server = connection
+        stream.show(self)
         self.id = self.parent.next_attempt_id()
         self.parent.streams[self.id] = stream
         self.state = self.waiting
@@ -86,8 +105,8 @@ class Runner(Reply):
         limits = attempt.deadlines
         wait = limits.first_byte if attempt.stream else limits.first_content
         yield from self.arm("first byte" if attempt.stream else "first content", wait)
-        content = stream.flow.request.raw_content or b""
-        sent = _with_credential(stream.flow.request, attempt)
+        content = self.request.raw_content or b""
+        sent = _with_credential(self.request, attempt)
         if isinstance(connection, Through) and connection.forwarded:
             forwarded(sent, connection.proxy)
         yield SendHttp(RequestHeaders(self.id, sent, not content), connection)
@@ -115,9 +134,11 @@ class Runner(Reply):
         reading = self.state in (self.probing, self.streaming)
         return reading and self.attempt.stream is not None and self.attempt.stream.done
 
-    def late(self, total: float | None) -> layer.CommandGenerator[None]:
-        """End what takes too long; `total` are the seconds of the whole request, where these are over."""
-        phase, seconds = (self._phase, self._seconds) if total is None else ("total", total)
+    def late(self, now: float) -> layer.CommandGenerator[None]:
+        """End what takes too long."""
+        phase, seconds = self._phase, self._seconds
+        if self.deadline is not None and self.deadline > now:
+            phase, seconds = "total", self.attempt.deadlines.total
         self.deadline = None
         if self.state == self.draining:
             yield from self._status_failed()

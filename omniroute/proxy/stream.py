@@ -4,7 +4,10 @@ The client's half is mitmproxy's own up to the whole body; then the `request` ho
 attempt. From every state before the first content: failed ─► `next_attempt` hook ─► the next attempt,
 or the final answer.
 
-After it there is a next attempt only where the desk resumes broken streams. It goes on with the same answer, and
+An attempt that is late may get another one beside it: what says something first is the answer, and the other is
+given up. Where one of the two fails, the other goes on alone.
+
+After content there is a next attempt only where the desk resumes broken streams. It goes on with the same answer, and
 whatever fails further ends that as if nobody had tried.
 
 However often an upstream fails, the client gets exactly one answer.
@@ -36,10 +39,10 @@ from mitmproxy.proxy.layers.http._hooks import (
 
 from omniroute.dialects.hub import Stream
 from omniroute.errors import GatewayError, TooLarge
-from omniroute.proxy.attempt import Attempt, NextAttemptHook
+from omniroute.proxy.attempt import HedgeHook, NextAttemptHook
 from omniroute.proxy.dial import Late, Turn
 from omniroute.proxy.failures import fault_of
-from omniroute.proxy.reply import DRAIN
+from omniroute.proxy.reply import DRAIN, Reply
 from omniroute.proxy.runner import Runner
 from omniroute.proxy.telling import Telling
 from omniroute.routing.failure import Failure
@@ -55,13 +58,10 @@ class RoutedStream(Telling):
         super().__init__(context, stream_id, parent)
         self._runners: list[Runner] = []
         """The attempts under way."""
-        self._asked: Attempt | None = None
-        """The newest attempt."""
         self._deadline: float | None = None
         """When to go on that waits for nobody's answer; on the desk's clock."""
-        self._until: float | None = None
-        """When all attempts together are too late, as long as one of them is waited for; on the same clock."""
-        self._total = 0.0
+        self._hedge_at: float | None = None
+        """When another target is to be asked beside the one that is; on the same clock."""
         self._again = False
         self._broken: tuple[Stream, Failure] | None = None
         """The stream that the client has the beginning of, and why it has no more of it."""
@@ -92,6 +92,8 @@ class RoutedStream(Telling):
         """Do the first thing that is due; for the others the layer comes again."""
         if self.too_late_at is not None and self.too_late_at <= now:
             yield from self._late(now)
+        elif self._hedge_at is not None and self._hedge_at <= now:
+            yield from self._hedge()
         elif self._speak_at is not None and self._speak_at <= now:
             yield from self._speak()
         elif self._beat_at is not None and self._beat_at <= now:
@@ -100,10 +102,19 @@ class RoutedStream(Telling):
     @property
     def too_late_at(self) -> float | None:
         """When what is waited for now is too late, by its own deadline or by that of all attempts together."""
-        found = [at for at in (self._deadline, *(runner.deadline for runner in self._runners)) if at is not None]
-        if found and self._until is not None:
-            found.append(self._until)
-        return min(found, default=None)
+        found = (self._deadline, *(runner.too_late_at for runner in self._runners))
+        return min((at for at in found if at is not None), default=None)
+
+    @property
+    def due(self) -> float | None:
+        """When the layer is to say `Late`."""
+        due = super().due
+        return due if self._hedge_at is None or (due is not None and due < self._hedge_at) else self._hedge_at
+
+    @property
+    def alone(self) -> bool:
+        """Whether an attempt has no other beside it."""
+        return len(self._runners) < 2
 
     @property
     def _waits_for_turn(self) -> bool:
@@ -196,17 +207,49 @@ class RoutedStream(Telling):
             yield from self._arm(wait)
             return
         attempt = self.parent.desk.attempt(self.flow)
-        if attempt is None or attempt is self._asked:
+        if attempt is None or attempt.started:
             error = GatewayError("the gateway did not decide where this request goes; its log says why")
             self.flow.response = self.parent.desk.answer(self.flow, error)
             yield from self.answer()
             return
-        self._asked = attempt
-        self._until, self._total = attempt.until, attempt.deadlines.total
         self.server_state = self.state_asking
-        runner = Runner(self, attempt, fresh=self._again)
+        if attempt.hedge_after is not None:
+            self._hedge_at = self.parent.desk.clock() + attempt.hedge_after
+        runner = Runner(self, attempt)
         self._runners.append(runner)
-        yield from runner.start()
+        yield from runner.start(fresh=self._again)
+
+    def _hedge(self) -> layer.CommandGenerator[None]:
+        """Ask another target beside the one that is late, if there is one that can be asked."""
+        self._hedge_at = None
+        yield HedgeHook(self.flow)
+        if (yield from self.check_killed(True)):
+            return
+        if attempt := self.parent.desk.hedge(self.flow):
+            runner = Runner(self, attempt)
+            busy = any(runner.leads_with(other) for other in self._runners)
+            self._runners.append(runner)
+            yield from runner.start(fresh=busy)
+
+    def win(self, winner: Reply) -> layer.CommandGenerator[None]:
+        """Let the other attempt go: this one has said something first."""
+        self._hedge_at = None
+        for runner in [runner for runner in self._runners if runner is not winner]:
+            runner.attempt.failure = Failure("hedged", "another target has answered first")
+            yield from self._leave_to(winner, runner)
+
+    def _leave_to(self, goes_on: Reply, ends: Runner) -> layer.CommandGenerator[None]:
+        """End one of two attempts."""
+        self._runners.remove(ends)
+        yield from ends.give_up()
+        self.parent.desk.lost(self.flow, ends.attempt)
+        self.flow.request = goes_on.attempt.request or self.flow.request
+        self.show(goes_on)
+
+    def show(self, runner: Reply) -> None:
+        """Have the flow name the server of an attempt."""
+        if runner.server:
+            self.context.server = self.flow.server_conn = runner.server
 
     def state_asking(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Upstreams speak to the attempts."""
@@ -222,10 +265,8 @@ class RoutedStream(Telling):
             yield from self._done()
             return
         for runner in [*self._runners]:
-            if runner.deadline is not None and runner.deadline <= now:
-                yield from runner.late(None)
-            elif runner.deadline is not None and self._until is not None and self._until <= now:
-                yield from runner.late(self._total)
+            if runner.too_late_at is not None and runner.too_late_at <= now:
+                yield from runner.late(now)
 
     def _is_told(self) -> bool:
         return any(runner.state == runner.streaming and runner.is_whole() for runner in self._runners)
@@ -236,9 +277,12 @@ class RoutedStream(Telling):
             return  # a hook has ended the flow meanwhile
         attempt = runner.attempt
         failure = attempt.failure = attempt.hide(failure)
-        yield from runner.give_up()
+        if not self.alone:
+            yield from self._leave_to(next(each for each in self._runners if each is not runner), runner)
+            return
+        self._hedge_at = None
         self._runners.remove(runner)
-        self._until = None
+        yield from runner.give_up()
         if runner.state == runner.streaming:
             assert attempt.stream
             self._broken = attempt.stream, failure
@@ -278,7 +322,7 @@ class RoutedStream(Telling):
 
     def _give_up(self) -> layer.CommandGenerator[None]:
         """Let go of the upstreams at once, whatever they are still saying."""
-        self._deadline = self._until = None
+        self._deadline = self._hedge_at = None
         while self._runners:
             yield from self._runners.pop().give_up()
 
@@ -316,7 +360,7 @@ class RoutedStream(Telling):
         return killed
 
     def _done(self) -> layer.CommandGenerator[None]:
-        self._deadline = None
+        self._deadline = self._hedge_at = None
         self._fall_silent()
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored

@@ -67,6 +67,11 @@ class Admission:
                 return target, now
         return None
 
+    def room_for(self, target: Target) -> bool:
+        """Say whether a target can be asked now without anybody else waiting any longer for it."""
+        place = place_of(target)
+        return not self.queue.waiting(place[0]) and self.queue.why_not(place, self._clock()) is None
+
     def waits(self, targets: Iterable[Target]) -> list[tuple[Target, Wait]]:
         """Say which targets cannot be asked now, and why."""
         now = self._clock()

@@ -124,6 +124,13 @@ class Ledger:
             total.held += made.parts
         return made
 
+    def widen(self, hold: Hold, cost: float) -> None:
+        """Set aside more for the same request."""
+        more = _parts(cost)
+        hold.parts += more
+        for total in self._at(hold.key, hold.at):
+            total.held += more
+
     def settle(self, hold: Hold, cost: float) -> bool:
         """Count what a request has cost instead of what was set aside; once, however often it is told."""
         if not self.release(hold):

@@ -20,7 +20,7 @@ request   the request itself is at fault                     length    it is lon
 rate      too many requests for now                          quota     nothing left until a reset or a payment
 overload  the provider has too much to do                    server    the provider broke, or talks nonsense
 network   it cannot be reached                               timeout   it is too slow
-filter    the provider will not answer this                  gone      the client left
+filter    the provider will not answer this                  gone      nobody waits for it any more
 unable    it cannot be said there, or is not taken           path      the network proxy before it fails
 """
 
@@ -119,6 +119,7 @@ KINDS: dict[str, Cause] = {
     "unable": "unable",
     "limited": "unable",
     "client_gone": "gone",
+    "hedged": "gone",
 }
 """What a failure without an answer says."""
 

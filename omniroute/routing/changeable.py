@@ -174,6 +174,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("combo.strategy", one_of(COMBO_STRATEGIES), "Order of a combo that has no strategy of its own."),
         Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
         Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),
+        Setting("combo.hedge", switch, "Whether combos ask the next target too when one is late."),
         *(
             Setting(f"combo.{phase}_timeout", deadline(phase), f"Seconds that a combo waits {what}.")
             for phase, what in PHASES.items()
@@ -197,6 +198,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("cache.similar_timeout", seconds(MAX_PATIENCE, least=0.05), "Seconds to wait for the embedding model."),
         Setting("resume.enabled", switch, "Let the next target go on with a streamed text that has broken off."),
         Setting("resume.most", at_least_one(MOST_RESUMED), "How often one answer is gone on with."),
+        Setting("hedge.enabled", switch, "Ask the next target too when one is later than it mostly is."),
+        Setting("hedge.least", seconds(MAX_DEADLINE, least=0.001), "Seconds that every target is given before that."),
+        Setting("hedge.share", number(0, 1), "The part of all requests that this is done for at most."),
         Setting("idempotency.window", seconds(MAX_WINDOW), "Seconds to give an answer to its request again; 0: off."),
         Setting("idempotency.entries", whole(MAX_ENTRIES), "Answers that are kept for that."),
         Setting("idempotency.bytes", whole(MAX_BYTES), "Bytes of all of these."),

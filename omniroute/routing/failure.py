@@ -18,6 +18,7 @@ type Kind = Literal[
     "unable",
     "limited",
     "client_gone",
+    "hedged",
 ]
 """
 proxy        the network proxy could not be reached, refused, or opened no tunnel in time: the path failed, and
@@ -33,6 +34,7 @@ garbage      what came is not the upstream's dialect, or is too large to be held
 unable       the request cannot be said in the target's dialect; nothing was sent
 limited      the account is at its limit, and nobody waits longer for it; nothing was sent
 client_gone  the client left; no fault of the target
+hedged       another target was asked beside it, and has answered first; no fault of the target
 """
 
 

@@ -14,7 +14,7 @@ from omniroute.routing.keeping import BackupRules
 from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
 from omniroute.routing.replaying import CacheRules, IdempotencyRules
-from omniroute.routing.resuming import ResumeRules
+from omniroute.routing.resuming import HedgeRules, ResumeRules
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
 type ComboStrategy = Literal["priority", "round-robin", "random", "weighted", "least-used", "cost-optimized"]
@@ -38,6 +38,8 @@ class Tries:
     """How often a target is asked again after a failure that may pass, before the next one is asked."""
     retry_delay: float | None = None
     """Seconds before each of these."""
+    hedge: bool | None = None
+    """Whether the next target is asked too, when one is late."""
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """Phase -> seconds."""
 
@@ -49,6 +51,8 @@ class ComboRules:
     strategy: str = "priority"
     retries: int = 0
     retry_delay: float = 0.0
+    hedge: bool | None = None
+    """None is as for all requests."""
     queue_timeout: float | None = None
     """Seconds, as the five below; None is as for the provider, or for all requests."""
     connect_timeout: float | None = None
@@ -99,6 +103,7 @@ class Rules:
     cache: CacheRules = field(default_factory=CacheRules)
     idempotency: IdempotencyRules = field(default_factory=IdempotencyRules)
     resume: ResumeRules = field(default_factory=ResumeRules)
+    hedge: HedgeRules = field(default_factory=HedgeRules)
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     trusted_proxies: str = ""
@@ -130,6 +135,7 @@ GROUPS: dict[str, type[Any]] = {
     "cache": CacheRules,
     "idempotency": IdempotencyRules,
     "resume": ResumeRules,
+    "hedge": HedgeRules,
     "budget": BudgetRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""

@@ -85,6 +85,13 @@ class Health:
             found += [rest for key in whom.breakers if (rest := self._broken(key, now))]
         return max(found, key=lambda rest: rest.until, default=None)
 
+    def ready(self, whom: Whom, now: float) -> bool:
+        """Say whether nothing at all speaks against a target; half open is not enough."""
+        if self.well:
+            return True
+        closed = all(self._breakers.get(key, CLOSED).opened is None for key in whom.breakers)
+        return closed and self.rest(whom, now) is None
+
     def _broken(self, key: BreakerKey, now: float) -> Rest | None:
         breaker = self._breakers.get(key, CLOSED)
         state = breaker.state(now)

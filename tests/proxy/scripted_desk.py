@@ -16,6 +16,7 @@ from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import Exhausted, GatewayError
 from omniroute.proxy.attempt import Attempt, Beat, Keepalive
+from omniroute.proxy.heads import copy_head
 from omniroute.routing.deadlines import Deadlines
 
 LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
@@ -34,6 +35,13 @@ class Told:
     waited: bool = False
     broken: hub.Stream | None = None
     """What is to be gone on with."""
+    hedge: Attempt | None = None
+    lost: list[Attempt] = field(default_factory=list)
+    """Those that ended while another went on."""
+
+    @property
+    def last(self) -> Attempt:
+        return next(attempt for attempt in reversed(self.attempts) if attempt not in self.lost)
 
     @property
     def failures(self) -> list[str]:
@@ -62,6 +70,8 @@ class ScriptedDesk:
         self.beats: Beat | None = None
         self.resume = False
         """Whether somebody else goes on with a stream that has broken off."""
+        self.hedge_after: float | None = None
+        """Seconds after which the next host is asked, too."""
         self.turns = False
         """Whether the first attempt waits for as long too, as in a queue."""
         self.clock: Callable[[], float] = lambda: 0.0
@@ -79,7 +89,7 @@ class ScriptedDesk:
 
     def attempt(self, flow: http.HTTPFlow) -> Attempt | None:
         told = self._of(flow)
-        return told.attempts[-1] if told and told.attempts else None
+        return told.last if told and told.attempts else None
 
     def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
         return Keepalive(self.every, DIALECTS[self.dialect].keepalive) if self.stream and self.every else None
@@ -89,12 +99,24 @@ class ScriptedDesk:
 
     def resumes(self, flow: http.HTTPFlow) -> bool:
         told = self._of(flow)
-        stream = told.attempts[-1].stream if told and told.attempts else None
+        stream = told.last.stream if told and told.attempts else None
         if not self.resume or stream is None or stream.said is None:
             return False
         assert told
         told.broken = stream
         return True
+
+    def hedge(self, flow: http.HTTPFlow) -> Attempt | None:
+        told = self._of(flow)
+        return told.hedge if told and told.hedge and not told.hedge.started else None
+
+    def lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
+        told = self._of(flow)
+        assert told
+        assert attempt.failure
+        assert attempt.ended is not None
+        told.lost.append(attempt)
+        told.last.last = told.at + 1 >= len(self.hosts)
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         return early_head(flow.request, 0.0)
@@ -123,15 +145,18 @@ class ScriptedDesk:
                 if told.waits:
                     told.waits, told.waited = False, True
                 else:
-                    failure = told.attempts[-1].failure
+                    failure = told.last.failure
                     assert failure
                     told.at += not failure.stale
                 self._ask(told)
             case "responseheaders":
                 self._head(flow)
+            case "hedge":
+                self._hedge(flow)
             case "read_reply":
-                attempt = self.attempt(flow)
-                assert attempt
+                told = self._of(flow)
+                assert told
+                attempt = next(attempt for attempt in told.attempts if attempt.unread)
                 attempt.whole = attempt.read_whole(bytes(attempt.raw))
             case _:
                 self.other(hook)
@@ -147,28 +172,43 @@ class ScriptedDesk:
             told.waits = True
             return
         told.waited = False
+        told.attempts.append(self._attempt(told, told.flow.request))
+
+    def _hedge(self, flow: http.HTTPFlow) -> None:
+        told = self._of(flow)
+        assert told
+        if told.hedge or told.at + 1 >= len(self.hosts):
+            return
+        told.at += 1
+        request = copy_head(flow.request)
+        request.data.content = flow.request.raw_content
+        told.hedge = self._attempt(told, request)
+        told.hedge.request = request
+        told.attempts.append(told.hedge)
+
+    def _attempt(self, told: Told, request: http.Request) -> Attempt:
         names = (self.dialect, self.dialect)
-        told.attempts.append(
-            Attempt(
-                credential={"authorization": f"Bearer {SECRET}"},
-                deadlines=LIMITS if self.until is None else replace(LIMITS, total=5.0),
-                stream=hub.Stream(*names, model="m", follows=self.resume, resumes=told.broken) if self.stream else None,
-                read_whole=partial(hub.read_whole, *names, model="m"),
-                last=told.at + 1 == len(self.hosts),
-                until=self.until,
-            )
+        made = Attempt(
+            credential={"authorization": f"Bearer {SECRET}"},
+            deadlines=LIMITS if self.until is None else replace(LIMITS, total=5.0),
+            stream=hub.Stream(*names, model="m", follows=self.resume, resumes=told.broken) if self.stream else None,
+            read_whole=partial(hub.read_whole, *names, model="m"),
+            last=told.at + 1 == len(self.hosts),
+            until=self.until,
+            hedge_after=None if told.broken else self.hedge_after,
         )
-        data = told.flow.request.data
+        data = request.data
         data.host, data.port = self.hosts[told.at], 443 if self.tls else 80
         data.scheme = b"https" if self.tls else b"http"
         data.authority = b""
-        length = str(len(told.flow.request.raw_content or b""))
+        length = str(len(request.raw_content or b""))
         data.headers = http.Headers([(b"host", data.host.encode()), (b"content-length", length.encode())])
+        return made
 
     def _head(self, flow: http.HTTPFlow) -> None:
         """Frame the reply for the client's side of the gateway."""
         told = self._of(flow)
-        if flow.response and told and told.attempts and told.attempts[-1].content_at is not None:
+        if flow.response and told and told.attempts and told.last.content_at is not None:
             flow.response.data.http_version = flow.request.data.http_version
             headers = flow.response.headers = http.Headers()
             headers["route"] = flow.request.host

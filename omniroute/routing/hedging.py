@@ -1,0 +1,87 @@
+"""When a target that is late gets another one beside it, and how often that may be. No clock of its own.
+
+Late is what is later than 95 of 100 of its own answers of late, so each account and model has its own measure.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from math import ceil
+
+from omniroute.routing.rules import Rules
+from omniroute.routing.target import Target
+
+KEPT = 100
+"""Times that are remembered of one account and model."""
+ENOUGH = 20
+"""Times without which nobody knows what late is."""
+LATE = 0.95
+MOST = 2000
+"""Accounts and models that are remembered; those that answered longest ago go first."""
+BURST = 5.0
+"""Hedges that may follow each other at once, where none was needed for long."""
+
+type Whose = tuple[str, str, bool]
+"""(account id, model, whether it streams): a whole reply has its first content at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hedging:
+    """Whether a target is hedged, and who says so."""
+
+    enabled: bool
+    by: str
+
+
+def hedging_of(target: Target, rules: Rules) -> Hedging:
+    """Say whether a target gets another one beside it: its combo says so, else all combos, else all requests."""
+    if (combo := target.way.combo) is not None:
+        if combo.tries.hedge is not None:
+            return Hedging(combo.tries.hedge, f"the combo {combo.name}")
+        if rules.combo.hedge is not None:
+            return Hedging(rules.combo.hedge, "all combos")
+    return Hedging(rules.hedge.enabled, "all")
+
+
+class Paces:
+    """How long it took of late until accounts had said something."""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[Whose, deque[float]] = OrderedDict()
+
+    def note(self, whose: Whose, seconds: float) -> None:
+        """Note the time to one first content."""
+        if (times := self._times.get(whose)) is None:
+            times = self._times[whose] = deque(maxlen=KEPT)
+            if len(self._times) > MOST:
+                self._times.popitem(last=False)
+        else:
+            self._times.move_to_end(whose)
+        times.append(seconds)
+
+    def late(self, whose: Whose) -> float | None:
+        """Give the seconds that 95 of 100 answers do not take; None where too few are known."""
+        times = self._times.get(whose, ())
+        return sorted(times)[ceil(LATE * len(times)) - 1] if len(times) >= ENOUGH else None
+
+    def keep(self, accounts: set[str]) -> None:
+        """Forget the accounts that are no more."""
+        for whose in [whose for whose in self._times if whose[0] not in accounts]:
+            del self._times[whose]
+
+
+class Share:
+    """Bounds how many of all requests are hedged: of n in a row never more than their share and a few."""
+
+    def __init__(self) -> None:
+        self._left = 0.0
+
+    def count(self, share: float) -> None:
+        """Count a request that may be hedged; `share` is the part of them that is."""
+        self._left = min(self._left + share, BURST)
+
+    def take(self) -> bool:
+        """Hedge a request, if that is not too often."""
+        if self._left < 1 - 1e-9:  # twenty times a twentieth is a little less than one
+            return False
+        self._left -= 1
+        return True
