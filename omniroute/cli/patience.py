@@ -1,10 +1,13 @@
-"""How long each target of a plan is waited for, as `route explain` says it."""
+"""How long each target of a plan is waited for, and which is hedged, as `route explain` says it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from omniroute.routing.deadlines import MAY_BE_NONE
+from omniroute.routing.hedging import hedging_of
 from omniroute.routing.patience import Said
+from omniroute.routing.rules import Rules
+from omniroute.routing.target import Target
 
 type Patience = Mapping[str, Said]
 
@@ -18,6 +21,17 @@ def lines(found: Sequence[Patience]) -> list[str]:
         out.append(f"Deadlines of {whose}: {', '.join(_one(phase, each) for phase, each in said.items())}")
         first = last + 1
     return out
+
+
+def hedged(targets: Sequence[Target], rules: Rules) -> list[str]:
+    """Say which targets get another one beside them when they are late, where any do."""
+    out = []
+    for n, target in enumerate(targets, 1):
+        hedging = hedging_of(target, rules)
+        if hedging.enabled and any(other.account.id != target.account.id for other in targets[n:]):
+            out.append(f"{n}" if hedging.by == "all" else f"{n} ({hedging.by})")
+    late = f"later than 95 of 100 of its answers, and than {rules.hedge.least:g} s"
+    return [f"The next account is asked too when one of these is {late}: {', '.join(out)}"] if out else []
 
 
 def _one(phase: str, said: Said) -> str:

@@ -141,16 +141,20 @@ def test_a_provider_is_blocked(ctl, as_json, home) -> None:
 def test_a_combo_with_all_its_options(ctl, as_json, home) -> None:
     ctl("combo", "add", "inner", "home/x", "home/y")
     options = (
-        "--strategy weighted --weight home/a=3 --weight inner=0.5 --retries 2 --retry-delay 0.25 --connect-timeout 1"
+        "--strategy weighted --weight home/a=3 --weight inner=0.5 --retries 2 --retry-delay 0.25 --connect-timeout 1 "
+        "--hedge"
     )
     added = as_json("combo", "add", "best", "home/a", "inner", *options.split())
     assert added == {
         **{"name": "best", "models": ["home/a", "inner"], "strategy": "weighted"},
-        **{"weights": {"home/a": 3.0, "inner": 0.5}, "retries": 2, "retry_delay": 0.25, "deadlines": {"connect": 1.0}},
+        **{"weights": {"home/a": 3.0, "inner": 0.5}, "retries": 2, "retry_delay": 0.25, "hedge": True},
+        "deadlines": {"connect": 1.0},
     }
     shown = words(ctl("combo", "show", "best"))
     assert "weight inner=0.5" in shown
-    assert "retries 2 retry delay 0.25 s connect 1 s" in shown
+    assert "retries 2 retry delay 0.25 s hedge on connect 1 s" in shown
+    assert as_json("combo", "edit", "best", "--no-hedge")["hedge"] is False
+    assert as_json("combo", "edit", "best", "--hedge")["hedge"] is True
     edited = as_json("combo", "edit", "best", "--strategy", "random", "--idle-timeout", "5")
     assert edited == added | {"strategy": "random", "deadlines": {"connect": 1.0, "idle": 5.0}}
     edited = as_json("combo", "edit", "best", "home/a", "home/b")
@@ -158,9 +162,27 @@ def test_a_combo_with_all_its_options(ctl, as_json, home) -> None:
     edited = as_json("combo", "edit", "best", "--default", "--retries", "1")
     assert edited == {
         **{"name": "best", "models": ["home/a", "home/b"], "strategy": None, "weights": {}},
-        **{"retries": 1, "retry_delay": None, "deadlines": {}},
+        **{"retries": 1, "retry_delay": None, "hedge": None, "deadlines": {}},
     }
     assert "best as set for all home/a, home/b" in words(ctl("combo", "list"))
+
+
+def test_who_is_hedged(ctl, as_json, home) -> None:
+    ctl("node", "add", "far", "--dialect", "openai", "--base-url", "http://127.0.0.1:2/v1")
+    ctl("combo", "add", "c", "home/a", "home/b", "far/c")
+    said = "The next account is asked too when one of these is later than 95 of 100 of its answers, and than 1 s"
+    assert said not in words(ctl("route", "explain", "c"))
+    ctl("settings", "set", "hedge.enabled", "on")
+    assert f"{said}: 1, 2" in words(ctl("route", "explain", "c"))
+    ctl("combo", "edit", "c", "--no-hedge")
+    assert said not in words(ctl("route", "explain", "c"))
+    assert [each["hedge"] for each in as_json("route", "explain", "c")["targets"]] == [
+        {"enabled": False, "by": "the combo c"}
+    ] * 3
+    ctl("combo", "edit", "c", "--default")
+    ctl("settings", "set", "combo.hedge", "on")
+    ctl("settings", "set", "hedge.enabled", "off")
+    assert f"{said}: 1 (all combos), 2 (all combos)" in words(ctl("route", "explain", "c"))
 
 
 def test_deadlines_of_a_provider(ctl, as_json, refused, home) -> None:

@@ -1,0 +1,75 @@
+"""What late is, and how often it is hedged."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omniroute.catalog.providers import node
+from omniroute.routing.config import Account, Combo
+from omniroute.routing.hedging import BURST, ENOUGH, KEPT, MOST, Paces, Share, hedging_of
+from omniroute.routing.resuming import HedgeRules
+from omniroute.routing.rules import ComboRules, Rules, Tries
+from omniroute.routing.target import Target, Way
+
+ME = ("account", "model", True)
+
+
+@given(st.lists(st.floats(0, 1000), max_size=3 * KEPT))
+def test_late_is_what_at_most_one_of_twenty_is(times: list[float]) -> None:
+    paces = Paces()
+    for seconds in times:
+        paces.note(ME, seconds)
+    late, kept = paces.late(ME), times[-KEPT:]
+    if len(kept) < ENOUGH:
+        assert late is None
+    else:
+        assert late in kept
+        assert sum(seconds > late for seconds in kept) <= len(kept) / 20 < sum(seconds >= late for seconds in kept)
+
+
+def test_each_has_its_own_measure_until_it_is_forgotten() -> None:
+    paces = Paces()
+    others = [("other", "model", True), ("account", "other", True), ("account", "model", False)]
+    for whose in (ME, *others):
+        for _ in range(ENOUGH):
+            paces.note(whose, 1.0 if whose == ME else 9.0)
+    assert paces.late(ME) == 1.0
+    assert {paces.late(whose) for whose in others} == {9.0}
+    paces.keep({"other"})
+    assert paces.late(ME) is None
+    assert paces.late(others[0]) == 9.0
+    for n in range(MOST):
+        paces.note(("account", str(n), True), 1.0)
+    assert paces.late(others[0]) is None
+    assert len(paces._times) == MOST
+
+
+@given(st.sampled_from([0.0, 0.01, 0.05, 1 / 3, 1.0]), st.lists(st.booleans(), max_size=500))
+def test_of_so_many_requests_no_more_than_their_share_is_hedged(share: float, lates: list[bool]) -> None:
+    """In each run of requests, from whichever to whichever."""
+    bound, hedged = Share(), []
+    for late in lates:
+        bound.count(share)
+        hedged.append(late and bound.take())
+    for start in range(0, len(lates), 7):
+        assert sum(hedged[start:]) <= share * len(lates[start:]) + BURST
+    assert sum(hedged) <= share * len(lates) + 1e-6
+    if share == 1:
+        assert hedged == lates
+
+
+def target(hedge: bool | None, combo: bool = True) -> Target:
+    up = node("up", "openai", "http://127.0.0.1:1")
+    way = Way("asked for by name", Combo("c", ("up/m",), tries=Tries(hedge=hedge)) if combo else None)
+    return Target(Account("a", "up", "a"), up, "m", "openai", way, "")
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+@pytest.mark.parametrize("combos", [True, False, None])
+@pytest.mark.parametrize("own", [True, False, None])
+def test_who_says_whether_it_is_done(own: bool | None, combos: bool | None, everybody: bool) -> None:
+    rules = Rules(hedge=HedgeRules(everybody), combo=ComboRules(hedge=combos))
+    said = {"the combo c": own, "all combos": combos, "all": everybody}
+    found = hedging_of(target(own), rules)
+    assert (found.by, found.enabled) == next((by, value) for by, value in said.items() if value is not None)
+    assert hedging_of(target(None, combo=False), rules).enabled is everybody
