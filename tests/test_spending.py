@@ -1,6 +1,6 @@
 """What is set aside for a request, and what it counts as in the end, with a clock that the test moves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import Attempt, Deadlines
 from omniroute.routing.budgets import NO_KEY, Budget, BudgetRules
 from omniroute.routing.config import Account, Config
+from omniroute.routing.failure import Failure
 from omniroute.routing.lengths import ENOUGH
 from omniroute.routing.rules import Rules
 from omniroute.routing.target import Target, Way
@@ -115,6 +116,45 @@ def test_answers_that_are_known_to_be_short_set_less_aside(spending: Spending, c
     held = begin(spending, clock, set_up, max_tokens=32_000).hold
     assert held
     assert held.tokens_out == 101
+
+
+def test_a_second_target_needs_room_too_and_counts_what_it_has_read(spending: Spending, clock: Clock) -> None:
+    set_up = replace(
+        config(10.0), prices={("up", "m"): Price(input=0, output=1000), ("dear", "m"): Price(input=500, output=0)}
+    )
+    exchange = begin(spending, clock, set_up, max_tokens=1000)
+    assert exchange.hold
+    exchange.hold.tokens_in = 1000
+    second = Target(Account("dear", "dear", "dear"), DEAR, "m", "openai", Way("asked"), "first")
+    spending.set_aside_more(exchange, second, set_up)
+    assert exchange.hold.parts == 1_500_000_000_000
+    attempt = Attempt({}, Deadlines(), None, Whole, last=True)  # type: ignore[arg-type]
+    attempt.sent, attempt.failure = 1.0, Failure("hedged", "another was first")
+    exchange.asked.append(Asked(second, attempt))
+    answered(spending, exchange, 1000)
+    [stands] = spending.ledger.standing(spending.budgets(exchange, set_up), clock())
+    assert (stands.spent, stands.held) == (1.5, 0.0)
+
+
+def test_a_second_target_that_no_budget_has_room_for_is_not_asked(spending: Spending, clock: Clock) -> None:
+    set_up = config(1.5)
+    exchange = begin(spending, clock, set_up, max_tokens=1000)
+    assert exchange.hold
+    held = exchange.hold.parts
+    with pytest.raises(RateLimited):
+        spending.set_aside_more(exchange, exchange.asked[0].target, set_up)
+    assert exchange.hold.parts == held
+
+
+def test_who_leaves_two_pays_for_what_both_have_read(spending: Spending, clock: Clock) -> None:
+    set_up = replace(config(10.0), prices={("up", "m"): Price(input=500, output=0)})
+    exchange = begin(spending, clock, set_up, max_tokens=1)
+    assert exchange.hold
+    exchange.hold.tokens_in = 1000
+    exchange.asked.append(Asked(exchange.asked[0].target, Attempt({}, Deadlines(), None, Whole, last=True)))  # type: ignore[arg-type]
+    for asked in exchange.asked:
+        asked.attempt.sent, asked.attempt.failure = 1.0, Failure("client_gone", "the client left")
+    assert spending.settle(exchange, set_up) == 1.0
 
 
 def test_what_fails_gives_back_all(spending: Spending, clock: Clock) -> None:

@@ -8,7 +8,7 @@ import { Badge, Button, Card, confirm, Dialog, Failed, Field, Head, Loaded, Tabl
 
 const GROUPS = {
   routing: ["Routing", ["strategy", "sticky_limit", "affinity", "combo"]],
-  resilience: ["Resilience", ["cooldowns", "cooldown_wait", "queue", "deadlines"]],
+  resilience: ["Resilience", ["cooldowns", "cooldown_wait", "queue", "deadlines", "resume", "hedge"]],
   ai: ["AI", ["thinking", "system_prompt", "cache", "idempotency"]],
   security: ["Security", ["lockout", "trusted_proxies"]],
   advanced: ["Advanced", []],

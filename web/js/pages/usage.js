@@ -155,7 +155,7 @@ export function Exchange({ row, onClose }) {
     <${Table} caption="Attempts" rows=${one.attempts.map((each, at) => ({ ...each, id: at }))} empty="Nobody was asked." columns=${[
       { key: "n", title: "", number: true, cell: (each) => each.id + 1 },
       { key: "target", title: "Target", cell: (each) => html`${each.target}<br /><span class="note">${each.account}</span>` },
-      { key: "outcome", title: "Outcome", cell: (each) => html`<${Badge} kind=${each.outcome === "ok" ? "good" : "bad"}>${each.outcome}<//> ${each.status ?? ""}` },
+      { key: "outcome", title: "Outcome", cell: (each) => html`<${Badge} kind=${{ ok: "good", hedged: "" }[each.outcome] ?? "bad"}>${each.outcome}<//> ${each.status ?? ""}` },
       { key: "ms", title: "Time", number: true, cell: (each) => ms(each.ms) },
       { key: "detail", title: "What it said", cell: (each) => each.detail },
     ]} />`}<//><//>`;

@@ -105,7 +105,7 @@ function Attempts({ of }) {
       ["Tokens", `${number(of.input)} in, ${number(of.output)} out, ${number(of.cacheRead)} from a cache`], ["Cost", money(of.cost)], ["Exchange", html`<code>${of.id}</code>`],
     ]} />
     <ol class="stack">${of.steps.map((step) => html`<li><strong>${step.target}</strong> (${step.account}) <${Badge}
-        kind=${step.outcome === "ok" ? "good" : "asking answering".includes(step.outcome) ? "accent" : "bad"}>${step.outcome}<//>
+        kind=${{ ok: "good", hedged: "", asking: "accent", answering: "accent" }[step.outcome] ?? "bad"}>${step.outcome}<//>
       <div class="note">${PHASES.filter(([name]) => name in step.times).map(([name, text]) => `${text} after ${ms(step.times[name])}`).join(", ")}</div>
       ${step.detail && html`<div class="note">${step.detail}</div>`}</li>`)}</ol>`;
 }
