@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -9,13 +10,17 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, say, show_json, table
+from omniroute.cli.running import manage, read_runtime
 from omniroute.routing.budgets import Budget
 from omniroute.routing.periods import PERIODS, zone_of
 from omniroute.spending import dollars
 from omniroute.store import budgets as kept
-from omniroute.store import snapshot
+from omniroute.store import sessions, snapshot
 from omniroute.store.database import Store
 from omniroute.store.spent import standings
+
+type Aside = Mapping[tuple[str, str], float]
+"""(key id, period) -> what is set aside."""
 
 BAR = 20
 """Characters."""
@@ -72,11 +77,11 @@ def set_(state: State, ref: str, limit: float, period: str, warn: float | None) 
 @click.argument("ref", metavar="[KEY]", required=False)
 @click.pass_obj
 def show(state: State, ref: str | None) -> None:
-    """Show how budgets stand: of KEY, or all."""
+    """Show how budgets stand: of KEY, or all. What is set aside is known while the gateway runs."""
     with state.store() as store:
         chosen = None if ref is None else kept.owner(store, ref)[0]
         found = [one for key, of in kept.load(store).items() if chosen in (None, key) for one in of]
-        rows = _rows(store, found)
+        rows = _rows(store, found, _set_aside(state, store) if found else {})
         zone = snapshot.load(store).rules.budget.zone
     if state.as_json:
         show_json(rows)
@@ -110,8 +115,16 @@ def clear(state: State, ref: str, period: str | None) -> None:
         say(f"{name} has no {' and no '.join(gone)} budget any more.")
 
 
-def _rows(store: Store, found: list[Budget]) -> list[dict[str, Any]]:
-    rows = standings(store, found, time.time())
+def _set_aside(state: State, store: Store) -> Aside:
+    """Ask a running gateway what is set aside: only that knows."""
+    running = read_runtime(state.data_dir)
+    said = manage(running, "/api/usage/budget", sessions.token(store)) if running else None
+    return {(row["keyId"] or "", row["period"]): row["setAside"] for row in (said or {}).get("budgets", ())}
+
+
+def _rows(store: Store, found: list[Budget], aside: Aside | None = None) -> list[dict[str, Any]]:
+    held = (lambda key, period, start: aside.get((key, period), 0.0)) if aside else None
+    rows = standings(store, found, time.time(), held)
     return [row | {name: iso(row[name]) for name in ("began_at", "resets_at")} for row in rows]
 
 
@@ -126,6 +139,8 @@ def _when(at: str, zone: tzinfo | None) -> str:
 
 def _note(row: dict[str, Any]) -> str:
     said = {"spent": ["spent: requests are refused"], "warn": [f"over {row['warn']:.0%}"], "ok": []}[row["state"]]
+    if row["set_aside"]:
+        said.append(f"{dollars(round(row['set_aside'], 6))} more is set aside for running requests")
     if row["estimated"]:
         said.append(f"{dollars(round(row['estimated'], 6))} of it is estimated")
     if row["unpriced"]:

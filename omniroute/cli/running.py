@@ -7,11 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 from omniroute.note import FILE
 
 PATIENCE, PAUSE = 1.0, 0.02
 """Seconds to wait for a gateway to notice a change, and between two looks."""
+LONGEST = 16 * 1024 * 1024
+"""Bytes of an answer of its."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -72,6 +75,17 @@ def answers(running: Running, timeout: float = 2.0) -> bool:
             return connection.getresponse().status == 200
         except (OSError, HTTPException):
             return False
+
+
+def manage(running: Running, path: str, token: str) -> Any:
+    """Ask the management API of a running gateway for something; None where it does not say in time."""
+    with closing(HTTPConnection(running.reach, running.port, timeout=PATIENCE)) as connection:
+        try:
+            connection.request("GET", path, headers={"authorization": f"Bearer {token}"})
+            response = connection.getresponse()
+            return json.loads(response.read(LONGEST)) if response.status == 200 else None
+        except (OSError, HTTPException, ValueError):
+            return None
 
 
 def wait_for(data_dir: Path, revision: int) -> None:

@@ -111,6 +111,11 @@ class Ledger:
             found.append(Standing(budget, total.spent / PARTS, total.held / PARTS, end))
         return found
 
+    def held(self, key: str, period: Period, start: float) -> float:
+        """Give what is set aside in a period that begins at a moment; changes nothing, so any thread may ask."""
+        total = self._sums.get((key, period, start))
+        return total.held / PARTS if total else 0.0
+
     def refusal(self, budgets: Iterable[Budget], cost: float, now: float) -> Standing | None:
         """Give the budget that a request of this cost would go over, the one that lasts longest of several."""
         over = [stands for stands in self.standing(budgets, now) if _over(stands, cost)]

@@ -1,17 +1,20 @@
 """How budgets stand, for people to read."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from omniroute.routing.budgets import Budget, Standing
-from omniroute.routing.periods import PERIODS, span, zone_of
+from omniroute.routing.periods import PERIODS, Period, span, zone_of
 from omniroute.store import snapshot
 from omniroute.store.budgets import Spent, spent
 from omniroute.store.database import Store
 
+type Held = Callable[[str, Period, float], float]
+"""(key id, period, its beginning) -> what is set aside for running requests."""
 
-def standings(store: Store, found: Iterable[Budget], now: float) -> list[dict[str, Any]]:
-    """Say how budgets stand, by the history: what is set aside for running requests is not in that."""
+
+def standings(store: Store, found: Iterable[Budget], now: float, held: Held | None = None) -> list[dict[str, Any]]:
+    """Say how budgets stand, by the history; only a running gateway knows what is set aside, beside that."""
     config = snapshot.load(store)
     names = {key.id: key.name for key in config.keys} | {"": "no key"}
     spans = {period: span(period, now, zone_of(config.rules.budget.zone)) for period in PERIODS}
@@ -21,7 +24,9 @@ def standings(store: Store, found: Iterable[Budget], now: float) -> list[dict[st
         if one.key not in names:
             continue  # its key opens nothing any more
         of = amounts.get((one.key, one.period), Spent())
-        stands = Standing(one, of.usd, 0.0, spans[one.period][1])
+        start, end = spans[one.period]
+        aside = held(one.key, one.period, start) if held else None
+        stands = Standing(one, of.usd, aside or 0.0, end)
         rows.append(
             {
                 "key": names[one.key],
@@ -29,6 +34,7 @@ def standings(store: Store, found: Iterable[Budget], now: float) -> list[dict[st
                 "period": one.period,
                 "limit": one.limit,
                 "spent": round(of.usd, 9),
+                "set_aside": None if aside is None else round(aside, 9),
                 "left": round(max(0.0, stands.left), 9),
                 "part": of.usd / one.limit,
                 "warn": one.warn,
@@ -36,7 +42,7 @@ def standings(store: Store, found: Iterable[Budget], now: float) -> list[dict[st
                 "estimated": round(of.estimated, 9),
                 "unpriced": of.unpriced,
                 "zone": config.rules.budget.zone,
-                "began_at": spans[one.period][0],
+                "began_at": start,
                 "resets_at": stands.ends,
             }
         )

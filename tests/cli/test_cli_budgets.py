@@ -1,11 +1,15 @@
 """`omniroute-ctl budget …`, `price …` and `usage reprice`."""
 
+import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stand_ins import Web
 
+from omniroute.cli.running import FILE
 from omniroute.dialects.ir import Usage
 from omniroute.store import budgets, usage
 from omniroute.store.database import Store
@@ -53,6 +57,23 @@ def test_budgets_from_first_to_last(ctl, as_json, refused, laptop, data_dir: Pat
     assert as_json("budget", "clear", "laptop", "--period", "daily")["cleared"] == ["daily"]
     assert ctl("budget", "clear", "laptop").stdout == "laptop has no monthly budget any more.\n"
     assert "laptop has no budget" in refused("budget", "clear", "laptop")
+
+
+def test_what_is_set_aside_is_asked_of_the_running_gateway(ctl, as_json, laptop, data_dir: Path, web: Web) -> None:
+    ctl("budget", "set", "laptop", "5", "--period", "daily")
+    assert as_json("budget", "show")[0]["set_aside"] is None, "nobody knows"
+    said = {"pid": os.getpid(), "host": "127.0.0.1", "port": web.port, "web_url": None, "started_at": time.time()}
+    (data_dir / FILE).write_text(json.dumps(said), "utf-8")
+    web.answers["GET /api/usage/budget"] = (
+        200,
+        json.dumps({"budgets": [{"keyId": laptop, "period": "daily", "setAside": 1.5}]}),
+    )
+    [shown] = as_json("budget", "show")
+    assert (shown["set_aside"], shown["left"], shown["spent"]) == (1.5, 3.5, 0)
+    assert "$1.50 more is set aside" in ctl("budget", "show").stdout
+    assert next(head for line, head, _ in web.asked if "budget" in line)["authorization"].startswith("Bearer ")
+    web.answers["GET /api/usage/budget"] = 503, "starting"
+    assert as_json("budget", "show")[0]["set_aside"] is None
 
 
 def test_estimates_and_requests_without_a_key_are_shown(as_json, laptop, data_dir: Path) -> None:

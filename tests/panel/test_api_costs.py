@@ -23,6 +23,7 @@ async def test_a_budget_is_set_in_every_way_that_people_say_it(costs: Any) -> No
     said = {"keyId": key, "limit": 50, "period": "monthly"}
     (one,) = (await client.post("/api/usage/budget", json=said)).json()["budgets"]
     assert one | {"key": "laptop", "keyId": key, "limit": 50, "spent": 0, "warn": 0.8, "state": "ok"} == one
+    assert (one["setAside"], one["left"]) == (0, 50)
     other = {"apiKeyId": "laptop", "dailyLimitUsd": 2.5, "weeklyLimitUsd": 9, "warningThreshold": 0.5}
     found = (await client.post("/api/usage/budget", json=other)).json()["budgets"]
     assert {(each["period"], each["limit"], each["warn"]) for each in found} == {
@@ -37,6 +38,22 @@ async def test_a_budget_is_set_in_every_way_that_people_say_it(costs: Any) -> No
     left = (await client.delete("/api/usage/budget", params={"keyId": key, "period": "daily"})).json()["budgets"]
     assert len(left) == 3
     assert len((await client.delete("/api/usage/budget", params={"keyId": key})).json()["budgets"]) == 1
+
+
+async def test_what_is_set_aside_is_said(start: StartApi) -> None:
+    api: Api = await start()
+    key, _ = keys.create(api.store, "laptop")
+    ledger, now = api.runtime.spending.ledger, api.runtime.wall()
+    async with api.client(token=True) as client:
+        await client.post("/api/usage/budget", json={"keyId": key.id, "dailyLimitUsd": 5, "monthlyLimitUsd": 9})
+        hold = ledger.hold(key.id, 1.25, now)
+        found = (await client.get("/api/usage/budget")).json()["budgets"]
+        assert {each["period"]: (each["setAside"], each["left"], each["spent"]) for each in found} == {
+            "daily": (1.25, 3.75, 0),
+            "monthly": (1.25, 7.75, 0),
+        }
+        ledger.release(hold)
+        assert all(each["setAside"] == 0 for each in (await client.get("/api/usage/budget")).json()["budgets"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pydantic import Field
 from omniroute.errors import BadRequest
 from omniroute.panel.route import Body, Call, Query, delete, get, post
 from omniroute.store import budgets, spent
-from omniroute.store.database import Store
 
 
 class Budget(Body):
@@ -16,7 +15,8 @@ class Budget(Body):
     period: str
     limit: float = Field(description="US dollars, as all amounts here.")
     spent: float = Field(description="Without what is set aside for requests that are running.")
-    left: float
+    set_aside: float = Field(description="What requests that are running now may cost.")
+    left: float = Field(description="Of the limit, without what is spent and what is set aside.")
     part: float
     warn: float = Field(description="From which part on warnings are said.")
     state: str = Field(description="`ok`, `warn` or `spent`.")
@@ -57,7 +57,7 @@ class Which(Query):
 def show(call: Call, query: Whose) -> Budgets:
     ref = query.key_id or query.api_key_id
     chosen = None if ref is None else budgets.owner(call.store, ref)[0]
-    return _budgets(call.store, call.runtime.wall(), chosen)
+    return _budgets(call, chosen)
 
 
 @post("/api/usage/budget", "Let a key spend so much in each period; it acts at once.")
@@ -78,15 +78,16 @@ def put(call: Call, body: NewBudget) -> Budgets:
     with call.store.change():
         for period, usd in said.items():
             budgets.put(call.store, ref, period, usd, warn)
-    return _budgets(call.store, call.runtime.wall(), budgets.owner(call.store, ref)[0])
+    return _budgets(call, budgets.owner(call.store, ref)[0])
 
 
 @delete("/api/usage/budget", "Let a key spend without a limit.")
 def clear(call: Call, query: Which) -> Budgets:
     budgets.clear(call.store, query.key_id, query.period)
-    return _budgets(call.store, call.runtime.wall(), None)
+    return _budgets(call, None)
 
 
-def _budgets(store: Store, now: float, chosen: str | None) -> Budgets:
-    found = [one for key, of in budgets.load(store).items() if chosen in (None, key) for one in of]
-    return Budgets(budgets=[Budget(**row) for row in spent.standings(store, found, now)])
+def _budgets(call: Call, chosen: str | None) -> Budgets:
+    found = [one for key, of in budgets.load(call.store).items() if chosen in (None, key) for one in of]
+    held = call.runtime.spending.ledger.held
+    return Budgets(budgets=[Budget(**row) for row in spent.standings(call.store, found, call.runtime.wall(), held)])

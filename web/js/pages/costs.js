@@ -38,7 +38,7 @@ function Budgets() {
         { key: "key", title: "Key", cell: (row) => row.key, sort: (row) => row.key },
         { key: "period", title: "Each", cell: (row) => row.period },
         { key: "spent", title: "Spent", cell: (row) => html`<${Bar} part=${row.spent} whole=${row.limit} warn=${row.warn} label="Spent of ${row.key}, ${row.period}" />
-          <span class="note">${money(row.spent)} of ${money(row.limit)}</span> ${row.state !== "ok" && html`<${Badge} kind=${STATES[row.state]}>${row.state === "spent" ? "requests are refused" : "nearly spent"}<//>`}` },
+          <span class="note">${money(row.spent)} of ${money(row.limit)}${row.setAside ? `, ${money(row.setAside)} set aside` : ""}</span> ${row.state !== "ok" && html`<${Badge} kind=${STATES[row.state]}>${row.state === "spent" ? "requests are refused" : "nearly spent"}<//>`}` },
         { key: "note", title: "Not certain", cell: (row) => [row.estimated ? `${money(row.estimated)} estimated` : "", row.unpriced ? `${number(row.unpriced)} exchanges of unknown price are not in it` : ""].filter(Boolean).join("; ") || "–" },
         { key: "resets", title: "Begins anew", cell: (row) => html`<span title="${time(row.resetsAt)}, ${row.zone}">${ago(row.resetsAt)}</span>` },
         { key: "actions", title: html`<span class="visually-hidden">Actions</span>`, kind: "actions", cell: (row) => html`
