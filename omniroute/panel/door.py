@@ -21,7 +21,7 @@ from omniroute.routing.forwarded import Comer
 from omniroute.routing.sources import is_loopback
 from omniroute.runtime import Runtime
 from omniroute.settings import Settings
-from omniroute.store import sessions
+from omniroute.store import password, sessions
 from omniroute.store.database import Store
 
 type Who = Literal["nobody", "here", "session", "mitmweb", "token"]
@@ -91,6 +91,16 @@ class Door:
         assert runtime.store
         runtime.gate.key([shown], comer, runtime.config, runtime.store.digest, "admin")
         return Visitor(comer, "token")
+
+    async def knows_password(self, store: Store, comer: Comer, shown: str) -> bool:
+        """Look at a password, not too often from anywhere; RateLimited for who has shown too many that are wrong."""
+        gate = self.runtime.gate
+        gate.begin_login(comer.address, self.runtime.config)
+        async with self.looks:
+            right = await asyncio.to_thread(password.matches, store, shown)
+        if right:
+            gate.logged_in(comer.address)
+        return right
 
     def check_page(self, headers: Mapping[str, str]) -> None:
         """Refuse what a page that is not ours has made a browser ask."""

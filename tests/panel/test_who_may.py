@@ -239,6 +239,22 @@ async def test_wrong_passwords_lock_who_shows_them_and_nobody_else(start: StartA
         assert (await client.post("/api/auth/login", json={"password": WORDS})).status_code == 200
 
 
+async def test_a_wrong_password_counts_where_another_is_set_too(start: StartApi) -> None:
+    now = [1_800_000_000.0]
+    api = await start(wall=lambda: now[0])
+    async with await api.logged_in(peer=ELSEWHERE) as client:
+
+        async def change(**said: str) -> int:
+            return (await client.patch("/api/settings", json={"newPassword": "another one"} | said)).status_code
+
+        assert [await change() for _ in range(9)] == [403] * 9, "who shows none has not guessed"
+        assert [await change(currentPassword=f"guess {n}") for n in range(5)] == [403] * 3 + [429] * 2
+        assert await change(currentPassword=WORDS) == 429
+        assert (await client.patch("/api/settings", json={"settings": {"cache.ttl": 60}})).status_code == 200
+        now[0] += 60
+        assert await change(currentPassword=WORDS) == 200
+
+
 async def test_many_guesses_at_once_are_not_all_looked_at(api: Api) -> None:
     async with api.client(peer=ELSEWHERE) as client:
         guesses = [client.post("/api/auth/login", json={"password": f"guess {n}"}) for n in range(20)]

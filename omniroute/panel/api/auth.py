@@ -26,13 +26,8 @@ class Status(Body):
 @post("/api/auth/login", "Log in with the password; the session comes as a cookie.", public=True)
 async def log_in(call: Call, body: LogIn) -> Done:
     """Look at the password, not too often from anywhere. The session that the browser had ends."""
-    gate, address = call.runtime.gate, call.visitor.comer.address
-    gate.begin_login(address, call.runtime.config)
-    async with call.door.looks:
-        right = await asyncio.to_thread(password.matches, call.store, body.password)
-    if not right:
+    if not await call.door.knows_password(call.store, call.visitor.comer, body.password):
         raise NotAllowed("this is not the password: `omniroute-ctl password set` sets another", code="wrong_password")
-    gate.logged_in(address)
     call.begun = await asyncio.to_thread(_begin, call)
     return Done(success=True)
 

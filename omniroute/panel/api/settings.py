@@ -1,5 +1,6 @@
 """Settings, as `omniroute-ctl settings` has them, and the password."""
 
+import asyncio
 from operator import attrgetter
 from typing import Any
 
@@ -58,10 +59,17 @@ def show(call: Call) -> Settings:
 
 
 @patch("/api/settings", "Change settings, all or none; they act at once.")
-def change(call: Call, body: Change) -> Settings:
+async def change(call: Call, body: Change) -> Settings:
+    """See first whether the password may be changed: a wrong one counts as a wrong log-in, as it may be guessed."""
+    if body.new_password is not None and call.visitor.who != "token":
+        shown = body.current_password
+        if not shown or not await call.door.knows_password(call.store, call.visitor.comer, shown):
+            raise Forbidden("the current password is needed, and this is not it", param="currentPassword")
+    return await asyncio.to_thread(_change, call, body)
+
+
+def _change(call: Call, body: Change) -> Settings:
     """Set the password last: it ends every session, this one too."""
-    if body.new_password is not None:
-        _may_change_password(call, body)
     with call.store.change():
         wanted: dict[str, Value] = dict(body.settings)
         if body.fallback_strategy is not None:
@@ -99,10 +107,3 @@ def _block(call: Call, wanted: list[str]) -> None:
         raise BadRequest(str(error), param="blockedProviders") from error
     for name in read.blocked(call.store) - ids:
         settings.unblock(call.store, name)
-
-
-def _may_change_password(call: Call, body: Change) -> None:
-    if call.visitor.who == "token":
-        return
-    if not (body.current_password and password.matches(call.store, body.current_password)):
-        raise Forbidden("the current password is needed, and this is not it", param="currentPassword")
