@@ -76,8 +76,11 @@ def export_all(state: State, file: Path | None, force: bool) -> None:
 @click.option("--key-file", type=FILE, help="The secrets.json of where FILE was made.")
 @click.option("--without-credentials", is_flag=True, help="Bring in the rest; the accounts need their keys anew.")
 @click.option("--without-history", is_flag=True, help="Leave out what was asked there.")
+@click.option("--force", is_flag=True, help="Even where its lists of addresses keep out this machine.")
 @click.pass_obj
-def import_(state: State, file: Path, key_file: Path | None, without_credentials: bool, without_history: bool) -> None:
+def import_(
+    state: State, file: Path, key_file: Path | None, without_credentials: bool, without_history: bool, force: bool
+) -> None:
     r"""Make the configuration that of FILE, which `db export` or `db export-all` has written.
 
     All of the configuration is replaced at once, and a running gateway goes by it at once. History is added to what
@@ -98,6 +101,7 @@ def import_(state: State, file: Path, key_file: Path | None, without_credentials
             key_file=key_file,
             without_credentials=without_credentials,
             history=not without_history,
+            force=force,
             step=_step(state),
         )
     _tell(state, done, f"Imported {file}")
@@ -105,8 +109,9 @@ def import_(state: State, file: Path, key_file: Path | None, without_credentials
 
 @db.command()
 @click.argument("id")
+@click.option("--force", is_flag=True, help="Even where its lists of addresses keep out this machine.")
 @click.pass_obj
-def restore(state: State, id: str) -> None:
+def restore(state: State, id: str, force: bool) -> None:
     r"""Go back to the configuration of a backup, by the ID that `db backups` shows.
 
     What is here now is backed up first. As with an import, history stays and is only added to.
@@ -115,7 +120,7 @@ def restore(state: State, id: str) -> None:
     omniroute-ctl db restore storage-v10-20261123T024102Z-manual
     """
     with state.store() as store:
-        done = importing.restore(store, id, step=_step(state))
+        done = importing.restore(store, id, force=force, step=_step(state))
     _tell(state, done, f"Restored {id}")
 
 

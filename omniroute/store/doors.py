@@ -52,7 +52,7 @@ def set_mode(store: Store, mode: str, *, caller: Sequence[str] = HERE, force: bo
     """Say how the lists act; StoreError for who would lock himself out without `force`."""
     if mode not in MODES:
         raise StoreError(f"the mode {quoted(mode)} is none of {', '.join(MODES)}{offer(near(mode, list(MODES)))}")
-    with _changing(store, caller, force=force):
+    with changing(store, caller, force=force):
         store.run(Settings.delete().where(Settings.name == MODE))
         if mode != "off":
             store.run(Settings.insert(name=MODE, value=json.dumps(mode)))
@@ -77,7 +77,7 @@ def put(
         raise StoreError(f"a reason has up to {MAX_REASON} printable characters")
     if kind == "ban" and not (until is not None and 0 < until - store.clock() <= LONGEST_BAN):
         raise StoreError("a ban ends after now, and within ten years: deny what is never to come in")
-    with _changing(store, caller, force=force):
+    with changing(store, caller, force=force):
         store.run_many(
             "insert or replace into ip_rules (kind, network, until, reason, created_at) values (?, ?, ?, ?, ?)",
             [(kind, each, until, reason, store.clock()) for each in found],
@@ -98,7 +98,7 @@ def remove(
 ) -> list[str]:
     """Take networks off the lists, all or none, and return them; StoreError for one that is on none of them."""
     found = list(dict.fromkeys(network(text) for text in texts))
-    with _changing(store, caller, force=force):
+    with changing(store, caller, force=force):
         for each in found:
             query = IpRules.delete().where((IpRules.network == each) & IpRules.kind.in_(list(kinds)))
             if not store.run(query):
@@ -109,7 +109,7 @@ def remove(
 
 
 @contextmanager
-def _changing(store: Store, caller: Sequence[str], *, force: bool) -> Iterator[None]:
+def changing(store: Store, caller: Sequence[str], *, force: bool) -> Iterator[None]:
     """Make a change, and take it back when it keeps out who makes it, or this machine."""
     with store.change():
         at = store.clock()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omniroute.store import answers, backups, past, sealed, unpacking
+from omniroute.store import answers, backups, doors, past, sealed, unpacking
 from omniroute.store.acceptable import check_setup
 from omniroute.store.backups import Reason
 from omniroute.store.contents import MOMENTS, of_kind
@@ -61,12 +61,15 @@ def bring_in(
     without_credentials: bool = False,
     history: bool = True,
     most: int | None = MOST_BYTES,
+    caller: Sequence[str] = doors.HERE,
+    force: bool = False,
     step: Step = lambda name: None,
 ) -> Imported:
     """Make the configuration that of a database or an archive, and add its history to ours.
 
     `step` is told the name of each step before it is taken. Raises StoreError, having changed nothing; the copy of
-    what was here before is made first and stays.
+    what was here before is made first and stays. Lists of addresses that would keep out the `caller` or this machine
+    are refused unless forced.
     """
     with _folder(store.data_dir) as folder:
         step("look")
@@ -83,6 +86,7 @@ def bring_in(
             with (
                 past.added(store, found, step) if history else contextlib.nullcontext(0) as exchanges,
                 store.change(),
+                doors.changing(store, caller, force=force),
             ):
                 step("replace")
                 _replace(store, tables)
@@ -101,10 +105,17 @@ def bring_in(
     )
 
 
-def restore(store: Store, id: str, *, step: Step = lambda name: None) -> Imported:
+def restore(
+    store: Store,
+    id: str,
+    *,
+    caller: Sequence[str] = doors.HERE,
+    force: bool = False,
+    step: Step = lambda name: None,
+) -> Imported:
     """Go back to a backup, by its id. What is here now is copied first, as with an import."""
     found = backups.find(store.path, id)
-    return bring_in(store, found.path, reason="restore", most=None, step=step)
+    return bring_in(store, found.path, reason="restore", most=None, caller=caller, force=force, step=step)
 
 
 def _read(found: Foreign, table: str, credentials: sealed.Credentials, store: Store) -> list[Values]:

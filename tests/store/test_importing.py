@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,20 @@ import pytest
 from populated import populate
 
 from omniroute.routing.lockouts import Lockout
-from omniroute.store import accounts, answers, backups, export, foreign, keys, lockouts, nodes, password, read, snapshot
+from omniroute.store import (
+    accounts,
+    answers,
+    backups,
+    doors,
+    export,
+    foreign,
+    keys,
+    lockouts,
+    nodes,
+    password,
+    read,
+    snapshot,
+)
 from omniroute.store import settings as kept
 from omniroute.store.contents import of_kind
 from omniroute.store.database import Store
@@ -128,6 +142,32 @@ def test_what_somebody_did_to_the_gateway_then_is_not_done_again(here: Store, tm
     after = read.settings(here)
     assert after.pop(answers.CLEARED)
     assert after == now
+
+
+def test_lists_that_keep_out_who_imports_are_refused_unless_forced(here: Store, other: Store, tmp_path: Path) -> None:
+    doors.put(other, "allow", ["203.0.113.0/24", "127.0.0.1", "::1"])
+    doors.set_mode(other, "whitelist")
+    export.export(other, tmp_path / "whitelist.sqlite")
+    wanted = partial(bring_in, here, tmp_path / "whitelist.sqlite", without_credentials=True)
+    before = {table: rows for table, rows in contents(here).items() if table not in of_kind("history")}
+    with pytest.raises(StoreError, match=r"keep out 198\.51\.100\.4.*nothing was changed"):
+        wanted(caller=("198.51.100.4",))
+    assert {table: rows for table, rows in contents(here).items() if table in before} == before
+    wanted(caller=("203.0.113.7",))
+    assert doors.now(here).mode == "whitelist"
+    wanted(caller=("198.51.100.4",))  # who is kept out already is not kept out by this
+
+
+def test_a_backup_that_keeps_out_this_machine_is_refused_unless_forced(here: Store) -> None:
+    doors.put(here, "deny", ["127.0.0.0/8"], force=True)
+    doors.set_mode(here, "blacklist", force=True)
+    made = backups.create(here.path, "manual", len(MIGRATIONS), here.clock())
+    doors.set_mode(here, "off")
+    with pytest.raises(StoreError, match="this machine"):
+        restore(here, made.id)
+    assert doors.now(here).mode == "off"
+    restore(here, made.id, force=True)
+    assert doors.now(here).mode == "blacklist"
 
 
 def test_answers_that_are_kept_are_forgotten_as_their_names_may_lead_elsewhere(here: Store, file: Path) -> None:
