@@ -10,6 +10,12 @@ from urllib.parse import quote, urlsplit
 
 from omniroute.catalog.provider import DialectName, Provider
 
+EMBEDS = {
+    "openai": ("/chat/completions", "/embeddings"),
+    "responses": ("/responses", "/embeddings"),
+    "gemini": (":generateContent", ":embedContent"),
+}
+"""Dialect -> what ends the URL where it answers, and the one beside it where it embeds texts."""
 _VERSION = re.compile(r"v\d+\w*")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 _PLAIN = re.compile(r"[!-~]+")
@@ -28,6 +34,13 @@ def endpoint(provider: Provider, dialect: DialectName, *, base_url: str | None, 
     else:
         url = _under(chosen, provider, dialect, path)
     return f"{url}?alt=sse" if dialect == "gemini" and stream else url
+
+
+def embedding_url(provider: Provider, dialect: DialectName, *, base_url: str | None, model: str) -> str | None:
+    """Give the URL at which a model embeds texts; None where nobody does."""
+    url = endpoint(provider, dialect, base_url=base_url, model=model, stream=False)
+    answers, embeds = EMBEDS.get(dialect, ("", ""))
+    return url.removesuffix(answers) + embeds if answers and url.endswith(answers) else None
 
 
 def _under(chosen: str, provider: Provider, dialect: DialectName, path: str) -> str:

@@ -6,12 +6,13 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from omniroute import settings
-from omniroute.catalog.urls import check_base_url
+from omniroute.catalog.urls import check_base_url, embedding_url
 from omniroute.cli.finding import Check
 from omniroute.cli.running import Running
 from omniroute.routing.affected import targets_of
 from omniroute.routing.config import Account, Config
 from omniroute.routing.profiles import is_local
+from omniroute.routing.target import Target
 from omniroute.settings import is_loopback
 from omniroute.store import health, password, usage
 from omniroute.store.database import Store
@@ -29,6 +30,7 @@ def check_setup(store: Store, config: Config, environ: Mapping[str, str], runnin
     yield check_password(store, said)
     yield check_accounts(config)
     yield from check_combos(config)
+    yield from check_similar(config)
     yield from check_credentials(store, config)
     yield from check_addresses(config, running.port if running else said.port)
     yield from check_clock(store, running)
@@ -84,6 +86,19 @@ def check_combos(config: Config) -> Iterator[Check]:
         yield Check("warn", "combo", f"{name!r} has no target that can be asked", f"omniroute-ctl combo show {name}")
     if config.combos and not useless:
         yield Check("ok", "combos", f"all can be served: {len(config.combos)}")
+
+
+def check_similar(config: Config) -> Iterator[Check]:
+    """Whether the model that similar requests are found by can be asked: else they are asked as ever, in silence."""
+    name = config.rules.cache.similar
+    if name and not any(map(_embeds, targets_of(name, config))):
+        yield Check("warn", "cache.similar", f"nobody embeds texts by the name {name!r}",
+                    f"omniroute-ctl route explain {name}")  # fmt: skip
+
+
+def _embeds(target: Target) -> bool:
+    url = embedding_url(target.provider, target.dialect, base_url=target.account.base_url, model=target.model)
+    return url is not None
 
 
 def check_credentials(store: Store, config: Config) -> Iterator[Check]:

@@ -8,18 +8,12 @@ import httpx
 import orjson
 
 from omniroute.catalog.auth import credential_headers
-from omniroute.catalog.urls import endpoint
+from omniroute.catalog.urls import embedding_url
 from omniroute.dialects.registry import DIALECTS
 from omniroute.redact import redact
 from omniroute.routing.target import Target
 from omniroute.upstream.client import fetch
 
-TAILS = {
-    "openai": ("/chat/completions", "/embeddings"),
-    "responses": ("/responses", "/embeddings"),
-    "gemini": (":generateContent", ":embedContent"),
-}
-"""Dialect -> what ends the URL where it answers, and what ends it where it embeds."""
 MOST_BYTES = 1024 * 1024
 MOST_NUMBERS = 16_384
 
@@ -41,7 +35,9 @@ class Embedded:
 
 async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, text: str) -> Embedded:
     """Embed a text at a target, within the client's timeout. NotEmbedded says why it could not be."""
-    url = _url(target)
+    url = embedding_url(target.provider, target.dialect, base_url=target.account.base_url, model=target.model)
+    if url is None:
+        raise NotEmbedded(f"{target.name} is asked in a way in which nothing is embedded")
     headers = {name.lower(): value for name, value in target.provider.headers.items()}
     headers |= credential_headers(target.provider, api_key) | {"content-type": "application/json"}
     if target.dialect == "gemini":
@@ -60,14 +56,6 @@ async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, 
         return _read(orjson.loads(answer))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise NotEmbedded(f"{target.name} answers, but not with an embedding") from error
-
-
-def _url(target: Target) -> str:
-    url = endpoint(target.provider, target.dialect, base_url=target.account.base_url, model=target.model, stream=False)
-    answers, embeds = TAILS.get(target.dialect, ("", ""))
-    if not answers or not url.endswith(answers):
-        raise NotEmbedded(f"{target.name} is asked in a way in which nothing is embedded")
-    return url.removesuffix(answers) + embeds
 
 
 def _read(answer: Any) -> Embedded:

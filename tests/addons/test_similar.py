@@ -22,9 +22,10 @@ from omniroute.catalog.rates import Price
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
 from omniroute.exchange import Asked, Exchange
+from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Attempt
 from omniroute.routing.budgets import Budget
-from omniroute.routing.config import Account, Alias, Combo, Config, Key
+from omniroute.routing.config import Account, Alias, Combo, Config, Key, Place
 from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.limits import Limit
 from omniroute.routing.paths import claim
@@ -406,3 +407,22 @@ async def test_a_large_bucket_is_searched_beside_the_traffic(here: Here, monkeyp
     monkeypatch.setattr("omniroute.addons.similar.QUICK", 0)
     await here.ask(FIRST)
     assert await here.hits(NEAR)
+
+
+async def test_it_takes_the_way_that_the_accounts_requests_take(here: Here) -> None:
+    proxy = Proxy("http", "proxy.example", 3128)
+    ways: list[Proxy | None] = []
+    connect = here.addon.similar._connect
+
+    def note(limit: float, proxy: Proxy | None) -> httpx.AsyncClient:
+        ways.append(proxy)
+        return connect(limit, proxy)
+
+    here.addon.similar._connect = note
+    place: Place = ("account", "e")
+    here.runtime.config = replace(here.runtime.config, proxies={place: proxy})
+    here.runtime.proxies = {place: proxy}
+    for text in (FIRST, FAR):
+        await here.ask(text)
+    assert ways == [proxy], "one connection for both"
+    assert len(here.heard) == 2

@@ -168,3 +168,11 @@ def test_doctor_changes_nothing_that_it_reports(ctl: Ctl, found: Found, data_dir
     found("password")
     with closing(Store(data_dir)) as store:
         assert password.matches(store, "correct horse battery")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_model_that_similar_requests_are_found_by_can_be_asked(ctl: Ctl, found: Found) -> None:
+    assert not found("cache.similar")
+    for name, verdicts in (("home/e5", []), ("nobody/e5", ["warn"]), ("off", [])):
+        ctl("settings", "set", "cache.similar", name)
+        assert [verdict for verdict, _ in found("cache.similar")] == verdicts
