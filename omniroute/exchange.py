@@ -18,6 +18,7 @@ from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.queue import Ticket
+from omniroute.visits import Visit
 
 CLIENT_GONE = 499
 """The status that is logged where the client left before its answer."""
@@ -94,6 +95,8 @@ class Exchange:
     """Who asks, once the doors have let them in."""
     progress: bool = False
     """The client wants to hear how far its answer is."""
+    visit: Visit | None = None
+    """The gateway itself asks, for a person in the panel."""
     key: Key | None = None
     holds: bool = False
     """It counts among what its key is busy with."""

@@ -37,6 +37,7 @@ from omniroute.store.keeper import Keeper
 from omniroute.store.usage import UsageRow
 from omniroute.tally import Tally
 from omniroute.tasks import Tasks
+from omniroute.visits import Visits
 from omniroute.watching import Watching
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Runtime:
         keep_answers(self.replays, self.pending)
         self.tally = Tally()
         self.watching = Watching(clock)
+        self.visits = Visits()
         self.started_at = wall()
         self.store: Store | None = None
         self.keeper: Keeper | None = None

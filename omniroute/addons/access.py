@@ -29,6 +29,9 @@ class Access:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response:
             return
+        if exchange.visit:
+            exchange.who = exchange.visit.who
+            return
         try:
             peer, fields = flow.client_conn.peername[0], flow.request.headers.fields
             exchange.who = enter(peer, fields, exchange.config.doors, self.runtime.wall())
@@ -43,15 +46,23 @@ class Access:
         if exchange is None or flow.response or (exchange.claimed and exchange.claimed.kind == "hello"):
             return
         shown, exchange.shown = exchange.shown, ()
+        visit = exchange.visit
         if shown:
-            exchange.key = self._key(exchange, shown)
-            self.runtime.gate.enter(exchange.key)
-            exchange.holds = True
+            self._count(exchange, self._key(exchange, shown))
+        elif visit and visit.key:
+            self._count(exchange, self.runtime.gate.named(visit.key, exchange.who, self.runtime.config))
+        elif visit:
+            pass  # whoever asks has logged in
         elif self.runtime.limits.require_key or not _is_here(exchange.who):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):
             raise Forbidden("a web page of another origin may not use this gateway without a key")
         exchange.admitted = True
+
+    def _count(self, exchange: Exchange, key: Key) -> None:
+        exchange.key = key
+        self.runtime.gate.enter(key)
+        exchange.holds = True
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The client has its answer, with the whole of a stream."""

@@ -79,7 +79,8 @@ class Dispatch:
     async def _set_aside(self, exchange: Exchange, needs: Needs) -> None:
         """Set aside what the request may cost, where its key has a budget."""
         runtime = self.runtime
-        if not runtime.spending.budgets(exchange, runtime.config):
+        rehearsal = exchange.visit is not None and exchange.visit.rehearsal
+        if rehearsal or not runtime.spending.budgets(exchange, runtime.config):
             return
         await runtime.prices_known.wait()
         await runtime.spent.known.wait()

@@ -58,16 +58,19 @@ class Intake:
         query, in_query = _without_key(query)
         if in_query:
             flow.request.path = f"{path}?{query}" if query else path
+        id, client = secrets.token_hex(8), flow.client_conn
+        visit = self.runtime.visits.take(client.peername, client.sockname, id)
         self.runtime.exchanges[flow] = Exchange(
-            id=secrets.token_hex(8),
+            id=id,
             at=self.runtime.wall(),
             started=self.runtime.clock(),
             dialect=dialect_of(path),
             path=path,
             query=query,
             headers=_about(flow.request.headers.fields),
-            config=self.runtime.config,
-            shown=(*shown, *in_query),
+            config=visit.config if visit and visit.config else self.runtime.config,
+            visit=visit,
+            shown=() if visit else (*shown, *in_query),
             google=google,
             progress=flow.request.headers.get(PREFIX + "progress", "").strip().lower() == "true",
         )

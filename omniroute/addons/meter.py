@@ -49,5 +49,7 @@ class Meter:
                 counted = asked.usage if asked is served or stream is None else stream.own
                 costs.append(cost(asked.target.provider, asked.target.model, counted, at, prices))
             exchange.cost = None if None in costs else sum(filter(None, costs))
+        if exchange.visit and exchange.visit.rehearsal:
+            return
         self.runtime.settle(exchange)
         self.runtime.record(row_of(exchange, status, self.runtime.clock()))

@@ -59,6 +59,7 @@ class Panel:
     def stop(self) -> None:
         """Take everything down again: the script may be loaded anew in the same mitmweb."""
         self._broadcast.close()
+        self.door.bench.end()
         if self._server:
             self._server.stop()
         if self._guest:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPHeaders
 
+from omniroute.bench.bench import Bench
 from omniroute.errors import Forbidden
 from omniroute.routing.doors import enter
 from omniroute.routing.forwarded import Comer
@@ -30,6 +31,8 @@ AT_ONCE = 2
 """Passwords that are looked at together: each takes 19 MB and a core for a while."""
 PROBES_AT_ONCE = 3
 """Providers and proxies that are tried together: each holds a thread until it has answered."""
+SENDS_AT_ONCE = 8
+"""Requests of the chat tester: each keeps bodies in memory."""
 OURS = ("same-origin", "none")
 
 
@@ -59,6 +62,8 @@ class Door:
         self._secret = secret
         self.looks = asyncio.Semaphore(AT_ONCE)
         self.probes = asyncio.Semaphore(PROBES_AT_ONCE)
+        self.sends = asyncio.Semaphore(SENDS_AT_ONCE)
+        self.bench = Bench(runtime)
 
     def peer(self, passed: str | None, direct: str) -> str:
         """Give the address of who asks: the proxy port's word for it, where that is really what speaks."""

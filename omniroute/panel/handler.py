@@ -3,17 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler, stream_request_body
 
 from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
 from omniroute.panel.answers import of_fields, of_gateway, shape
 from omniroute.panel.door import Door, Visitor, bearer
-from omniroute.panel.route import Call, Route, Text
+from omniroute.panel.route import Call, Lines, Route, Text
 from omniroute.proxy.relay import PEER
 from omniroute.routing.forwarded import NOBODY
 from omniroute.store import sessions
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 DRAINED = 256 * 1024 * 1024
 """Bytes of a body that are taken, and dropped, though it is refused: whoever is still sending would not hear why."""
+NDJSON = "application/x-ndjson"
 CURLS = "application/x-www-form-urlencoded"
 LOG_IN = "log in first: POST /api/auth/login, or show the token of `omniroute-ctl token`"
 HEADERS = {
@@ -143,6 +146,7 @@ class Endpoint(Base):
         self._content = bytearray()
         self._refusal: Exception | None = None
         self._visitor = Visitor(NOBODY)
+        self._telling: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
         assert self.request.connection
@@ -208,12 +212,35 @@ class Endpoint(Base):
         if isinstance(answer, Text):
             self.set_header("Content-Type", answer.content_type)
             self.finish(answer.text)
+        elif isinstance(answer, Lines):
+            self.set_header("Content-Type", NDJSON)
+            await self._pass_on(answer)
         elif answer is None:
             self.clear_header("Content-Type")
             self.finish()
         else:
             self.set_header("Content-Type", "application/json")
             self.finish(TypeAdapter(route.answer).dump_json(answer, by_alias=True))
+
+    async def _pass_on(self, answer: Lines[Any]) -> None:
+        """Say one line after the other, as long as somebody listens."""
+
+        async def told() -> None:
+            async with aclosing(answer.items) as items:
+                async for each in items:
+                    self.write(each.model_dump_json(by_alias=True, exclude_unset=True) + "\n")
+                    await self.flush()
+
+        self._telling = asyncio.get_running_loop().create_task(told())
+        await asyncio.wait([self._telling])
+        if not self._telling.cancelled():
+            with suppress(StreamClosedError):
+                self._telling.result()
+                self.finish()
+
+    def on_connection_close(self) -> None:
+        if self._telling:
+            self._telling.cancel()
 
     def _body(self, model: type[BaseModel]) -> BaseModel:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()

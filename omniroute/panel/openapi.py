@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from omniroute import __version__
 from omniroute.panel.answers import ErrorBody
-from omniroute.panel.route import Route, Text
+from omniroute.panel.route import Lines, Route, Text
 
 REF = "#/components/schemas/{model}"
 WORDS = {
@@ -17,6 +17,7 @@ WORDS = {
     401: "A log-in is needed, or the one that was shown is wrong.",
     403: "A page of another origin has asked.",
     404: "There is no such thing.",
+    409: "Something of the kind is under way already.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too many wrong log-ins.",
@@ -30,6 +31,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     routes = tuple(routes)
     bodies = {each.body for each in routes if each.body}
     answers = {each.answer for each in routes if _is_model(each.answer)} | {ErrorBody}
+    answers |= {item for each in routes if get_origin(each.answer) is Lines for item in get_args(each.answer)}
     wanted: list[tuple[type[BaseModel], Any]] = [(each, "validation") for each in bodies]
     wanted += [(each, "serialization") for each in answers]
     named, definitions = models_json_schema(sorted(wanted, key=lambda pair: pair[0].__name__), ref_template=REF)
@@ -56,6 +58,9 @@ def _operation(route: Route, named: Any) -> dict[str, Any]:
     said: dict[str, Any] = {str(route.status): {"description": route.summary}}
     if route.answer is Text:
         said[str(route.status)]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif get_origin(route.answer) is Lines:
+        (item,) = get_args(route.answer)
+        said[str(route.status)]["content"] = {"application/x-ndjson": {"schema": named[item, "serialization"]}}
     elif _is_model(route.answer):
         said[str(route.status)]["content"] = _content(named[route.answer, "serialization"])
     elif route.answer is not None:

@@ -10,7 +10,7 @@ A plain function runs in a thread and may use the store; an `async` one runs on 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal, get_type_hints
@@ -50,6 +50,13 @@ class Text:
     content_type: str = "text/plain; charset=utf-8"
 
 
+@dataclass(frozen=True, slots=True)
+class Lines[Item: BaseModel]:
+    """An answer that comes bit by bit: each item is a line of JSON. Who hangs up ends it."""
+
+    items: AsyncGenerator[Item]
+
+
 @dataclass(slots=True)
 class Call:
     """One request, as its route sees it."""
@@ -86,7 +93,7 @@ class Route:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     answer: Any
-    """A model, or `Text`, or None."""
+    """A model, or `Text`, or `Lines` of a model, or None."""
 
     @property
     def threaded(self) -> bool:

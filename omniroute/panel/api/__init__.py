@@ -2,6 +2,7 @@
 
 from omniroute.panel.api import (
     auth,
+    bench,
     budgets,
     document,
     exchanges,
@@ -16,6 +17,7 @@ from omniroute.panel.api import (
     providers,
     proxies,
     resilience,
+    sending,
     settings,
     translator,
     trials,
@@ -26,5 +28,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
+    *routes_of(sending, bench),
 )
 document.ROUTES = ROUTES

@@ -51,10 +51,11 @@ async def exchange(call: Call) -> Detail:
     found = call.runtime.watching.find(call.path["id"])
     if found is None:
         raise NotFound("that exchange is not kept: bodies are, of the last ones that passed while somebody watched")
-    return await asyncio.to_thread(_detail, *found, call.runtime.web_url)
+    return await asyncio.to_thread(detail, *found, call.runtime.web_url)
 
 
-def _detail(seen: Seen, taken: Taken, web_url: str | None) -> Detail:
+def detail(seen: Seen, taken: Taken, web_url: str | None) -> Detail:
+    """Write an exchange out, with all that was said."""
     known = Known({secret for tried in taken.tried for secret in tried.secrets})
     row = asdict(seen.row)
     steps = [_step(attempt, tried, known) for attempt, tried in zip(row["attempts"], taken.tried, strict=False)]

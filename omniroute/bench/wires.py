@@ -1,0 +1,13 @@
+"""The four dialects, as the bench speaks them itself."""
+
+from types import ModuleType
+
+from omniroute.bench import claude, gemini, openai, responses
+from omniroute.catalog.provider import DialectName
+
+WIRES: dict[DialectName, ModuleType] = {
+    "openai": openai,
+    "responses": responses,
+    "claude": claude,
+    "gemini": gemini,
+}
