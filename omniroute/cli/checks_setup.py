@@ -97,8 +97,8 @@ def check_similar(config: Config) -> Iterator[Check]:
 
 
 def _embeds(target: Target) -> bool:
-    url = embedding_url(target.provider, target.dialect, base_url=target.account.base_url, model=target.model)
-    return url is not None
+    dialect = "openai" if "openai" in target.provider.paths else target.dialect  # as it is asked, too
+    return embedding_url(target.provider, dialect, base_url=target.account.base_url, model=target.model) is not None
 
 
 def check_credentials(store: Store, config: Config) -> Iterator[Check]:

@@ -360,6 +360,34 @@ async def test_equal_requests_embed_once_and_all_hear_how_near_it_was(here: Here
     assert len(here.heard) == 2
 
 
+async def test_who_leads_and_leaves_while_its_text_is_embedded_lets_the_next_one_lead(here: Here) -> None:
+    go, works = asyncio.Event(), here.embeds
+
+    async def later(request: httpx.Request) -> httpx.Response:
+        await go.wait()
+        return works(request)  # type: ignore[no-any-return]
+
+    here.embeds = later
+    flows, woken = [here.begin(FIRST) for _ in range(3)], []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(here.addon.request(flows[0][0]))
+        await here.until_heard(1)
+        for number, (flow, exchange) in enumerate(flows[1:], 1):
+            await here.addon.request(flow)
+            assert exchange.replay.joined is not None
+            exchange.replay.joined.waiting[exchange] = lambda number=number: woken.append(number)  # type: ignore[misc]
+        go.set()
+    here.addon.error(flows[0][0])
+    assert woken == [1]
+    await here.addon.next_attempt(flows[1][0])
+    assert flows[1][1].replay.joined is None, "it asks now"
+    await here.end(*flows[1])
+    assert woken == [1, 2]
+    await here.addon.next_attempt(flows[2][0])
+    assert flows[2][1].replay.source == "cache"
+    assert not here.runtime.replays._flights
+
+
 async def test_no_more_than_so_many_texts_are_embedded_at_once(here: Here) -> None:
     go, works = asyncio.Event(), here.embeds
 
