@@ -128,7 +128,7 @@ class Watching:
         seen = self._seen.get(exchange.id) or self._begin(flow, exchange)
         last = exchange.last
         if last and not any(asked is last for asked, _ in seen.sent):
-            request = flow.request
+            request = last.attempt.request or flow.request
             message = _message(f"{request.method} {request.url}", request.headers.fields, request.raw_content or b"")
             seen.sent.append((last, message))
             self._grow(seen, message.weight)

@@ -54,6 +54,21 @@ def answer(flow: HTTPFlow, exchange: Exchange, body: bytes = b"for the client") 
     flow.response = tflow.tresp(content=body)
 
 
+def test_a_second_that_is_asked_beside_the_first_is_seen_with_its_own_words(runtime: Runtime) -> None:
+    watch, seen = Watch(runtime), runtime.watching
+    seen.enter()
+    flow, exchange = began(runtime)
+    ask(flow, exchange, b"first")
+    watch.request(flow)
+    ask(flow, exchange, b"first").request = tflow.treq(content=b"second")
+    watch.hedge(flow)
+    answer(flow, exchange)
+    watch.response(flow)
+    (now,) = seen.changes()
+    assert now.taken
+    assert [tried.sent and tried.sent.body for tried in now.taken.tried] == [b"first", b"second"]
+
+
 def test_nothing_is_noted_while_nobody_looks(runtime: Runtime) -> None:
     watch = Watch(runtime)
     flow, exchange = began(runtime)

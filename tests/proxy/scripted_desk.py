@@ -35,6 +35,8 @@ class Told:
     waited: bool = False
     broken: hub.Stream | None = None
     """What is to be gone on with."""
+    hosts: list[str] = field(default_factory=list)
+    """Who was asked in each attempt."""
     hedge: Attempt | None = None
     lost: list[Attempt] = field(default_factory=list)
     """Those that ended while another went on."""
@@ -197,6 +199,7 @@ class ScriptedDesk:
             until=self.until,
             hedge_after=None if told.broken else self.hedge_after,
         )
+        told.hosts.append(self.hosts[told.at])
         data = request.data
         data.host, data.port = self.hosts[told.at], 443 if self.tls else 80
         data.scheme = b"https" if self.tls else b"http"

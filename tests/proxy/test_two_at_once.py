@@ -1,8 +1,11 @@
 """An attempt that is late gets another one beside it: one answer, whichever is first, and nothing of the other."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from playbook import Peer, Play
 from scripted_desk import ScriptedDesk
+from test_any_order import REPLIES, STAYS, check_ends, check_stream
 from upstream_bytes import ASK, END, FAULT, HEAD, LAST, REFUSAL, ROLE, SAID, TEXT, WHOLE, answer, chunk, chunked, sized
 
 LATE = 2.0
@@ -296,3 +299,107 @@ def test_the_next_request_of_the_client_finds_all_as_it_was() -> None:
     play.open().say(chunked(SAID))
     assert play.answered.count(b"[DONE]") == 2
     assert not play.leaks()
+
+
+SPOKEN = ["say"] * 8 + ["open", "open", "refuse", "close", "wait", "hold", "end_hook"]
+type Steps = list[tuple[str, int]]
+STEPS = st.lists(st.tuples(st.sampled_from(SPOKEN), st.integers(0, 10_000)), max_size=25)
+SAYS = st.lists(st.one_of(st.sampled_from([chunked(SAID), sized(WHOLE)]), st.sampled_from(REPLIES)), min_size=4)
+
+
+class Race:
+    """Two upstreams that say what they say piece by piece, in turns that numbers choose."""
+
+    def __init__(self, play: Play, says: list[bytes], *, both_there: bool) -> None:
+        self.play, self.says = play, [bytearray(said) for said in says]
+        self.peers: list[Peer] = []
+        self.open(0)
+        play.pass_time(LATE)
+        if both_there:
+            self.open(0)
+
+    def do(self, steps: Steps) -> None:
+        for what, number in steps:
+            getattr(self, what)(number)
+
+    def open(self, number: int) -> None:
+        if self.play.dials and len(self.peers) < len(self.says):
+            self.peers.append(self.play.open())
+
+    def refuse(self, number: int) -> None:
+        if self.play.dials:
+            self.play.refuse()
+
+    def say(self, number: int) -> None:
+        live = [(peer, left) for peer, left in zip(self.peers, self.says, strict=False) if not peer.closed and left]
+        if live:
+            peer, left = live[number % len(live)]
+            size = number % 400 if number % 3 else len(left)
+            said = bytes(left[:size])
+            del left[:size]
+            peer.say(said)
+
+    def close(self, number: int) -> None:
+        self.peers[number % len(self.peers)].close()
+
+    def wait(self, number: int) -> None:
+        self.play.pass_time((0.1, 1, 12, 25)[number % 4])
+
+    def hold(self, number: int) -> None:
+        self.play.hold ^= {("hedge", "next_attempt", "responseheaders", "response", "read_reply")[number % 5]}
+
+    def end_hook(self, number: int) -> None:
+        if self.play.held:
+            self.play.end_hook()
+
+    def settle(self) -> None:
+        for _ in range(10):
+            self.play.end_hooks()
+            while self.play.dials:
+                self.play.refuse()
+            self.play.pass_time(60)
+
+
+@given(st.booleans(), st.booleans(), st.sampled_from([None, 0.5]), st.integers(2, 4), SAYS, STEPS)
+@STAYS
+def test_whatever_both_say_there_is_one_whole_answer(
+    stream: bool, both_there: bool, every: float | None, hosts: int, says: list[bytes], steps: Steps
+) -> None:
+    play = late(*["one", "two", "one", "three"][:hosts], stream=stream, every=every)
+    race = Race(play, says, both_there=both_there)
+    race.do(steps)
+    race.settle()
+    reply = answer(play.answered)
+    assert reply.status in (200, 503)
+    if stream and reply.status == 200:
+        check_stream(reply.body)
+    told = play.desk.told[0]
+    assert play.fired["hedge"]
+    [shown] = [attempt for attempt in told.attempts if attempt.content_at is not None] or [None]
+    assert all(attempt.failure for attempt in told.attempts if attempt is not shown)
+    assert [attempt.failure.kind for attempt in told.attempts if attempt.failure].count("hedged") <= (shown is not None)
+    if shown:
+        assert told.flow.request.host == told.hosts[told.attempts.index(shown)]
+    check_ends(play)
+    play.end()
+    check_ends(play)
+
+
+@given(st.booleans(), st.booleans(), st.integers(2, 4), SAYS, STEPS, STEPS)
+@STAYS
+def test_whenever_the_client_leaves_both_are_ended(
+    stream: bool, both_there: bool, hosts: int, says: list[bytes], steps: Steps, rest: Steps
+) -> None:
+    play = late(*["one", "two", "one", "three"][:hosts], stream=stream)
+    race = Race(play, says, both_there=both_there)
+    race.do(steps)
+    busy = play.held or play.hold
+    play.hang_up()
+    if not busy:
+        assert not play.dials
+        assert not play.layer.streams
+    before = play.answered
+    race.do(rest)
+    play.end()
+    assert play.answered == before
+    check_ends(play)
