@@ -10,7 +10,7 @@ from omniroute.exchange import Asked, Exchange
 from omniroute.routing.admission import Admission
 from omniroute.routing.affinity import Affinity, conversation
 from omniroute.routing.config import Config
-from omniroute.routing.hedging import Paces, Share, Whose, hedging_of
+from omniroute.routing.hedging import Paces, Share, Whose
 from omniroute.routing.judge import Judgement, judge
 from omniroute.routing.known import by_catalog, by_user
 from omniroute.routing.loads import Loads
@@ -18,6 +18,7 @@ from omniroute.routing.names import Names
 from omniroute.routing.plan import Plan, Target, plan
 from omniroute.routing.standing import Health, whom
 from omniroute.routing.strategies import Resting, Seen, nobody_rests
+from omniroute.routing.switches import switched
 from omniroute.routing.times import request_wait
 from omniroute.routing.turns import Turns
 
@@ -135,7 +136,7 @@ class Choosing:
     def hedge_after(self, exchange: Exchange, target: Target) -> float | None:
         """Give the seconds after which another target may be asked beside this one; None for never."""
         rules = exchange.config.rules
-        if not hedging_of(target, rules).enabled:
+        if not switched("hedge", target, rules).enabled:
             return None
         if not exchange.asked:
             self._share.count(rules.hedge.share)

@@ -24,6 +24,7 @@ from omniroute.redact import redact
 from omniroute.routing.failure import Failure
 from omniroute.routing.patience import asked_to_think, deadlines_of
 from omniroute.routing.plan import Target
+from omniroute.routing.switches import switched
 from omniroute.runtime import Runtime
 
 
@@ -76,7 +77,7 @@ async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: floa
             ended = partial(keep, runtime, exchange, target)  # by the id that the client was told
     stream = None
     if exchange.stream:
-        follows, array = rules.resume.enabled, exchange.as_array
+        follows, array = switched("resume", target, rules).enabled, exchange.as_array
         hides = prepared.hides_usage or (follows and ways[0] == "openai" and not asks_usage(exchange.body))
         elapsed = partial(_since, runtime.clock, exchange.received) if exchange.tells_progress else None
         kind = Recorded if exchange.replay.leads else hub.Stream

@@ -102,8 +102,8 @@ class Attach:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or not exchange.last or not exchange.open:
             return False
-        stream, rules = exchange.last.attempt.stream, exchange.config.rules.resume
-        if stream is None or not rules.enabled or exchange.resumed >= rules.most or stream.said is None:
+        stream = exchange.last.attempt.stream
+        if stream is None or stream.said is None or exchange.resumed >= exchange.config.rules.resume.most:
             return False
         exchange.broken = stream
         exchange.resumed += 1

@@ -48,11 +48,12 @@ def add(
     retries: int | None,
     retry_delay: float | None,
     hedge: bool | None,
+    resume: bool | None,
     **deadlines: float | None,
 ) -> None:
     """Name a list of models, or of other combos: a request for NAME is tried at each in turn."""
     with state.store() as store:
-        tries = tries_of(Tries(), retries, retry_delay, hedge, deadlines)
+        tries = tries_of(Tries(), retries, retry_delay, hedge, resume, deadlines)
         added = combos.add(store, name, models, strategy, weights, tries)
         left = plan(added.name, snapshot.load(store), client=None).left
     if state.as_json:
@@ -79,6 +80,7 @@ def edit(
     retries: int | None,
     retry_delay: float | None,
     hedge: bool | None,
+    resume: bool | None,
     reset: bool,
     **deadlines: float | None,
 ) -> None:
@@ -87,7 +89,7 @@ def edit(
     def changed(before: Combo) -> Combo:
         if reset:
             before = Combo(before.name, before.models)
-        tries = tries_of(before.tries, retries, retry_delay, hedge, deadlines)
+        tries = tries_of(before.tries, retries, retry_delay, hedge, resume, deadlines)
         return Combo(name, models or before.models, strategy or before.strategy, {**before.weights, **weights}, tries)
 
     with state.store() as store:
@@ -129,7 +131,7 @@ def show(state: State, name: str) -> None:
     fields([("name", found.name), ("strategy", found.strategy or DEFAULT), ("models", found.models)])
     fields([("weight", f"{model}={weight:g}") for model, weight in found.weights.items()])
     said = [("retries", found.tries.retries), ("retry delay", _seconds(found.tries.retry_delay))]
-    said += [("hedge", None if found.tries.hedge is None else "on" if found.tries.hedge else "off")]
+    said += [("hedge", _switch(found.tries.hedge)), ("resume", _switch(found.tries.resume))]
     said += [(phase.replace("_", " "), _seconds(wait)) for phase, wait in found.tries.deadlines.items()]
     fields([(what, value) for what, value in said if value is not None])
     fields([(f"{n}.", f"{t.name} by {t.account.name}") for n, t in enumerate(planned.targets, 1)])
@@ -181,3 +183,7 @@ def test(ctx: click.Context, name: str, timeout: float) -> None:
 
 def _seconds(wait: float | None) -> str | None:
     return None if wait is None else f"{wait:g} s"
+
+
+def _switch(said: bool | None) -> str | None:
+    return None if said is None else "on" if said else "off"

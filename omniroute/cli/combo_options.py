@@ -10,6 +10,7 @@ from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, Tries
 WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
 WAIT = "How long to wait "
 HEDGE = "Whether the next target is asked too, when one is later than it mostly is."
+RESUME = "Whether the next target goes on with a streamed text that has broken off."
 RETRIES = "How often a target is asked again before the next one."
 
 
@@ -35,6 +36,7 @@ def its_own(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--retries", type=click.IntRange(0, MAX_RETRIES), help=RETRIES),
         click.option("--retry-delay", type=float, metavar="SECONDS", help="How long to wait before each of these."),
         click.option("--hedge/--no-hedge", default=None, help=HEDGE),
+        click.option("--resume/--no-resume", default=None, help=RESUME),
         *(
             click.option(
                 f"--{phase.replace('_', '-')}-timeout",
@@ -56,6 +58,7 @@ def tries_of(
     retries: int | None,
     retry_delay: float | None,
     hedge: bool | None,
+    resume: bool | None,
     deadlines: dict[str, float | None],
 ) -> Tries:
     """Put what was said on the command line over what a combo had before."""
@@ -64,5 +67,6 @@ def tries_of(
         before.retries if retries is None else retries,
         before.retry_delay if retry_delay is None else retry_delay,
         before.hedge if hedge is None else hedge,
+        before.resume if resume is None else resume,
         {**before.deadlines, **said},
     )

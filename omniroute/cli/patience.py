@@ -1,12 +1,12 @@
-"""How long each target of a plan is waited for, and which is hedged, as `route explain` says it."""
+"""How long each target of a plan is waited for, and what else is done for it, as `route explain` says it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from omniroute.routing.deadlines import MAY_BE_NONE
-from omniroute.routing.hedging import hedging_of
 from omniroute.routing.patience import Said
 from omniroute.routing.rules import Rules
+from omniroute.routing.switches import switched
 from omniroute.routing.target import Target
 
 type Patience = Mapping[str, Said]
@@ -27,11 +27,21 @@ def hedged(targets: Sequence[Target], rules: Rules) -> list[str]:
     """Say which targets get another one beside them when they are late, where any do."""
     out = []
     for n, target in enumerate(targets, 1):
-        hedging = hedging_of(target, rules)
+        hedging = switched("hedge", target, rules)
         if hedging.enabled and any(other.account.id != target.account.id for other in targets[n:]):
             out.append(f"{n}" if hedging.by == "all" else f"{n} ({hedging.by})")
     late = f"later than 95 of 100 of its answers, and than {rules.hedge.least:g} s"
     return [f"The next account is asked too when one of these is {late}: {', '.join(out)}"] if out else []
+
+
+def resumed(targets: Sequence[Target], rules: Rules) -> list[str]:
+    """Say which targets get another one that goes on with what they broke off, where any do."""
+    out = []
+    for n, target in enumerate(targets[:-1], 1):
+        resume = switched("resume", target, rules)
+        if resume.enabled:
+            out.append(f"{n}" if resume.by == "all" else f"{n} ({resume.by})")
+    return [f"The next goes on with a streamed text that one of these has broken off: {', '.join(out)}"] if out else []
 
 
 def _one(phase: str, said: Said) -> str:

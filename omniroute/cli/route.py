@@ -16,18 +16,19 @@ from omniroute.cli.crowded import at_limits, limited
 from omniroute.cli.options import dialect
 from omniroute.cli.output import say, show_json, table
 from omniroute.cli.paths import way_to
-from omniroute.cli.patience import Patience, hedged, lines
+from omniroute.cli.patience import Patience, hedged, lines, resumed
 from omniroute.cli.running import read_runtime
 from omniroute.dialects.needs import Needs
 from omniroute.routing.config import Account, Config, Key
-from omniroute.routing.hedging import Hedging, hedging_of
 from omniroute.routing.known import NO_NEEDS, by_catalog
 from omniroute.routing.near import near
 from omniroute.routing.network import Path
 from omniroute.routing.patience import asked_to_think, said_for
 from omniroute.routing.plan import Plan, plan
+from omniroute.routing.rules import Rules
 from omniroute.routing.standing import Health, Rest, whom
 from omniroute.routing.strategies import Seen
+from omniroute.routing.switches import switched
 from omniroute.store import health, limits, snapshot, turns
 
 
@@ -61,9 +62,8 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     stops = [limited(target, full) for target in made.targets]
     thinking = asked_to_think(needs.body, config.rules)
     waits = [said_for(target, config.rules, thinking=thinking) for target in made.targets]
-    hedges = [hedging_of(target, config.rules) for target in made.targets]
     if state.as_json:
-        show_json(as_json(made, ways, stops, waits, hedges))
+        show_json(as_json(made, ways, stops, waits, config.rules))
         return
     said = " → ".join([model, *(alias.target for alias in made.aliases)])
     say(f"{said}: a combo" if made.combo else said)
@@ -79,7 +79,7 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
             table([*headers, "path"], rows)
         else:
             table(headers, [row[:-1] for row in rows])
-        for line in (*lines(waits), *hedged(made.targets, config.rules)):
+        for line in (*lines(waits), *hedged(made.targets, config.rules), *resumed(made.targets, config.rules)):
             say(line)
     else:
         say("Nobody can serve it now.")
@@ -107,7 +107,7 @@ def as_json(
     ways: Sequence[Path],
     stops: Sequence[str | None],
     waits: Sequence[Patience],
-    hedges: Sequence[Hedging],
+    rules: Rules,
 ) -> dict[str, object]:
     return {
         "asked": made.asked,
@@ -127,9 +127,10 @@ def as_json(
                 "proxy_from": way.said_by or None,
                 "limited": stop,
                 "deadlines": {phase: asdict(said) for phase, said in patience.items()},
-                "hedge": asdict(hedging),
+                "hedge": asdict(switched("hedge", t, rules)),
+                "resume": asdict(switched("resume", t, rules)),
             }
-            for t, way, stop, patience, hedging in zip(made.targets, ways, stops, waits, hedges, strict=True)
+            for t, way, stop, patience in zip(made.targets, ways, stops, waits, strict=True)
         ],
         "left_out": [{"target": out.name, "account": out.account, "why": out.why} for out in made.left],
     }

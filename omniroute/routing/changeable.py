@@ -174,6 +174,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("combo.strategy", one_of(COMBO_STRATEGIES), "Order of a combo that has no strategy of its own."),
         Setting("combo.retries", whole(MAX_RETRIES), "How often a combo asks a target again before the next one."),
         Setting("combo.retry_delay", seconds(MAX_DELAY), "Seconds before a combo asks a target again."),
+        Setting("combo.resume", switch, "Whether combos let the next target go on with a text that has broken off."),
         Setting("combo.hedge", switch, "Whether combos ask the next target too when one is late."),
         *(
             Setting(f"combo.{phase}_timeout", deadline(phase), f"Seconds that a combo waits {what}.")

@@ -4,11 +4,7 @@ Late is what is later than 95 of 100 of its own answers of late, so each account
 """
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from math import ceil
-
-from omniroute.routing.rules import Rules
-from omniroute.routing.target import Target
 
 KEPT = 100
 """Times that are remembered of one account and model."""
@@ -22,24 +18,6 @@ BURST = 5.0
 
 type Whose = tuple[str, str, bool]
 """(account id, model, whether it streams): a whole reply has its first content at its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hedging:
-    """Whether a target is hedged, and who says so."""
-
-    enabled: bool
-    by: str
-
-
-def hedging_of(target: Target, rules: Rules) -> Hedging:
-    """Say whether a target gets another one beside it: its combo says so, else all combos, else all requests."""
-    if (combo := target.way.combo) is not None:
-        if combo.tries.hedge is not None:
-            return Hedging(combo.tries.hedge, f"the combo {combo.name}")
-        if rules.combo.hedge is not None:
-            return Hedging(rules.combo.hedge, "all combos")
-    return Hedging(rules.hedge.enabled, "all")
 
 
 class Paces:

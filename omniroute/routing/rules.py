@@ -40,6 +40,8 @@ class Tries:
     """Seconds before each of these."""
     hedge: bool | None = None
     """Whether the next target is asked too, when one is late."""
+    resume: bool | None = None
+    """Whether the next target goes on with an answer that has broken off."""
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """Phase -> seconds."""
 
@@ -52,7 +54,8 @@ class ComboRules:
     retries: int = 0
     retry_delay: float = 0.0
     hedge: bool | None = None
-    """None is as for all requests."""
+    resume: bool | None = None
+    """None is as for all requests, here and above."""
     queue_timeout: float | None = None
     """Seconds, as the five below; None is as for the provider, or for all requests."""
     connect_timeout: float | None = None

@@ -112,7 +112,8 @@ def _check(store: Store, combo: Combo, known: Mapping[str, Combo]) -> None:
 
 
 def _check_tries(tries: Tries) -> None:
-    said = {"combo.retries": tries.retries, "combo.retry_delay": tries.retry_delay, "combo.hedge": tries.hedge}
+    said = {"combo.retries": tries.retries, "combo.retry_delay": tries.retry_delay}
+    said |= {"combo.hedge": tries.hedge, "combo.resume": tries.resume}
     said |= {f"combo.{phase}_timeout": seconds for phase, seconds in tries.deadlines.items()}
     for name, value in said.items():
         if value is None:

@@ -142,19 +142,21 @@ def test_a_combo_with_all_its_options(ctl, as_json, home) -> None:
     ctl("combo", "add", "inner", "home/x", "home/y")
     options = (
         "--strategy weighted --weight home/a=3 --weight inner=0.5 --retries 2 --retry-delay 0.25 --connect-timeout 1 "
-        "--hedge"
+        "--hedge --no-resume"
     )
     added = as_json("combo", "add", "best", "home/a", "inner", *options.split())
     assert added == {
         **{"name": "best", "models": ["home/a", "inner"], "strategy": "weighted"},
-        **{"weights": {"home/a": 3.0, "inner": 0.5}, "retries": 2, "retry_delay": 0.25, "hedge": True},
+        **{"weights": {"home/a": 3.0, "inner": 0.5}, "retries": 2, "retry_delay": 0.25, "hedge": True, "resume": False},
         "deadlines": {"connect": 1.0},
     }
     shown = words(ctl("combo", "show", "best"))
     assert "weight inner=0.5" in shown
-    assert "retries 2 retry delay 0.25 s hedge on connect 1 s" in shown
+    assert "retries 2 retry delay 0.25 s hedge on resume off connect 1 s" in shown
     assert as_json("combo", "edit", "best", "--no-hedge")["hedge"] is False
     assert as_json("combo", "edit", "best", "--hedge")["hedge"] is True
+    assert as_json("combo", "edit", "best", "--resume")["resume"] is True
+    assert as_json("combo", "edit", "best", "--no-resume")["resume"] is False
     edited = as_json("combo", "edit", "best", "--strategy", "random", "--idle-timeout", "5")
     assert edited == added | {"strategy": "random", "deadlines": {"connect": 1.0, "idle": 5.0}}
     edited = as_json("combo", "edit", "best", "home/a", "home/b")
@@ -162,7 +164,7 @@ def test_a_combo_with_all_its_options(ctl, as_json, home) -> None:
     edited = as_json("combo", "edit", "best", "--default", "--retries", "1")
     assert edited == {
         **{"name": "best", "models": ["home/a", "home/b"], "strategy": None, "weights": {}},
-        **{"retries": 1, "retry_delay": None, "hedge": None, "deadlines": {}},
+        **{"retries": 1, "retry_delay": None, "hedge": None, "resume": None, "deadlines": {}},
     }
     assert "best as set for all home/a, home/b" in words(ctl("combo", "list"))
 
@@ -183,6 +185,22 @@ def test_who_is_hedged(ctl, as_json, home) -> None:
     ctl("settings", "set", "combo.hedge", "on")
     ctl("settings", "set", "hedge.enabled", "off")
     assert f"{said}: 1 (all combos), 2 (all combos)" in words(ctl("route", "explain", "c"))
+
+
+def test_who_is_gone_on_from(ctl, as_json, home) -> None:
+    ctl("combo", "add", "c", "home/a", "home/b")
+    said = "The next goes on with a streamed text that one of these has broken off"
+    assert said not in words(ctl("route", "explain", "c"))
+    ctl("combo", "edit", "c", "--resume")
+    assert f"{said}: 1 (the combo c)" in words(ctl("route", "explain", "c"))
+    assert [each["resume"] for each in as_json("route", "explain", "c")["targets"]] == [
+        {"enabled": True, "by": "the combo c"}
+    ] * 2
+    ctl("combo", "edit", "c", "--default")
+    ctl("settings", "set", "resume.enabled", "on")
+    assert f"{said}: 1" in words(ctl("route", "explain", "c"))
+    ctl("settings", "set", "combo.resume", "off")
+    assert said not in words(ctl("route", "explain", "c"))
 
 
 def test_deadlines_of_a_provider(ctl, as_json, refused, home) -> None:

@@ -69,7 +69,7 @@ def test_a_combo_from_first_to_last(ctl: Ctl, as_json, home) -> None:
     added = as_json("combo", "add", "best", "home/a", "home/b", "--strategy", "priority")
     assert added == {
         **{"name": "best", "models": ["home/a", "home/b"], "strategy": "priority", "weights": {}},
-        **{"retries": None, "retry_delay": None, "hedge": None, "deadlines": {}},
+        **{"retries": None, "retry_delay": None, "hedge": None, "resume": None, "deadlines": {}},
     }
     assert as_json("combo", "list") == [added]
     assert "home/a, home/b" in ctl("combo", "list").stdout

@@ -1,15 +1,9 @@
 """What late is, and how often it is hedged."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.catalog.providers import node
-from omniroute.routing.config import Account, Combo
-from omniroute.routing.hedging import BURST, ENOUGH, KEPT, MOST, Paces, Share, hedging_of
-from omniroute.routing.resuming import HedgeRules
-from omniroute.routing.rules import ComboRules, Rules, Tries
-from omniroute.routing.target import Target, Way
+from omniroute.routing.hedging import BURST, ENOUGH, KEPT, MOST, Paces, Share
 
 ME = ("account", "model", True)
 
@@ -56,20 +50,3 @@ def test_of_so_many_requests_no_more_than_their_share_is_hedged(share: float, la
     assert sum(hedged) <= share * len(lates) + 1e-6
     if share == 1:
         assert hedged == lates
-
-
-def target(hedge: bool | None, combo: bool = True) -> Target:
-    up = node("up", "openai", "http://127.0.0.1:1")
-    way = Way("asked for by name", Combo("c", ("up/m",), tries=Tries(hedge=hedge)) if combo else None)
-    return Target(Account("a", "up", "a"), up, "m", "openai", way, "")
-
-
-@pytest.mark.parametrize("everybody", [True, False])
-@pytest.mark.parametrize("combos", [True, False, None])
-@pytest.mark.parametrize("own", [True, False, None])
-def test_who_says_whether_it_is_done(own: bool | None, combos: bool | None, everybody: bool) -> None:
-    rules = Rules(hedge=HedgeRules(everybody), combo=ComboRules(hedge=combos))
-    said = {"the combo c": own, "all combos": combos, "all": everybody}
-    found = hedging_of(target(own), rules)
-    assert (found.by, found.enabled) == next((by, value) for by, value in said.items() if value is not None)
-    assert hedging_of(target(None, combo=False), rules).enabled is everybody

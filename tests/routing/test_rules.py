@@ -28,6 +28,7 @@ GOOD = {
     "combo.retries": ("2", 2),
     "combo.retry_delay": ("0.5", 0.5),
     "combo.hedge": ("on", True),
+    "combo.resume": ("off", False),
     "combo.queue_timeout": ("0", 0.0),
     "combo.connect_timeout": ("1", 1.0),
     "combo.first_byte_timeout": ("2", 2.0),

@@ -1,0 +1,36 @@
+"""Who says whether something is done for a target."""
+
+import pytest
+
+from omniroute.catalog.providers import node
+from omniroute.routing.config import Account, Combo
+from omniroute.routing.resuming import HedgeRules, ResumeRules
+from omniroute.routing.rules import ComboRules, Rules, Tries
+from omniroute.routing.switches import Switch, switched
+from omniroute.routing.target import Target, Way
+
+
+def target(tries: Tries | None) -> Target:
+    up = node("up", "openai", "http://127.0.0.1:1")
+    way = Way("asked for by name", None if tries is None else Combo("c", ("up/m",), tries=tries))
+    return Target(Account("a", "up", "a"), up, "m", "openai", way, "")
+
+
+@pytest.mark.parametrize("what", ["hedge", "resume"])
+@pytest.mark.parametrize("everybody", [True, False])
+@pytest.mark.parametrize("combos", [True, False, None])
+@pytest.mark.parametrize("own", [True, False, None])
+def test_the_combo_says_so_else_all_combos_else_all_requests(
+    what: Switch, own: bool | None, combos: bool | None, everybody: bool
+) -> None:
+    others = {"hedge": "resume", "resume": "hedge"}[what]
+    all_combos = ComboRules(**{what: combos, others: not everybody})
+    rules = Rules(
+        hedge=HedgeRules(everybody if what == "hedge" else not everybody),
+        resume=ResumeRules(everybody if what == "resume" else not everybody),
+        combo=all_combos,
+    )
+    said = {"the combo c": own, "all combos": combos, "all": everybody}
+    found = switched(what, target(Tries(**{what: own, others: not everybody})), rules)
+    assert (found.by, found.enabled) == next((by, value) for by, value in said.items() if value is not None)
+    assert switched(what, target(None), rules).enabled is everybody
