@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from omniroute.replays.answer import BESIDE, Answer
+from omniroute.replays.answer import BESIDE, Answer, pack, unpack
 from omniroute.replays.flight import Flight
 from omniroute.replays.kept import Replays
 from omniroute.routing.replaying import CacheRules, IdempotencyRules
@@ -128,3 +128,19 @@ def test_what_is_cleared_is_gone_by_both_ways_and_stays_away() -> None:
     clock.now += 1
     replays.keep("a", answer(clock.now, bucket="p"), cleared)
     assert [key for key, _ in replays.alike("p", cleared)] == ["a"]
+
+
+def test_what_was_saved_is_found_by_both_ways_and_is_no_newer_than_what_is_known() -> None:
+    clock = Clock()
+    before = made(clock)
+    disk: dict[str, bytes] = {}
+    before.saved = lambda key, answer: disk.update({key: pack(answer)})
+    for key in "ab":
+        before.keep(key, answer(clock.now, 3, "p"), RULES)
+    after = made(clock)
+    newer = answer(clock.now, 5, "q")
+    after.keep("a", newer, RULES)
+    after.load([(key, unpack(content)) for key, content in disk.items()], RULES)
+    assert [key for key, _ in after.alike("p", RULES)] == ["b"]
+    assert after.find("a", RULES) == newer
+    assert after.find("b", RULES) == before.find("b", RULES)
