@@ -43,7 +43,7 @@ class Stats:
     similar: int
     """Entries that who says nearly the same may have too."""
     hits: int
-    """Answers out of the cache, in all of the history."""
+    """Answers out of the cache to the very same request, in all of the history."""
     similar_hits: int
     """Answers out of it to requests that said nearly the same."""
     repeats: int
