@@ -210,6 +210,8 @@ def chaos(folder: Path, seed: int) -> Iterator[Chaos]:
             nodes.add(store, target.name, target.dialect, target.url)
         for strategy in STRATEGIES:
             combos.add(store, f"all-{strategy}", [f"{target.name}/m" for target in targets], strategy)
+        for name, value in (("enabled", "on"), ("least", "0.02"), ("share", "0.3")):
+            settings.put(store, f"hedge.{name}", value)
         limits.put(store, "node:t1", Limit(concurrency=6))
         limits.put(store, "node:t3", Limit(concurrency=4, gap=0.002))
         settings.put_resilience(store, "local", {"recovery": "1", "base": "0.3", "rate": "0.5", "most": "3"})
