@@ -102,8 +102,11 @@ class RoutedStream(Telling):
     @property
     def too_late_at(self) -> float | None:
         """When what is waited for now is too late, by its own deadline or by that of all attempts together."""
-        found = (self._deadline, *(runner.too_late_at for runner in self._runners))
-        return min((at for at in found if at is not None), default=None)
+        soonest = self._deadline
+        for runner in self._runners:
+            if (at := runner.too_late_at) is not None and (soonest is None or at < soonest):
+                soonest = at
+        return soonest
 
     @property
     def due(self) -> float | None:
@@ -134,8 +137,8 @@ class RoutedStream(Telling):
 
     def rouse(self) -> layer.CommandGenerator[None]:
         """See to it that the layer says `Late` when something is due."""
-        if self.due is not None:
-            yield from self.parent.alarm(self, self.due)
+        if (due := self.due) is not None:
+            yield from self.parent.alarm(self, due)
 
     # the request
 
@@ -234,6 +237,8 @@ class RoutedStream(Telling):
     def win(self, winner: Reply) -> layer.CommandGenerator[None]:
         """Let the other attempt go: this one has said something first."""
         self._hedge_at = None
+        if self.alone:
+            return
         for runner in [runner for runner in self._runners if runner is not winner]:
             runner.attempt.failure = Failure("hedged", "another target has answered first")
             yield from self._leave_to(winner, runner)

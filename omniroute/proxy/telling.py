@@ -43,7 +43,11 @@ class Telling(HttpStream):
     @property
     def due(self) -> float | None:
         """When the layer is to say `Late`."""
-        return min((at for at in (self.too_late_at, self._speak_at, self._beat_at) if at is not None), default=None)
+        soonest = self.too_late_at
+        for at in (self._speak_at, self._beat_at):
+            if at is not None and (soonest is None or at < soonest):
+                soonest = at
+        return soonest
 
     @property
     @abstractmethod
