@@ -1,8 +1,12 @@
 """The panel as people use it: coming in, by keyboard, and what its pages are for."""
 
+import json
 import re
+import socket
 
-from panel_browser import SETTLED, WORDS, Panel
+from panel_browser import HOSTILE, SETTLED, WIDER, WORDS, Panel, judged
+
+from omniroute.store import nodes
 
 
 def test_a_wrong_password_is_said_and_too_many_lock(panel: Panel) -> None:
@@ -130,4 +134,70 @@ def test_the_playground_translates_as_one_types(panel: Panel) -> None:
     result.filter(has_text="contents").wait_for()
     page.get_by_label("Text", exact=True).fill(text[:-3])
     page.get_by_role("alert").wait_for()
+    assert panel.wrong == []
+
+
+def test_the_chat_tester_shows_what_was_said_and_why_it_failed(panel: Panel) -> None:
+    page = panel.open("translator/chat")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.get_by_label("Model").fill("box/llama")
+    page.get_by_label("Dialect").select_option("claude")
+    page.get_by_label("Message").fill(HOSTILE)
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("heading", name="The exchange").wait_for()
+    page.get_by_role("tab", name="Attempts and times").click()
+    page.locator("li", has_text="box/llama").get_by_text("cannot connect").first.wait_for()
+    page.get_by_role("tab", name="Request").click()
+    page.locator("pre", has_text="onerror=window.pwned=2").first.wait_for()
+    page.get_by_label("Given").select_option("body")
+    body = page.get_by_label("Body")
+    assert '"max_tokens": 1024' in body.input_value()
+    body.fill("{")
+    page.get_by_role("button", name="Send").click()
+    page.locator("pre", has_text="the body is not JSON").first.wait_for()
+    assert page.evaluate("() => window.pwned") is None
+    assert panel.wrong == []
+
+
+def test_a_request_that_is_sent_can_be_stopped(panel: Panel) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        nodes.add(panel.gateway.store, "mute", "openai", f"http://127.0.0.1:{mute.getsockname()[1]}/v1")
+        page = panel.open("translator/chat")
+        page.get_by_label("Model").fill("mute/m")
+        page.get_by_role("button", name="Send").click()
+        page.get_by_text("asking").first.wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("alert").filter(has_text="You have stopped it").wait_for()
+        mute.settimeout(20)
+        asked, _ = mute.accept()
+        with asked:
+            asked.settimeout(20)
+            while asked.recv(65536):  # nothing more comes: it was hung up on
+                pass
+    assert panel.wrong == []
+
+
+def test_the_bench_finds_what_comes_through(panel: Panel) -> None:
+    page = panel.open("translator/bench")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    features = page.get_by_role("group", name="Features")
+    features.get_by_role("button", name="None").click()
+    assert page.get_by_role("button", name="Run").is_disabled()
+    for name in ("Picture", "Temperature, limit, stop words"):
+        features.get_by_label(name).check()
+    page.get_by_role("button", name="Run").click()
+    page.get_by_role("heading", name="What was found").wait_for(timeout=60_000)
+    page.get_by_text("32 of 32 done.").wait_for()
+    page.get_by_text("29 passed").wait_for()
+    page.get_by_role("button", name="Picture, Anthropic Messages to Gemini: passed").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("inlineData").wait_for()
+    assert judged(page) == []
+    page.keyboard.press("Escape")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export as JSON").click()
+    said = json.loads(saved.value.path().read_text(encoding="utf-8"))
+    assert {cell["state"] for cell in said["cells"]} == {"passed", "lossy"}
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate(WIDER) <= 0
     assert panel.wrong == []

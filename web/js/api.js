@@ -26,13 +26,32 @@ function xsrf() {
  * Ask for something; resolves to the JSON of the answer, or to its text where it is not JSON.
  * `body` is sent as JSON unless it is a Blob or FormData. Raises ApiError; `status` 0 is a gateway that does not answer.
  */
-export async function ask(method, path, body, { signal } = {}) {
+export async function ask(method, path, body, options) {
+  const answer = await reach(method, path, body, options);
+  const said = await read(answer);
+  if (answer.ok) return said;
+  throw refused(answer.status, said);
+}
+
+/** Ask for what comes line by line: `hear` gets the JSON of each. Ends when `signal` aborts it, or all has come. */
+export async function lines(path, body, hear, { signal } = {}) {
+  const answer = await reach("POST", path, body, { signal });
+  if (!answer.ok) throw refused(answer.status, await read(answer));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    const all = (rest + piece.value).split("\n");
+    rest = all.pop();
+    for (const line of all) hear(JSON.parse(line));
+  }
+}
+
+async function reach(method, path, body, { signal } = {}) {
   const raw = body instanceof Blob || body instanceof FormData;
   const headers = { accept: "application/json", ...(method === "GET" ? {} : xsrf()) };
   if (body !== undefined && !raw) headers["content-type"] = "application/json";
-  let answer;
   try {
-    answer = await fetch(path, {
+    return await fetch(path, {
       method, headers, signal, credentials: "same-origin", cache: "no-store",
       body: body === undefined || raw ? body : JSON.stringify(body),
     });
@@ -40,22 +59,21 @@ export async function ask(method, path, body, { signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The gateway does not answer. Is it running?");
   }
+}
+
+async function read(answer) {
   const text = await answer.text();
   const isJson = (answer.headers.get("content-type") || "").includes("json");
-  let said = text;
-  if (isJson && text) {
-    try {
-      said = JSON.parse(text);
-    } catch {
-      throw new ApiError(answer.status, "The gateway's answer could not be read.");
-    }
+  if (!isJson || !text) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(answer.status, "The gateway's answer could not be read.");
   }
-  if (answer.ok) return said;
-  if (answer.status === 401) listeners.forEach((listener) => listener());
-  throw refused(answer.status, said);
 }
 
 function refused(status, said) {
+  if (status === 401) listeners.forEach((listener) => listener());
   const error = said?.error;
   const message = typeof error === "string" ? error : error?.message || `The gateway answered ${status}.`;
   const fields = {};

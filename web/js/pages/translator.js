@@ -3,11 +3,13 @@
 import { html } from "../../vendor/preact.js";
 import { go, useRoute } from "../router.js";
 import { Head, Tabs } from "../ui.js";
+import { Bench } from "./translator/bench.js";
+import { Chat } from "./translator/chat.js";
 import { Live } from "./translator/live.js";
 import { Playground } from "./translator/playground.js";
 
-const TABS = [["playground", "Playground"], ["live", "Live monitor"]];
-const PAGES = { playground: Playground, live: Live };
+const TABS = [["playground", "Playground"], ["chat", "Chat tester"], ["bench", "Test bench"], ["live", "Live monitor"]];
+const PAGES = { playground: Playground, chat: Chat, bench: Bench, live: Live };
 
 export function Translator() {
   const { rest: [tab = "playground"] } = useRoute();

@@ -22,6 +22,9 @@ export const pretty = (text) => {
   return value === undefined ? text : JSON.stringify(value, null, 2);
 };
 
+/** A body as people read it: JSON laid out, and so is each event of a stream. */
+const laidOut = (text) => (/^(data|event):/.test(text) ? text.replace(/^data: ?(\{.*\})\r?$/gm, (_, json) => `data: ${pretty(json)}`) : pretty(text));
+
 /** Two bodies with their differences marked; two that are no JSON as they are. */
 export function SideBySide({ before, after, dropped = [], names = ["", ""], raw = false }) {
   const marked = useMemo(() => {
@@ -29,7 +32,7 @@ export function SideBySide({ before, after, dropped = [], names = ["", ""], raw 
     return raw || one === undefined || other === undefined ? null : compare(one, other);
   }, [before, after, raw]);
   const titled = (name, inside) => html`<div class="stack">${name && html`<h3>${name}</h3>`}${inside}</div>`;
-  const plain = (text) => html`<pre class="code wrap" tabindex="0">${raw ? text : pretty(text)}</pre>`;
+  const plain = (text) => html`<pre class="code wrap" tabindex="0">${raw ? text : laidOut(text)}</pre>`;
   const lined = (all, marks) => html`<pre class="code" tabindex="0">${all.map((line) => {
     const out = marks && isDropped(line.path, dropped);
     return html`<span class=${out ? "gone" : line.kind || "same"} title=${out ? "left out" : undefined}>${line.text}</span>`;
@@ -50,15 +53,17 @@ export function Outcome({ of }) {
 const NOTHING = { start: "", headers: [], text: "", cut: false };
 const TABS = [["request", "Request"], ["answer", "Answer"], ["attempts", "Attempts and times"]];
 
-/** An exchange with the client's side beside the upstream's; it is looked at again until it is over. */
-export function Exchange({ id, every = 1 }) {
+/** An exchange with the client's side beside the upstream's; it is looked at again until it is over, or given as `detail`. */
+export function Exchange({ id, detail = null, every = 1 }) {
   const [done, setDone] = useState(false);
-  const found = useLoad(path`/api/translator/exchanges/${id}`, { every: done ? 0 : every });
+  const looked = useLoad(path`/api/translator/exchanges/${id}`, { every: done || detail ? 0 : every });
+  const found = detail ? { data: detail } : looked;
   if (found.data?.state === "done" && !done) setDone(true);
   return html`<${Loaded} from=${found}>${(exchange) => html`<${Shown} of=${exchange} />`}<//>`;
 }
 
-function Shown({ of }) {
+/** An exchange that is here already. */
+export function Shown({ of }) {
   const [tab, setTab] = useState("request");
   const [raw, setRaw] = useState(false);
   const [at, setAt] = useState(null);
