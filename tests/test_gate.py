@@ -197,6 +197,28 @@ def test_a_key_has_its_places(gate: Gate, peer: str, good: bool) -> None:
             may(gate, key, peer)
 
 
+def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Gate, clock: Clock) -> None:
+    over = replace(RIGHT, id="over", expires_at=clock.now)
+    admin, there = (
+        replace(RIGHT, id="admin", scopes=("admin",)),
+        replace(RIGHT, id="there", ips=networks("10.0.0.0/8")),
+    )
+    gone = replace(RIGHT, id="gone", revoked_at=1.0)
+    config = Config(keys=(RIGHT, over, admin, there), revoked=(gone,))
+    assert gate.named("k1", comer(FAR, (), NOWHERE), config) is RIGHT
+    assert gate.named("there", comer("10.1.1.1", (), NOWHERE), config) is there
+    for id, refused in (
+        ("over", NotAllowed),
+        ("gone", NotAllowed),
+        ("nobody", NotAllowed),
+        ("admin", Forbidden),
+        ("there", Forbidden),
+    ):
+        with pytest.raises(refused):
+            gate.named(id, comer(FAR, (), NOWHERE), config)
+    assert not gate.uses(), "it was not shown, so it was not used from anywhere"
+
+
 def test_the_first_key_that_opens_counts(gate: Gate) -> None:
     gone = replace(OTHER, revoked_at=1.0)
     config = Config(keys=(RIGHT,), revoked=(gone,))

@@ -52,7 +52,7 @@ async def sent(runtime: Runtime, visit: Visit, letter: Letter) -> AsyncIterator[
     """
     if not runtime.address:
         raise GatewayError("the gateway does not answer yet", status=503, retry_after=1)
-    url = _near(runtime.address)
+    url = near(runtime.address)
     headers = HEADERS | JSON | dict(letter.headers)
     extensions = {"trace": _watch(runtime, visit)}
     try:
@@ -106,7 +106,7 @@ def _watch(runtime: Runtime, visit: Visit) -> Callable[[str, dict[str, Any]], An
     return told
 
 
-def _near(address: str) -> str:
+def near(address: str) -> str:
     """Give where the gateway is for this machine: who listens everywhere has no address to be asked at."""
     at = urlsplit(address)
     try:
