@@ -9,7 +9,7 @@ from mitmproxy.test import taddons, tflow
 
 from omniroute.addons import views
 from omniroute.addons.lifecycle import Lifecycle
-from omniroute.addons.views import Views
+from omniroute.addons.views import Views, comment
 from omniroute.catalog.providers import node
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
@@ -17,6 +17,7 @@ from omniroute.exchange import Asked, Exchange
 from omniroute.proxy.attempt import KEEP, Attempt
 from omniroute.routing.config import Account, Config
 from omniroute.routing.deadlines import Deadlines
+from omniroute.routing.failure import Failure
 from omniroute.routing.target import Target, Way
 from omniroute.runtime import Runtime
 
@@ -79,3 +80,16 @@ def test_an_exchange_that_is_over_keeps_what_a_person_looks_at_and_no_more() -> 
     assert len(attempt.raw) == KEEP
     assert not attempt.whole.raw
     assert exchange.usage.input == 7
+
+
+def test_the_comment_names_both_of_two_that_were_asked_at_once() -> None:
+    provider = node("up", "openai", "http://127.0.0.1:1/v1")
+    exchange = Exchange(id="1", at=0.0, started=0.0, dialect="openai", path="/", query="", headers=(), config=Config())
+    exchange.model = "best"
+    for name, beside in (("one", None), ("two", 2.04)):
+        target = Target(Account(name, "up", name), provider, name, "openai", Way("asked for by name"), "")
+        attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw, Usage(), True, None), last=True)
+        exchange.asked.append(Asked(target, attempt, beside=beside))
+    one, two = (asked.attempt for asked in exchange.asked)
+    one.failure, two.content_at = Failure("hedged", "another target has answered first"), 1.0
+    assert comment(exchange) == "best → up/one (one) ✗ hedged → up/two (two) · hedged with up/two after 2.0 s"

@@ -118,6 +118,14 @@ def test_a_refusal_that_all_would_give_is_told_when_the_other_has_failed_too(her
     assert outcomes(here, reply) == ["deadline first content", "400"]
 
 
+def test_what_the_second_has_said_is_kept_for_whoever_asks_the_same(here: Gateway) -> None:
+    asked = [ask(here, "second", temperature=0) for _ in range(2)]
+    assert [reply.headers["x-omniroute-cache"] for reply in asked] == ["MISS", "HIT"]
+    assert [reply.headers["x-omniroute-route"] for reply in asked] == ["other/m"] * 2
+    assert asked[0].content == asked[1].content
+    assert "x-omniroute-hedged" not in asked[1].headers
+
+
 def test_it_is_off_unless_somebody_wants_it(here: Gateway) -> None:
     reply = ask(here, "plain")
     assert reply.headers["x-omniroute-route"] == "other/m"
