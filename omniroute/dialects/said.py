@@ -1,6 +1,7 @@
 """What a client has been told of an answer: whether another upstream can go on from there."""
 
 from omniroute.dialects.ir import Event, Finish, PartCite, PartDelta, PartStart, PartStop, Reasoning, Text
+from omniroute.dialects.overlap import WHOLE
 
 MOST = 1024 * 1024
 """Characters of an answer that is gone on from; they all are told to the next upstream."""
@@ -21,8 +22,11 @@ class Said:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it is plain text that has begun, and not ended; the thinking before it is past."""
-        return self._plain and self._open and self._size <= MOST and any(map(str.strip, self._pieces))
+        """Whether it is plain text that has begun, and not ended; the thinking before it is past.
+
+        Of less than `WHOLE` characters nobody could tell whether who goes on repeats them.
+        """
+        return self._plain and self._open and self._size <= MOST and len(self.text.strip()) >= WHOLE
 
     def note(self, event: Event) -> None:
         match event:

@@ -66,7 +66,7 @@ def amiss(question: Question, reply: httpx.Response) -> str | None:
         text = streamed(question.dialect, reply.text) if question.stream else whole(question.dialect, reply.json())
     except (KeyError, IndexError, ValueError, TypeError) as error:
         return f"{error!r} in {reply.text[-600:]}"
-    return None if text == text_for(question.nonce) else f"another text: {text[-200:]!r}"
+    return None if text == text_for(question.nonce) else f"another text: {text!r}, not {text_for(question.nonce)!r}"
 
 
 def whole(dialect: str, body: Any) -> str:
@@ -85,6 +85,7 @@ def whole(dialect: str, body: Any) -> str:
 def streamed(dialect: str, wire: str) -> str:
     """Read the text of a stream; ValueError when its end is missing, or somebody says an error."""
     events = list(_data(wire))
+    wire, _, _ = wire.partition(": resumed after ")
     match dialect:
         case "openai":
             if not wire.endswith("data: [DONE]\n\n"):

@@ -214,6 +214,8 @@ def chaos(folder: Path, seed: int) -> Iterator[Chaos]:
             settings.put(store, f"hedge.{name}", value)
         limits.put(store, "node:t1", Limit(concurrency=6))
         limits.put(store, "node:t3", Limit(concurrency=4, gap=0.002))
+        settings.put(store, "resume.enabled", "on")
+        settings.put(store, "resume.most", "3")
         settings.put_resilience(store, "local", {"recovery": "1", "base": "0.3", "rate": "0.5", "most": "3"})
 
     command = [*mitmproxy_command("mitmdump", folder, {}), "-s", str(REPO / "tests/whole/chaos/spy.py")]

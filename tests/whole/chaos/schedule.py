@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 REFUSES, HEALTHY = "refuses", "ok"
+LATE_CUT, LATE_ERROR = "cut in the middle", "an error in the middle"
 WHOLE: dict[str, tuple[str, ...]] = {
     "limited": ("429:1", "429:none", "429:none"),
     "broken": ("500", "503", "529", "error-first", "html:502"),
@@ -18,11 +19,11 @@ WHOLE: dict[str, tuple[str, ...]] = {
     "hang": ("hang", "hang-headers", "hang-byte"),
 }
 STREAM = WHOLE | {
-    "cut": ("cut-first", "hangup-early"),
+    "cut": ("cut-first", "hangup-early", LATE_CUT, LATE_CUT, LATE_ERROR),
     "garbage": ("wrong", "data-junk", "not-http", "html:200", "not-sse"),
     "empty": ("empty", "role-only"),
 }
-"""What a bad target does to who wants a stream: nothing that breaks after content, which nobody could make good."""
+"""What a bad target does to who wants a stream. What breaks after content is made good by who goes on with it."""
 BAD = (REFUSES, *(name for name in WHOLE if name != "hang"), "flaky")
 
 

@@ -1,19 +1,20 @@
 """Targets in the test's own process, that can be told at any moment how to behave."""
 
 import asyncio
+import json
 import re
 import socket
 from contextlib import closing
 from hashlib import sha256
 from random import Random
 
-from scripted import said
+from scripted import frames, said
 from scripted.behaviours import behave
 from scripted.http1 import Answer, Http1
 from scripted.said import JSON, SSE
 from scripted.talk import Book, Talk
 
-from chaos.schedule import HEALTHY, REFUSES, STREAM, WHOLE
+from chaos.schedule import HEALTHY, LATE_CUT, LATE_ERROR, REFUSES, STREAM, WHOLE
 
 NONCE = re.compile(rb"nonce-(\d+)")
 WORDS = ["alpha", "beta", "gamma", "delta", "épsilon", "zêta", "ñu", "漢字", "😀", "omega"]
@@ -109,6 +110,8 @@ class Target:
         step = self._dice.choice((STREAM if talk.request.stream else WHOLE)[mode])
         if step == "hangup-early":
             talk.cut()
+        elif step in (LATE_CUT, LATE_ERROR):
+            await self._half(talk, fault=step == LATE_ERROR)
         else:
             await behave(talk, step)
 
@@ -119,8 +122,36 @@ class Target:
         if not talk.request.stream:
             await talk.whole(200, said.whole(talk, text), JSON)
             return
-        cut = [piece for piece in re.split(r"(?<= )", text) if piece]
         await talk.start(200, {"content-type": SSE})
-        for part in said.frames(talk, cut):
+        for part in said.frames(talk, _pieces(text[self._from(talk, text) :])):
             await said.say(talk, part)
         await talk.end()
+
+    async def _half(self, talk: Talk, *, fault: bool) -> None:
+        """Break off in the answer: after less than three words, or with nothing left to say, nobody could go on."""
+        found = NONCE.search(talk.request.body)
+        assert found
+        text = text_for(int(found[1]))
+        begin, content, _ = said.frames(talk, _pieces(text[self._from(talk, text) :]))
+        if (most := len(content) - 1) < 1:
+            await self._well(talk)
+            return
+        await talk.start(200, {"content-type": SSE})
+        await said.say(talk, [*begin, *content[: self._dice.randint(min(3, most), most)]])
+        if fault:
+            await talk.send(frames.fault(talk.request.dialect, 503, "it is over"))
+            await talk.end()
+        else:
+            talk.cut()
+
+    def _from(self, talk: Talk, text: str) -> int:
+        """Choose where to go on in an answer that somebody else has begun: there, a little before, or all anew."""
+        if b"Continue it exactly where it stopped" not in talk.request.body:
+            return 0
+        asked = json.dumps(json.loads(talk.request.body), ensure_ascii=False)
+        begun = next(n for n in range(len(text), -1, -1) if text[:n] in asked)
+        return self._dice.choice((begun, max(0, begun - 30), 0))
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece for piece in re.split(r"(?<= )", text) if piece]
