@@ -220,6 +220,13 @@ class Choosing:
             )
         self.changed()
 
+    def forget(self, provider: str, account: str) -> None:
+        """Forget somebody who was there for one request only."""
+        self.health.reset((provider, account))
+        self.admission.forget((account,))
+        self.turns.forget(account)
+        self.changed()
+
     def keep(self, config: Config, before: Config) -> None:
         """Forget what is set up no more, and what somebody wants forgotten; changed combos begin anew."""
         if config.rules.reset != self._reset:

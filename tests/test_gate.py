@@ -293,7 +293,7 @@ def test_windows_slide_and_places_come_back(
                 gate.enter(key)
             wait = told.value.retry_after
             assert wait
-            assert wait <= 60
+            assert wait <= 60 + 1e-9  # sums of times are rounded
             if rpm is not None and len(recent) >= rpm:
                 assert wait == recent[-rpm] + 60 - clock.now
         assert gate.in_use(key.id)[0] == inside

@@ -98,8 +98,7 @@ async def _ask_scripted(
         with upstream.play(name, Scene(cell.upstream, script)) as scene:
             sent, answer = await _send(runtime, cell, visit, f"{name}/{wire.MODEL}", word, LIMIT)
     finally:
-        runtime.choosing.health.reset((name, f"node:{name}"))
-        runtime.choosing.admission.forget((name,))
+        runtime.choosing.forget(name, f"node:{name}")
     if feature.kind == "count":
         verdict.expect("requests to the upstream", 0, len(scene.asked))
         return _counted(cell, answer, verdict)

@@ -86,15 +86,18 @@ class Turns:
 
     def keep(self, accounts: Iterable[str], combos: Container[str]) -> None:
         """Forget all other accounts, and what all other combos have led to."""
-        kept = set(accounts)
-        for account in self._uses.keys() - kept:
-            use = self._uses.pop(account)
-            self._changed_uses.add(account)
-            if self._newest.get(use.provider) == account:
-                del self._newest[use.provider]
+        for account in self._uses.keys() - set(accounts):
+            self.forget(account)
         for step in [step for step in self._calls if step[0] not in combos]:
             del self._calls[step]
             self._changed_calls.add(step)
+
+    def forget(self, account: str) -> None:
+        """Forget that an account was ever asked."""
+        if use := self._uses.pop(account, None):
+            self._changed_uses.add(account)
+            if self._newest.get(use.provider) == account:
+                del self._newest[use.provider]
 
     def changes(self) -> Changes | None:
         """Give what has changed since the last call; None when nothing has."""

@@ -73,3 +73,15 @@ def test_what_is_gone_is_forgotten_and_said() -> None:
     assert changes.calls == {("mix", "m"): None, ("mix", ""): None, ("old", ""): None}
     turns.keep(["a"], set())
     assert turns.changes() is None
+
+
+def test_somebody_is_forgotten_as_if_never_asked() -> None:
+    turns = Turns({"a": Use("p", 1, 1)})
+    turns.asked("p", "b", 2.0)
+    turns.forget("b")
+    turns.forget("nobody")
+    changes = turns.changes()
+    assert changes
+    assert changes.uses == {"b": None}
+    assert turns.newest("p") is None
+    assert (turns.serial("a"), turns.serial("b")) == (1, 0)

@@ -10,6 +10,7 @@ from harness import Gateway, Upstream, until
 
 from omniroute.store import accounts, combos, keys, nodes, read, sessions
 from omniroute.store.database import Store
+from omniroute.store.turns import last_used
 
 HELD = "test-key-of-the-account"
 
@@ -158,6 +159,7 @@ def test_every_feature_between_some_dialects(running: Gateway) -> None:
         assert client.get("/api/translator/bench/9999").status_code == 404
         health = client.get("/api/monitoring/health").text
     assert "scripted-" not in health
+    until("nothing of it is kept", lambda: not [id for id in last_used(running.store) if "scripted" in id])
     assert not [each for each in logs(running) if each["modelAsked"].startswith("scripted-")]
 
 
