@@ -1,6 +1,8 @@
 """An attempt that is late gets another one beside it: one answer, whichever is first, and nothing of the other."""
 
+import h2.errors
 import pytest
+from h2_sides import H2Client, H2Upstream
 from hypothesis import given
 from hypothesis import strategies as st
 from playbook import Peer, Play
@@ -9,6 +11,7 @@ from test_any_order import REPLIES, STAYS, check_ends, check_stream
 from upstream_bytes import ASK, END, FAULT, HEAD, LAST, REFUSAL, ROLE, SAID, TEXT, WHOLE, answer, chunk, chunked, sized
 
 LATE = 2.0
+CANCEL = h2.errors.ErrorCodes.CANCEL
 
 
 def late(*hosts: str, stream: bool = True, **more: float | None) -> Play:
@@ -298,6 +301,38 @@ def test_the_next_request_of_the_client_finds_all_as_it_was() -> None:
     play.ask(ASK)
     play.open().say(chunked(SAID))
     assert play.answered.count(b"[DONE]") == 2
+    assert not play.leaks()
+
+
+@pytest.mark.parametrize("wins", [0, 1])
+def test_who_speaks_http2_keeps_its_connection_and_has_its_stream_reset(wins: int) -> None:
+    play = late()
+    peers = [H2Upstream(play.open(b"h2"))]
+    play.pass_time(LATE)
+    peers.append(H2Upstream(play.open(b"h2")))
+    peers[wins].head(1)
+    peers[wins].body(1, SAID, end=True)
+    peers[1 - wins].flush()
+    assert peers[1 - wins].resets == {1: CANCEL}
+    assert not peers[1 - wins].peer.closed
+    assert check(play, ["one", "two"][wins], "hedged") == SAID
+
+
+def test_two_requests_on_one_connection_are_hedged_apart() -> None:
+    play = Play(ScriptedDesk(["one", "two"], stream=True), alpn=b"h2")
+    play.desk.hedge_after = LATE
+    client = H2Client(play)
+    asked = [client.ask(), client.ask()]
+    ones = [play.open() for _ in asked]
+    play.pass_time(LATE)
+    twos = [play.open() for _ in asked]
+    twos[1].say(HEAD, chunk(SAID), LAST)
+    assert [peer.closed for peer in ones] == [False, True]
+    ones[0].say(HEAD, chunk(SAID), LAST)
+    assert twos[0].closed
+    client.flush()
+    assert [client.bodies[stream] for stream in asked] == [SAID] * 2
+    assert [told.failures for told in play.desk.told] == [["hedged"]] * 2
     assert not play.leaks()
 
 
