@@ -128,7 +128,7 @@ export function Dialog({ title, large = false, onClose, children }) {
   return html`<dialog ref=${element} class=${large ? "large" : ""} aria-label=${title}
       onCancel=${(event) => { event.preventDefault(); onClose(); }}
       onClick=${(event) => event.target === element.current && event.detail && outside(event, element.current) && onClose()}>
-    <div class="dialog-body"><div class="row spread"><h2>${title}</h2>
+    <div class="dialog-body"><div class="row spread"><h2 class="grow">${title}</h2>
       <button class="button quiet" aria-label="Close" onClick=${onClose}>✕</button></div>${children}</div></dialog>`;
 }
 

@@ -77,19 +77,15 @@ function Found({ run }) {
   const titles = Object.fromEntries(run.features.map(({ id, title }) => [id, title]));
   const told = run.cells.filter(({ state }) => state === "failed" || state === "lossy");
   const cell = open === null ? null : run.cells[open];
-  const columns = [
-    { key: "feature", title: "Feature", cell: (of) => html`<${Button} kind="quiet" onClick=${() => setOpen(of.number)}>${titles[of.feature]}<//>` },
-    { key: "pair", title: "Between", cell: (of) => `${NAMES[of.client]} → ${at(of)}` },
-    { key: "state", title: "", cell: (of) => html`<${Badge} kind=${STATES[of.state][0]}>${of.state}<//>` },
-    { key: "reason", title: "Why", cell: (of) => html`<div class="why">${of.reason}</div>` },
-  ];
   return html`<${Card} title=${run.running ? "Under way" : "What was found"} aside=${html`<${Button} disabled=${run.running} onClick=${() => save(run)}>Export as JSON<//>`}>
       ${run.running && html`<progress max=${run.total} value=${run.done} aria-label="Requests that are done"></progress>`}
       <p role="status">${run.model && html`<code>${run.model}</code>: `}${number(run.done)} of ${number(run.total)} done. ${counts.map(([state, count]) => html`
         <${Badge} kind=${STATES[state][0]}>${number(count)} ${state}<//> `)}</p>
       <${Matrix} run=${run} titles=${titles} onOpen=${setOpen} />
     <//>
-    ${told.length > 0 && html`<${Card} title="What did not come through"><${Table} caption="What did not come through" rows=${told} rowKey=${(of) => of.number} columns=${columns} /><//>`}
+    ${told.length > 0 && html`<${Card} title="What did not come through"><ul class="plain">${told.map((of) => html`<li key=${of.number}>
+      <div class="row"><${Badge} kind=${STATES[of.state][0]}>${of.state}<//><${Button} kind="quiet" onClick=${() => setOpen(of.number)}>${titles[of.feature]}<//>
+        <span class="note">${NAMES[of.client]} → ${at(of)}</span></div><div>${of.reason}</div></li>`)}</ul><//>`}
     ${cell && html`<${Dialog} large title=${titles[cell.feature]} onClose=${() => setOpen(null)}><${Cell} of=${cell} /><//>`}`;
 }
 
