@@ -13,7 +13,10 @@ from omniroute.store.tables import ModelAliases
 
 def add(store: Store, alias: str, target: str) -> Alias:
     """Add an alias, or give one that is there another target. StoreError for one that would never act, or loop."""
-    pattern(alias)
+    try:
+        pattern(alias)
+    except StoreError as error:
+        raise StoreError(str(error), field="alias") from error
     with store.change():
         known = read.aliases(store)
         same = next((other for other in known if other.pattern.casefold() == alias.casefold()), None)
@@ -38,15 +41,18 @@ def _check(store: Store, alias: Alias, others: list[Alias]) -> None:
     nodes, added = read.nodes(store), read.models(store)
     prefix, slash, _ = alias.pattern.partition("/")
     if alias.pattern in combos:
-        raise StoreError(f"{alias.pattern!r} is a combo, which goes before any alias: choose another name")
+        raise StoreError(
+            f"{alias.pattern!r} is a combo, which goes before any alias: choose another name", field="alias"
+        )
     if slash and (owner := find(prefix, nodes)):
         raise StoreError(
-            f"the alias {alias.pattern!r} would never act: what begins with {prefix}/ is a model of {owner.name}"
+            f"the alias {alias.pattern!r} would never act: what begins with {prefix}/ is a model of {owner.name}",
+            field="alias",
         )
     config = Config(nodes=nodes, combos=combos, aliases=(*others, alias), models=added)
     means, taken, _ = behind_aliases(alias.target, config)
     if alias in taken and (len(taken) > 1 or alias.target.casefold() == alias.pattern.casefold()):
         round_trip = " → ".join([alias.pattern, *(other.pattern for other in taken)])
-        raise StoreError(f"the alias {alias.pattern!r} would lead back to itself: {round_trip}")
+        raise StoreError(f"the alias {alias.pattern!r} would lead back to itself: {round_trip}", field="model")
     if means not in combos:
-        listed_name(means, nodes, added)
+        listed_name(means, nodes, added, field="model")

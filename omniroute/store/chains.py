@@ -17,22 +17,29 @@ def add(store: Store, name: str, models: Sequence[str], serves: Sequence[str] = 
     """Add a chain, behind those that are there. Raises StoreError and keeps nothing when it could not work."""
     chain = Chain(combo_name(name, "a chain"), tuple(models), patterns(serves))
     if not 1 <= len(chain.models) <= MAX_MODELS:
-        raise StoreError(f"a chain takes 1 to {MAX_MODELS} models, and {name!r} has {len(chain.models)}")
+        raise StoreError(
+            f"a chain takes 1 to {MAX_MODELS} models, and {name!r} has {len(chain.models)}", field="models"
+        )
     for place, model in enumerate(chain.models):
         if model in chain.models[:place]:
-            raise StoreError(f"the chain {name!r} lists {model!r} twice")
+            raise StoreError(f"the chain {name!r} lists {model!r} twice", field="models")
     with store.change():
         known = {each.name for each in read.chains(store)}
         if name in known:
-            raise StoreError(f"there is a chain {name!r} already: remove it first or choose another name")
+            raise StoreError(f"there is a chain {name!r} already: remove it first or choose another name", field="name")
         combos = {combo.name for combo in read.combos(store)}
         nodes, added = read.nodes(store), read.models(store)
         for model in chain.models:
             if model == name or model in known:
                 whose = "itself" if model == name else f"the chain {model!r}"
-                raise StoreError(f"the chain {name!r} names {whose}: a chain lists models only, so that it has an end")
+                raise StoreError(
+                    f"the chain {name!r} names {whose}: a chain lists models only, so that it has an end",
+                    field="models",
+                )
             if model in combos:
-                raise StoreError(f"{model!r} is a combo: a chain lists models only, so that it has an end")
+                raise StoreError(
+                    f"{model!r} is a combo: a chain lists models only, so that it has an end", field="models"
+                )
             listed_name(model, nodes, added)
         row = {"models": json.dumps(chain.models), "serves": json.dumps(chain.serves)}
         store.run(FallbackChains.insert(name=name, created_at=store.clock(), **row))

@@ -37,7 +37,9 @@ def add(
     with store.change():
         known = {each.name: each for each in read.combos(store)}
         if name in known:
-            raise StoreError(f"there is a combo {name!r} already: edit or remove it, or choose another name")
+            raise StoreError(
+                f"there is a combo {name!r} already: edit or remove it, or choose another name", field="name"
+            )
         _check(store, combo, known)
         store.run(Combos.insert(**_row(combo), created_at=store.clock()))
     return combo
@@ -92,17 +94,25 @@ def _row(combo: Combo) -> dict[str, str]:
 
 def _check(store: Store, combo: Combo, known: Mapping[str, Combo]) -> None:
     if combo.strategy is not None and combo.strategy not in COMBO_STRATEGIES:
-        raise StoreError(f"{combo.strategy!r} is no strategy: it is one of {', '.join(COMBO_STRATEGIES)}")
+        raise StoreError(
+            f"{combo.strategy!r} is no strategy: it is one of {', '.join(COMBO_STRATEGIES)}", field="strategy"
+        )
     if not 1 <= len(combo.models) <= MAX_MODELS:
-        raise StoreError(f"a combo takes 1 to {MAX_MODELS} models, and {combo.name!r} has {len(combo.models)}")
+        raise StoreError(
+            f"a combo takes 1 to {MAX_MODELS} models, and {combo.name!r} has {len(combo.models)}", field="models"
+        )
     for place, model in enumerate(combo.models):
         if model in combo.models[:place]:
-            raise StoreError(f"the combo {combo.name!r} lists {model!r} twice")
+            raise StoreError(f"the combo {combo.name!r} lists {model!r} twice", field="models")
     for model, weight in combo.weights.items():
         if model not in combo.models:
-            raise StoreError(f"the weight of {model!r} has no use: the combo {combo.name!r} does not list it")
+            raise StoreError(
+                f"the weight of {model!r} has no use: the combo {combo.name!r} does not list it", field="models"
+            )
         if not isfinite(weight) or not 0 <= weight <= MAX_WEIGHT:
-            raise StoreError(f"the weight of {model!r} is {weight:g}: it takes a number from 0 to {MAX_WEIGHT:,.0f}")
+            raise StoreError(
+                f"the weight of {model!r} is {weight:g}: it takes a number from 0 to {MAX_WEIGHT:,.0f}", field="models"
+            )
     _check_tries(combo.tries)
     nodes, added = read.nodes(store), read.models(store)
     for model in combo.models:
@@ -119,11 +129,12 @@ def _check_tries(tries: Tries) -> None:
         if value is None:
             continue
         if name not in SETTINGS:
-            raise StoreError(f"there is no deadline {name.removeprefix('combo.')!r}")
+            raise StoreError(f"there is no deadline {name.removeprefix('combo.')!r}", field="tries")
         try:
             SETTINGS[name].read(str(value))
         except ValueError as exc:
-            raise StoreError(f"{name.removeprefix('combo.')} {exc}, not {value}") from exc
+            field = name.removeprefix("combo.")
+            raise StoreError(f"{field} {exc}, not {value}", field=f"tries.{field}") from exc
 
 
 def _check_nesting(combo: Combo, known: Mapping[str, Combo]) -> None:
@@ -134,7 +145,8 @@ def _check_nesting(combo: Combo, known: Mapping[str, Combo]) -> None:
         if leaves > MAX_LEAVES:
             raise StoreError(
                 f"the combo {start.name!r} would lead to {leaves:,} models, and {MAX_LEAVES} are the most: "
-                "what is nested in it counts wherever it is listed"
+                "what is nested in it counts wherever it is listed",
+                field="models",
             )
 
 
@@ -145,11 +157,13 @@ def _walk(combo: Combo, known: Mapping[str, Combo], above: tuple[str, ...]) -> i
     for listed in combo.models:
         if listed in above:
             circle = " → ".join((*above[above.index(listed) :], listed))
-            raise StoreError(f"the combo {above[0]!r} would lead back to itself: {circle}")
+            raise StoreError(f"the combo {above[0]!r} would lead back to itself: {circle}", field="models")
         if inner := known.get(listed):
             if len(above) == MAX_DEPTH:
                 deep = " → ".join((*above, listed))
-                raise StoreError(f"combos are nested to a depth of {MAX_DEPTH} at most, and this goes deeper: {deep}")
+                raise StoreError(
+                    f"combos are nested to a depth of {MAX_DEPTH} at most, and this goes deeper: {deep}", field="models"
+                )
             leaves += _walk(inner, known, above)
         else:
             leaves += 1

@@ -39,7 +39,8 @@ def label(name: str, what: str) -> str:
 def combo_name(name: str, what: str = "a combo") -> str:
     if not COMBO.fullmatch(name):
         raise StoreError(
-            f"{quoted(name)} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-'"
+            f"{quoted(name)} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-'",
+            field="name",
         )
     return name
 
@@ -93,7 +94,9 @@ def model_id(text: str) -> str:
     return text
 
 
-def listed_name(name: str, nodes: Sequence[Provider], added: Mapping[str, Sequence[Model]]) -> str:
+def listed_name(
+    name: str, nodes: Sequence[Provider], added: Mapping[str, Sequence[Model]], field: str = "models"
+) -> str:
     """Return a model that a combo, a chain or an alias may name, or raise StoreError.
 
     It is `prefix/model`, or a bare name that the catalog or the user's own models have.
@@ -102,7 +105,8 @@ def listed_name(name: str, nodes: Sequence[Provider], added: Mapping[str, Sequen
     if not name.isprintable() or name != name.strip() or len(name) > MAX_LISTED:
         raise StoreError(
             f"{quoted(name)} cannot be a model: it has over {MAX_LISTED} characters, some that cannot be printed, "
-            "or spaces around it"
+            "or spaces around it",
+            field=field,
         )
     if slash and model and find(prefix, nodes):
         return name
@@ -113,9 +117,9 @@ def listed_name(name: str, nodes: Sequence[Provider], added: Mapping[str, Sequen
     if slash:
         prefixes = [prefix for provider in (*nodes, *PROVIDERS) for prefix in (provider.prefix, provider.id)]
         offers = offer(near(prefix, prefixes))
-        raise StoreError(f"the model {quoted(name)} has no known provider before its slash{offers}")
+        raise StoreError(f"the model {quoted(name)} has no known provider before its slash{offers}", field=field)
     offers = offer(near(name, sorted(bare)))
-    raise StoreError(f"the model {quoted(name)} is unknown: say it as 'provider/model'{offers}")
+    raise StoreError(f"the model {quoted(name)} is unknown: say it as 'provider/model'{offers}", field=field)
 
 
 def provider_id(text: str, nodes: Sequence[Provider]) -> str:

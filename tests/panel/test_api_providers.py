@@ -28,6 +28,12 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             return self._say(401, json.dumps({"error": {"message": f"wrong key {KEY}"}}).encode())
         return self._say(200, b'{"data": [{"id": "a"}, {"id": "b"}]}')
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("authorization") != f"Bearer {KEY}":
+            return self._say(401, b'{"error": {"message": "wrong key"}}')
+        return self._say(200, json.dumps({"choices": [{"message": {"role": "assistant", "content": "pong"}}]}).encode())
+
     def _say(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
@@ -156,6 +162,21 @@ async def test_accounts_are_tested_for_real(admin: httpx.AsyncClient, upstream: 
         assert (found["models"], found["error"] is None) == ((2, True) if valid else (None, False))
     assert "the key was refused" in found["detail"]
     assert (await admin.post("/api/providers/none/test")).status_code == 404
+
+
+async def test_combos_are_tested_for_real(admin: httpx.AsyncClient, upstream: int) -> None:
+    url = f"http://127.0.0.1:{upstream}/v1"
+    for name, key in (("right", KEY), ("wrong", "sk-wrong")):
+        await admin.post("/api/providers", json={"provider": "openai", "name": name, "apiKey": key, "baseUrl": url})
+    await admin.post("/api/combos", json={"name": "team", "models": ["openai/gpt-4o"]})
+    found = (await admin.post("/api/combos/team/test")).json()
+    assert found["comboName"] == "team"
+    by_account = {each["account"]: each for each in found["results"]}
+    assert set(by_account) == {"right", "wrong"}
+    assert (by_account["wrong"]["status"], by_account["wrong"]["model"]) == ("error", "openai/gpt-4o")
+    assert by_account["wrong"]["statusCode"] == 401
+    assert (by_account["right"]["status"], by_account["right"]["error"]) == ("ok", None)
+    assert (await admin.post("/api/combos/none/test")).status_code == 404
 
 
 async def test_nodes(admin: httpx.AsyncClient, upstream: int) -> None:

@@ -114,7 +114,7 @@ def test_a_chain_that_is_not_there(store: Store, refuses) -> None:
 
 
 def test_a_combo_keeps_all_that_was_said(store: Store) -> None:
-    tries = Tries(2, 0.5, {"connect": 1.0, "idle": 9.0})
+    tries = Tries(2, 0.5, True, False, {"connect": 1.0, "idle": 9.0})
     combos.add(store, "inner", ["openai/b"])
     made = combos.add(store, "mix", ["openai/a", "inner"], "weighted", {"openai/a": 3.0, "inner": 0.0}, tries)
     assert snapshot.load(store).combos["mix"] == made

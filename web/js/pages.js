@@ -2,6 +2,7 @@
 
 import { html } from "../vendor/preact.js";
 import { Head, LinkButton } from "./ui.js";
+import { Combos } from "./pages/combos.js";
 import { Costs } from "./pages/costs.js";
 import { Endpoint } from "./pages/endpoint.js";
 import { Health } from "./pages/health.js";
@@ -17,6 +18,7 @@ export const NAV = [
   { id: "endpoint", title: "Endpoint", Page: Endpoint, icon: "M9 7H6a5 5 0 0 0 0 10h3m6-10h3a5 5 0 0 1 0 10h-3M8 12h8" },
   { id: "keys", title: "API keys", Page: Keys, icon: "M15 9a4 4 0 1 0-3.5 4L5 19.5V22h3v-2h2v-2h2l1.5-1.5M16 8h.01" },
   { id: "providers", title: "Providers", Page: Providers, icon: "M5 4h14v6H5zm0 10h14v6H5zm3-7h.01M8 17h.01" },
+  { id: "combos", title: "Combos", Page: Combos, icon: "M12 3 3 8l9 5 9-5zM3 12l9 5 9-5M3 16l9 5 9-5" },
   { id: "usage", title: "Usage", Page: Usage, icon: "M4 20V10m6 10V4m6 16v-7m4 7H2" },
   { id: "costs", title: "Costs", Page: Costs, icon: "M12 3v18m4-14.5C15 5 13.500 4.500 12 4.500c-2.500 0-4 1.300-4 3.500 0 4.500 8.500 2.500 8.500 7.500 0 2.300-1.800 3.800-4.500 3.800-2 0-3.700-.8-4.600-2.400" },
   { id: "health", title: "Health", Page: Health, icon: "M3 12h4l3 8 4-16 3 8h4" },

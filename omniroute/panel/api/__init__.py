@@ -4,6 +4,7 @@ from omniroute.panel.api import (
     auth,
     bench,
     budgets,
+    combos,
     document,
     exchanges,
     keys,
@@ -11,6 +12,7 @@ from omniroute.panel.api import (
     machines,
     models,
     monitoring,
+    names,
     nodes,
     pricing,
     provider_models,
@@ -28,6 +30,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
-    *routes_of(sending, bench),
+    *routes_of(sending, bench, combos, names),
 )
 document.ROUTES = ROUTES

@@ -1,6 +1,8 @@
-"""Trying out accounts and network proxies, for real."""
+"""Trying out accounts, combos and network proxies, for real."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,8 +15,10 @@ from omniroute.panel.connections import every
 from omniroute.panel.network import Network, read
 from omniroute.panel.route import Body, Call, Query, post
 from omniroute.routing.config import Account
-from omniroute.routing.target import lone_target
-from omniroute.store import snapshot
+from omniroute.routing.plan import plan
+from omniroute.routing.target import Target, lone_target
+from omniroute.store import combos, snapshot
+from omniroute.store.files import StoreError
 from omniroute.upstream.address import IP_SERVICE, Seen, seen_from
 from omniroute.upstream.probe import Probe, Result
 
@@ -33,6 +37,20 @@ class Tested(Body):
     status: int | None
     latency_ms: float
     models: int | None
+
+
+class TargetTested(Body):
+    model: str
+    account: str
+    status: Literal["ok", "error"]
+    status_code: int | None
+    error: str | None
+    latency_ms: float
+
+
+class ComboTested(Body):
+    combo_name: str
+    results: list[TargetTested] = Field(description="In the order in which they would be asked.")
 
 
 class Trial(Body):
@@ -66,6 +84,35 @@ async def test_account(call: Call, query: Asked) -> Tested:
         latency_ms=found.latency_ms,
         models=found.models,
     )
+
+
+@post("/api/combos/{name}/test", "Ask every target of a combo a tiny question, and say what each did.")
+async def test_combo(call: Call) -> ComboTested:
+    name, targets, keys = await asyncio.to_thread(_targets, call)
+
+    async def ask(target: Target) -> TargetTested:
+        proxy = call.runtime.proxy(target, call.runtime.config)
+        probe = Probe(target.account, target.provider, keys.get(target.account.id), LIMIT, proxy=proxy)
+        async with call.door.probes:
+            found = await asyncio.to_thread(asyncio.run, probe.ask(target.dialect, target.model))
+        return TargetTested(
+            model=target.name,
+            account=target.account.name,
+            status="ok" if found.ok else "error",
+            status_code=found.status,
+            error=None if found.ok else found.detail,
+            latency_ms=found.latency_ms,
+        )
+
+    return ComboTested(combo_name=name, results=list(await asyncio.gather(*map(ask, targets))))
+
+
+def _targets(call: Call) -> tuple[str, tuple[Target, ...], Mapping[str, str]]:
+    try:
+        name = combos.find(call.store, call.path["name"]).name
+    except StoreError as error:
+        raise NotFound(str(error)) from error
+    return name, plan(name, snapshot.load(call.store), client=None).targets, snapshot.credentials(call.store)
 
 
 def _asked(probe: Probe, model: str | None) -> Result:
