@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 
 from omniroute.bench.cell import Cell, Real, try_out
@@ -11,6 +12,8 @@ from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError
 from omniroute.routing.forwarded import Comer
 from omniroute.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 STOPPED = "stopped before its turn came"
 
@@ -68,6 +71,8 @@ class Bench:
             async with asyncio.TaskGroup() as workers:
                 for slot in range(at_once):
                     workers.create_task(self._work(todo, who, self.real or upstream, str(slot)))
+        except* Exception:
+            log.exception("the test bench failed")
         finally:
             for cell in self.cells:
                 if cell.state in ("waiting", "running"):

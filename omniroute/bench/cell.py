@@ -13,6 +13,7 @@ from omniroute.bench.upstream import Scene, Upstream
 from omniroute.bench.wires import WIRES
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
+from omniroute.errors import GatewayError
 from omniroute.routing.config import Config
 from omniroute.routing.forwarded import Comer
 from omniroute.runtime import Runtime
@@ -69,7 +70,7 @@ async def try_out(runtime: Runtime, cell: Cell, who: Comer, on: "Upstream | Real
     try:
         await (_ask_real(runtime, cell, who, on, verdict) if isinstance(on, Real) else
                _ask_scripted(runtime, cell, who, on, slot, verdict))  # fmt: skip
-    except OSError as error:
+    except (OSError, GatewayError) as error:
         verdict.expect("an answer", "one", str(error))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         verdict.expect("what was sent", "readable", f"{type(error).__name__}: {error}")
