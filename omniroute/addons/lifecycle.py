@@ -14,6 +14,7 @@ from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from omniroute.addons.meter import break_off
 from omniroute.netproxy.environment import read_environment
 from omniroute.routing.patience import longest
 from omniroute.runtime import Limits, Runtime
@@ -137,6 +138,7 @@ class Lifecycle:
 
     def done(self) -> None:
         logging.getLogger().removeHandler(self._hint)
+        break_off(self.runtime)
         self.runtime.close()
 
 

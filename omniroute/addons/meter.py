@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from mitmproxy import http
 
 from omniroute.catalog.prices import cost
-from omniroute.exchange import CLIENT_GONE
+from omniroute.exchange import CLIENT_GONE, Exchange
+from omniroute.routing.failure import Failure
 from omniroute.rows import row_of
 from omniroute.runtime import Runtime
+
+STOPPED, UNAVAILABLE = "the gateway was stopped", 503
 
 
 class Meter:
@@ -28,28 +31,57 @@ class Meter:
 
     async def _meter(self, flow: http.HTTPFlow, status: int) -> None:
         exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or exchange.metered or not exchange.admitted:
-            return
-        if exchange.claimed is None or exchange.claimed.kind != "chat":
+        if exchange is None or not _is_due(exchange):
             return
         exchange.metered = True
-        if exchange.waiting and exchange.waiting.ticket:
-            self.runtime.choosing.admission.leave(exchange.waiting.ticket)
-        exchange.waiting = None
-        for asked in exchange.asked:
-            self.runtime.choosing.ended(exchange, asked)
-        if exchange.replay.answer:
-            exchange.cost = 0.0
-        elif served := exchange.served:  # the others broke off
+        if exchange.served and not exchange.replay.answer:
             await self.runtime.prices_known.wait()
-            at = datetime.fromtimestamp(exchange.at, UTC)
-            prices, costs = exchange.config.prices, []
-            for asked in exchange.answering:
-                stream = asked.attempt.stream
-                counted = asked.usage if asked is served or stream is None else stream.own
-                costs.append(cost(asked.target.provider, asked.target.model, counted, at, prices))
-            exchange.cost = None if None in costs else sum(filter(None, costs))
-        if exchange.visit and exchange.visit.rehearsal:
-            return
-        self.runtime.settle(exchange)
-        self.runtime.record(row_of(exchange, status, self.runtime.clock()))
+        _conclude(self.runtime, exchange, status)
+
+
+def break_off(runtime: Runtime) -> None:
+    """Conclude what is still being answered: the gateway is stopped, and no hook will tell of its end."""
+    for exchange in list(runtime.exchanges.values()):
+        if not _is_due(exchange):
+            continue
+        exchange.metered = True
+        exchange.error = STOPPED
+        for asked in exchange.asked:
+            if asked.attempt.ended is None:
+                asked.attempt.failure = Failure("client_gone", STOPPED)
+                asked.attempt.ended = runtime.clock()
+        _conclude(runtime, exchange, UNAVAILABLE)
+
+
+def _is_due(exchange: Exchange) -> bool:
+    """Say whether it is worth a log row, and has none yet."""
+    return (
+        not exchange.metered and exchange.admitted and exchange.claimed is not None and exchange.claimed.kind == "chat"
+    )
+
+
+def _conclude(runtime: Runtime, exchange: Exchange, status: int) -> None:
+    if exchange.waiting and exchange.waiting.ticket:
+        runtime.choosing.admission.leave(exchange.waiting.ticket)
+    exchange.waiting = None
+    for asked in exchange.asked:
+        runtime.choosing.ended(exchange, asked)
+    if exchange.replay.answer:
+        exchange.cost = 0.0
+    elif exchange.served and runtime.prices_known.is_set():
+        exchange.cost = _cost(exchange)
+    if exchange.visit and exchange.visit.rehearsal:
+        return
+    runtime.settle(exchange)
+    runtime.record(row_of(exchange, status, runtime.clock()))
+
+
+def _cost(exchange: Exchange) -> float | None:
+    """Add up what all that the client has got has cost; the attempts but the last broke off."""
+    at = datetime.fromtimestamp(exchange.at, UTC)
+    prices, costs = exchange.config.prices, []
+    for asked in exchange.answering:
+        stream = asked.attempt.stream
+        counted = asked.usage if asked is exchange.served or stream is None else stream.own
+        costs.append(cost(asked.target.provider, asked.target.model, counted, at, prices))
+    return None if None in costs else sum(filter(None, costs))

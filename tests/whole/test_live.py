@@ -336,16 +336,24 @@ def test_runtime_json_is_private_and_goes_with_the_gateway(
     assert not path.exists()
 
 
-def test_what_was_answered_is_logged_before_the_end(gateway: Callable[..., Gateway], upstream: Upstream) -> None:
+def test_what_was_asked_is_logged_before_the_end(gateway: Callable[..., Gateway], upstream: Upstream) -> None:
     running = gateway(setup=lambda store: setup(store, upstream))
     body = {"model": "up/ok", "messages": TURN}
     with httpx.Client(base_url=running.url, timeout=20, trust_env=False) as client:
         answers = [client.post("/v1/chat/completions", json=body) for _ in range(50)]
-    sent = {answer.headers["x-omniroute-request-id"] for answer in answers}
-    data_dir = running.data_dir
-    running.stop()
+        sent = {answer.headers["x-omniroute-request-id"] for answer in answers}
+        hangs = body | {"model": "up/hang-late", "stream": True}
+        with client.stream("POST", "/v1/chat/completions", json=hangs) as cut:
+            pieces = cut.iter_bytes()  # one that is let go hangs up
+            next(pieces)
+            data_dir = running.data_dir
+            running.stop()
     with closing(Store(data_dir)) as store:
-        assert {row.id for row in usage.recent(store, 100)} == sent
+        rows = {row.id: row for row in usage.recent(store, 100)}
+    stopped = rows.pop(cut.headers["x-omniroute-request-id"])
+    assert set(rows) == sent
+    assert (stopped.status, stopped.error) == (503, "the gateway was stopped")
+    assert [attempt.detail for attempt in stopped.attempts] == ["the gateway was stopped"]
 
 
 def test_a_power_cut_leaves_a_sound_database(

@@ -19,7 +19,7 @@ export function Endpoint() {
 const CLIENTS = {
   claude: ["Claude Code", (url) => `export ANTHROPIC_BASE_URL=${url}\nexport ANTHROPIC_AUTH_TOKEN=your-key\nclaude --model MODEL`],
   codex: ["Codex", (url) => `# ~/.codex/config.toml\nmodel = "MODEL"\nmodel_provider = "omniroute"\n\n[model_providers.omniroute]\nname = "OmniRoute"\nbase_url = "${url}/v1"\nwire_api = "responses"\nenv_key = "OMNIROUTE_API_KEY"`],
-  gemini: ["Gemini CLI", (url) => `export GOOGLE_GEMINI_BASE_URL=${url}\nexport GEMINI_API_KEY=your-key\ngemini --model MODEL`],
+  gemini: ["Gemini CLI", (url) => `# ~/.gemini/settings.json: {"security": {"auth": {"selectedType": "gemini-api-key"}}}\nexport GOOGLE_GEMINI_BASE_URL=${url}\nexport GEMINI_API_KEY=your-key\ngemini --model MODEL`],
   openai: ["OpenAI SDK", (url) => `from openai import OpenAI\n\nclient = OpenAI(base_url="${url}/v1", api_key="your-key")\nclient.chat.completions.create(model="MODEL", messages=[{"role": "user", "content": "Hello"}])`],
   anthropic: ["Anthropic SDK", (url) => `from anthropic import Anthropic\n\nclient = Anthropic(base_url="${url}", api_key="your-key")\nclient.messages.create(model="MODEL", max_tokens=500, messages=[{"role": "user", "content": "Hello"}])`],
   curl: ["curl", (url) => `curl ${url}/v1/chat/completions \\\n  -H 'authorization: Bearer your-key' -H 'content-type: application/json' \\\n  -d '{"model": "MODEL", "messages": [{"role": "user", "content": "Hello"}]}'`],
