@@ -6,6 +6,7 @@ from omniroute.panel.api import (
     budgets,
     combos,
     document,
+    doors,
     exchanges,
     keys,
     limits,
@@ -21,6 +22,7 @@ from omniroute.panel.api import (
     resilience,
     sending,
     settings,
+    shaping,
     translator,
     trials,
     usage,
@@ -30,6 +32,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
-    *routes_of(sending, bench, combos, names),
+    *routes_of(sending, bench, combos, names, doors, shaping),
 )
 document.ROUTES = ROUTES

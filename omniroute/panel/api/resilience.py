@@ -4,11 +4,13 @@ from dataclasses import asdict
 
 from pydantic import Field
 
+from omniroute.errors import BadRequest
 from omniroute.panel.api.monitoring import Reset
 from omniroute.panel.route import Body, Call, get, patch, post
 from omniroute.routing.profiles import PROFILES, Resilience
 from omniroute.store import settings
 from omniroute.store.database import Store
+from omniroute.store.files import StoreError
 
 
 class Profiles(Body):
@@ -34,8 +36,8 @@ def show(call: Call) -> Profiles:
 def change(call: Call, body: Change) -> Profiles:
     with call.store.change():
         for name, fields in body.profiles.items():
-            texts = {field: "" if value is None else f"{value:.10g}" for field, value in fields.items()}
-            settings.put_resilience(call.store, name, texts)
+            for field, value in fields.items():
+                _put(call.store, name, field, "" if value is None else f"{value:.10g}")
     return _profiles(call.store)
 
 
@@ -43,6 +45,13 @@ def change(call: Call, body: Change) -> Profiles:
 def reset(call: Call, body: Whose) -> Reset:
     settings.reset_health(call.store, [] if body.ref is None else settings.meant(call.store, body.ref))
     return Reset(ok=True, message="All is forgotten." if body.ref is None else f"{body.ref} is as good as new.")
+
+
+def _put(store: Store, name: str, field: str, text: str) -> None:
+    try:
+        settings.put_resilience(store, name, {field: text})
+    except StoreError as error:
+        raise BadRequest(str(error), param=f"profiles.{name}.{field}") from error
 
 
 def _profiles(store: Store) -> Profiles:
