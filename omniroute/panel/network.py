@@ -22,7 +22,7 @@ class Network(Body):
 
     type: Literal["http", "https", "socks5", "socks5h", "direct"]
     host: str | None = None
-    port: Annotated[int | None, BeforeValidator(_number), Field(ge=1, le=65535)] = None
+    port: Annotated[Annotated[int, Field(ge=1, le=65535)] | None, BeforeValidator(_number)] = None
     username: str | None = Field(None, description="Left out, what opened the same proxy until now still does.")
     password: str | None = None
     locked: bool = Field(False, description="In answers: it is opened by a user and a password, which are not shown.")

@@ -8,6 +8,7 @@ import httpx
 from omniroute.proxy.relay import PEER, Relay
 from omniroute.runtime import Runtime
 from omniroute.store import sessions
+from omniroute.store.usage import AttemptRow, UsageRow
 
 WORDS = "correct horse battery"
 
@@ -33,6 +34,18 @@ class Api:
         async with self.client(**how) as client:
             (await client.post("/api/auth/login", json={"password": WORDS})).raise_for_status()
         return self.client(cookies=client.cookies, **how)
+
+
+def row(**more: Any) -> UsageRow:
+    """Write down an exchange."""
+    return UsageRow(**({
+        "id": "1", "at": 1.0, "key_id": None, "key_name": None, "account_id": "a", "account_name": "n",
+        "provider": "openai", "model_asked": "m", "model_served": "m", "combo": None, "client_dialect": "openai",
+        "upstream_dialect": "openai", "path": "/v1", "streamed": False, "status": 200, "error": None, "input": 10,
+        "output": 5, "cache_read": None, "cache_write": None, "reasoning": None, "cost": 0.25,
+        "attempts": (AttemptRow("openai/m", "n", "ok", 200, 1.0, ""),), "latency_ms": 120.0, "ttft_ms": 40.0,
+        "overhead_ms": 1.0, "dropped": (),
+    } | more))  # fmt: skip
 
 
 type StartApi = Callable[..., Any]

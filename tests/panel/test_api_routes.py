@@ -5,12 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from panel_api import WORDS, Api
+from panel_api import WORDS, Api, row
 
 from omniroute.panel.api import ROUTES
 from omniroute.store import read, settings
 from omniroute.store.files import StoreFailed
-from omniroute.store.usage import AttemptRow, UsageRow
 
 
 @pytest.fixture
@@ -213,17 +212,6 @@ async def test_readiness_waits_for_the_port(api: Api) -> None:
         assert (await client.get("/readyz")).json() == {"status": "ok", "revision": api.runtime.config.revision}
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/api/init")).json() == {"initialized": True}
-
-
-def row(**more: Any) -> UsageRow:
-    return UsageRow(**({
-        "id": "1", "at": 1.0, "key_id": None, "key_name": None, "account_id": "a", "account_name": "n",
-        "provider": "openai", "model_asked": "m", "model_served": "m", "combo": None, "client_dialect": "openai",
-        "upstream_dialect": "openai", "path": "/v1", "streamed": False, "status": 200, "error": None, "input": 10,
-        "output": 5, "cache_read": None, "cache_write": None, "reasoning": None, "cost": 0.25,
-        "attempts": (AttemptRow("openai/m", "n", "ok", 200, 1.0, ""),), "latency_ms": 120.0, "ttft_ms": 40.0,
-        "overhead_ms": 1.0, "dropped": (),
-    } | more))  # fmt: skip
 
 
 async def test_metrics(api: Api, admin: httpx.AsyncClient) -> None:
