@@ -35,6 +35,16 @@ def test_from_a_node_to_its_use(panel: Panel, upstream: Upstream) -> None:
     page.get_by_role("button", name="Test first account").click()
     page.get_by_role("status").get_by_text("works").wait_for()
 
+    panel.open("combos")
+    page.get_by_role("button", name="Make a combo").click()
+    dialog.get_by_label("Name", exact=True).fill("everyday")
+    dialog.get_by_label("Model 1", exact=True).fill("mine/some-model")
+    dialog.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Test everyday").click()
+    dialog.get_by_role("button", name="Ask each of them").click()
+    dialog.get_by_text("yes", exact=True).wait_for()
+    dialog.locator(".dialog-foot").get_by_role("button", name="Close").click()
+
     panel.open("keys")
     page.get_by_role("button", name="Make a key").click()
     dialog.get_by_label("Name").fill("laptop")
@@ -54,12 +64,12 @@ def test_from_a_node_to_its_use(panel: Panel, upstream: Upstream) -> None:
 
     panel.open("translator/live")
     page.get_by_text("watching", exact=True).wait_for()
-    body = {"model": "mine/some-model", "messages": [{"role": "user", "content": "good morning"}]}
+    body = {"model": "everyday", "messages": [{"role": "user", "content": "good morning"}]}
     with httpx.Client(base_url=panel.gateway.url, trust_env=False, timeout=20) as client:
         for shown, status in ((f"{key}x", 401), (key, 200)):
             headers = {"authorization": f"Bearer {shown}"}
             assert client.post("/v1/chat/completions", json=body, headers=headers).status_code == status
-    row = page.locator("tbody tr").filter(has_text="mine/some-model")
+    row = page.locator("tbody tr").filter(has_text="everyday")
     row.get_by_text("laptop").wait_for()
     row.get_by_role("button", name="Show this exchange").click()
     dialog.get_by_text("good morning").first.wait_for()
@@ -67,7 +77,7 @@ def test_from_a_node_to_its_use(panel: Panel, upstream: Upstream) -> None:
     assert upstream.asked()[-1].headers["authorization"] == "Bearer sk-the-account-of-mine"
 
     panel.open("usage?tab=log")
-    page.locator("tbody tr").filter(has_text="mine/some-model").get_by_text("laptop").wait_for()
+    page.locator("tbody tr").filter(has_text="everyday").get_by_text("laptop").wait_for()
     assert panel.wrong == []
 
 
@@ -78,6 +88,7 @@ def test_what_cannot_be_undone_asks_once(panel: Panel) -> None:
     page.on("request", lambda request: asked.append(request.method) if request.method != "GET" else None)
     for where, button, action, said in (
         ("costs/budget", "Clear the monthly budget of laptop", "Take it away", "The budget is gone."),
+        ("combos", "Remove everyday", "Remove", "everyday is gone."),
         ("keys", "Revoke laptop", "Revoke", "laptop opens nothing any more."),
         ("providers", "Remove first account", "Remove", "first account is gone."),
         ("providers", "Remove node mine", "Remove", "mine is gone."),

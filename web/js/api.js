@@ -82,7 +82,7 @@ function refused(status, said) {
 }
 
 export const get = (path, options) => ask("GET", path, undefined, options);
-export const post = (path, body) => ask("POST", path, body ?? {});
+export const post = (path, body) => ask("POST", path, body);
 export const put = (path, body) => ask("PUT", path, body ?? {});
 export const patch = (path, body) => ask("PATCH", path, body ?? {});
 export const del = (path, body) => ask("DELETE", path, body);

@@ -2,7 +2,7 @@
 
 import { html, render, useEffect, useState } from "../vendor/preact.js";
 import { get, onLoggedOut, post } from "./api.js";
-import { Button, Failed, Field } from "./ui.js";
+import { Button, Failed, Field, toast } from "./ui.js";
 import { useAction } from "./load.js";
 import { follow, useRoute } from "./router.js";
 import { NAV, page as pageOf } from "./pages.js";
@@ -76,7 +76,7 @@ function App() {
   if (failed) return html`<div class="state failed" role="alert"><p>${failed.message}</p><${Button} onClick=${look}>Try again<//></div>`;
   if (!who) return html`<p class="boot">Loading…</p>`;
   if (!who.authenticated) return html`<${Login} onDone=${look} />`;
-  const logOut = who.requireLogin === false ? null : () => post("/api/auth/logout").then(look, look);
+  const logOut = who.requireLogin === false ? null : () => post("/api/auth/logout").then(look, (error) => toast(error.message, { bad: true }));
   return html`
     <a class="skip" href="#main">To the page</a>
     <div class="top"><${Button} kind="quiet" aria-expanded=${menu} aria-controls="side" onClick=${() => setMenu(!menu)}>☰ Menu<//>
