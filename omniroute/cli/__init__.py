@@ -4,6 +4,7 @@ A command's module is loaded when the command is asked for, so that `--help` nee
 """
 
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -81,6 +82,7 @@ class Root(Group):
     ) -> Any:
         """Run one command line and leave the process: 0, or 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
         words = list(sys.argv[1:] if args is None else args)
+        sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it is for all of the run
         try:
             done = super().main(words, "omniroute-ctl", complete_var, standalone_mode=False, **extra)
         except click.Abort:

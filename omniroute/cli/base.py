@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from omniroute.store.database import Store
 
 
+NAME_SHOWN = 200
+"""Characters of a file's name that an error repeats."""
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -70,12 +73,21 @@ def _set(field: str) -> Any:
     return remember
 
 
+class _Directory(click.Path):
+    """A directory, which may be yet to be made. None at all would be where one happens to stand."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("it is empty: name a directory, or leave it out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _shared() -> list[click.Parameter]:
     return [
         click.Option(["--json"], is_flag=True, expose_value=False, callback=_set("as_json"), help="Print JSON."),
         click.Option(
             ["--data-dir"],
-            type=click.Path(file_okay=False, path_type=Path),
+            type=_Directory(file_okay=False, path_type=Path),
             expose_value=False,
             callback=_set("chosen_dir"),
             help="Where everything is kept; else $DATA_DIR, else ~/.omniroute.",
@@ -145,6 +157,8 @@ def explain_error(error: Exception, words: Sequence[str]) -> int:
         return code
     elif isinstance(error, _foreseen()):
         text = str(error)
+    elif isinstance(error, OSError) and error.strerror:  # a full disk, a name that is too long: the machine's own words
+        text = error.strerror + (f": {str(error.filename)[:NAME_SHOWN]!r}" if error.filename else "")
     else:
         text = f"unexpected {type(error).__name__}: {error} (`omniroute-ctl --debug …` shows where)"
     line = clean(redact(" ".join(text.split())))

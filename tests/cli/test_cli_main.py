@@ -64,6 +64,7 @@ def test_the_version_is_the_packages(ctl: Ctl) -> None:
         (("combo", "add", "x"), "Missing argument 'MODEL...'"),
         (("usage", "--by", "moon"), "'moon' is not one of"),
         (("status", "extra"), "unexpected extra argument"),
+        (("--data-dir", "", "status"), "it is empty"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(refused, words, says) -> None:
@@ -97,6 +98,20 @@ def test_an_unexpected_error_is_one_line_with_the_way_to_its_traceback(refused, 
         assert result.exit_code == 1
         assert "Traceback (most recent call last)" in result.stderr
         assert result.stderr.endswith("KeyError: 'moon'\n")
+
+
+def test_what_the_machine_refuses_is_said_in_its_words(refused, data_dir: Path) -> None:
+    said = refused("--data-dir", "a" * 5000, "status")
+    assert said.startswith("Error: File name too long: ")
+    assert len(said) < 300
+
+
+def test_an_output_that_is_closed_is_no_error(data_dir: Path) -> None:
+    program = "import sys; sys.stdout = None; from omniroute.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "combo", "list"], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_traceback_shows_no_secret(monkeypatch, data_dir: Path) -> None:
