@@ -9,6 +9,7 @@ import { Health } from "./pages/health.js";
 import { Home } from "./pages/home.js";
 import { Keys } from "./pages/keys.js";
 import { Providers } from "./pages/providers.js";
+import { Quotas } from "./pages/quotas.js";
 import { Settings } from "./pages/settings.js";
 import { Translator } from "./pages/translator.js";
 import { Usage } from "./pages/usage.js";
@@ -21,6 +22,7 @@ export const NAV = [
   { id: "combos", title: "Combos", Page: Combos, icon: "M12 3 3 8l9 5 9-5zM3 12l9 5 9-5M3 16l9 5 9-5" },
   { id: "usage", title: "Usage", Page: Usage, icon: "M4 20V10m6 10V4m6 16v-7m4 7H2" },
   { id: "costs", title: "Costs", Page: Costs, icon: "M12 3v18m4-14.5C15 5 13.500 4.500 12 4.500c-2.500 0-4 1.300-4 3.500 0 4.500 8.500 2.500 8.500 7.500 0 2.300-1.800 3.800-4.500 3.800-2 0-3.700-.8-4.600-2.400" },
+  { id: "quotas", title: "Quotas", Page: Quotas, icon: "M4 18a8 8 0 1 1 16 0M12 18l4-6M4 18h16" },
   { id: "health", title: "Health", Page: Health, icon: "M3 12h4l3 8 4-16 3 8h4" },
   { id: "translator", title: "Translator", Page: Translator, icon: "M4 7h12l-3-3m7 13H8l3 3" },
   { id: "settings", title: "Settings", Page: Settings, icon: "M4 7h10m4 0h2M4 17h2m4 0h10M16 5a2 2 0 1 1 0 4 2 2 0 0 1 0-4zM8 15a2 2 0 1 1 0 4 2 2 0 0 1 0-4z" },

@@ -5,16 +5,22 @@ import { patch } from "../api.js";
 import { useAction, useLoad } from "../load.js";
 import { go, useRoute } from "../router.js";
 import { Badge, Button, Card, confirm, Dialog, Failed, Field, Head, Loaded, Table, Tabs, toast } from "../ui.js";
+import { Access } from "./settings/access.js";
+import { Resilience } from "./settings/resilience.js";
+import { Shaping } from "./settings/shaping.js";
 
 const GROUPS = {
   routing: ["Routing", ["strategy", "sticky_limit", "affinity", "combo"]],
   resilience: ["Resilience", ["cooldowns", "cooldown_wait", "queue", "deadlines", "resume", "hedge"]],
-  ai: ["AI", ["thinking", "system_prompt", "cache", "idempotency"]],
+  ai: ["AI", ["cache", "idempotency"]],
   security: ["Security", ["lockout", "trusted_proxies"]],
   advanced: ["Advanced", []],
 };
 const head = (name) => name.split(".")[0];
-const known = new Set(Object.values(GROUPS).flatMap(([, heads]) => heads));
+/** What has a part of its own above the table, and the heads of settings that are said there alone. */
+const PARTS = { security: Access, ai: Shaping, resilience: Resilience };
+const APART = ["thinking", "system_prompt"];
+const known = new Set([...APART, ...Object.values(GROUPS).flatMap(([, heads]) => heads)]);
 
 export function Settings() {
   const { rest: [tab = "routing"] } = useRoute();
@@ -27,10 +33,12 @@ export function Settings() {
   });
   const done = (name) => { setOpen(null); toast(`${name} acts from now on.`); settings.reload(); };
   const shown = ([name]) => (GROUPS[tab]?.[1].length ? GROUPS[tab][1].includes(head(name)) : !known.has(head(name)));
+  const Part = PARTS[tab];
   return html`
     <${Head} title="Settings" about="They act at once, also on a gateway that is busy." />
     <${Tabs} label="Settings" tabs=${Object.entries(GROUPS).map(([id, [title]]) => [id, title])} at=${tab} onChange=${(to) => go(`settings/${to}`)} />
     ${tab === "security" && html`<${Password} />`}
+    ${Part && html`<${Part} key=${tab} />`}
     <${Failed} error=${error} />
     <${Loaded} from=${settings} lines=${8}>${(data) => html`<${Table} caption="Settings" rowKey=${(row) => row.name}
       rows=${Object.entries(data.settings).filter(shown).map(([name, setting]) => ({ name, ...setting }))} columns=${[
