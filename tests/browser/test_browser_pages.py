@@ -5,6 +5,10 @@ from panel_browser import HOSTILE, PAGES, SETTLED, WIDER, Panel, judged
 
 LOOKS = [(1600, "light"), (1600, "dark"), (360, "light"), (360, "dark")]
 
+LABELS = "(all) => all.filter((it) => !it.disabled).map((it) => it.ariaLabel ?? it.innerText).filter(Boolean)"
+OPENING = {"Add", "Block", "Change", "Clear", "Edit", "Limits", "Make", "Models", "Network", "Remove", "Revoke", "Set"}
+"""The first words of buttons that open a dialog."""
+
 
 def test_the_menu_is_known() -> None:
     assert "" in PAGES
@@ -51,6 +55,27 @@ def test_the_tabs_of_a_page(panel: Panel, name: str) -> None:
         assert judged(page) == [], tab.inner_text()
     assert page.evaluate("() => window.pwned") is None
     assert page.locator("main script, main img[src=x], main b").count() == 0
+    assert panel.wrong == []
+
+
+@pytest.mark.parametrize("name", ["keys", "providers", "combos", "costs/budget", "costs/pricing", "health"])
+def test_the_dialogs_of_a_page(panel: Panel, name: str) -> None:
+    """One of each kind: it fits a telephone, believes nothing, and is left without anything done."""
+    page = panel.open(name)
+    page.set_viewport_size({"width": 360, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    buttons = {each.split()[0]: each for each in page.locator("main button").evaluate_all(LABELS)}
+    for label in [each for word, each in buttons.items() if word in OPENING]:
+        page.locator("main").get_by_role("button", name=label, exact=True).first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.wait_for()
+        assert dialog.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0, label
+        assert dialog.locator("script, img, b").count() == 0
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="detached")
+    assert page.evaluate("() => window.pwned") is None
+    assert set(asked) <= {"GET"}
     assert panel.wrong == []
 
 
