@@ -30,12 +30,6 @@ def test_a_wrong_password_is_said_and_too_many_lock(panel: Panel) -> None:
     assert page.get_by_role("alert").is_visible(), "even the right one has to wait"
 
 
-def test_logging_out(panel: Panel) -> None:
-    page = panel.open()
-    page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.get_by_role("button", name="Log out").is_visible()
-
-
 def test_the_keyboard_leads_past_the_menu(panel: Panel) -> None:
     page = panel.open()
     page.set_viewport_size({"width": 1280, "height": 900})

@@ -1,6 +1,8 @@
 """What the routes do, and how everything that goes wrong is said."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,6 +10,7 @@ import pytest
 from panel_api import WORDS, Api, row
 
 from omniroute.panel.api import ROUTES
+from omniroute.panel.app import LIVE
 from omniroute.store import read, settings
 from omniroute.store.files import StoreFailed
 
@@ -251,3 +254,11 @@ async def test_the_document_says_every_route_and_nothing_else(admin: httpx.Async
     assert set(made["responses"]) >= {"201", "400", "401", "403", "413", "415"}
     assert found["paths"]["/healthz"]["get"]["security"] == []
     assert found["components"]["schemas"]["NewKey"]["required"] == ["name"]
+
+
+def test_the_page_for_people_names_every_path_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs/management.md").read_text(encoding="utf-8")
+    table = re.sub(r"(/api[\w/-]+)`, `…", r"\1`, `\1", "".join(re.findall(r"^\|.*\n", page, re.M)))
+    named = set(re.findall(r"[` ](/(?:api/|healthz|readyz|metrics)[\w/{}.-]*)", table))
+    served = {route.path for route in ROUTES} | {LIVE}
+    assert {re.sub(r"{\w+}", "{}", each) for each in named} == {re.sub(r"{\w+}", "{}", each) for each in served}
