@@ -6,6 +6,8 @@ import httpx
 import pytest
 from panel_api import Api
 
+from omniroute.routing.health import Cooling
+from omniroute.routing.standing import Health, Snapshot
 from omniroute.store import doors
 
 IPS, THINKING, PROMPT = (f"/api/settings/{name}" for name in ("ip-filter", "thinking-budget", "system-prompt"))
@@ -107,3 +109,11 @@ async def test_patience_is_refused_at_its_field(admin: httpx.AsyncClient) -> Non
     said = {"profiles": {"apikey": {"base": 5}, "openai": {"most": -1}}}
     assert field_of(await admin.patch("/api/resilience", json=said)) == "profiles.openai.most"
     assert (await admin.get("/api/resilience")).json() == before
+
+
+async def test_why_somebody_cools_down_is_said(admin: httpx.AsyncClient, api: Api) -> None:
+    now = api.runtime.wall()
+    cooling = {("account", "one", ""): Cooling(now + 90, now, 1, "quota", "402")}
+    api.runtime.choosing.health = Health(Snapshot(cooling, {}))
+    (found,) = (await admin.get("/api/monitoring/health")).json()["cooling"]
+    assert (found["whose"], found["cause"], found["after"]) == ("one", "quota", "402")

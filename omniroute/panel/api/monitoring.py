@@ -39,6 +39,7 @@ class Cooling(Body):
     model: str | None
     seconds: float
     after: str
+    cause: str = Field(description="As `rate`, `quota`, `auth` or `server`.")
     times: int
 
 
@@ -87,6 +88,7 @@ async def health(call: Call) -> Health:
                 model=model or None,
                 seconds=each.until - now,
                 after=each.why,
+                cause=each.cause,
                 times=each.level,
             )
             for (scope, whose, model), each in seen.cooling.items()

@@ -10,6 +10,7 @@ import { Aliases } from "./combos/aliases.js";
 import { Chains } from "./combos/chains.js";
 import { Explain } from "./combos/explain.js";
 import { ComboForm } from "./combos/form.js";
+import { ProxyForm } from "./providers/proxy.js";
 
 const TABS = { list: ["Combos", List], aliases: ["Aliases", Aliases], chains: ["Fallback chains", Chains], explain: ["Explain", Explain] };
 
@@ -25,6 +26,7 @@ export function Combos() {
 function List() {
   const combos = useLoad("/api/combos", { every: 15 });
   const [open, setOpen] = useState(null);
+  const [proxied, setProxied] = useState(null);
   const [tested, setTested] = useState(null);
   const [remove, busy, error] = useAction(async ({ name }) => {
     if (!await confirm({ title: `Remove ${name}?`, text: "Requests for it are refused from now on, unless another combo or alias has the name.", action: "Remove" })) return;
@@ -46,11 +48,21 @@ function List() {
         { key: "actions", title: html`<span class="visually-hidden">Actions</span>`, kind: "actions", cell: (row) => html`
           <${Button} kind="quiet" aria-label="Edit ${row.name}" onClick=${() => setOpen(row)}>Edit<//>
           <${Button} kind="quiet" aria-label="Test ${row.name}" onClick=${() => setTested(row)}>Test<//>
+          <${Button} kind="quiet" aria-label="Network proxy of ${row.name}" onClick=${() => setProxied(row)}>Proxy<//>
           <${Button} kind="quiet" aria-label="Explain ${row.name}" onClick=${() => go(`combos/explain?${new URLSearchParams({ model: row.name })}`)}>Explain<//>
           <${Button} kind="quiet" aria-label="Remove ${row.name}" busy=${busy} onClick=${() => remove(row)}>Remove<//>` },
       ]} />`}<//>
     ${open && html`<${ComboForm} key=${open.name ?? ""} of=${open} onDone=${done} onClose=${() => setOpen(null)} />`}
+    ${proxied && html`<${Proxy} of=${proxied} onClose=${() => setProxied(null)} />`}
     ${tested && html`<${Test} of=${tested} onClose=${() => setTested(null)} />`}`;
+}
+
+/** Its network proxy, once it is known which it has. */
+function Proxy({ of: { name }, onClose }) {
+  const held = useLoad(`/api/settings/proxy?${new URLSearchParams({ level: "combo", id: name })}`);
+  const title = `Network proxy of ${name}`;
+  if (held.data === undefined) return html`<${Dialog} title=${title} onClose=${onClose}><${Loaded} from=${held}>${() => null}<//><//>`;
+  return html`<${ProxyForm} level="combo" id=${name} title=${title} proxy=${held.data.proxy} onClose=${onClose} />`;
 }
 
 function Test({ of, onClose }) {

@@ -6,6 +6,7 @@ import { useLoad } from "../load.js";
 import { Badge, Bar, Card, Head, LinkButton, Loaded, Table } from "../ui.js";
 
 const EVERY = 10;
+const CAUSES = { rate: "a rate limit", quota: "a quota that is used up" };
 
 export function Quotas() {
   const limits = useLoad("/api/rate-limits", { every: EVERY });
@@ -34,9 +35,9 @@ const Accounts = ({ of }) => html`<${Table} caption="Accounts and their limits" 
   ]} />`;
 
 const UsedUp = ({ of }) => html`<${Table} caption="Limits and quotas that providers have said to be used up" empty="No provider says that a limit or a quota is used up."
-  rows=${of.filter(({ after }) => /rate|quota|limit/i.test(after)).map((each, id) => ({ ...each, id }))} columns=${[
+  rows=${of.filter(({ cause }) => cause in CAUSES).map((each, id) => ({ ...each, id }))} columns=${[
     { key: "whose", title: "Whose", cell: (row) => html`${row.whose} <span class="note">${row.scope}</span>` }, { key: "model", title: "Model", cell: (row) => row.model ?? "all" },
-    { key: "after", title: "After", cell: (row) => row.after }, { key: "seconds", title: "Not asked for", number: true, cell: (row) => duration(row.seconds) },
+    { key: "after", title: "After", cell: (row) => html`${CAUSES[row.cause]} <span class="note">${row.after}</span>` }, { key: "seconds", title: "Not asked for", number: true, cell: (row) => duration(row.seconds) },
   ]} />`;
 
 const Budgets = ({ of }) => html`<${Table} caption="Budgets and what is left of them" rows=${of} rowKey=${(row) => `${row.keyId} ${row.period}`} empty="No key has a budget." columns=${[

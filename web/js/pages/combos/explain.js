@@ -45,7 +45,7 @@ function Plan({ of }) {
       { key: "dialect", title: "Dialect", cell: (row) => row.dialect },
       { key: "why", title: "Why", cell: (row) => html`${row.why}${row.limited && html`<br /><${Badge} kind="warn">at its limit now<//> <span class="note">${row.limited}</span>`}` },
       { key: "waits", title: "Waited for", cell: (row) => waits(row.deadlines) },
-      { key: "path", title: "By", cell: (row) => row.proxy ?? row.proxyFrom ?? "the direct way" },
+      { key: "path", title: "By", cell: (row) => row.proxy ?? (row.proxyFrom ? `directly, as the ${row.proxyFrom} says` : "the direct way") },
     ]} /><//>
     ${of.leftOut.length > 0 && html`<${Card} title="Left out"><${Table} caption="Left out" rows=${of.leftOut.map((each, id) => ({ ...each, id }))} columns=${[
       { key: "target", title: "Target", cell: (row) => html`<code>${row.target}</code>` }, { key: "account", title: "Account", cell: (row) => row.account ?? "–" },
