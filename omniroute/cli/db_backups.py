@@ -71,3 +71,16 @@ def prune(state: State, keep: int | None) -> None:
         show_json({"deleted": gone})
     else:
         say(f"Deleted {', '.join(gone)}." if gone else "Nothing to delete.")
+
+
+@backups.command()
+@click.argument("id")
+@click.pass_obj
+def remove(state: State, id: str) -> None:
+    """Delete one backup, by the ID that `db backups` shows."""
+    with state.store() as store:
+        kept.remove(store.path, id)
+    if state.as_json:
+        show_json({"removed": id})
+    else:
+        say(f"Deleted the backup {id}.")

@@ -3,19 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
-from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler, stream_request_body
 
 from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
 from omniroute.panel.answers import of_fields, of_gateway, shape
 from omniroute.panel.door import Door, Visitor, bearer
-from omniroute.panel.route import Call, Lines, Route, Text
+from omniroute.panel.route import Call, Download, Lines, Route, Text
+from omniroute.panel.sends import hand_over, tell_lines
+from omniroute.panel.upload import Upload
 from omniroute.proxy.relay import PEER
 from omniroute.routing.forwarded import NOBODY
 from omniroute.store import sessions
@@ -146,6 +146,9 @@ class Endpoint(Base):
         self._content = bytearray()
         self._refusal: Exception | None = None
         self._visitor = Visitor(NOBODY)
+        self._upload: Upload | None = None
+        self._got = 0
+        self._serving = False
         self._telling: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
@@ -171,22 +174,41 @@ class Endpoint(Base):
         declared = self.request.headers.get("Content-Length", "")
         if declared.isdigit() and int(declared) > route.largest:
             raise TooLarge(f"the body is over the limit of {route.largest} bytes")
+        if route.upload:
+            store = self.door.runtime.store
+            assert store
+            self._upload = Upload(store.data_dir, self.request.headers.get("Content-Type", ""))
 
-    def data_received(self, chunk: bytes) -> None:
-        if self._refusal is None:
-            self._content += chunk
-            if len(self._content) > self.route.largest:
+    async def data_received(self, chunk: bytes) -> None:
+        if self._refusal:
+            return
+        self._got += len(chunk)
+        try:
+            if self._got > self.route.largest:
                 self._content.clear()
-                self._refusal = TooLarge(f"the body is over the limit of {self.route.largest} bytes")
+                raise TooLarge(f"the body is over the limit of {self.route.largest} bytes")
+            if self._upload:
+                await asyncio.to_thread(self._upload.feed, chunk)
+            else:
+                self._content += chunk
+        except Exception as error:
+            self._refusal = error
 
     async def serve(self, **path: str) -> None:
         """Run the route; the same for every method."""
+        self._serving = True
         try:
             if self._refusal:
                 raise self._refusal
             await self._run(path)
         except Exception as error:
+            await self._put_away()
             self.refuse(error)
+
+    async def _put_away(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload:
+            await asyncio.to_thread(upload.close)
 
     get = head = post = put = patch = delete = options = serve
 
@@ -194,53 +216,55 @@ class Endpoint(Base):
         route, store = self.route, self.door.runtime.store
         assert store
         call = Call(self.door, store, self._visitor, path, self.cookie_of(store))
-        given: dict[str, Any] = {}
-        if route.body:
-            given["body"] = self._body(route.body)
-        elif self._content:
-            raise BadRequest(f"{route.method} {route.path} takes no body")
-        given |= self._query(route)
+        given = await self._given(route)
         if route.threaded:
             answer = await asyncio.to_thread(route.run, call, **given)
         else:
             answer = await route.run(call, **given)
+        await self._put_away()
         if route.method != "GET":
             await self.door.runtime.refresh()
         if call.begun is not None:
             self._tell_session(call)
         self.set_status(route.status)
+        await self._answer(answer)
+
+    async def _given(self, route: Route) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        if self._upload:
+            await asyncio.to_thread(self._upload.finish)
+            given["upload"] = self._upload
+        elif route.body:
+            given["body"] = self._body(route.body)
+        elif self._content:
+            raise BadRequest(f"{route.method} {route.path} takes no body")
+        return given | self._query(route)
+
+    async def _answer(self, answer: Any) -> None:
         if isinstance(answer, Text):
             self.set_header("Content-Type", answer.content_type)
             self.finish(answer.text)
+        elif isinstance(answer, Download):
+            await hand_over(self, answer)
         elif isinstance(answer, Lines):
             self.set_header("Content-Type", NDJSON)
-            await self._pass_on(answer)
+            self._telling = asyncio.get_running_loop().create_task(tell_lines(self, answer))
+            await asyncio.wait([self._telling])
+            if not self._telling.cancelled():
+                self._telling.result()
         elif answer is None:
             self.clear_header("Content-Type")
             self.finish()
         else:
             self.set_header("Content-Type", "application/json")
-            self.finish(TypeAdapter(route.answer).dump_json(answer, by_alias=True))
-
-    async def _pass_on(self, answer: Lines[Any]) -> None:
-        """Say one line after the other, as long as somebody listens."""
-
-        async def told() -> None:
-            async with aclosing(answer.items) as items:
-                async for each in items:
-                    self.write(each.model_dump_json(by_alias=True, exclude_unset=True) + "\n")
-                    await self.flush()
-
-        self._telling = asyncio.get_running_loop().create_task(told())
-        await asyncio.wait([self._telling])
-        if not self._telling.cancelled():
-            with suppress(StreamClosedError):
-                self._telling.result()
-                self.finish()
+            self.finish(TypeAdapter(self.route.answer).dump_json(answer, by_alias=True))
 
     def on_connection_close(self) -> None:
         if self._telling:
             self._telling.cancel()
+        if not self._serving:  # it has left in the middle of its body
+            super().on_connection_close()
+            self.door.runtime.tasks.start(self._put_away(), "upload")
 
     def _body(self, model: type[BaseModel]) -> BaseModel:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()

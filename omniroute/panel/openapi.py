@@ -9,7 +9,8 @@ from pydantic.json_schema import models_json_schema
 
 from omniroute import __version__
 from omniroute.panel.answers import ErrorBody
-from omniroute.panel.route import Lines, Route, Text
+from omniroute.panel.route import Download, Lines, Route, Text
+from omniroute.panel.upload import FILE, FORM
 
 REF = "#/components/schemas/{model}"
 WORDS = {
@@ -56,15 +57,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
 def _operation(route: Route, named: Any) -> dict[str, Any]:
     failed = _content(named[ErrorBody, "serialization"])
     said: dict[str, Any] = {str(route.status): {"description": route.summary}}
-    if route.answer is Text:
-        said[str(route.status)]["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    elif get_origin(route.answer) is Lines:
-        (item,) = get_args(route.answer)
-        said[str(route.status)]["content"] = {"application/x-ndjson": {"schema": named[item, "serialization"]}}
-    elif _is_model(route.answer):
-        said[str(route.status)]["content"] = _content(named[route.answer, "serialization"])
-    elif route.answer is not None:
-        said[str(route.status)]["content"] = _content({"type": "object"})
+    if content := _said(route, named):
+        said[str(route.status)]["content"] = content
     for status, words in WORDS.items():
         said.setdefault(str(status), {"description": words, "content": failed})
     made: dict[str, Any] = {
@@ -85,11 +79,35 @@ def _operation(route: Route, named: Any) -> dict[str, Any]:
         ]
     if parameters:
         made["parameters"] = parameters
-    if route.body:
-        made["requestBody"] = {"required": True, "content": _content(named[route.body, "validation"])}
+    if content := _taken(route, named):
+        made["requestBody"] = {"required": True, "content": content}
     if route.public:
         made["security"] = []
     return made
+
+
+def _said(route: Route, named: Any) -> dict[str, Any] | None:
+    """Give what an answer is, by its content type."""
+    if route.answer is Text:
+        return {"text/plain": {"schema": {"type": "string"}}}
+    if route.answer is Download:
+        return {"application/octet-stream": {"schema": {}}}
+    if get_origin(route.answer) is Lines:
+        (item,) = get_args(route.answer)
+        return {"application/x-ndjson": {"schema": named[item, "serialization"]}}
+    if _is_model(route.answer):
+        return _content(named[route.answer, "serialization"])
+    return None if route.answer is None else _content({"type": "object"})
+
+
+def _taken(route: Route, named: Any) -> dict[str, Any] | None:
+    """Give what a body is, by its content type."""
+    if route.body:
+        return _content(named[route.body, "validation"])
+    if not route.upload:
+        return None
+    files = {FILE: {"type": "string", "format": "binary"}, "keyFile": {"type": "string", "format": "binary"}}
+    return {FORM: {"schema": {"type": "object", "properties": files, "required": [FILE]}}}
 
 
 def _content(schema: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ A plain function runs in a thread and may use the store; an `async` one runs on 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_type_hints
 
@@ -48,6 +49,15 @@ class Text:
 
     text: str
     content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer that is a file, in a folder of `aside` that goes when it is told."""
+
+    file: Path
+    name: str
+    content_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +102,10 @@ class Route:
     largest: int
     body: type[BaseModel] | None
     query: type[BaseModel] | None
+    upload: bool
+    """Its body is files: a form with them, or one alone."""
     answer: Any
-    """A model, or `Text`, or `Lines` of a model, or None."""
+    """A model, or `Text`, or `Download`, or `Lines` of a model, or None."""
 
     @property
     def threaded(self) -> bool:
@@ -114,7 +126,8 @@ def _route(method: Method) -> Callable[..., Callable[[Callable[..., Any]], Route
             hints = get_type_hints(run)
             return Route(
                 method, path, run, summary, status, public, anywhere, largest,
-                hints.get("body"), hints.get("query"), None if hints["return"] is type(None) else hints["return"],
+                hints.get("body"), hints.get("query"), "upload" in hints,
+                None if hints["return"] is type(None) else hints["return"],
             )  # fmt: skip
 
         return make

@@ -65,6 +65,15 @@ def find(database: Path, id: str) -> Backup:
     raise StoreError(f"there is no backup {id[:100]!r}{newest}")
 
 
+def remove(database: Path, id: str) -> None:
+    """Delete a copy, by its id. StoreError when there is none."""
+    found = find(database, id)
+    try:
+        found.path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StoreError(f"the backup {id!r} cannot be deleted: {exc.strerror}") from exc
+
+
 def create(database: Path, reason: Reason, version: int, now: float) -> Backup:
     """Copy the database as last committed. Raises StoreError, and leaves nothing behind then."""
     directory = database.parent / BACKUPS

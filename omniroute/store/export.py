@@ -20,6 +20,15 @@ def export_all(store: Store, target: Path, *, replace: bool = False) -> dict[str
     return archive.write_all(store, checked(store, target, replace=replace), replace=replace)
 
 
+def into(store: Store, folder: Path, *, everything: bool) -> Path:
+    """Write the same into a folder of ours: the database, or with `everything` the archive without credentials."""
+    if everything:
+        archive.write_all(store, target := folder / "all.tar.gz", replace=False)
+    else:
+        copy_database(store.path, target := folder / "storage.sqlite", without=CONVERSATIONS)
+    return target
+
+
 def checked(store: Store, target: Path, *, replace: bool) -> Path:
     """Give where to write; StoreError for what would be overwritten, or is ours."""
     if not target.parent.is_dir():

@@ -6,15 +6,12 @@ so that every reader sees the old state or the new one, and what fails or is kil
 
 import contextlib
 import itertools
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omniroute.store import answers, backups, doors, past, sealed, unpacking
+from omniroute.store import answers, aside, backups, doors, past, sealed, unpacking
 from omniroute.store.acceptable import check_setup
 from omniroute.store.backups import Reason
 from omniroute.store.contents import MOMENTS, of_kind
@@ -23,10 +20,6 @@ from omniroute.store.files import StoreError
 from omniroute.store.foreign import MOST_BYTES, Foreign, Values, look_at
 from omniroute.store.migrations import MIGRATIONS
 
-FOLDER = ".import-"
-"""Beginning of the names of the folders that files are looked at in."""
-LEFT_BEHIND = 3600.0
-"""Seconds after which such a folder is that of a process that was killed."""
 MOST_ROWS = 100_000
 """Of one table of the configuration."""
 
@@ -71,7 +64,7 @@ def bring_in(
     what was here before is made first and stays. Lists of addresses that would keep out the `caller` or this machine
     are refused unless forced.
     """
-    with _folder(store.data_dir) as folder:
+    with aside.folder(store.data_dir) as folder:
         step("look")
         if unpacking.is_archive(file):
             file, without_credentials = unpacking.unpack(file, folder), True
@@ -155,19 +148,3 @@ def _add(store: Store, table: str, rows: Sequence[Values]) -> None:
         names = list(rows[0])
         sql = f"insert into {table} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
         store.run_many(sql, [tuple(row.values()) for row in rows])
-
-
-@contextlib.contextmanager
-def _folder(data_dir: Path) -> Iterator[Path]:
-    """Make a private folder, and take away those of processes that were killed."""
-    try:
-        for left in data_dir.glob(f"{FOLDER}*"):
-            if time.time() - left.stat().st_mtime > LEFT_BEHIND:
-                shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(dir=data_dir, prefix=FOLDER))
-    except OSError as exc:
-        raise StoreError(f"{str(data_dir)!r} cannot be written: {exc.strerror}") from exc
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -48,6 +48,9 @@ def test_backups_by_hand(ctl: Ctl, as_json: Json) -> None:
     assert as_json("db", "backups", "list") == [made]
     assert made["id"] in ctl("db", "backups").stdout
     assert as_json("db", "backups", "prune") == {"deleted": []}
+    spare = as_json("db", "backups", "create")["id"]
+    assert as_json("db", "backups", "remove", spare) == {"removed": spare}
+    assert spare not in [each["id"] for each in as_json("db", "backups")]
     assert "Restored" in ctl("db", "restore", made["id"]).stdout
 
 
@@ -58,6 +61,7 @@ def test_refusals_are_one_line_and_change_nothing(ctl: Ctl, refused: Refused, tm
     assert "there is no file" in refused("db", "import", str(tmp_path / "none"))
     assert "is there already" in refused("db", "export", str(file))
     assert "there is no backup '../../etc/passwd'" in refused("db", "restore", "../../etc/passwd")
+    assert "there is no backup '../secrets'" in refused("db", "backups", "remove", "../secrets")
     assert "exclude each other" in refused(
         "db", "import", str(file), "--without-credentials", "--key-file", "x", code=2
     )

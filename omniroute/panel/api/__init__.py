@@ -2,6 +2,7 @@
 
 from omniroute.panel.api import (
     auth,
+    backups,
     bench,
     budgets,
     combos,
@@ -32,6 +33,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
-    *routes_of(sending, bench, combos, names, doors, shaping),
+    *routes_of(sending, bench, combos, names, doors, shaping, backups),
 )
 document.ROUTES = ROUTES
