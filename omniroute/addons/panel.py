@@ -61,7 +61,8 @@ class Panel:
         finally:
             self.runtime.managed.set()
 
-    def done(self) -> None:
+    async def done(self) -> None:
         self.runtime.relay = None
         if self._app:
             self._app.stop()
+            await self._app.ended()

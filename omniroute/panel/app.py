@@ -1,5 +1,6 @@
 """The panel's application: on a loopback port, to which the proxy port passes, and in mitmweb's own."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ from omniroute.settings import Settings
 
 HOST = "127.0.0.1"
 LARGEST_HEAD = 64 * 1024
+LAST = 2.0
+"""Seconds for which the end of the gateway waits for its own requests."""
 LIVE = r"/api/translator/live"
 
 
@@ -60,12 +63,19 @@ class Panel:
         """Take everything down again: the script may be loaded anew in the same mitmweb."""
         self._broadcast.close()
         self.door.bench.end()
+        for telling in self.door.telling:
+            telling.cancel()
         if self._server:
             self._server.stop()
         if self._guest:
             app, rule = self._guest
             app.default_router.rules.remove(rule)
         self._server = self._guest = None
+
+    async def ended(self) -> None:
+        """Wait, not for long, until who was still being told something knows that there is no more."""
+        if waiting := {task for task in self.door.telling.values() if task and not task.done()}:
+            await asyncio.wait(waiting, timeout=LAST)
 
     def _rules(self) -> list[URLSpec]:
         live = URLSpec(LIVE, Live, {"door": self.door, "broadcast": self._broadcast})

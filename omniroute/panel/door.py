@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from tornado.httputil import HTTPHeaders
 
@@ -63,6 +64,8 @@ class Door:
         self.looks = asyncio.Semaphore(AT_ONCE)
         self.probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self.sends = asyncio.Semaphore(SENDS_AT_ONCE)
+        self.telling: WeakKeyDictionary[asyncio.Task[None], asyncio.Task[object] | None] = WeakKeyDictionary()
+        """Answers that come bit by bit, each with the request that waits for its end."""
         self.bench = Bench(runtime)
 
     def peer(self, passed: str | None, direct: str) -> str:

@@ -249,6 +249,7 @@ class Endpoint(Base):
         elif isinstance(answer, Lines):
             self.set_header("Content-Type", NDJSON)
             self._telling = asyncio.get_running_loop().create_task(tell_lines(self, answer))
+            self.door.telling[self._telling] = asyncio.current_task()
             await asyncio.wait([self._telling])
             if not self._telling.cancelled():
                 self._telling.result()

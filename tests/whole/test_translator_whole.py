@@ -191,3 +191,13 @@ def test_a_run_is_stopped(running: Gateway) -> None:
         assert {cell["state"] for cell in stopped["cells"]} == {"skipped"}
         for wanted in ({"features": ["moon"]}, {"clients": []}, {"account": "x"}, {"account": chosen}, {"atOnce": 9}):
             assert client.post("/api/translator/bench", json=wanted).status_code == 400
+
+
+def test_the_gateway_may_end_meanwhile(running: Gateway) -> None:
+    """The last one: both are under way when it is told to stop."""
+    given = {"model": "up/slow:0.3", "text": "x"}
+    with panel(running) as client, client.stream("POST", "/api/translator/send", json=given) as answer:
+        next(answer.iter_lines())
+        assert client.post("/api/translator/bench", json={}).status_code == 202
+        running.stop()
+    running.check_log()
