@@ -55,13 +55,8 @@ class Bench:
     async def stop(self) -> None:
         """End the run: what is under way is hung up on, what has not begun is not begun."""
         if task := self._task:
-            self.end()
+            task.cancel()
             await asyncio.wait([task])
-
-    def end(self) -> None:
-        """Have the run end: the gateway does."""
-        if self._task:
-            self._task.cancel()
 
     async def _run(self, who: Comer, at_once: int) -> None:
         upstream = None if self.real else Upstream()

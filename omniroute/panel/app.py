@@ -1,6 +1,7 @@
 """The panel's application: on a loopback port, to which the proxy port passes, and in mitmweb's own."""
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Iterable
@@ -62,7 +63,6 @@ class Panel:
     def stop(self) -> None:
         """Take everything down again: the script may be loaded anew in the same mitmweb."""
         self._broadcast.close()
-        self.door.bench.end()
         for telling in self.door.telling:
             telling.cancel()
         if self._server:
@@ -73,7 +73,10 @@ class Panel:
         self._server = self._guest = None
 
     async def ended(self) -> None:
-        """Wait, not for long, until who was still being told something knows that there is no more."""
+        """End the test run, and wait a little until who was still being told something knows that there is no more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST):
+                await self.door.bench.stop()
         if waiting := {task for task in self.door.telling.values() if task and not task.done()}:
             await asyncio.wait(waiting, timeout=LAST)
 
