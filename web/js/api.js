@@ -46,6 +46,26 @@ export async function lines(path, body, hear, { signal } = {}) {
   }
 }
 
+/** Send a form with files; `hear` is told which part of it has gone, 1 while the gateway works on it. Else as `ask`. */
+export function upload(path, form, hear) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    for (const [name, value] of Object.entries(xsrf())) request.setRequestHeader(name, value);
+    request.upload.onprogress = ({ loaded, total }) => hear(total ? loaded / total : 0);
+    request.upload.onload = () => hear(1);
+    request.onerror = () => reject(new ApiError(0, "The gateway does not answer. Is it running?"));
+    request.onload = async () => {
+      try {
+        const said = await read(new Response(request.responseText, { headers: { "content-type": request.getResponseHeader("content-type") || "" } }));
+        if (request.status < 300) resolve(said);
+        else reject(refused(request.status, said));
+      } catch (error) { reject(error); }
+    };
+    request.send(form);
+  });
+}
+
 async function reach(method, path, body, { signal } = {}) {
   const raw = body instanceof Blob || body instanceof FormData;
   const headers = { accept: "application/json", ...(method === "GET" ? {} : xsrf()) };
@@ -83,7 +103,7 @@ function refused(status, said) {
 
 export const get = (path, options) => ask("GET", path, undefined, options);
 export const post = (path, body) => ask("POST", path, body);
-export const put = (path, body) => ask("PUT", path, body ?? {});
+export const put = (path, body) => ask("PUT", path, body);
 export const patch = (path, body) => ask("PATCH", path, body ?? {});
 export const del = (path, body) => ask("DELETE", path, body);
 

@@ -8,6 +8,7 @@ import { Badge, Button, Card, confirm, Dialog, Failed, Field, Head, Loaded, Tabl
 import { Access } from "./settings/access.js";
 import { Resilience } from "./settings/resilience.js";
 import { Shaping } from "./settings/shaping.js";
+import { Storage } from "./settings/storage.js";
 
 const GROUPS = {
   routing: ["Routing", ["strategy", "sticky_limit", "affinity", "combo"]],
@@ -15,10 +16,11 @@ const GROUPS = {
   ai: ["AI", ["cache", "idempotency"]],
   security: ["Security", ["lockout", "trusted_proxies"]],
   advanced: ["Advanced", []],
+  storage: ["System and storage", ["backup"]],
 };
 const head = (name) => name.split(".")[0];
 /** What has a part of its own above the table, and the heads of settings that are said there alone. */
-const PARTS = { security: Access, ai: Shaping, resilience: Resilience };
+const PARTS = { security: Access, ai: Shaping, resilience: Resilience, storage: Storage };
 const APART = ["thinking", "system_prompt"];
 const known = new Set([...APART, ...Object.values(GROUPS).flatMap(([, heads]) => heads)]);
 
