@@ -5,6 +5,7 @@ from omniroute.panel.api import (
     backups,
     bench,
     budgets,
+    cache,
     combos,
     document,
     doors,
@@ -33,6 +34,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
-    *routes_of(sending, bench, combos, names, doors, shaping, backups),
+    *routes_of(cache, sending, bench, combos, names, doors, shaping, backups),
 )
 document.ROUTES = ROUTES
