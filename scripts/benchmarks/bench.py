@@ -17,6 +17,7 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     admitting        what choosing and admitting add to a request: see admitting.py
     caching          what the cache adds, and what an answer out of it takes: see caching.py
     hits             how long a client waits for an answer out of the cache: see hits.py
+    panel            what somebody at the panel costs the requests that pass: see panel.py
     failover         what a target that refuses adds to the next one's answer: see failover.py
     waiting          what limits cost, and a thousand requests that wait: see waiting.py
     translation      each pair of dialects, no sockets: see translation.py for its columns
@@ -42,6 +43,7 @@ import budgets
 import caching
 import failover
 import hits
+import panel
 import planning
 import report
 import scenarios
@@ -61,6 +63,7 @@ PARTS: dict[str, Any] = {
     "admitting": admitting,
     "caching": caching,
     "hits": hits,
+    "panel": panel,
     "failover": failover,
     "waiting": waiting,
 }
