@@ -12,6 +12,8 @@ from omniroute.panel.answers import ErrorBody
 from omniroute.panel.route import Download, Lines, Route, Text
 from omniroute.panel.upload import FILE, FORM
 
+DOWNLOADS = ("application/octet-stream", "application/gzip")
+"""Kinds of the files that are handed over."""
 REF = "#/components/schemas/{model}"
 WORDS = {
     400: "The request is not what the route takes.",
@@ -91,7 +93,7 @@ def _said(route: Route, named: Any) -> dict[str, Any] | None:
     if route.answer is Text:
         return {"text/plain": {"schema": {"type": "string"}}}
     if route.answer is Download:
-        return {"application/octet-stream": {"schema": {}}}
+        return {kind: {"schema": {}} for kind in DOWNLOADS}
     if get_origin(route.answer) is Lines:
         (item,) = get_args(route.answer)
         return {"application/x-ndjson": {"schema": named[item, "serialization"]}}

@@ -25,6 +25,7 @@ from omniroute.panel.api import (
     sending,
     settings,
     shaping,
+    telemetry,
     translator,
     trials,
     usage,
@@ -34,6 +35,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
-    *routes_of(cache, sending, bench, combos, names, doors, shaping, backups),
+    *routes_of(cache, sending, bench, combos, names, doors, shaping, backups, telemetry),
 )
 document.ROUTES = ROUTES

@@ -13,6 +13,7 @@ export function Health() {
   const health = useLoad("/api/monitoring/health", { every: EVERY });
   const usage = useLoad("/api/usage/analytics?period=1h", { every: EVERY });
   const limits = useLoad("/api/rate-limits", { every: EVERY });
+  const kept = useLoad("/api/cache", { every: EVERY });
   const [reset, busy, error] = useAction(async () => {
     if (!await confirm({ title: "Reset all?", text: "All cool-downs end, all breakers close, and learned limits are forgotten. Whoever still fails will be asked again.", action: "Reset all" })) return;
     await del("/api/monitoring/health");
@@ -30,6 +31,7 @@ export function Health() {
       <${Card} title="Providers and accounts"><${Loaded} from=${health}>${(data) => html`<${Breakers} of=${data} />`}<//><//>
       <${Card} title="Rate limits"><${Loaded} from=${limits}>${(data) => html`<${Limits} of=${data.connections} />`}<//><//>
       <${Card} title="Lock-outs"><${Loaded} from=${health}>${({ lockouts }) => html`<${Lockouts} of=${lockouts} reload=${health.reload} />`}<//><//>
+      <${Card} title="Answers kept"><${Loaded} from=${kept}>${(data) => html`<${Kept} of=${data} reload=${kept.reload} />`}<//><//>
       <${Card} title="Time to answer, last hour"><${Loaded} from=${usage}>${({ percentiles }) => html`<${Table} caption="Percentiles"
         rows=${Object.entries(percentiles).map(([id, times]) => ({ id, times: times.latency }))} empty="Nobody has answered in the last hour."
         columns=${[{ key: "id", title: "Provider", cell: (row) => row.id },
@@ -74,4 +76,19 @@ function Lockouts({ of, reload }) {
     { key: "failures", title: "Wrong", number: true, cell: (row) => number(row.failures) },
     { key: "unlock", title: html`<span class="visually-hidden">Unlock</span>`, kind: "actions", cell: (row) => html`<${Button} kind="quiet" busy=${busy} onClick=${() => unlock(row.identifier)}>Unlock<//>` },
   ]} />`;
+}
+
+function Kept({ of: { semanticCache: cache, idempotency }, reload }) {
+  const [clear, busy, error] = useAction(async () => {
+    if (!await confirm({ title: "Forget every answer?", text: "Who asks the same again is answered anew, which costs what it costs.", action: "Forget them" })) return;
+    const { removed } = await del("/api/cache");
+    toast(`${number(removed)} answers are forgotten.`);
+    reload();
+  });
+  return html`<${Pairs} of=${[
+    ["Cache", html`<${Badge} kind=${cache.enabled ? "good" : ""}>${cache.enabled ? "on" : "off"}<//>`],
+    ["Answers", `${number(cache.dbEntries)} of ${number(cache.entriesLimit)}, ${bytes(cache.bytes)}`],
+    ["Given again", `${number(cache.hits)} equal, ${number(cache.similarHits)} similar`],
+    ["Sent twice", number(idempotency.repeats)],
+  ]} /><${Failed} error=${error} /><div class="row"><${Button} busy=${busy} disabled=${!cache.dbEntries} onClick=${clear}>Forget them<//></div>`;
 }
