@@ -52,7 +52,8 @@ def test_the_tabs_of_a_page(panel: Panel, name: str) -> None:
         tab.click()
         page.wait_for_function(SETTLED)
         assert page.evaluate(WIDER) <= 0, f"{tab.inner_text()} is wider than 360 px"
-        assert judged(page) == [], tab.inner_text()
+        if at:  # the first one was judged with its page
+            assert judged(page) == [], tab.inner_text()
     assert page.evaluate("() => window.pwned") is None
     assert page.locator("main script, main img[src=x], main b").count() == 0
     assert panel.wrong == []

@@ -327,8 +327,8 @@ def test_two_requests_on_one_connection_are_hedged_apart() -> None:
     play.pass_time(LATE)
     twos = [play.open() for _ in asked]
     twos[1].say(HEAD, chunk(SAID), LAST)
-    assert [peer.closed for peer in ones] == [False, True]
-    ones[0].say(HEAD, chunk(SAID), LAST)
+    assert sorted(peer.closed for peer in ones) == [False, True]  # their times are over in any order
+    next(peer for peer in ones if not peer.closed).say(HEAD, chunk(SAID), LAST)
     assert twos[0].closed
     client.flush()
     assert [client.bodies[stream] for stream in asked] == [SAID] * 2

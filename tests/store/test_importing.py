@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import shutil
@@ -43,20 +44,33 @@ type Open = Callable[..., Store]
 STEPS = ("look", "secrets", "backup", "history", "replace", "check", "commit")
 
 
-@pytest.fixture
-def other(open_store: Open, tmp_path: Path) -> Store:
-    """Open a store of another machine, with something in every table."""
-    store = open_store(tmp_path / "other")
-    populate(store)
-    with store.change():
-        store.run_many("update combos set weights = '{}', tries = '{}', strategy = ''", [()])
-    return store
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the data directory of another machine, with something in every table, and an export of it."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    ticks = itertools.count(1_700_000_000.0)
+    with closing(Store(folder / "other", clock=lambda: next(ticks))) as store:
+        populate(store)
+        with store.change():
+            store.run_many("update combos set weights = '{}', tries = '{}', strategy = ''", [()])
+        export.export(store, folder / "copy.sqlite")
+    return folder
 
 
 @pytest.fixture
-def file(other: Store, tmp_path: Path) -> Path:
-    export.export(other, tmp_path / "copy.sqlite")
-    return tmp_path / "copy.sqlite"
+def place(elsewhere: Path, tmp_path: Path) -> Path:
+    """A copy of the data directory, that a test may do with as it likes."""
+    return Path(shutil.copytree(elsewhere / "other", tmp_path / "other"))
+
+
+@pytest.fixture
+def other(open_store: Open, place: Path) -> Store:
+    return open_store(place)
+
+
+@pytest.fixture
+def file(elsewhere: Path, place: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy2(elsewhere / "copy.sqlite", tmp_path / "copy.sqlite"))
 
 
 @pytest.fixture

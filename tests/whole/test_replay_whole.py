@@ -208,7 +208,7 @@ def test_no_key_gets_what_another_was_told(here: Gateway, upstream: Upstream, tw
     assert asked(upstream, text) == 3
 
 
-@everywhere
+@pytest.mark.parametrize("dialect", ["openai", "gemini"])
 def test_a_hundred_at_once_ask_once(here: Gateway, upstream: Upstream, dialect: str) -> None:
     text = fresh()
     with ThreadPoolExecutor(100) as pool:

@@ -126,12 +126,9 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["--port", "99999"], 2, "99999"),
-        (["--host", "nonsense"], 2, "nonsense"),
         (["--set", "oops"], 2, "oops"),
         (["--set", "no_such_option=1"], 1, "no_such_option"),
-        (["--set", "omniroute_keepalive=soon"], 1, "omniroute_keepalive"),
         (["--set", "omniroute_keepalive=-1"], 1, "omniroute_keepalive"),
-        (["--set", "omniroute_max_body=0"], 1, "omniroute_max_body"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
