@@ -103,7 +103,7 @@ class Dispatch:
         asked = exchange.last
         assert asked
         verdict = learn(self.runtime, exchange, asked)
-        if exchange.broken is asked.attempt.stream and not await _divisible(exchange):
+        if (broken := exchange.broken) and broken is asked.attempt.stream and not await _divisible(exchange):
             raise outcome([asked.failed], targets=1)
         if exchange.stopped and not exchange.broken:
             asked, verdict = exchange.stopped, "stop"

@@ -63,9 +63,19 @@ def shared(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPat
         first = [port_node(store, upstream, "refused"), port_node(store, upstream, "prose", "https")]
         others = add(store, upstream, "429", "hang", "cut-first", "error-first")
         combos.add(store, "brave", [*first, *others, "o-ok/m"])
+        combos.add(store, "openai-error-first-429", ["o-error-first/m", "o-429/m", "o-ok/m"])
 
     with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup, deadlines=SHORT) as gateway:
         yield gateway
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_document_that_is_asked_for_falls_back_too(shared: Gateway, stream: bool) -> None:
+    """Half of one could not be gone on from, but none of it has come."""
+    wanted = {"response_format": {"type": "json_object"}, "n": 2}
+    reply = ask(shared, "openai-error-first-429", stream=stream, **wanted)
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["x-omniroute-attempts"] == "3"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
