@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import settings
 
 # The first example of a law pays for what is made once, such as an SDK's types; the clock on the wall is no law.
-settings.register_profile("without a clock", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "20")))
+settings.register_profile("without a clock", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "10")))
 settings.load_profile("without a clock")
 
 

@@ -16,6 +16,8 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """Start a panel under an environment; its clock is this test's where one is given."""
     for name in ("INITIAL_PASSWORD", "JWT_SECRET", "API_KEY_SECRET", "STORAGE_ENCRYPTION_KEY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(password, "ROUNDS", 1)  # how slow a hash is has tests of its own
+    monkeypatch.setattr(password, "MEMORY_KIB", 8)
     async with AsyncExitStack() as stack:
 
         async def started(wall: Callable[[], float] | None = None, **environ: str) -> Api:
