@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import orjson
 from mitmproxy import http
@@ -10,7 +12,6 @@ from mitmproxy import http
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
 from omniroute.addons.same import digest, key_of, owner
-from omniroute.addons.similar import Similar
 from omniroute.addons.waking import wake
 from omniroute.dialects.dialect import UNREADABLE
 from omniroute.dialects.recorded import Recorded
@@ -22,6 +23,9 @@ from omniroute.proxy.attempt import BIG
 from omniroute.replays.answer import LARGEST, Answer
 from omniroute.replays.flight import Flight, Source
 from omniroute.runtime import Runtime
+
+if TYPE_CHECKING:
+    from omniroute.addons.similar import Similar
 
 PATIENCE = 900.0
 """Seconds that a request waits for the answer of another, where no deadline says less."""
@@ -36,10 +40,11 @@ class Replay:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.similar = Similar(runtime)
+        self.similar: Similar | None = None
 
     def done(self) -> None:
-        self.similar.close()
+        if self.similar:
+            self.similar.close()
 
     @guard
     async def request(self, flow: http.HTTPFlow) -> None:
@@ -133,8 +138,15 @@ class Replay:
             self._join(flow, exchange, flight)
         else:
             replay.leads.append(replays.lead("cache", key, key, exchange))
-            if answer := await self.similar.look(exchange):
+            if rules.cache.similar and (answer := await (await self._similar()).look(exchange)):
                 self._tell(flow, exchange, answer, None)
+
+    async def _similar(self) -> "Similar":
+        """Load what few use and takes its time when it is used first, beside the traffic."""
+        if self.similar is None:
+            similar = await asyncio.to_thread(import_module, "omniroute.addons.similar")
+            self.similar = self.similar or similar.Similar(self.runtime)
+        return self.similar
 
     def _join(self, flow: http.HTTPFlow, exchange: Exchange, flight: Flight) -> None:
         if flight.answer:

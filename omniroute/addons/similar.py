@@ -68,8 +68,6 @@ class Similar:
 
     async def look(self, exchange: Exchange) -> Answer | None:
         """Find the answer to who said nearly the same; the exchange notes what its own answer is found by."""
-        if not exchange.config.rules.cache.similar:
-            return None
         try:
             return await self._look(exchange)
         except (GatewayError, NotEmbedded) as error:

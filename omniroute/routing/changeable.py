@@ -105,7 +105,7 @@ def text(most: int) -> Callable[[str], str]:
 
 
 def model(text: str) -> str:
-    """Take the name of a model, or `off`; whether there is one of that name is seen when it is asked."""
+    """Take the name of a model, or `off`; what keeps it sees that the name means something."""
     name = text.strip()
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise ValueError("takes the name of a model, such as openai/text-embedding-3-small, or off")

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from omniroute.catalog.providers import find
-from omniroute.routing.changeable import RESILIENCE, SETTINGS, Setting
+from omniroute.routing.changeable import RESILIENCE, SETTINGS, Setting, model
+from omniroute.routing.config import Config
 from omniroute.routing.deadlines import PHASES, split
 from omniroute.routing.near import near
 from omniroute.routing.profiles import PROFILES
+from omniroute.routing.resolve import behind_aliases
 from omniroute.routing.rules import resilience_of
 from omniroute.store import accounts, read
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
-from omniroute.store.names import offer, provider_id
+from omniroute.store.names import listed_name, offer, provider_id
 from omniroute.store.noted import Breakers, Coolings
 from omniroute.store.tables import BlockedProviders, Settings
 
@@ -62,9 +64,23 @@ def put(store: Store, name: str, text: str) -> tuple[str, Any]:
             value = setting.read(text)
         except ValueError as exc:
             raise StoreError(f"{name} {exc}, not {text[:SHOWN]!r}{'…' * (len(text) > SHOWN)}") from exc
+        if setting.read is model and value:
+            _check_means_something(store, value, name)
         store.run(Settings.delete().where(Settings.name == name))
         store.run(Settings.insert(name=name, value=json.dumps(value)))
     return name, value
+
+
+def _check_means_something(store: Store, name: str, field: str) -> None:
+    config = Config(
+        nodes=read.nodes(store),
+        combos={combo.name: combo for combo in read.combos(store)},
+        aliases=read.aliases(store),
+        models=read.models(store),
+    )
+    means, _, _ = behind_aliases(name, config)
+    if means not in config.combos:
+        listed_name(means, config.nodes, config.models, field)
 
 
 def note(store: Store, name: str, value: Any) -> None:

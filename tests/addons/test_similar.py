@@ -437,9 +437,22 @@ async def test_a_large_bucket_is_searched_beside_the_traffic(here: Here, monkeyp
     assert await here.hits(NEAR)
 
 
+async def test_what_looks_is_loaded_by_the_first_that_needs_it(here: Here) -> None:
+    made, here.addon.similar = here.addon.similar, None
+    cached(here, similar="")
+    await here.ask(FIRST)
+    assert here.addon.similar is None
+    cached(here, similar="nobody/e5")
+    await asyncio.gather(here.ask(NEAR), here.ask(FAR))
+    assert isinstance(here.addon.similar, Similar)
+    here.addon.similar.close()
+    here.addon.similar = made
+
+
 async def test_it_takes_the_way_that_the_accounts_requests_take(here: Here) -> None:
     proxy = Proxy("http", "proxy.example", 3128)
     ways: list[Proxy | None] = []
+    assert here.addon.similar
     connect = here.addon.similar._connect
 
     def note(limit: float, proxy: Proxy | None) -> httpx.AsyncClient:

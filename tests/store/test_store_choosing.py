@@ -283,6 +283,19 @@ def test_a_setting_that_is_none_or_takes_something_else(refuses) -> None:
     assert "there is no setting" in refuses(settings.unset, "nothing")
 
 
+def test_a_model_that_is_set_means_something(store: Store, refuses) -> None:
+    nodes.add(store, "box", "openai", "http://127.0.0.1:9/v1")
+    combos.add(store, "both", ["box/m"])
+    aliases.add(store, "near-*", "both")
+    for name in ("box/e5", "openai/text-embedding-3-small", "both", "near-me", "off"):
+        settings.put(store, "cache.similar", name)
+    assert "has no known provider before its slash; did you mean 'box'" in refuses(
+        settings.put, "cache.similar", "boxx/e5"
+    )
+    assert "is unknown: say it as 'provider/model'" in refuses(settings.put, "cache.similar", "e5")
+    assert read.settings(store)["cache.similar"] == ""
+
+
 def test_a_provider_is_blocked_and_unblocked(store: Store, refuses) -> None:
     assert settings.block(store, "ds") == settings.block(store, "deepseek") == "deepseek"
     assert snapshot.load(store).rules.blocked == {"deepseek"}
