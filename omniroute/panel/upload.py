@@ -1,6 +1,7 @@
 """Files that are sent: on their way to the disk, never all in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from omniroute.errors import BadRequest, GatewayError
 from omniroute.store import aside
+from omniroute.store.files import StoreFailed
 
 FORM = "multipart/form-data"
 ALONE = frozenset({"application/octet-stream", "application/x-sqlite3", "application/vnd.sqlite3", "application/gzip"})
@@ -22,7 +24,8 @@ FILE = "file"
 class Upload:
     """Takes the pieces of a body. `files` are there when all of it has come, in a folder that `close` takes away.
 
-    All that touches the disk is for threads. Raises BadRequest for what is no form, GatewayError 415 for another kind.
+    All that touches the disk is for threads. Raises BadRequest for what is no form, GatewayError 415 for another kind,
+    StoreFailed where the disk takes no more.
     """
 
     def __init__(self, data_dir: Path, content_type: str) -> None:
@@ -46,12 +49,20 @@ class Upload:
 
     def feed(self, piece: bytes) -> None:
         """Take a piece."""
-        if self._decoder is None:
-            if self._open is None:
-                self._begin(FILE)
-            self._write(piece)
-        else:
-            self._take(self._decoder, piece)
+        with self._disk():
+            if self._decoder is None:
+                if self._open is None:
+                    self._begin(FILE)
+                self._write(piece)
+            else:
+                self._take(self._decoder, piece)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreFailed(f"what is sent cannot be kept in {str(self._data_dir)!r}: {error.strerror}") from error
 
     def _take(self, decoder: MultipartDecoder, piece: bytes | None) -> None:
         try:
@@ -64,15 +75,17 @@ class Upload:
 
     def finish(self) -> None:
         """Take the end. BadRequest where it comes too soon, or no file has come."""
-        if self._decoder is not None:
-            self._take(self._decoder, None)
-        self._end()
+        with self._disk():
+            if self._decoder is not None:
+                self._take(self._decoder, None)
+            self._end()
         if FILE not in self._paths:
             raise BadRequest(f"no file has come: send one as {FILE!r}", param=FILE)
 
     def close(self) -> None:
         """Take away what has come."""
-        self._end()
+        with suppress(OSError):  # what is thrown away need not be whole
+            self._end()
         if self._folder:
             aside.remove(self._folder)
 
@@ -102,6 +115,6 @@ class Upload:
             self._open.write(piece)
 
     def _end(self) -> None:
-        if self._open:
-            self._open.close()
-            self._open = None
+        file, self._open = self._open, None
+        if file:
+            file.close()

@@ -15,7 +15,7 @@ from harness import until
 from panel_api import Api
 
 from omniroute.panel.api import backups as routes
-from omniroute.store import accounts, backups, doors, keys, nodes, read
+from omniroute.store import accounts, aside, backups, doors, keys, nodes, read
 from omniroute.store.backups import NAME
 
 SECRET = "sk-of-a-provider-1234567890"
@@ -186,6 +186,22 @@ async def test_a_file_that_is_too_large_is_not_kept(filled: Api) -> None:
             f"{WHERE}/import", content=body(), headers={"content-type": "application/octet-stream"}
         )
     assert answer.status_code == 413
+    assert not left(filled)
+
+
+async def test_a_full_disk_is_named_and_nothing_stays(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def full(path: Path, *how: Any, **more: Any) -> Any:
+        upload = path.parent.name.startswith(aside.FOLDER)
+        return open("/dev/full", "wb") if upload else opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    for content in (bytes(100), bytes(3_000_000)):  # seen when it is closed, and while it is written
+        answer = await sent(filled, content)
+        assert answer.status_code == 503
+        assert "cannot be kept" in (said := answer.json()["error"]["message"])
+        assert "No space left" in said
     assert not left(filled)
 
 
