@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from harness import Gateway, Upstream, until
 
 from omniroute.cli import main
-from omniroute.store import aliases, keys, nodes, read
+from omniroute.store import aliases, keys, nodes, read, sessions
 from omniroute.store.database import Store
 
 CLIENTS = 4
@@ -56,6 +56,70 @@ class Load:
         until("more answers", lambda: self.statuses.total() > before + 2 * CLIENTS)
 
 
+class ByCtl:
+    """By the commands, in a process of their own as far as the gateway can tell."""
+
+    def __init__(self, ctl: Any) -> None:
+        self._ctl = ctl
+
+    def create(self) -> str:
+        return str(self._ctl("db", "backups", "create")["id"])
+
+    def export(self, file: Path) -> None:
+        self._ctl("db", "export", str(file))
+
+    def export_all(self, file: Path) -> None:
+        self._ctl("db", "export-all", str(file))
+
+    def restore(self, backup: str) -> str:
+        return str(self._ctl("db", "restore", backup)["backup"])
+
+    def bring_in(self, file: Path) -> bool:
+        """Import it, and tell whether our keys stay."""
+        return bool(self._ctl("db", "import", str(file))["keys_kept"])
+
+    def refused(self, file: Path) -> str:
+        return str(self._ctl("db", "import", str(file), code=1)["error"])
+
+    def is_sound(self) -> bool:
+        return bool(self._ctl("db", "check")["ok"])
+
+
+class ByHttp:
+    """By the management API on the very port that the clients ask."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def create(self) -> str:
+        return str(self._asked("PUT", "db-backups", status=201)["id"])
+
+    def export(self, file: Path) -> None:
+        file.write_bytes(self._client.get("db-backups/export").raise_for_status().content)
+
+    def export_all(self, file: Path) -> None:
+        file.write_bytes(self._client.get("db-backups/exportAll").raise_for_status().content)
+
+    def restore(self, backup: str) -> str:
+        return str(self._asked("POST", "db-backups", json={"backupId": backup})["backup"])
+
+    def bring_in(self, file: Path) -> bool:
+        """Import it, and tell whether our keys stay."""
+        return bool(self._asked("POST", "db-backups/import", files={"file": file.read_bytes()})["keysKept"])
+
+    def refused(self, file: Path) -> str:
+        files = {"file": file.read_bytes()}
+        return str(self._asked("POST", "db-backups/import", status=400, files=files)["error"]["message"])
+
+    def is_sound(self) -> bool:
+        return bool(self._asked("GET", "storage/health")["ok"])
+
+    def _asked(self, method: str, path: str, status: int = 200, **how: Any) -> Any:
+        answer = self._client.request(method, path, **how)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
 @pytest.fixture
 def setup(upstream: Upstream) -> tuple[Callable[[Store], None], list[str]]:
     made: list[str] = []
@@ -69,34 +133,43 @@ def setup(upstream: Upstream) -> tuple[Callable[[Store], None], list[str]]:
     return fill, made
 
 
+@pytest.mark.parametrize("way", ["ctl", "http"])
 def test_no_request_fails_while_the_database_goes_out_and_comes_in(
-    gateway: Callable[..., Gateway], setup: tuple[Callable[[Store], None], list[str]], tmp_path: Path, ctl_of: Any
+    gateway: Callable[..., Gateway],
+    setup: tuple[Callable[[Store], None], list[str]],
+    tmp_path: Path,
+    ctl_of: Any,
+    way: str,
 ) -> None:
     fill, made = setup
     running = gateway(setup=fill)
-    ctl = ctl_of(running)
-    with Load(running.url, made[0]).going() as load:
-        first = ctl("db", "backups", "create")["id"]
+    headers = {"authorization": f"Bearer {sessions.token(running.store)}"}
+    admin = httpx.Client(base_url=f"{running.url}/api", headers=headers, timeout=60, trust_env=False)
+    with Load(running.url, made[0]).going() as load, admin:
+        until("the management answers, too", lambda: admin.get("db-backups").status_code == 200)
+        here: ByCtl | ByHttp = ByCtl(ctl_of(running)) if way == "ctl" else ByHttp(admin)
+        first = here.create()
         aliases.remove(running.store, "either")
         aliases.add(running.store, "either", "two/m")
         until("the other node is asked", lambda: _served(running) == "two")
         file, archive = tmp_path / "two.sqlite", tmp_path / "all.tar.gz"
-        ctl("db", "export", str(file))
-        ctl("db", "export-all", str(archive))
+        here.export(file)
+        here.export_all(archive)
         load.more()
-        done = ctl("db", "restore", first)
+        backup = here.restore(first)
         until("the first node is asked again", lambda: _served(running) == "one")
-        ctl("db", "import", str(file))
+        here.bring_in(file)
         until("the imported setup acts", lambda: _served(running) == "two")
-        ctl("db", "restore", done["backup"])
+        here.restore(backup)
+        until("what was before the first restore acts", lambda: _served(running) == "two")
         junk = tmp_path / "junk.sqlite"
         junk.write_bytes(file.read_bytes()[:-4096])
-        assert "nothing was changed" in ctl("db", "import", str(junk), code=1)["error"]
-        assert ctl("db", "import", str(archive))["keys_kept"]
+        assert "nothing was changed" in here.refused(junk)
+        assert here.bring_in(archive)
         load.more()
+        assert here.is_sound()
     assert set(load.statuses) == {200}
     assert load.statuses.total() > 20
-    assert ctl("db", "check")["ok"]
     asked = load.statuses.total()
     until("every exchange is in the history", lambda: _rows(running) >= asked)
 
