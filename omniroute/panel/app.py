@@ -86,11 +86,32 @@ class Panel:
 
 
 def rules(door: Door, routes: Iterable[Route]) -> list[URLSpec]:
-    """Make one rule for each path: to the letter, so that no path slips past another's."""
+    """Make one rule for each path: to the letter, so that no path slips past another's.
+
+    A path without names goes before those with some, and has the methods of such a one too that it falls under: in
+    `/api/combos/test` a combo may be meant that is called so.
+    """
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, {})[route.method] = route
-    return [URLSpec(_pattern(path), Endpoint, {"door": door, "routes": methods}) for path, methods in by_path.items()]
+    made = []
+    for path in sorted(by_path, key=lambda path: "{" in path):
+        own = by_path[path]
+        wide = next(
+            (other for other in by_path if "{" in other and "{" not in path and re.fullmatch(_pattern(other), path)),
+            path,
+        )
+        said = {"door": door, "routes": by_path[wide] | own}
+        made.append(URLSpec(_pattern(path) if wide == path else _named(path, wide), Endpoint, said))
+    return made
+
+
+def _named(path: str, wide: str) -> str:
+    """Write a path so that what stands where the wider one has a name is known by that name."""
+    pairs = zip(path.split("/"), wide.split("/"), strict=True)
+    return "/".join(
+        f"(?P<{other[1:-1]}>{re.escape(part)})" if other.startswith("{") else re.escape(part) for part, other in pairs
+    )
 
 
 def _pattern(path: str) -> str:

@@ -30,15 +30,13 @@ def add(
     """Add an account at a provider or node, named by id or prefix. Raises StoreError and keeps nothing then."""
     _check_priority(priority)
     with store.change():
-        served_by = _provider(provider, read.nodes(store))
-        key = _checked_key(api_key, served_by, base_url)
+        draft, served_by, key = drafted(store, provider, api_key=api_key, base_url=base_url)
         theirs = [account.name for account in read.accounts(store) if account.provider == served_by.id]
-        account = Account(
+        account = replace(
+            draft,
             id=new_id(),
-            provider=served_by.id,
             name=first_free(served_by.id, theirs) if name is None else label(name, "an account"),
             priority=priority,
-            base_url=None if base_url is None else checked_url(base_url),
             created_at=store.clock(),
         )
         _check_free(account.name, served_by.id, theirs)
@@ -55,6 +53,16 @@ def add(
             )
         )
     return account
+
+
+def drafted(
+    store: Store, provider: str, *, api_key: str | None, base_url: str | None = None
+) -> tuple[Account, Provider, str | None]:
+    """Check what an account would be without adding it, and give it with its provider and its key; it has no id."""
+    served_by = _provider(provider, read.nodes(store))
+    key = checked_key(api_key, served_by, base_url)
+    url = None if base_url is None else checked_url(base_url)
+    return Account(id="", provider=served_by.id, name=served_by.name, base_url=url), served_by, key
 
 
 def find(store: Store, ref: str) -> Account:
@@ -91,7 +99,7 @@ def set_key(store: Store, id: str, api_key: str | None) -> Account:
         account = next((each for each in read.accounts(store) if each.id == id), None)
         if account is None:
             raise StoreError(f"there is no account with the id {id!r}")
-        key = _checked_key(api_key, _provider(account.provider, read.nodes(store)), account.base_url)
+        key = checked_key(api_key, _provider(account.provider, read.nodes(store)), account.base_url)
         sealed = None if key is None else store.vault.seal(key, sealed_for(id))
         store.run(ProviderConnections.update(secret=sealed, enabled=True).where(ProviderConnections.id == id))
     return replace(account, enabled=True)
@@ -161,7 +169,8 @@ def _provider(ref: str, nodes: tuple[Provider, ...]) -> Provider:
     raise StoreError(f"there is no provider {ref!r}{offer(near(ref, list(known)))}", field="provider")
 
 
-def _checked_key(api_key: str | None, provider: Provider, base_url: str | None) -> str | None:
+def checked_key(api_key: str | None, provider: Provider, base_url: str | None) -> str | None:
+    """Return a key as it is kept, or raise StoreError."""
     # No message repeats the key, not even a bad one.
     if api_key is None:
         if provider.auth == "none" or provider.node or base_url is not None:

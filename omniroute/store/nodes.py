@@ -17,9 +17,7 @@ DIALECTS: tuple[str, ...] = get_args(DialectName.__value__)
 
 def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
     """Add a node under a prefix of its own. Raises StoreError and keeps nothing then."""
-    if dialect not in DIALECTS:
-        raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}", field="dialect")
-    added = node(node_prefix(prefix), dialect, checked_url(base_url), prefix if name is None else label(name, "a node"))
+    added = drafted(prefix, dialect, base_url, name)
     with store.change():
         if any(known.prefix == prefix for known in read.nodes(store)):
             raise StoreError(
@@ -31,6 +29,13 @@ def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: st
             )
         )
     return added
+
+
+def drafted(prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
+    """Check what a node would be, and give it without adding it."""
+    if dialect not in DIALECTS:
+        raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}", field="dialect")
+    return node(node_prefix(prefix), dialect, checked_url(base_url), prefix if name is None else label(name, "a node"))
 
 
 def edit(

@@ -4,9 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
-from panel_api import Api
+from panel_api import Api, row
 
-from omniroute.store import accounts, keys, read
+from omniroute.store import accounts, keys, read, usage
+from omniroute.store.usage import AttemptRow
 
 
 @pytest.fixture
@@ -155,3 +156,47 @@ async def test_where_a_name_leads(admin: httpx.AsyncClient, api: Api) -> None:
     refused = await admin.get("/api/route/explain", params={"model": "best", "key": "laptop"})
     assert refused.status_code in (200, 403), refused.text
     assert (await admin.get("/api/route/explain", params={"model": "nothing/such"})).status_code in (400, 404)
+
+
+async def test_what_combos_have_done(admin: httpx.AsyncClient, api: Api) -> None:
+    now = api.runtime.wall()
+    once = (AttemptRow("openai/m", "n", "ok", 200, 1.0, ""),)
+    rows = [
+        row(id="1", at=now - 60, combo="mix", latency_ms=100.0, cost=0.25, attempts=once),
+        row(id="2", at=now - 50, combo="mix", latency_ms=300.0, cost=None, attempts=once * 3),
+        row(id="3", at=now - 40, combo="mix", provider="groq", latency_ms=200.0, attempts=once * 2),
+        row(id="4", at=now - 30, combo="mix", provider=None, model_served=None, status=503, attempts=()),
+        row(id="5", at=now - 20, combo="mix", status=502, error="server", latency_ms=20.0, attempts=once),
+        row(id="6", at=now - 10, combo="mix", replayed="cache", attempts=()),
+        row(id="7", at=now - 10, combo="other"),
+        row(id="8", at=now - 10),
+        row(id="9", at=now - 7200, combo="mix"),
+    ]
+    usage.record(api.store, rows)
+    found = (await admin.get("/api/combos/metrics", params={"period": "1h"})).json()
+    assert found["since"] == pytest.approx(now - 3600, abs=60)
+    assert list(found["metrics"]) == ["mix", "other"]
+    mix = found["metrics"]["mix"]
+    assert list(mix["byTarget"]) == ["openai/m", "groq/m"]
+    assert mix["byTarget"]["openai/m"] == {
+        "totalRequests": 3, "totalFailures": 1, "avgLatencyMs": 140.0, "cost": 0.5
+    }  # fmt: skip
+    told = ("totalRequests", "totalSuccesses", "totalFailures", "successRate", "fallbackCount", "lastUsedAt")
+    assert [mix[name] for name in told] == [5, 3, 2, 0.6, 2, now - 20]
+    assert (mix["inputTokens"], mix["outputTokens"], mix["cost"]) == (50, 25, 1.0)
+    assert mix["avgLatencyMs"] == 148.0
+    everything = (await admin.get("/api/combos/metrics", params={"period": "all"})).json()
+    assert everything["metrics"]["mix"]["totalRequests"] == 6
+    assert field_of(await admin.get("/api/combos/metrics", params={"period": "soon"})) == "period"
+
+
+@pytest.mark.parametrize("name", ["test", "metrics"])
+async def test_combos_with_names_of_routes(admin: httpx.AsyncClient, name: str) -> None:
+    assert (await admin.post("/api/combos", json={"name": name, "models": ["openai/gpt-4o"]})).status_code == 201
+    assert (await admin.patch(f"/api/combos/{name}", json={"strategy": "random"})).json()["strategy"] == "random"
+    if name == "test":  # of `metrics`, the list has to do
+        assert (await admin.get("/api/combos/test")).json()["name"] == "test"
+    assert (await admin.delete(f"/api/combos/{name}")).status_code == 204
+    assert (await admin.get("/api/combos")).json() == {"combos": []}
+    refused = await admin.put("/api/combos/test/more", json={})
+    assert refused.status_code == 404

@@ -169,14 +169,45 @@ async def test_combos_are_tested_for_real(admin: httpx.AsyncClient, upstream: in
     for name, key in (("right", KEY), ("wrong", "sk-wrong")):
         await admin.post("/api/providers", json={"provider": "openai", "name": name, "apiKey": key, "baseUrl": url})
     await admin.post("/api/combos", json={"name": "team", "models": ["openai/gpt-4o"]})
-    found = (await admin.post("/api/combos/team/test")).json()
+    found = (await admin.post("/api/combos/test", json={"comboName": "team"})).json()
     assert found["comboName"] == "team"
     by_account = {each["account"]: each for each in found["results"]}
     assert set(by_account) == {"right", "wrong"}
     assert (by_account["wrong"]["status"], by_account["wrong"]["model"]) == ("error", "openai/gpt-4o")
     assert by_account["wrong"]["statusCode"] == 401
     assert (by_account["right"]["status"], by_account["right"]["error"]) == ("ok", None)
-    assert (await admin.post("/api/combos/none/test")).status_code == 404
+    refused = await admin.post("/api/combos/test", json={"comboName": "none"})
+    assert (refused.status_code, "there is no combo" in refused.text) == (400, True)
+
+
+async def test_a_key_is_tried_before_it_is_added(admin: httpx.AsyncClient, upstream: int) -> None:
+    url = f"http://127.0.0.1:{upstream}/v1"
+    for key, valid in ((KEY, True), ("sk-wrong", False)):
+        said = {"provider": "openai", "apiKey": key, "baseUrl": url}
+        found = (await admin.post("/api/providers/validate", json=said)).json()
+        assert (found["valid"], found["models"]) == ((True, 2) if valid else (False, None))
+        assert key not in json.dumps(found)
+    found = (await admin.post("/api/providers/validate", json=said | {"apiKey": KEY, "model": "openai/gpt-4o"})).json()
+    assert (found["valid"], found["detail"]) == (True, "gpt-4o answered")
+    for wrong, field in (
+        ({"provider": "openia"}, "provider"),
+        ({"apiKey": "a b"}, "apiKey"),
+        ({"baseUrl": "x"}, "baseUrl"),
+    ):
+        answer = await admin.post("/api/providers/validate", json=said | wrong)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["details"][0]["field"] == field
+    assert not (await admin.get("/api/providers")).json()["connections"]
+
+
+async def test_a_server_is_tried_before_it_is_added(admin: httpx.AsyncClient, upstream: int) -> None:
+    said = {"baseUrl": f"http://127.0.0.1:{upstream}/v1", "type": "openai-compatible", "apiKey": KEY}
+    found = (await admin.post("/api/provider-nodes/validate", json=said)).json()
+    assert (found["valid"], found["models"]) == (True, 2)
+    assert not (await admin.post("/api/provider-nodes/validate", json=said | {"apiKey": None})).json()["valid"]
+    answer = await admin.post("/api/provider-nodes/validate", json={"baseUrl": said["baseUrl"]})
+    assert (answer.status_code, "dialect" in answer.text) == (400, True)
+    assert not (await admin.get("/api/provider-nodes")).json()["nodes"]
 
 
 async def test_nodes(admin: httpx.AsyncClient, upstream: int) -> None:

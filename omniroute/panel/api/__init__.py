@@ -6,6 +6,7 @@ from omniroute.panel.api import (
     bench,
     budgets,
     cache,
+    combo_use,
     combos,
     document,
     doors,
@@ -35,6 +36,6 @@ from omniroute.panel.route import routes_of
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
     *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
-    *routes_of(cache, sending, bench, combos, names, doors, shaping, backups, telemetry),
+    *routes_of(cache, sending, bench, combo_use, combos, names, doors, shaping, backups, telemetry),
 )
 document.ROUTES = ROUTES

@@ -116,7 +116,6 @@ def import_(call: Call, upload: Upload, query: Options) -> TakenOver:
     return _told(done)
 
 
-# Behind its neighbours, whose names are no ids.
 @delete("/api/db-backups/{id}", "Delete a copy.", status=204)
 def remove(call: Call) -> None:
     backups.remove(call.store.path, call.path["id"])

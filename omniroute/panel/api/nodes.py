@@ -30,11 +30,9 @@ class One(Body):
     node: Node
 
 
-class NodeChange(Body):
-    """What is left out stays as it is."""
+class Server(Body):
+    """What a server speaks, said in one way or the other."""
 
-    name: str | None = Field(None, max_length=200)
-    base_url: str | None = Field(None, max_length=2000)
     dialect: DialectName | None = None
     type: Literal["openai-compatible", "anthropic-compatible"] | None = Field(None, description="For `dialect`.")
     api_type: Literal["chat", "responses"] | None = Field(None, description="For `dialect`, where the type is OpenAI's")
@@ -47,6 +45,13 @@ class NodeChange(Body):
         if self.type == "anthropic-compatible":
             return "claude"
         return "responses" if self.api_type == "responses" else "openai"
+
+
+class NodeChange(Server):
+    """What is left out stays as it is."""
+
+    name: str | None = Field(None, max_length=200)
+    base_url: str | None = Field(None, max_length=2000)
 
 
 class NewNode(NodeChange):
@@ -68,9 +73,7 @@ def list_(call: Call) -> Nodes:
 
 @post("/api/provider-nodes", "Add a node. It needs no account where it wants no key.", status=201)
 def create(call: Call, body: NewNode) -> One:
-    if (dialect := body.speaks) is None:
-        raise BadRequest("say which dialect it speaks: openai, responses, claude or gemini", param="dialect")
-    made = nodes.add(call.store, body.prefix, dialect, body.base_url, body.name)
+    made = nodes.add(call.store, body.prefix, dialect_of(body), body.base_url, body.name)
     return One(node=_shown(made, snapshot.load(call.store)))
 
 
@@ -85,6 +88,13 @@ def change(call: Call, body: NodeChange) -> One:
 def remove(call: Call) -> Removed:
     found = _find(call)
     return Removed(removed=found.prefix, accounts=nodes.remove(call.store, found.prefix), combos=found.combos)
+
+
+def dialect_of(body: Server) -> DialectName:
+    """Give the dialect of a server that is new here, of which it has to be said."""
+    if (dialect := body.speaks) is None:
+        raise BadRequest("say which dialect it speaks: openai, responses, claude or gemini", param="dialect")
+    return dialect
 
 
 def _find(call: Call) -> Node:

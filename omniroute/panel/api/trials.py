@@ -1,8 +1,6 @@
-"""Trying out accounts, combos and network proxies, for real."""
+"""Trying out accounts and network proxies, for real; also those that are yet to be added."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import Field
 
@@ -10,15 +8,14 @@ from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import find
 from omniroute.errors import BadRequest, NotFound
 from omniroute.netproxy.proxy import DIRECT, Proxy
+from omniroute.panel.api.nodes import Server, dialect_of
 from omniroute.panel.api.proxies import place_of
 from omniroute.panel.connections import every
 from omniroute.panel.network import Network, read
 from omniroute.panel.route import Body, Call, Query, post
 from omniroute.routing.config import Account
-from omniroute.routing.plan import plan
-from omniroute.routing.target import Target, lone_target
-from omniroute.store import combos, snapshot
-from omniroute.store.files import StoreError
+from omniroute.routing.target import lone_target
+from omniroute.store import accounts, nodes, snapshot
 from omniroute.upstream.address import IP_SERVICE, Seen, seen_from
 from omniroute.upstream.probe import Probe, Result
 
@@ -30,6 +27,19 @@ class Asked(Query):
     model: str | None = Field(None, max_length=300, description="Ask it a tiny question, instead of listing models.")
 
 
+class UntriedKey(Body):
+    provider: str = Field(max_length=200, description="A provider's or a node's id or prefix.")
+    api_key: str | None = Field(None, max_length=20_000, repr=False)
+    base_url: str | None = Field(None, max_length=2000, description="Left out: the provider's own.")
+    model: str | None = Field(None, max_length=300, description="Ask it a tiny question, instead of listing models.")
+
+
+class UntriedServer(Server):
+    base_url: str = Field(max_length=2000)
+    api_key: str | None = Field(None, max_length=20_000, repr=False)
+    model: str | None = Field(None, max_length=300, description="Ask it a tiny question, instead of listing models.")
+
+
 class Tested(Body):
     valid: bool
     error: str | None
@@ -37,20 +47,6 @@ class Tested(Body):
     status: int | None
     latency_ms: float
     models: int | None
-
-
-class TargetTested(Body):
-    model: str
-    account: str
-    status: Literal["ok", "error"]
-    status_code: int | None
-    error: str | None
-    latency_ms: float
-
-
-class ComboTested(Body):
-    combo_name: str
-    results: list[TargetTested] = Field(description="In the order in which they would be asked.")
 
 
 class Trial(Body):
@@ -70,8 +66,25 @@ class Tried(Body):
 
 @post("/api/providers/{id}/test", "See whether an account works: list its models, or ask one for a few tokens.")
 async def test_account(call: Call, query: Asked) -> Tested:
-    account, provider, key = await asyncio.to_thread(_whom, call)
-    model = query.model and query.model.removeprefix(f"{provider.prefix}/").removeprefix(f"{provider.id}/")
+    return await _tested(call, *await asyncio.to_thread(_whom, call), query.model)
+
+
+@post("/api/providers/validate", "See whether a key works, without adding an account.")
+async def validate_key(call: Call, body: UntriedKey) -> Tested:
+    said = {"api_key": body.api_key or None, "base_url": body.base_url or None}
+    drafted = await asyncio.to_thread(accounts.drafted, call.store, body.provider, **said)
+    return await _tested(call, *drafted, body.model)
+
+
+@post("/api/provider-nodes/validate", "See whether a server answers in a dialect, without adding a node.")
+async def validate_node(call: Call, body: UntriedServer) -> Tested:
+    node = nodes.drafted("new", dialect_of(body), body.base_url)
+    key = accounts.checked_key(body.api_key or None, node, None)
+    return await _tested(call, Account(id="", provider=node.id, name=node.name), node, key, body.model)
+
+
+async def _tested(call: Call, account: Account, provider: Provider, key: str | None, model: str | None) -> Tested:
+    model = model and model.removeprefix(f"{provider.prefix}/").removeprefix(f"{provider.id}/")
     proxy = call.runtime.proxy(lone_target(account, provider), call.runtime.config)
     probe = Probe(account, provider, key, LIMIT, proxy=proxy)
     async with call.door.probes:
@@ -84,35 +97,6 @@ async def test_account(call: Call, query: Asked) -> Tested:
         latency_ms=found.latency_ms,
         models=found.models,
     )
-
-
-@post("/api/combos/{name}/test", "Ask every target of a combo a tiny question, and say what each did.")
-async def test_combo(call: Call) -> ComboTested:
-    name, targets, keys = await asyncio.to_thread(_targets, call)
-
-    async def ask(target: Target) -> TargetTested:
-        proxy = call.runtime.proxy(target, call.runtime.config)
-        probe = Probe(target.account, target.provider, keys.get(target.account.id), LIMIT, proxy=proxy)
-        async with call.door.probes:
-            found = await asyncio.to_thread(asyncio.run, probe.ask(target.dialect, target.model))
-        return TargetTested(
-            model=target.name,
-            account=target.account.name,
-            status="ok" if found.ok else "error",
-            status_code=found.status,
-            error=None if found.ok else found.detail,
-            latency_ms=found.latency_ms,
-        )
-
-    return ComboTested(combo_name=name, results=list(await asyncio.gather(*map(ask, targets))))
-
-
-def _targets(call: Call) -> tuple[str, tuple[Target, ...], Mapping[str, str]]:
-    try:
-        name = combos.find(call.store, call.path["name"]).name
-    except StoreError as error:
-        raise NotFound(str(error)) from error
-    return name, plan(name, snapshot.load(call.store), client=None).targets, snapshot.credentials(call.store)
 
 
 def _asked(probe: Probe, model: str | None) -> Result:

@@ -58,8 +58,11 @@ class Analytics(Body):
     percentiles: dict[str, Times]
 
 
-class Wanted(Query):
+class Period(Query):
     period: str = Field("24h", description="`1h`, `24h`, `7d` or any such time, or `all`.")
+
+
+class Wanted(Period):
     by: By = "provider"
 
 
@@ -110,8 +113,7 @@ class Log(Body):
     next: str = Field(description="What `before` takes for the older ones; empty at the end.")
 
 
-class Looked(Query):
-    period: str = "24h"
+class Looked(Period):
     search: str = Field("", max_length=200)
     outcome: Literal["", "ok", "failed"] = ""
     limit: int = Field(50, ge=1, le=500)
@@ -121,20 +123,20 @@ class Looked(Query):
 @get("/api/usage/analytics", "Add up a time: as a whole, by something, over time and by hour of the week.")
 def analytics(call: Call, query: Wanted) -> Analytics:
     now = call.runtime.wall()
-    since = _since(query.period, now)
-    store, step = call.store, _step(now - since)
+    begins = since(query.period, now)
+    store, step = call.store, _step(now - begins)
     with store.view():
-        rows = sums.summary(store, query.by, since)
+        rows = sums.summary(store, query.by, begins)
         shown = {row.id for row in (rows if len(rows) <= MOST_SERIES + 1 else rows[:MOST_SERIES])}
-        times = {what: sums.percentiles(store, what, since, at=(0.5, 0.95, 0.99)) for what in ("latency", "ttft")}
+        times = {what: sums.percentiles(store, what, begins, at=(0.5, 0.95, 0.99)) for what in ("latency", "ttft")}
         series = [Series(id=row.id, name=row.name) for row in rows if row.id in shown]
         return Analytics(
-            since=since,
-            summary=_sum(sums.totals(store, since)),
+            since=begins,
+            summary=_sum(sums.totals(store, begins)),
             rows=[_sum(row) for row in rows],
             series=[*series, Series(id=OTHERS, name=OTHERS)] if len(rows) > len(shown) else series,
-            timeline=_timeline(sums.over_time(store, query.by, since, step), since, now, step, shown),
-            week=sums.by_hour_of_week(store, since),
+            timeline=_timeline(sums.over_time(store, query.by, begins, step), begins, now, step, shown),
+            week=sums.by_hour_of_week(store, begins),
             percentiles={
                 name: Times(latency=list(times["latency"].get(name, ())), ttft=list(times["ttft"].get(name, ())))
                 for name in sorted(times["latency"])
@@ -144,8 +146,7 @@ def analytics(call: Call, query: Wanted) -> Analytics:
 
 @get("/api/usage/call-logs", "List exchanges, the newest first.")
 def logs(call: Call, query: Looked) -> Log:
-    since = _since(query.period, call.runtime.wall())
-    wanted = usage.Wanted(since, query.search, query.outcome)
+    wanted = usage.Wanted(since(query.period, call.runtime.wall()), query.search, query.outcome)
     rows, more = usage.find(call.store, wanted, limit=query.limit, before=query.before)
     return Log(logs=[_exchange(row) for row in rows], next=more)
 
@@ -158,7 +159,8 @@ def log(call: Call) -> Exchange:
     return _exchange(row)
 
 
-def _since(period: str, now: float) -> float:
+def since(period: str, now: float) -> float:
+    """Say when a period has begun, or raise BadRequest."""
     if period == "all":
         return 0.0
     if not (found := re.fullmatch(r"([1-9][0-9]{0,3})([hd])", period)):

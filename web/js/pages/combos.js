@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { del, path, post } from "../api.js";
-import { ms } from "../format.js";
+import { money, ms, number, percent } from "../format.js";
 import { useAction, useLoad } from "../load.js";
 import { go, useRoute } from "../router.js";
 import { Badge, Button, confirm, Dialog, Failed, Head, Loaded, Table, Tabs, toast } from "../ui.js";
@@ -25,6 +25,7 @@ export function Combos() {
 
 function List() {
   const combos = useLoad("/api/combos", { every: 15 });
+  const used = useLoad("/api/combos/metrics?period=24h", { every: 15 });
   const [open, setOpen] = useState(null);
   const [proxied, setProxied] = useState(null);
   const [tested, setTested] = useState(null);
@@ -37,7 +38,7 @@ function List() {
   const done = (combo) => { setOpen(null); toast(`${combo.name} acts from now on.`); combos.reload(); };
   return html`
     <div class="row"><${Button} kind="main-action" onClick=${() => setOpen({})}>Make a combo<//></div>
-    <${Failed} error=${error} />
+    <${Failed} error=${error ?? used.error} />
     <${Loaded} from=${combos}>${(data) => html`<${Table} caption="Combos" rows=${data.combos} rowKey=${(row) => row.name}
       empty="No combos yet. With one, a single name stands for several models that are tried in turn." columns=${[
         { key: "name", title: "Name", cell: (row) => html`<strong>${row.name}</strong>`, sort: (row) => row.name },
@@ -45,6 +46,7 @@ function List() {
         { key: "models", title: "Models", cell: (row) => row.models.map((step, at) => html`${at > 0 && html`<br />`}<code>${step.model}</code>${row.strategy === "weighted" ? html` <span class="note">× ${step.weight}</span>` : ""}`) },
         { key: "now", title: "Now", cell: (row) => html`<${Badge} kind=${row.targets.length ? "good" : "bad"} title=${row.targets.join("\n")}>${row.targets.length} can be asked<//>
           ${row.leftOut.length > 0 && html` <${Badge} kind="warn" title=${row.leftOut.map((out) => `${out.target}: ${out.why}`).join("\n")}>${row.leftOut.length} left out<//>`}` },
+        { key: "used", title: "Last 24 hours", number: true, sort: (row) => used.data?.metrics[row.name]?.totalRequests ?? 0, cell: (row) => html`<${Used} by=${used.data?.metrics[row.name]} known=${used.data !== undefined} />` },
         { key: "actions", title: html`<span class="visually-hidden">Actions</span>`, kind: "actions", cell: (row) => html`
           <${Button} kind="quiet" aria-label="Edit ${row.name}" onClick=${() => setOpen(row)}>Edit<//>
           <${Button} kind="quiet" aria-label="Test ${row.name}" onClick=${() => setTested(row)}>Test<//>
@@ -57,6 +59,14 @@ function List() {
     ${tested && html`<${Test} of=${tested} onClose=${() => setTested(null)} />`}`;
 }
 
+/** What it has done: how many requests, how many well, how many of them took more than one attempt. */
+function Used({ by, known }) {
+  if (!by) return known ? "0" : "…";
+  const targets = Object.entries(by.byTarget).map(([name, each]) => `${name}: ${number(each.totalRequests)}, ${ms(each.avgLatencyMs)}`);
+  return html`<span title=${targets.join("\n")}>${number(by.totalRequests)}</span><br />
+    <span class="note">${percent(by.totalSuccesses, by.totalRequests)} well${by.fallbackCount > 0 && `, ${number(by.fallbackCount)} after another`}<br />${ms(by.avgLatencyMs)}, ${money(by.cost)}</span>`;
+}
+
 /** Its network proxy, once it is known which it has. */
 function Proxy({ of: { name }, onClose }) {
   const held = useLoad(`/api/settings/proxy?${new URLSearchParams({ level: "combo", id: name })}`);
@@ -67,7 +77,7 @@ function Proxy({ of: { name }, onClose }) {
 
 function Test({ of, onClose }) {
   const [found, setFound] = useState(null);
-  const [run, busy, error] = useAction(async () => { setFound(null); setFound((await post(path`/api/combos/${of.name}/test`)).results); });
+  const [run, busy, error] = useAction(async () => { setFound(null); setFound((await post("/api/combos/test", { comboName: of.name })).results); });
   return html`<${Dialog} title="Test ${of.name}" large onClose=${onClose}>
     <p>Each target is asked for a few tokens, which costs a little where tokens cost something.</p>
     <${Failed} error=${error} />
