@@ -23,6 +23,8 @@ class Use:
     output: int
     cost: float
     """US dollars, of the exchanges whose cost is known."""
+    unknown_cost: int
+    """How many exchanges used tokens at a price that is not known."""
     latency_ms: float
     """Of all of these together."""
     last: float
@@ -32,6 +34,7 @@ class Use:
 def of_combos(store: Store, since: float) -> list[Use]:
     """Add up what combos were asked for since a moment; what the cache answered is not in it, as nobody was asked."""
     failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
+    unknown = H.cost.is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
     query = H.select(
         H.combo,
         (H.provider + "/" + H.model_served).alias("target"),
@@ -41,6 +44,7 @@ def of_combos(store: Store, since: float) -> list[Use]:
         fn.coalesce(fn.sum(H.input), 0).alias("input"),
         fn.coalesce(fn.sum(H.output), 0).alias("output"),
         fn.coalesce(fn.sum(H.cost), 0.0).alias("cost"),
+        fn.sum(unknown).alias("unknown_cost"),
         fn.sum(H.latency_ms).alias("latency_ms"),
         fn.max(H.at).alias("last"),
     )

@@ -18,6 +18,7 @@ raw sockets; the stub is another. Shown are medians over the rounds.
     caching          what the cache adds, and what an answer out of it takes: see caching.py
     hits             how long a client waits for an answer out of the cache: see hits.py
     panel            what somebody at the panel costs the requests that pass: see panel.py
+    monitor          the live monitor in a real browser while 200 exchanges a second pass: see monitor.py
     failover         what a target that refuses adds to the next one's answer: see failover.py
     waiting          what limits cost, and a thousand requests that wait: see waiting.py
     translation      each pair of dialects, no sockets: see translation.py for its columns
@@ -43,6 +44,7 @@ import budgets
 import caching
 import failover
 import hits
+import monitor
 import panel
 import planning
 import report
@@ -64,6 +66,7 @@ PARTS: dict[str, Any] = {
     "caching": caching,
     "hits": hits,
     "panel": panel,
+    "monitor": monitor,
     "failover": failover,
     "waiting": waiting,
 }

@@ -5,6 +5,7 @@ Reads one Job as JSON from standard input and prints one Outcome as JSON.
 
 import asyncio
 import json
+import random
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,8 @@ class Job:
     """In all, shared by the clients."""
     seconds: float
     """No request begins later than this."""
+    rate: float = 0.0
+    """Requests a second of all clients together; 0 is as fast as they are answered."""
 
 
 @dataclass
@@ -49,12 +52,24 @@ class Client(asyncio.Protocol):
         ).encode() + body
         self._size: int | None = None
         """Bytes of the reply's body; None where it is chunked."""
+        self._gap = job.clients / job.rate if job.rate else 0.0
+        self._due = 0.0
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._next()
+        self._due = asyncio.get_running_loop().time() + self._gap * random.random()
+        self._in_time()
+
+    def _in_time(self) -> None:
+        """Ask when it is time to; who is late asks at once, and does not make up for it."""
+        if not self._gap:
+            self._next()
+            return
+        loop = asyncio.get_running_loop()
+        self._due = max(self._due + self._gap, loop.time())
+        loop.call_at(self._due, self._next)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
@@ -82,7 +97,7 @@ class Client(asyncio.Protocol):
             self._outcome.events += self._buffer.count(CONTENT)
             if not self._buffer.startswith(b"HTTP/1.1 200") or not self._seen:
                 self._outcome.errors.append(self._buffer[:300].decode("utf-8", "replace"))
-            self._next()
+            self._in_time()
 
     def _is_whole(self) -> bool:
         if not self._head:

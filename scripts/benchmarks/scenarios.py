@@ -20,6 +20,8 @@ class Scenario:
     """At most this long a round."""
     path: str = "/v1/chat/completions"
     big: bool = False
+    rate: float = 0.0
+    """Requests a second; 0 is as many as are answered."""
 
     def job(self, target: Target, share: float) -> Job:
         body: dict[str, Any] = {"model": f"{target.prefix}{self.model}", "messages": QUESTION}
@@ -30,7 +32,7 @@ class Scenario:
         if self.big:
             body |= _agent()
         requests = max(self.clients, round(self.requests * share))
-        return Job(target.port, self.path, json.dumps(body), self.clients, requests, self.seconds * share)
+        return Job(target.port, self.path, json.dumps(body), self.clients, requests, self.seconds * share, self.rate)
 
 
 def _agent() -> dict[str, Any]:
@@ -54,3 +56,5 @@ BIG = Scenario("big", "m", clients=1, requests=40, seconds=2, big=True)
 STREAM = Scenario("stream", "200-0", clients=1, requests=20, seconds=3)
 PACED = Scenario("paced", "40-10", clients=32, requests=32, seconds=2)
 TRANSLATED = Scenario("translated", "200-0", clients=1, requests=20, seconds=3, path="/v1/messages")
+MONITORED = Scenario("monitored", "m", clients=20, requests=100_000, seconds=1, path="/v1/messages", rate=200)
+"""A share of it is a second."""

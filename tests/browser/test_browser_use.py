@@ -4,6 +4,7 @@ import json
 import re
 import socket
 
+import httpx
 from panel_browser import HOSTILE, SETTLED, WIDER, WORDS, Panel, judged
 
 from omniroute.store import nodes
@@ -168,6 +169,46 @@ def test_a_request_that_is_sent_can_be_stopped(panel: Panel) -> None:
             asked.settimeout(20)
             while asked.recv(65536):  # nothing more comes: it was hung up on
                 pass
+    assert panel.wrong == []
+
+
+def test_the_live_monitor_shows_what_passes(panel: Panel) -> None:
+    def ask(model: str) -> None:
+        body = {"model": model, "messages": [{"role": "user", "content": HOSTILE}]}
+        client.post("/v1/chat/completions", json=body).read()
+
+    page = panel.open("translator/live")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.get_by_text("watching").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    rows = page.locator("tbody tr")
+    with httpx.Client(base_url=panel.gateway.url, timeout=20, trust_env=False) as client:
+        ask(HOSTILE)
+        rows.first.get_by_text(HOSTILE).first.wait_for()
+        for number in range(60):
+            ask(f"box/m{number}")
+        rows.first.get_by_text("box/m59").first.wait_for()
+        assert rows.count() == 50  # nobody reads more at once
+        page.get_by_role("button", name="Show older ones").click()
+        rows.nth(60).get_by_text(HOSTILE).first.wait_for()
+        page.get_by_label("Outcome").select_option("ok")
+        page.get_by_text("None of them fits the filter.").wait_for()
+        page.get_by_label("Outcome").select_option("failed")
+        page.get_by_label("Search").fill("M42")
+        page.get_by_text("1 of the last 61 exchanges").wait_for()
+        page.get_by_label("Search").fill("")
+        page.get_by_role("button", name="Pause").click()
+        ask("box/while-held")
+        page.get_by_role("button", name="Go on").wait_for()
+        assert rows.count() == 61
+        assert not rows.filter(has_text="while-held").count()
+        page.get_by_role("button", name="Go on").click()
+        rows.first.get_by_text("box/while-held").first.wait_for()
+    rows.filter(has_text="box/m0 ").get_by_role("button").click()
+    page.get_by_role("dialog").get_by_text("cannot connect").first.wait_for()
+    page.get_by_role("dialog").locator("pre", has_text="onerror=window.pwned=2").first.wait_for()
+    assert not judged(page)
+    assert page.evaluate("() => window.pwned") is None
     assert panel.wrong == []
 
 

@@ -184,7 +184,7 @@ async def test_what_combos_have_done(admin: httpx.AsyncClient, api: Api) -> None
     told = ("totalRequests", "totalSuccesses", "totalFailures", "successRate", "fallbackCount", "lastUsedAt")
     assert [mix[name] for name in told] == [5, 3, 2, 0.6, 2, now - 20]
     assert (mix["inputTokens"], mix["outputTokens"], mix["cost"]) == (50, 25, 1.0)
-    assert mix["avgLatencyMs"] == 148.0
+    assert (mix["avgLatencyMs"], mix["unknownCost"]) == (148.0, 1)
     everything = (await admin.get("/api/combos/metrics", params={"period": "all"})).json()
     assert everything["metrics"]["mix"]["totalRequests"] == 6
     assert field_of(await admin.get("/api/combos/metrics", params={"period": "soon"})) == "period"

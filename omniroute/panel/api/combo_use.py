@@ -33,6 +33,7 @@ class OfCombo(Body):
     input_tokens: int
     output_tokens: int
     cost: float = Field(description="US dollars, of the exchanges whose cost is known.")
+    unknown_cost: int = Field(description="Exchanges that used tokens at a price that is not known.")
     avg_latency_ms: float
     last_used_at: float = Field(description="Seconds of the epoch.")
     by_target: dict[str, OfTarget] = Field(description="By who has answered, the busiest first.")
@@ -79,6 +80,7 @@ def _added(uses: list[Use]) -> OfCombo:
         input_tokens=sum(use.input for use in uses),
         output_tokens=sum(use.output for use in uses),
         cost=sum(use.cost for use in uses),
+        unknown_cost=sum(use.unknown_cost for use in uses),
         avg_latency_ms=sum(use.latency_ms for use in uses) / requests,
         last_used_at=max(use.last for use in uses),
         by_target=_by_target(uses),

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { del, path, post } from "../api.js";
-import { money, ms, number, percent } from "../format.js";
+import { money, ms, number, percent, UNKNOWN } from "../format.js";
 import { useAction, useLoad } from "../load.js";
 import { go, useRoute } from "../router.js";
 import { Badge, Button, confirm, Dialog, Failed, Head, Loaded, Table, Tabs, toast } from "../ui.js";
@@ -64,7 +64,7 @@ function Used({ by, known }) {
   if (!by) return known ? "0" : "…";
   const targets = Object.entries(by.byTarget).map(([name, each]) => `${name}: ${number(each.totalRequests)}, ${ms(each.avgLatencyMs)}`);
   return html`<span title=${targets.join("\n")}>${number(by.totalRequests)}</span><br />
-    <span class="note">${percent(by.totalSuccesses, by.totalRequests)} well${by.fallbackCount > 0 && `, ${number(by.fallbackCount)} after another`}<br />${ms(by.avgLatencyMs)}, ${money(by.cost)}</span>`;
+    <span class="note">${percent(by.totalSuccesses, by.totalRequests)} well${by.fallbackCount > 0 && `, ${number(by.fallbackCount)} after another`}<br />${ms(by.avgLatencyMs)}, ${by.unknownCost && !by.cost ? `cost ${UNKNOWN}` : money(by.cost)}</span>`;
 }
 
 /** Its network proxy, once it is known which it has. */

@@ -1,12 +1,14 @@
 // The live monitor: every exchange as it passes.
 
-import { html, useRef, useState } from "../../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../../vendor/preact.js";
 import { money, ms, number } from "../../format.js";
 import { useLive } from "../../load.js";
 import { Badge, Button, Card, Dialog, Field } from "../../ui.js";
 import { DIALECTS, Exchange, failed, Outcome } from "./sides.js";
 
-const KEPT = 300; // exchanges
+const KEPT = 1000; // exchanges
+const DRAWN = 50; // of them at first: nobody reads more while they pass
+const DRAW_EVERY = 250; // milliseconds
 const OUTCOMES = [["", "All"], ["running", "Under way"], ["ok", "Answered"], ["failed", "Failed"], ["again", "Fell back"]];
 const CONNECTION = { connecting: ["", "connecting…"], open: ["good", "watching"], broken: ["bad", "not connected, trying again"] };
 
@@ -23,7 +25,11 @@ const HAS = {
 function useExchanges() {
   const kept = useRef(new Map());
   const missed = useRef(0);
+  const timer = useRef(0);
   const [, show] = useState(0);
+  const drawn = useRef(0);
+  const draw = () => { timer.current = 0; drawn.current = performance.now(); show((count) => count + 1); };
+  useEffect(() => () => clearTimeout(timer.current), []);
   const hear = (said) => {
     for (const each of said.exchanges) kept.current.set(each.id, each);
     for (const id of kept.current.keys()) {
@@ -31,10 +37,10 @@ function useExchanges() {
       kept.current.delete(id);
     }
     missed.current += said.missed;
-    show((count) => count + 1);
+    timer.current ||= setTimeout(draw, Math.max(0, drawn.current + DRAW_EVERY - performance.now()));
   };
   const state = useLive("/api/translator/live", hear);
-  const clear = () => { kept.current.clear(); missed.current = 0; show((count) => count + 1); };
+  const clear = () => { kept.current.clear(); missed.current = 0; draw(); };
   return { all: [...kept.current.values()].reverse(), missed: missed.current, state, clear };
 }
 
@@ -43,6 +49,7 @@ export function Live() {
   const [filter, setFilter] = useState({ text: "", outcome: "", dialect: "" });
   const [held, setHeld] = useState(null);
   const [open, setOpen] = useState(null);
+  const [most, setMost] = useState(DRAWN);
   const set = (more) => setFilter((before) => ({ ...before, ...more }));
   const text = filter.text.trim().toLowerCase();
   const fits = (of) => HAS[filter.outcome](of) && (!filter.dialect || [of.clientDialect, of.upstreamDialect].includes(filter.dialect)) && (!text || words(of).includes(text));
@@ -60,17 +67,22 @@ export function Live() {
       <div class="row"><${Button} aria-pressed=${!!held} onClick=${() => setHeld(held ? null : all)}>${held ? "Go on" : "Pause"}<//>
         <${Button} onClick=${() => { clear(); setHeld(null); }}>Clear<//></div>
     </div>
-    ${shown.length ? html`<${List} rows=${shown} onOpen=${setOpen} />` : html`<${Card}><div class="state">${
+    ${shown.length ? html`<${List} rows=${shown.slice(0, most)} onOpen=${setOpen} />
+      ${shown.length > most && html`<div class="row"><${Button} onClick=${() => setMost(most + 4 * DRAWN)}>Show older ones<//></div>`}` : html`<${Card}><div class="state">${
       all.length ? "None of them fits the filter." : "Nothing has passed yet. Ask something of a model: it shows here at once."}</div><//>`}
     ${open && html`<${Dialog} large title="Exchange" onClose=${() => setOpen(null)}><${Exchange} id=${open} /><//>`}`;
 }
 
+const COLUMNS = [
+  ["Time", "7.5rem"], ["", "5.5rem"], ["Model", ""], ["Served by", ""], ["Attempts", "5.5rem"],
+  ["Time taken", "8rem"], ["Tokens", "7.5rem"], ["Cost", "6rem"], ["Key", "8rem"],
+];
 const rows = new WeakMap(); // A row is made once for each state of its exchange: Preact passes by what is the same.
 
 function List({ rows: all, onOpen }) {
-  return html`<div class="table-wrap" tabindex="0" role="region" aria-label="Exchanges"><table>
-    <thead><tr>${["Time", "", "Model", "Served by", "Attempts", "Time taken", "Tokens", "Cost", "Key"].map((title, at) => html`
-      <th scope="col" class=${at > 3 && at < 8 ? "number" : ""}>${title || html`<span class="visually-hidden">Outcome</span>`}</th>`)}</tr></thead>
+  return html`<div class="table-wrap" tabindex="0" role="region" aria-label="Exchanges"><table class="steady">
+    <thead><tr>${COLUMNS.map(([title, width], at) => html`
+      <th scope="col" class=${at > 3 && at < 8 ? "number" : ""} style=${{ width }}>${title || html`<span class="visually-hidden">Outcome</span>`}</th>`)}</tr></thead>
     <tbody>${all.map((of) => {
       if (!rows.has(of)) rows.set(of, row(of, onOpen));
       return rows.get(of);
@@ -82,8 +94,8 @@ const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", 
 const row = (of, onOpen) => html`<tr key=${of.id} class="link" onClick=${() => onOpen(of.id)}>
   <td><button class="button quiet" aria-label="Show this exchange" onClick=${(event) => { event.stopPropagation(); onOpen(of.id); }}>${clock.format(of.at * 1000)}</button></td>
   <td><${Outcome} of=${of} /></td>
-  <td>${of.modelAsked || "–"} <span class="note">${of.clientDialect}${of.streamed ? ", stream" : ""}</span></td>
-  <td>${of.modelServed ?? "–"} <span class="note">${of.upstreamDialect ?? ""}${of.replayed ? `, ${of.replayed}` : ""}</span>
+  <td><span class="clamp" title=${of.modelAsked}>${of.modelAsked || "–"}</span> <span class="note">${of.clientDialect}${of.streamed ? ", stream" : ""}</span></td>
+  <td><span class="clamp" title=${of.modelServed}>${of.modelServed ?? "–"}</span> <span class="note">${of.upstreamDialect ?? ""}${of.replayed ? `, ${of.replayed}` : ""}</span>
     ${of.dropped.length > 0 && html` <${Badge} kind="warn" title=${of.dropped.join(", ")}>${of.dropped.length} left out<//>`}
     ${of.error && html`<div class="note">${of.error.slice(0, 120)}</div>`}</td>
   <td class="number">${of.attempts.length}</td>
