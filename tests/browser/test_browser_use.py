@@ -5,9 +5,10 @@ import re
 import socket
 
 import httpx
+from harness import until
 from panel_browser import HOSTILE, SETTLED, WIDER, WORDS, Panel, judged
 
-from omniroute.store import nodes
+from omniroute.store import doors, nodes
 
 
 def test_a_wrong_password_is_said_and_too_many_lock(panel: Panel) -> None:
@@ -112,6 +113,48 @@ def test_health_asks_once_before_a_reset(panel: Panel) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Reset all").click()
     page.get_by_text("Everybody is as good as new.").wait_for()
     assert asked == ["DELETE"]
+
+
+def test_lists_of_addresses_are_kept_and_do_not_keep_out_who_saves_them(panel: Panel) -> None:
+    page = panel.open("settings/security")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    mode, denied = page.get_by_label("How the lists act"), page.get_by_label("Denied")
+    save = page.get_by_role("button", name="Save the lists")
+    mode.select_option("blacklist")
+    denied.fill("203.0.113.7\n198.51.100.0/33")
+    save.click()
+    page.locator(".field", has=denied).get_by_text("198.51.100.0/33").last.wait_for()
+    assert not kept(panel)
+    denied.fill("203.0.113.7, 127.0.0.0/8")
+    save.click()
+    force = page.get_by_label("Even where that keeps out this machine, or me")
+    force.wait_for()
+    assert not kept(panel)
+    denied.fill("203.0.113.7\n198.51.100.0/24")
+    save.click()
+    page.get_by_text("The lists act from now on.").wait_for()
+    assert kept(panel) == ["198.51.100.0/24", "203.0.113.7"]
+    page.get_by_role("button", name="Ban an address").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Address or network").fill("192.0.2.9")
+    dialog.get_by_label("Why").fill(HOSTILE)
+    dialog.get_by_role("button", name="Ban it").click()
+    page.locator("tbody tr", has_text="192.0.2.9").get_by_text(HOSTILE).wait_for()
+    page.get_by_role("button", name="End the ban of 192.0.2.9").click()
+    dialog.get_by_role("button", name="End it").click()
+    page.get_by_text("Nobody is banned.").wait_for()
+    mode.select_option("off")
+    denied.fill("")
+    save.click()
+    page.get_by_text("The lists act from now on.").last.wait_for()
+    until("nobody is denied", lambda: not kept(panel))
+    panel.wrong[:] = [each for each in panel.wrong if "400 (Bad Request)" not in each]  # the two that were refused
+    assert panel.wrong == []
+
+
+def kept(panel: Panel) -> list[str]:
+    """Give the addresses that are denied."""
+    return sorted(doors.now(panel.gateway.store).deny.texts)
 
 
 def test_the_playground_translates_as_one_types(panel: Panel) -> None:

@@ -6,7 +6,7 @@ import { useLive } from "../../load.js";
 import { Badge, Button, Card, Dialog, Field } from "../../ui.js";
 import { DIALECTS, Exchange, failed, Outcome } from "./sides.js";
 
-const KEPT = 1000; // exchanges
+const KEPT = 500; // exchanges, as many as the gateway has the bodies of
 const DRAWN = 50; // of them at first: nobody reads more while they pass
 const DRAW_EVERY = 250; // milliseconds
 const OUTCOMES = [["", "All"], ["running", "Under way"], ["ok", "Answered"], ["failed", "Failed"], ["again", "Fell back"]];
