@@ -9,7 +9,7 @@ from omniroute.bench.cell import Cell, Real, try_out
 from omniroute.bench.features import Feature
 from omniroute.bench.upstream import Upstream
 from omniroute.catalog.provider import DialectName
-from omniroute.errors import GatewayError
+from omniroute.errors import BadRequest, GatewayError
 from omniroute.routing.forwarded import Comer
 from omniroute.runtime import Runtime
 
@@ -45,7 +45,7 @@ class Bench:
     ) -> None:
         """Begin a run. GatewayError where there is one, or nobody could be asked yet."""
         if self.running:
-            raise GatewayError("a test run is under way: wait for it, or stop it", status=409)
+            raise BadRequest("a test run is under way: wait for it, or stop it", status=409)
         if not self._runtime.address:
             raise GatewayError("the gateway does not answer yet", status=503, retry_after=1)
         self.cells = [Cell(client, at, feature) for feature in features for client in clients for at in upstreams]

@@ -166,7 +166,7 @@ class Endpoint(Base):
         if route is None:
             takes = ", ".join(sorted(self.routes))
             self.set_header("Allow", takes)
-            raise GatewayError(f"{self.request.path[:200]} takes {takes}, not {method[:20]}", status=405)
+            raise BadRequest(f"{self.request.path[:200]} takes {takes}, not {method[:20]}", status=405)
         self.route = route
         self._visitor = await self.look(anywhere=route.anywhere)
         if not route.public and not self._visitor.admitted:
@@ -270,7 +270,7 @@ class Endpoint(Base):
     def _body(self, model: type[BaseModel]) -> BaseModel:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind == CURLS and self._is_curl()):
-            raise GatewayError("the body has to be JSON: say content-type: application/json", status=415)
+            raise BadRequest("the body has to be JSON: say content-type: application/json", status=415)
         return _valid(lambda: model.model_validate_json(bytes(self._content)))
 
     def _is_curl(self) -> bool:

@@ -9,7 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from omniroute.errors import BadRequest, GatewayError
+from omniroute.errors import BadRequest
 from omniroute.store import aside
 from omniroute.store.files import StoreFailed
 
@@ -40,7 +40,7 @@ class Upload:
                 raise BadRequest("the form names no boundary")
             self._decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), max_parts=MOST_PARTS)
         elif kind not in ALONE:
-            raise GatewayError(f"the body has to be a file: send a form ({FORM}) with the field {FILE!r}", status=415)
+            raise BadRequest(f"the body has to be a file: send a form ({FORM}) with the field {FILE!r}", status=415)
 
     @property
     def files(self) -> Mapping[str, Path]:

@@ -37,7 +37,7 @@ def of_combos(store: Store, since: float) -> list[Use]:
     unknown = H.cost.is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
     query = H.select(
         H.combo,
-        (H.provider + "/" + H.model_served).alias("target"),
+        H.model_served.alias("target"),
         fn.count(SQL("*")).alias("requests"),
         fn.sum(failed).alias("failed"),
         fn.sum(fn.json_array_length(H.attempts) > 1).alias("moved_on"),

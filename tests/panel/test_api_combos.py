@@ -162,11 +162,20 @@ async def test_what_combos_have_done(admin: httpx.AsyncClient, api: Api) -> None
     now = api.runtime.wall()
     once = (AttemptRow("openai/m", "n", "ok", 200, 1.0, ""),)
     rows = [
-        row(id="1", at=now - 60, combo="mix", latency_ms=100.0, cost=0.25, attempts=once),
-        row(id="2", at=now - 50, combo="mix", latency_ms=300.0, cost=None, attempts=once * 3),
-        row(id="3", at=now - 40, combo="mix", provider="groq", latency_ms=200.0, attempts=once * 2),
+        row(id="1", at=now - 60, combo="mix", model_served="openai/m", latency_ms=100.0, cost=0.25, attempts=once),
+        row(id="2", at=now - 50, combo="mix", model_served="openai/m", latency_ms=300.0, cost=None, attempts=once * 3),
+        row(id="3", at=now - 40, combo="mix", model_served="groq/m", latency_ms=200.0, attempts=once * 2),
         row(id="4", at=now - 30, combo="mix", provider=None, model_served=None, status=503, attempts=()),
-        row(id="5", at=now - 20, combo="mix", status=502, error="server", latency_ms=20.0, attempts=once),
+        row(
+            id="5",
+            at=now - 20,
+            combo="mix",
+            model_served="openai/m",
+            status=502,
+            error="server",
+            latency_ms=20.0,
+            attempts=once,
+        ),
         row(id="6", at=now - 10, combo="mix", replayed="cache", attempts=()),
         row(id="7", at=now - 10, combo="other"),
         row(id="8", at=now - 10),

@@ -33,6 +33,12 @@ def said(answer: httpx.Response, status: int) -> dict[str, Any]:
 # what goes wrong
 
 
+async def test_a_method_that_a_path_does_not_have(admin: httpx.AsyncClient) -> None:
+    answer = await admin.put("/api/resilience", json={})
+    assert said(answer, 405)["type"] == "invalid_request"
+    assert answer.headers["allow"] == "GET, PATCH"
+
+
 async def test_bodies_that_are_not_what_the_route_takes(admin: httpx.AsyncClient) -> None:
     as_json = {"content-type": "application/json"}
     said(await admin.post("/api/keys", content=b'{"name": "x"}'), 415)
