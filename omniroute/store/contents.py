@@ -63,6 +63,7 @@ CONTENTS: dict[str, Contents] = {
     "budget_estimates": Contents("state"),
     "usage_slots": Contents("own"),
     "usage_latencies": Contents("own"),
+    "combo_slots": Contents("own"),
     "meta": Contents("own"),
     "config_revision": Contents("own"),
     "account_uses": Contents("state"),

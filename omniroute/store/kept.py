@@ -83,6 +83,31 @@ class UsageLatencies(Table):
         primary_key = CompositeKey("slot", "provider", "what", "bucket")
 
 
+class ComboSlots(Table):
+    """What combos have done in quarters of an hour, by who has answered; triggers keep it."""
+
+    slot = IntegerField()
+    """When the quarter of an hour begins, as seconds of the epoch."""
+    combo = TextField()
+    target = TextField()
+    """Empty where nobody was asked, or nobody could answer."""
+    requests = IntegerField()
+    failed = IntegerField()
+    moved_on = IntegerField()
+    """How many took more than one attempt."""
+    input = IntegerField()
+    output = IntegerField()
+    cost = FloatField()
+    unknown_cost = IntegerField()
+    latency = FloatField()
+    """Milliseconds of all exchanges together."""
+    last = FloatField()
+    """When the last exchange was."""
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("slot", "combo", "target")
+
+
 class KeptConversation(Table):
     """Turns that go on from one another; they are kept and forgotten together."""
 

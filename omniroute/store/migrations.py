@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from peewee import SqliteDatabase
 
+from omniroute.store.combo_slots import m016_combo_slots
 from omniroute.store.slots import m010_usage_slots
 
 APPLICATION_ID = 0x6F6D6E69
@@ -270,3 +271,6 @@ def m014_budgets(db: SqliteDatabase) -> None:
 @step
 def m015_similar_answers(db: SqliteDatabase) -> None:
     db.execute_sql("alter table kept_answer add column similar integer not null default 0")
+
+
+step(m016_combo_slots)

@@ -40,7 +40,7 @@ class OfCombo(Body):
 
 
 class Metrics(Body):
-    since: float
+    since: float = Field(description="Seconds of the epoch; it begins with the quarter of an hour of that.")
     metrics: dict[str, OfCombo] = Field(description="By the combo's name; those that were asked for.")
 
 
@@ -62,7 +62,7 @@ class ComboTested(Body):
     results: list[TargetTested] = Field(description="In the order in which they would be asked.")
 
 
-@get("/api/combos/metrics", "Say what combos have done in a time; what the cache answered is not in it.")
+@get("/api/combos/metrics", "Say what combos have done, but for what the cache has answered.")
 def metrics(call: Call, query: Period) -> Metrics:
     begins = since(query.period, call.runtime.wall())
     found = groupby(of_combos(call.store, begins), key=lambda use: use.combo)
@@ -81,7 +81,7 @@ def _added(uses: list[Use]) -> OfCombo:
         output_tokens=sum(use.output for use in uses),
         cost=sum(use.cost for use in uses),
         unknown_cost=sum(use.unknown_cost for use in uses),
-        avg_latency_ms=sum(use.latency_ms for use in uses) / requests,
+        avg_latency_ms=sum(use.latency for use in uses) / requests,
         last_used_at=max(use.last for use in uses),
         by_target=_by_target(uses),
     )
@@ -92,7 +92,7 @@ def _by_target(uses: Iterable[Use]) -> dict[str, OfTarget]:
         use.target: OfTarget(
             total_requests=use.requests,
             total_failures=use.failed,
-            avg_latency_ms=use.latency_ms / use.requests,
+            avg_latency_ms=use.latency / use.requests,
             cost=use.cost,
         )
         for use in uses
