@@ -33,6 +33,7 @@ export function TimeChart({ times, series, format, label, bars = false, height =
       const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
       chart = new Plot({
         width: host.current.clientWidth, height, legend: { show: false }, cursor: { drag: { x: false, y: false } },
+        scales: { y: { range: (_, least, most) => [0, most > 0 ? most * 1.1 : 1] } }, // from nothing on, or small changes look large
         axes: [axis, { ...axis, size: 68, values: (_, values) => values.map(format) }],
         series: [{}, ...series.map((each, at) => ({
           label: each.name, stroke: COLOURS[at % COLOURS.length], width: 2, spanGaps: false,

@@ -38,7 +38,7 @@ function List() {
   const done = (combo) => { setOpen(null); toast(`${combo.name} acts from now on.`); combos.reload(); };
   return html`
     <div class="row"><${Button} kind="main-action" onClick=${() => setOpen({})}>Make a combo<//></div>
-    <${Failed} error=${error ?? used.error} />
+    <${Failed} error=${error ?? (combos.error ? null : used.error)} />
     <${Loaded} from=${combos}>${(data) => html`<${Table} caption="Combos" rows=${data.combos} rowKey=${(row) => row.name}
       empty="No combos yet. With one, a single name stands for several models that are tried in turn." columns=${[
         { key: "name", title: "Name", cell: (row) => html`<strong>${row.name}</strong>`, sort: (row) => row.name },
