@@ -20,8 +20,9 @@ from peewee import SqliteDatabase
 from omniroute.store.copies import need_room
 from omniroute.store.files import StoreError
 from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS
-from omniroute.store.upgrade import MAGIC, migrate
+from omniroute.store.upgrade import migrate
 
+MAGIC = b"SQLite format 3\0"
 MOST_BYTES = 100 * 1024 * 1024
 LONGEST_VALUE = 64 * 1024 * 1024
 STEPS = 1_000_000

@@ -12,7 +12,8 @@ from omniroute.store import backups
 from omniroute.store.files import StoreError
 from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS, Migration
 
-MAGIC = b"SQLite format 3\0"
+SMALLEST = 512
+"""Bytes of a database with one page of the least size."""
 WAL_TRIES = 100
 WAL_PAUSE = 0.05
 CONFIG_TABLES = ("meta", "config_revision", "provider_connections", "provider_nodes", "combos", "api_keys")
@@ -25,9 +26,11 @@ def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False)
     history weighs is looked at only when `thorough` or when a migration is due: it would slow every start.
     """
     try:
-        with path.open("rb") as file:
-            if file.read(len(MAGIC)) not in (b"", MAGIC):  # SQLite takes a very short file for an empty database
-                raise sqlite3.DatabaseError("file is not a database")
+        # SQLite takes a very short file for an empty database. Only the size is looked at: where this process has the
+        # database open, closing a file handle of our own would end SQLite's locks (sqlite.org/howtocorrupt.html, 2.2),
+        # and the next process to close the database would delete the log that this one goes on writing to.
+        if 0 < path.stat().st_size < SMALLEST:
+            raise sqlite3.DatabaseError("file is not a database")
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
             version = int(db.execute("pragma user_version").fetchone()[0])
             empty = db.execute("select 1 from sqlite_master limit 1").fetchone() is None

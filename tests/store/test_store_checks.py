@@ -1,5 +1,7 @@
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -39,3 +41,12 @@ def test_a_secret_that_does_not_open_is_found(store: Store) -> None:
 def test_a_full_disk_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
     assert _bad(store) == ["room"]
+
+
+def test_a_check_leaves_the_locks_that_keep_other_processes_from_deleting_the_log(store: Store) -> None:
+    accounts.add(store, "openai", api_key="sk-0123456789")
+    check(store)
+    other = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('select * from meta'); db.close()"
+    subprocess.run([sys.executable, "-c", other, str(store.path)], check=True, timeout=30)
+    assert store.path.with_name("storage.sqlite-wal").exists()
+    assert store.path.with_name("storage.sqlite-shm").exists()
