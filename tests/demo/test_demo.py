@@ -11,6 +11,7 @@ import pytest
 
 from omniroute.demo.server import Demo
 from omniroute.demo.setup import COMBO, MODELS, install, uninstall
+from omniroute.serving.pretenders import Pretenders
 from omniroute.store import combos, nodes, snapshot
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
@@ -186,3 +187,13 @@ async def test_both_serve_at_once(demo: Demo, claude: anthropic.AsyncAnthropic) 
         *(claude.messages.create(model="pretend-claude", messages=ASKED, max_tokens=9) for _ in range(20))
     )
     assert len({reply.id for reply in replies}) == 20
+
+
+async def test_a_store_that_fails_at_the_end_keeps_nobody_from_closing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pretenders = Pretenders(tmp_path)
+    await pretenders.running()
+    (tmp_path / "secrets.json").write_bytes(b"{")
+    await pretenders.done()
+    assert "the demo's providers stay in the database" in caplog.text
