@@ -37,17 +37,17 @@ class Provider(RequestHandler):
 
     async def reply(self, body: dict[str, Any]) -> None:
         said = answer(self.model, body)
-        if body.get("stream") is not True:
-            await asyncio.sleep(self.pause)
-            self.write(self.whole(said))
-            return
-        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         try:
+            if body.get("stream") is not True:
+                await asyncio.sleep(self.pause)
+                self.write(self.whole(said))
+                return
+            self.set_header("Content-Type", "text/event-stream; charset=utf-8")
             async for event in self._paced(self.stream(said, body)):
                 self.write(event)
                 await self.flush()
-        except StreamClosedError:
-            return  # the client has left; nobody is there to be told
+        except (StreamClosedError, asyncio.CancelledError):
+            return  # the client has left, or the gateway ends: nobody is there to be told
 
     async def _paced(self, events: Iterable[bytes]) -> AsyncIterator[bytes]:
         for event in events:

@@ -9,6 +9,7 @@ import httpx
 import openai
 import pytest
 
+from omniroute.demo.provider import Provider
 from omniroute.demo.server import Demo
 from omniroute.demo.setup import COMBO, MODELS, install, uninstall
 from omniroute.serving.pretenders import Pretenders
@@ -197,3 +198,19 @@ async def test_a_store_that_fails_at_the_end_keeps_nobody_from_closing(
     (tmp_path / "secrets.json").write_bytes(b"{")
     await pretenders.done()
     assert "the demo's providers stay in the database" in caplog.text
+
+
+async def test_an_end_in_the_middle_of_a_reply_says_nothing(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ctrl-C does it: `asyncio.run` cancels whatever is left."""
+
+    async def cancelled(*_: object) -> AsyncIterator[bytes]:
+        raise asyncio.CancelledError
+        yield b""
+
+    monkeypatch.setattr(Provider, "_paced", cancelled)
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with httpx.AsyncClient(timeout=10) as client:
+        body = {"model": "x", "max_tokens": 9, "stream": True, "messages": ASKED}
+        await client.post(f"{demo.claude_url}/messages", json=body)
+    assert complaints == []
