@@ -14,7 +14,8 @@ MAX_NAME = 100
 MAX_PATTERN = 200
 MAX_LISTED = 300
 """Characters of what combos, chains and aliases name: a model behind a prefix."""
-COMBO = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+COMBO = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_./-]{1,100}")
+"""Neither `.` nor `..`: no client leaves them in a path, so `/api/combos/..` leads elsewhere."""
 PREFIX = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 ID_BYTES = 6
 SHORTEST_ID_PREFIX = 4
@@ -39,7 +40,8 @@ def label(name: str, what: str) -> str:
 def combo_name(name: str, what: str = "a combo") -> str:
     if not COMBO.fullmatch(name):
         raise StoreError(
-            f"{quoted(name)} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-'",
+            f"{quoted(name)} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-', "
+            "and is not '.' or '..'",
             field="name",
         )
     return name

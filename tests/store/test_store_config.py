@@ -198,6 +198,8 @@ def test_a_combo_is_kept_in_its_order(store: Store) -> None:
         ("a b", ["openai/a"], "priority", "'a b' cannot be the name of a combo"),
         ("a\n", ["openai/a"], "priority", "cannot be the name of a combo"),
         ("ä", ["openai/a"], "priority", "cannot be the name of a combo"),
+        (".", ["openai/a"], "priority", "cannot be the name of a combo"),
+        ("..", ["openai/a"], "priority", "cannot be the name of a combo"),
         ("x" * 101, ["openai/a"], "priority", "cannot be the name of a combo"),
         ("taken", ["openai/a"], "priority", "there is a combo 'taken' already"),
         ("a", [], "priority", "a combo takes 1 to 50 models, and 'a' has 0"),
