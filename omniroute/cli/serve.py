@@ -41,6 +41,7 @@ def serve(
 
     from omniroute import settings
     from omniroute.addons.lifecycle import check_port
+    from omniroute.cli.running import answers, read_runtime
     from omniroute.serving.run import Setup, run
     from omniroute.store.database import Store
 
@@ -60,6 +61,12 @@ def serve(
         if not headless:
             setup = replace(setup, web_port=setup.web_port or _free_port())
             check_port("127.0.0.1", setup.web_port)
+        if (other := read_runtime(setup.data_dir)) and answers(other):
+            click.echo(
+                f"Another gateway runs on this data directory, at {other.url} (process {other.pid}): each of them "
+                "counts limits, turns and failures for itself, and omniroute-ctl finds the one that was started last.",
+                err=True,
+            )
         run(setup, lambda runtime: _greet(runtime, setup.data_dir, state.as_json, demo))
     except (OSError, OptionsError, KeyError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error

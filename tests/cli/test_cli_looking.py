@@ -11,6 +11,7 @@ from stand_ins import Ctl, Web
 
 import omniroute
 from omniroute.cli.usage import moment
+from omniroute.serving import run
 from omniroute.store.database import Store
 from omniroute.store.usage import AttemptRow, UsageRow, record
 
@@ -189,6 +190,17 @@ def test_a_runtime_file_that_cannot_be_read_is_no_gateway(as_json, data_dir: Pat
     data_dir.mkdir()
     (data_dir / "runtime.json").write_bytes(junk)
     assert as_json("status")["running"] is False
+
+
+def test_a_second_gateway_on_the_same_data_directory_says_so(
+    ctl: Ctl, data_dir: Path, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "run", lambda setup, ready: None)
+    start = ("serve", "--headless", "--port", "0")
+    write_runtime(data_dir, web.port, os.getpid())
+    assert ctl(*start).stderr == ""  # what has that process id now is no gateway
+    web.answers["HEAD /api/hello"] = (200, "")
+    assert f"Another gateway runs on this data directory, at {web.url}" in ctl(*start).stderr
 
 
 def test_a_runtime_file_that_a_dead_gateway_left(as_json, data_dir: Path, web: Web) -> None:
