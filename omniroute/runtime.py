@@ -100,9 +100,9 @@ class Runtime:
         self.spent = SpentReader(self.spending.ledger, self.pending, self.tasks, wall)
         self._alarm: asyncio.TimerHandle | None = None
         self.relay: Relay | None = None
-        """Where requests about the gateway itself are answered, once they are."""
+        """Where requests about the gateway itself are answered."""
         self.managed = asyncio.Event()
-        """Set when these are answered, or never will be."""
+        """Set when they can be asked, or never will be."""
         self.replays = Replays(clock=clock, wall=wall)
         keep_answers(self.replays, self.pending)
         self.tally = Tally()

@@ -1,14 +1,23 @@
-"""Serves the management API: beside the traffic, in mitmweb too, and never in a flow."""
+"""Serves the management API: beside the traffic, in mitmweb too, and never in a flow.
+
+It takes a quarter of the gateway's memory and of the time of its start, and many gateways are never asked for it: it is
+loaded when the first request for it comes, which waits for that in the meantime. mitmweb is used by people, so there it
+is loaded at once.
+"""
 
 import asyncio
+import gc
 import logging
 import os
+import secrets
+import socket
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mitmproxy import ctx, exceptions
 
+from omniroute.proxy.relay import Relay
 from omniroute.runtime import Runtime
 from omniroute.settings import SettingsError, is_loopback, read
 from omniroute.store import password
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HOST = "127.0.0.1"
+
 
 class Panel:
     name = "omniroute.panel"
@@ -26,6 +37,8 @@ class Panel:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._app: App | None = None
+        self._socket: socket.socket | None = None
+        """Where it is asked for, until it is there."""
 
     def configure(self, updated: set[str]) -> None:
         try:
@@ -38,7 +51,7 @@ class Panel:
             )
 
     def running(self) -> None:
-        """See that there is a password; what is served is loaded beside the traffic, since that takes a while."""
+        """See that there is a password, and be there to be asked."""
         if self.runtime.store is None:
             return
         try:
@@ -49,20 +62,46 @@ class Panel:
         if made:
             # Not by the log: what is logged is kept, and redacted.
             print(f"Management password, shown this once: {made}", file=sys.stderr, flush=True)
-        self.runtime.tasks.start(self._start(), "management")
+        self._socket = socket.create_server((HOST, 0))
+        self._socket.setblocking(False)
+        self.runtime.relay = Relay(HOST, self._socket.getsockname()[1], secrets.token_urlsafe(32))
+        if hasattr(ctx.master, "app"):
+            self._load()
+        else:
+            asyncio.get_running_loop().add_reader(self._socket, self._load)
+            self.runtime.managed.set()
 
-    async def _start(self) -> None:
+    def _load(self) -> None:
+        """Begin to serve. Who has asked waits: the system has taken the connection already."""
+        if self._socket and self.runtime.relay:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            listening, self._socket = self._socket, None
+            self.runtime.tasks.start(self._start(listening, self.runtime.relay), "management")
+
+    async def _start(self, listening: socket.socket, relay: Relay) -> None:
         try:
             app = await asyncio.to_thread(import_module, "omniroute.panel.app")
-            self._app = app.Panel(self.runtime, self._settings)
-            self.runtime.relay = self._app.start()
+            if self.runtime.relay is None:
+                listening.close()  # the gateway has ended meanwhile
+                return
+            self._app = app.Panel(self.runtime, self._settings, relay.secret)
+            self._app.start(listening)
             if mitmweb := getattr(ctx.master, "app", None):
                 self._app.hang_in(mitmweb)
+        except BaseException:
+            self.runtime.relay = None
+            listening.close()
+            raise
         finally:
             self.runtime.managed.set()
+        gc.freeze()  # as at the end of the start: all that has been loaded stays
 
     async def done(self) -> None:
         self.runtime.relay = None
+        if self._socket:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
         if self._app:
             self._app.stop()
             await self._app.ended()

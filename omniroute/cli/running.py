@@ -11,8 +11,8 @@ from typing import Any
 
 from omniroute.note import FILE
 
-PATIENCE, PAUSE = 1.0, 0.02
-"""Seconds to wait for a gateway to notice a change, and between two looks."""
+PATIENCE, PAUSE = 3.0, 0.02
+"""Seconds to wait for a gateway to notice a change, where its management may yet have to be loaded; between two looks."""
 LONGEST = 16 * 1024 * 1024
 """Bytes of an answer of its."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}

@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import re
-import secrets
+import socket
 from collections.abc import Iterable
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.routing import Rule, URLSpec
 from tornado.web import Application
 
@@ -17,11 +16,9 @@ from omniroute.panel.handler import Endpoint, Unknown
 from omniroute.panel.live import Broadcast, Live
 from omniroute.panel.pages import load, page_rules
 from omniroute.panel.route import Route
-from omniroute.proxy.relay import Relay
 from omniroute.runtime import Runtime
 from omniroute.settings import Settings
 
-HOST = "127.0.0.1"
 LARGEST_HEAD = 64 * 1024
 LAST = 2.0
 """Seconds for which the end of the gateway waits for its own requests."""
@@ -31,26 +28,24 @@ LIVE = r"/api/translator/live"
 class Panel:
     """All that is served of the gateway itself. Runs in the event loop that starts it."""
 
-    def __init__(self, runtime: Runtime, settings: Settings) -> None:
-        self._secret = secrets.token_urlsafe(32)
-        self.door = Door(runtime, settings, self._secret)
+    def __init__(self, runtime: Runtime, settings: Settings, secret: str) -> None:
+        """Make it; `secret` is known to whoever passes on requests, and to nobody else."""
+        self.door = Door(runtime, settings, secret)
         self._files = load()
         self._broadcast = Broadcast(runtime)
         self._server: HTTPServer | None = None
         self._guest: tuple[Application, Rule] | None = None
 
-    def start(self) -> Relay:
-        """Listen on a free port of loopback, and say how requests are passed to it."""
+    def start(self, listening: socket.socket) -> None:
+        """Serve who comes to a socket, which is the server's from now on."""
         app = Application(
             self._rules(),
             default_handler_class=Unknown,
             default_handler_args={"door": self.door, "routes": {}},
             log_function=lambda _: None,
         )
-        sockets = bind_sockets(0, HOST)
         self._server = HTTPServer(app, max_header_size=LARGEST_HEAD)
-        self._server.add_sockets(sockets)
-        return Relay(HOST, int(sockets[0].getsockname()[1]), self._secret)
+        self._server.add_socket(listening)
 
     def hang_in(self, app: Application) -> None:
         """Serve the same in mitmweb's application."""
@@ -70,15 +65,19 @@ class Panel:
         if self._guest:
             app, rule = self._guest
             app.default_router.rules.remove(rule)
-        self._server = self._guest = None
+            self._guest = None
 
     async def ended(self) -> None:
-        """End the test run, and wait a little until who was still being told something knows that there is no more."""
+        """End the test run, and wait a little until who has asked has an answer, or knows that there is no more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST):
                 await self.door.bench.stop()
-        if waiting := {task for task in self.door.telling.values() if task and not task.done()}:
+        if waiting := {task for task in self.door.under_way if not task.done()}:
             await asyncio.wait(waiting, timeout=LAST)
+        if self._server:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST):
+                    await self._server.close_all_connections()
 
     def _rules(self) -> list[URLSpec]:
         live = URLSpec(LIVE, Live, {"door": self.door, "broadcast": self._broadcast})

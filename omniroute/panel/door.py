@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from tornado.httputil import HTTPHeaders
 
@@ -64,8 +64,10 @@ class Door:
         self.looks = asyncio.Semaphore(AT_ONCE)
         self.probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self.sends = asyncio.Semaphore(SENDS_AT_ONCE)
-        self.telling: WeakKeyDictionary[asyncio.Task[None], asyncio.Task[object] | None] = WeakKeyDictionary()
-        """Answers that come bit by bit, each with the request that waits for its end."""
+        self.under_way: WeakSet[asyncio.Task[object]] = WeakSet()
+        """Requests that are being answered."""
+        self.telling: WeakSet[asyncio.Task[None]] = WeakSet()
+        """Answers that come bit by bit, and would go on for long."""
         self.bench = Bench(runtime)
 
     def peer(self, passed: str | None, direct: str) -> str:

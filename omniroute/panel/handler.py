@@ -153,6 +153,8 @@ class Endpoint(Base):
 
     async def prepare(self) -> None:
         assert self.request.connection
+        if task := asyncio.current_task():
+            self.door.under_way.add(task)
         self.request.connection.set_max_body_size(DRAINED)  # type: ignore[attr-defined]
         try:
             await self._look()
@@ -249,7 +251,7 @@ class Endpoint(Base):
         elif isinstance(answer, Lines):
             self.set_header("Content-Type", NDJSON)
             self._telling = asyncio.get_running_loop().create_task(tell_lines(self, answer))
-            self.door.telling[self._telling] = asyncio.current_task()
+            self.door.telling.add(self._telling)
             await asyncio.wait([self._telling])
             if not self._telling.cancelled():
                 self._telling.result()

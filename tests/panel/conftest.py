@@ -1,3 +1,4 @@
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -6,6 +7,7 @@ import pytest
 from panel_api import WORDS, Api, StartApi
 
 from omniroute.panel.app import Panel
+from omniroute.proxy.relay import Relay
 from omniroute.runtime import Runtime
 from omniroute.settings import read
 from omniroute.store import password
@@ -28,8 +30,11 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             if wall:
                 runtime.store.clock = wall
             password.put(runtime.store, WORDS)
-            panel = Panel(runtime, read(environ))
-            relay = panel.start()
+            listening = socket.create_server(("127.0.0.1", 0))
+            listening.setblocking(False)
+            relay = Relay("127.0.0.1", listening.getsockname()[1], "known-to-the-relay")
+            panel = Panel(runtime, read(environ), relay.secret)
+            panel.start(listening)
             stack.callback(panel.stop)
             return Api(runtime, relay)
 
