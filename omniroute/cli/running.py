@@ -12,7 +12,7 @@ from typing import Any
 from omniroute.note import FILE
 
 PATIENCE, PAUSE = 3.0, 0.02
-"""Seconds to wait for a gateway to notice a change, where its management may yet have to be loaded; between two looks."""
+"""Seconds to wait for a gateway to notice a change, which may have to load its management; between two looks."""
 LONGEST = 16 * 1024 * 1024
 """Bytes of an answer of its."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}

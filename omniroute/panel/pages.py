@@ -19,6 +19,8 @@ from omniroute.proxy.relay import PEER
 
 ROOT = Path(__file__).resolve().parents[2] / "web"
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+MODULES = "<!-- modules -->"
+"""Where the page names all of its scripts: asked for at once, and not each when another has named it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
@@ -38,11 +40,15 @@ class File:
 def load(root: Path = ROOT) -> dict[str, File]:
     """Read all files of the pages: path -> file. What is not in here is not served, whatever a path looks like."""
     found = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
-    return {name: _file(path) for name, path in found.items()}
+    modules = "\n    ".join(
+        f'<link rel="modulepreload" href="static/{name}">' for name in found if name.startswith("js/")
+    )
+    return {
+        name: _file(path, path.read_bytes().replace(MODULES.encode(), modules.encode())) for name, path in found.items()
+    }
 
 
-def _file(path: Path) -> File:
-    content = path.read_bytes()
+def _file(path: Path, content: bytes) -> File:
     kind = KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "text/plain; charset=utf-8"
     return File(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
 

@@ -30,17 +30,25 @@ LARGEST = 1024 * 1024
 
 
 class Body(BaseModel):
-    """JSON as it is on the wire: names in camel case, no field that is unknown, no text for a number."""
+    """JSON as it is on the wire: names in camel case, no field that is unknown, no text for a number.
+
+    What reads it is built when it is used first: all of them together take a quarter of the panel's start.
+    """
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True, allow_inf_nan=False
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        allow_inf_nan=False,
+        defer_build=True,
     )
 
 
 class Query(BaseModel):
     """What stands behind the `?`: everything there is text."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

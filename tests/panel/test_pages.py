@@ -4,6 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -31,6 +32,18 @@ async def test_every_address_is_the_page(api: Api, path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_page_names_all_of_its_scripts_at_once(api: Api) -> None:
+    async with api.client() as client:
+        page = (await client.get("/omniroute/")).text
+        named = re.findall(r'rel="modulepreload" href="([^"]+)"', page)
+        found = [await client.get(f"/omniroute/{each}") for each in named]
+    assert all(each.status_code == 200 for each in found)
+    scripts = dict(zip(named, found, strict=True))
+    for path, script in scripts.items():
+        for other in re.findall(r'(?:from|import)\s+"(\.[^"]+)"', script.text):
+            assert urljoin(path, other) in scripts, f"{path} asks for {other} late"
 
 
 async def test_files_come_with_their_kind_and_once(api: Api) -> None:
