@@ -220,6 +220,16 @@ class Choosing:
             )
         self.changed()
 
+    def busy(self) -> dict[str, int]:
+        """Give how many exchanges each account is busy with, if it is with any."""
+        return self._loads.all()
+
+    def ask_again(self, accounts: Iterable[str], model: str) -> int:
+        """Forget what is held against a model at some accounts, and give how many of them held anything against it."""
+        many = self.health.forgive(("model", account, model) for account in accounts)
+        self.changed()
+        return many
+
     def forget(self, provider: str, account: str) -> None:
         """Forget somebody who was there for one request only."""
         self.health.reset((provider, account))
@@ -234,12 +244,12 @@ class Choosing:
             self.health.reset(config.rules.reset[1] or None)
             self.admission.forget(config.rules.reset[1] or None)
         self.admission.set(config.limits)
-        accounts = _accounts(config)
+        accounts = {*Names.of(config).everybody()}
         self.admission.keep(accounts)
         self._paces.keep(accounts)
         self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
         nodes_gone = {node.id for node in before.nodes} - {node.id for node in config.nodes}
-        if gone := (_accounts(before) - accounts) | nodes_gone:
+        if gone := (Names.of(before).everybody().keys() - accounts) | nodes_gone:
             self.health.reset(gone)
         self.changed()
 
@@ -250,13 +260,6 @@ def _embeds_as(target: Target) -> tuple[str, str | None]:
 
 def _whose(exchange: Exchange, target: Target) -> Whose:
     return target.account.id, target.model, exchange.stream
-
-
-def _accounts(config: Config) -> set[str]:
-    """Give the ids of all accounts, also of those that nodes without one are asked by."""
-    names = Names.of(config)
-    nodes = {account.id for node in config.nodes for account in names.accounts(node)}
-    return {account.id for account in config.accounts} | nodes
 
 
 def _same(combo: str, now: Config, before: Config) -> bool:

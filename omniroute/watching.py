@@ -185,6 +185,11 @@ class Watching:
         """Give the newest exchanges, the oldest of them first."""
         return list(self._seen.values())[-most:]
 
+    @property
+    def kept(self) -> int:
+        """How many exchanges there are to be asked for."""
+        return len(self._seen)
+
     def find(self, id: str) -> tuple[Seen, Taken] | None:
         """Give an exchange with all its bodies, as far as there are any yet."""
         seen = self._seen.get(id)

@@ -47,9 +47,7 @@ class Connection(Body):
 
 def every(config: Config) -> list[Account]:
     """Give the accounts, with those that nodes have by themselves."""
-    names = Names.of(config)
-    own = [each for node in config.nodes for each in names.accounts(node) if _is_implied(each)]
-    return [*config.accounts, *own]
+    return [*Names.of(config).everybody().values()]
 
 
 def connections(store: Store, config: Config, now: float) -> list[Connection]:

@@ -32,6 +32,10 @@ class Loads:
         """Count what an account is busy with."""
         return self._in_flight[account]
 
+    def all(self) -> dict[str, int]:
+        """Count what each account is busy with that is busy."""
+        return dict(self._in_flight)
+
     def load(self, account: str, now: float) -> float:
         """Weigh an account: the lower the better it stands."""
         age = now - self._failed.get(account, -FORGIVEN)

@@ -21,6 +21,7 @@ class Names:
 
     def __init__(self, config: Config) -> None:
         self._nodes = config.nodes
+        self._kept = config.accounts
         self._combos = config.combos
         self._models = config.models
         self._added = {(owner, model.id): model for owner, added in config.models.items() for model in added}
@@ -96,6 +97,11 @@ class Names:
                 Account(id=f"node:{provider.prefix}", provider=provider.prefix, name="no key")
             ]
         return accounts or ()
+
+    def everybody(self) -> dict[str, Account]:
+        """Give all accounts by their ids, also those that nodes without one are asked by."""
+        own = [account for node in self._nodes for account in self.accounts(node)]
+        return {account.id: account for accounts in (self._kept, own) for account in accounts}
 
     def all(self) -> Iterator[str]:
         """Give every name that could be asked for: combos, plain aliases, then the models of the providers in use."""

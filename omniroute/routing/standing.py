@@ -162,6 +162,12 @@ class Health:
             del self._breakers[breaker]
             self._changed_breakers.add(breaker)
 
+    def forgive(self, keys: Iterable[Key]) -> int:
+        """Let some cool-downs be over, and give how many there were."""
+        there = [key for key in keys if self._cooling.pop(key, None)]
+        self._changed.update(there)
+        return len(there)
+
     def forget(self, now: float) -> None:
         """Forget cool-downs that have ended long ago; of too many also those that end soonest.
 

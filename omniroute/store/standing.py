@@ -50,9 +50,8 @@ def limited(store: Store, *, running: bool, only: str | None = None) -> Rows:
     """List the accounts that are limited, by somebody or by their provider; or just one, limited or not."""
     now, config, seen = time.time(), snapshot.load(store), kept.seen(store)
     names = Names.of(config)
-    known = {a.id: a for a in config.accounts} | {a.id: a for node in config.nodes for a in names.accounts(node)}
     rows = []
-    for account in known.values():
+    for account in names.everybody().values():
         learned = {m: until - now for (of, m), until in seen.learned.items() if of == account.id and until > now}
         limit = config.limits.get(account.id)
         if account.id == only or (only is None and (limit or learned)):

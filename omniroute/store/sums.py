@@ -22,7 +22,7 @@ type Kind = Literal["total", "provider", "model", "key", "account"]
 type Step = Literal["quarter", "hour", "day"]
 type What = Literal["latency", "ttft"]
 
-QUARTER, HOUR = 900, 3600
+MINUTE, QUARTER, HOUR = 60, 900, 3600
 H, S, L = UsageHistory, UsageSlots, UsageLatencies
 # What tells things of a kind apart in the history, and the name that is shown.
 KINDS: dict[str, tuple[Any, Any]] = {
@@ -54,6 +54,18 @@ class UsageSum:
     """How many exchanges used tokens at a price that is not known."""
     latency_ms: float | None
     ttft_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteSum:
+    """What began in a minute."""
+
+    at: float
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    cost: float = 0.0
+    """Of the exchanges whose cost is known."""
 
 
 SUMS = ("requests", "failed", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unknown_cost")
@@ -107,6 +119,16 @@ def steps(since: float, until: float, step: Step) -> Iterator[float]:
     else:
         length = {"quarter": QUARTER, "hour": HOUR}[step]
         yield from map(float, range(int(since // length * length), math.ceil(until), length))
+
+
+def by_minute(store: Store, minutes: int, now: float) -> list[MinuteSum]:
+    """Add up each of the last minutes, this one at the end; they are read from the history itself, so ask for few."""
+    begins = [now // MINUTE * MINUTE - MINUTE * back for back in reversed(range(minutes))]
+    minute = (H.at.cast("integer") / MINUTE * MINUTE).alias("minute")
+    tokens = (fn.sum(fn.coalesce(column, 0)).alias(column.name) for column in (H.input, H.output))
+    query = H.select(minute, fn.count(SQL("*")).alias("requests"), *tokens, fn.total(H.cost).alias("cost"))
+    found = {row.pop("minute"): row for row in store.rows(query.where(H.at >= begins[0]).group_by(SQL("1")))}
+    return [MinuteSum(at, **found.get(int(at), {})) for at in begins]
 
 
 def by_hour_of_week(store: Store, since: float) -> list[list[int]]:

@@ -175,6 +175,20 @@ def test_the_playground_translates_as_one_types(panel: Panel) -> None:
     assert panel.wrong == []
 
 
+def test_what_is_pasted_into_the_playground_is_recognised(panel: Panel) -> None:
+    page = panel.open("translator")
+    box = page.get_by_label("Text", exact=True)
+    page.locator("pre.code.wrap", has_text="max_tokens").wait_for()
+    box.fill('{"type": "message", "role": "assistant", "content": [{"type": "text", "text": "a pasted word"}]}')
+    for keys in ("Control+A", "Control+X", "Control+V"):
+        box.press(keys)
+    until("it is recognised", lambda: page.get_by_label("From", exact=True).input_value() == "claude")
+    assert page.get_by_label("What", exact=True).input_value() == "reply"
+    assert page.get_by_label("To", exact=True).input_value() == "openai"
+    page.locator("pre.code.wrap", has_text="a pasted word").and_(page.locator("pre", has_text="choices")).wait_for()
+    assert panel.wrong == []
+
+
 def test_the_chat_tester_shows_what_was_said_and_why_it_failed(panel: Panel) -> None:
     page = panel.open("translator/chat")
     page.set_viewport_size({"width": 1280, "height": 900})

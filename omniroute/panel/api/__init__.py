@@ -2,6 +2,7 @@
 
 from omniroute.panel.api import (
     auth,
+    availability,
     backups,
     bench,
     budgets,
@@ -11,6 +12,7 @@ from omniroute.panel.api import (
     document,
     doors,
     exchanges,
+    history,
     keys,
     limits,
     machines,
@@ -35,7 +37,7 @@ from omniroute.panel.route import routes_of
 
 ROUTES = (
     *routes_of(machines, auth, document, monitoring, settings, resilience, limits, keys, models, usage, translator),
-    *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges),
+    *routes_of(providers, nodes, provider_models, proxies, trials, budgets, pricing, exchanges, history, availability),
     *routes_of(cache, sending, bench, combo_use, combos, names, doors, shaping, backups, telemetry),
 )
 document.ROUTES = ROUTES

@@ -23,6 +23,12 @@ class Status(Body):
     has_password: bool
 
 
+class Required(Body):
+    require_login: bool = Field(description="As the environment says: OMNIROUTE_REQUIRE_LOGIN.")
+    has_password: bool
+    setup_complete: bool
+
+
 @post("/api/auth/login", "Log in with the password; the session comes as a cookie.", public=True)
 async def log_in(call: Call, body: LogIn) -> Done:
     """Look at the password, not too often from anywhere. The session that the browser had ends."""
@@ -44,6 +50,14 @@ def log_out(call: Call) -> Done:
         sessions.end(call.store, call.cookie)
     call.begun = ""
     return Done(success=True)
+
+
+@get("/api/settings/require-login", "Say whether one has to log in at all.", public=True)
+def require_login(call: Call) -> Required:
+    has_password = password.is_set(call.store)
+    return Required(
+        require_login=call.door.settings.require_login, has_password=has_password, setup_complete=has_password
+    )
 
 
 @get("/api/auth/status", "Say whether one is logged in.", public=True)

@@ -1,6 +1,7 @@
 """The exchanges that pass while somebody watches, with what was said on both sides."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -9,9 +10,10 @@ from pydantic import Field
 
 from omniroute.errors import NotFound
 from omniroute.panel.api.usage import Attempt, Exchange
-from omniroute.panel.route import Body, Call, get
+from omniroute.panel.route import Body, Call, Query, get
 from omniroute.redact import Known
-from omniroute.watching import Message, Seen, Taken, Tried
+from omniroute.store.usage import UsageRow
+from omniroute.watching import Message, Seen, State, Taken, Tried
 
 PHASES = ("began", "sent", "head", "content", "ended")
 
@@ -29,6 +31,16 @@ class Passing(Exchange):
     status: int | None = Field(description="Null as long as the client has no answer.")
     state: Literal["waiting", "asking", "answering", "done"]
     flow: str = Field(description="The id of its flow in mitmproxy.")
+
+
+class Last(Query):
+    limit: int = Field(50, ge=1, le=500)
+
+
+class Passed(Body):
+    success: bool
+    events: list[Passing] = Field(description="None while nobody watches: then nothing is kept.")
+    total: int = Field(description="Of all that are kept.")
 
 
 class Step(Attempt):
@@ -52,6 +64,18 @@ async def exchange(call: Call) -> Detail:
     if found is None:
         raise NotFound("that exchange is not kept: bodies are, of the last ones that passed while somebody watched")
     return await asyncio.to_thread(detail, *found, call.runtime.web_url)
+
+
+@get("/api/translator/history", "List the exchanges that are kept for who watches, the newest first.")
+async def history(call: Call, query: Last) -> Passed:
+    watching = call.runtime.watching
+    seen = [(each.row, each.state, each.flow_id) for each in reversed(watching.recent(query.limit))]
+    return await asyncio.to_thread(_passed, seen, watching.kept)
+
+
+def _passed(seen: Sequence[tuple[UsageRow, State, str]], total: int) -> Passed:
+    events = [Passing(**asdict(row), state=state, flow=flow) for row, state, flow in seen]
+    return Passed(success=True, events=events, total=total)
 
 
 def detail(seen: Seen, taken: Taken, web_url: str | None) -> Detail:

@@ -2,11 +2,13 @@
 
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import Field
 
 from omniroute.dialects import hub
+from omniroute.dialects.recognise import recognise
 from omniroute.errors import BadRequest
 from omniroute.panel.route import Body, Call, post
 from omniroute.translating import Said, names_of, say_refusal, say_reply, say_request, say_stream
@@ -24,6 +26,19 @@ class Given(Body):
     model: str | None = Field(None, max_length=300)
     asked: str | None = Field(None, description="The client's request that is answered: its tools keep their names.")
     status: int = Field(500, ge=400, le=599, description="Of a refusal.")
+
+
+class Pasted(Body):
+    """One of the two."""
+
+    text: str | None = Field(None, description="As it was found: also a stream, or what is no JSON.")
+    body: dict[str, Any] | list[Any] | None = None
+
+
+class Detected(Body):
+    success: bool = Field(description="False where nothing tells what it is.")
+    format: Dialect | None
+    kind: What | None
 
 
 class Tokens(Body):
@@ -66,6 +81,17 @@ def translate(call: Call, body: Given) -> Translated:
         status=said.status,
         error=Wrong(message=said.fault.message) if said.fault else None,
     )
+
+
+@post("/api/translator/detect", "Say which dialect something is in, and what it is.", largest=LARGEST)
+def detect(call: Call, body: Pasted) -> Detected:
+    """Tell it by what only one dialect says."""
+    if (body.text is None) == (body.body is None):
+        raise BadRequest("give either `text` or `body`", param="text")
+    found = recognise(orjson.dumps(body.body) if body.text is None else body.text.encode())
+    if found is None:
+        return Detected(success=False, format=None, kind=None)
+    return Detected(success=True, format=found.dialect, kind=found.kind)
 
 
 def _said(body: Given, created: int) -> Said:

@@ -34,6 +34,14 @@ export function Playground() {
     }, PAUSE);
     return () => clearTimeout(timer);
   }, [form]);
+  // Who pastes something need not say what it is.
+  const find = (event) => {
+    const box = event.target;
+    setTimeout(async () => {
+      const found = await post("/api/translator/detect", { text: box.value }).catch(() => null); // a hint, no more
+      if (found?.success) setForm((before) => ({ ...before, kind: found.kind, from: found.format, ...(found.format === before.to && { to: before.from }) }));
+    });
+  };
   const chosen = (samples.data || []).map((each, at) => [String(at), `${each.title} (${each.dialect})`]);
   const back = () => said?.success && set({ from: form.to, to: form.from, text: said.result });
   return html`
@@ -48,7 +56,7 @@ export function Playground() {
     </div>
     <div class="two">
       <${Card} title="What is given">
-        <${Field} label="Text" as="textarea" rows="22" value=${form.text} onChange=${(text) => set({ text })} />
+        <${Field} label="Text" as="textarea" rows="22" value=${form.text} onChange=${(text) => set({ text })} onPaste=${find} />
         <div class="row"><${Button} onClick=${() => set({ text: pretty(form.text) })}>Lay out<//>
           <${Button} onClick=${() => set({ text: "" })}>Clear<//></div>
       <//>
