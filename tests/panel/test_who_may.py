@@ -23,6 +23,7 @@ PUBLIC = {
     "POST /api/auth/login",
     "POST /api/auth/logout",
     "GET /api/auth/status",
+    "GET /api/settings/require-login",
 }
 ELSEWHERE = "203.0.113.9"
 
