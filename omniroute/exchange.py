@@ -18,6 +18,7 @@ from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
 from omniroute.routing.plan import Plan, Target
 from omniroute.routing.queue import Ticket
+from omniroute.store.usage import UsageRow
 from omniroute.visits import Visit
 
 CLIENT_GONE = 499
@@ -103,6 +104,8 @@ class Exchange:
     admitted: bool = False
     """Access has let it in: from here on it is worth a log row."""
     claimed: Claim | None = None
+    row: UsageRow | None = field(default=None, repr=False)
+    """What it has come to, once it is over."""
 
     raw: bytes = field(default=b"", repr=False)
     body: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -26,6 +26,8 @@ MOST = 32 * 1024 * 1024
 """Bytes of all that is kept of them."""
 BESIDE = 2048
 """Bytes that a message, or an exchange, is counted for beside its bodies."""
+FRESH = 0.1
+"""Seconds after which an exchange that has not ended is worth a word."""
 HIDDEN = (b"set-cookie", b"cookie")
 """Headers that are nobody's business, whoever has sent them."""
 
@@ -76,9 +78,10 @@ class Seen:
     exchange: Exchange | None
     """As long as it is under way; so is the flow."""
     flow: http.HTTPFlow | None
-    row: UsageRow
-    state: State
     request: Message
+    row: UsageRow = field(init=False)
+    """How it stands, once it is to be told: most have ended by then."""
+    state: State = field(init=False)
     sent: list[tuple[Asked, Message]] = field(default_factory=list)
     taken: Taken | None = None
     mark: tuple[object, ...] = ()
@@ -136,7 +139,7 @@ class Watching:
     def ended(self, flow: http.HTTPFlow, exchange: Exchange, status: int) -> None:
         """Note that the client has all that it gets."""
         seen = self._seen.get(exchange.id) or self._begin(flow, exchange)
-        seen.row, seen.state = row_of(exchange, status, self._clock()), "done"
+        seen.row, seen.state = exchange.row or row_of(exchange, status, self._clock()), "done"
         seen.taken = _take(seen)
         seen.exchange = seen.flow = None
         seen.sent.clear()
@@ -148,8 +151,7 @@ class Watching:
     def _begin(self, flow: http.HTTPFlow, exchange: Exchange) -> Seen:
         path = f"{exchange.path}?{exchange.query}" if exchange.query else exchange.path
         request = _message(f"{flow.request.method} {path}", exchange.headers, exchange.raw)
-        row = row_of(exchange, None, self._clock())
-        seen = Seen(exchange.id, flow.id, exchange, flow, row, _state(exchange), request)
+        seen = Seen(exchange.id, flow.id, exchange, flow, request)
         self._seen[seen.id] = self._running[seen.id] = seen
         self._weight += seen.weight
         self._grow(seen, request.weight)
@@ -168,22 +170,27 @@ class Watching:
     # what is told
 
     def changes(self) -> list[Seen]:
-        """Give what has changed since this was asked last; an exchange that has ended is given once more, as it is."""
+        """Give what has changed since this was asked last; an exchange that has ended is given once more, as it is.
+
+        One that has just begun is not given yet: most are over before anybody could have read of them.
+        """
+        long_ago = self._clock() - FRESH
         for seen in self._running.values():
             exchange = seen.exchange
             assert exchange
+            if exchange.started > long_ago:
+                continue
             served, failed = exchange.served is not None, sum(a.attempt.failure is not None for a in exchange.asked)
             mark = (len(exchange.asked), failed, served, exchange.waiting is not None, exchange.model)
             if mark != seen.mark:
-                seen.mark, seen.state = mark, _state(exchange)
-                seen.row = row_of(exchange, None, self._clock())
-                self._changed[seen.id] = seen
+                seen.mark = mark
+                self._changed[seen.id] = self._look(seen)
         changed, self._changed = list(self._changed.values()), {}
         return changed
 
     def recent(self, most: int) -> list[Seen]:
         """Give the newest exchanges, the oldest of them first."""
-        return list(self._seen.values())[-most:]
+        return [self._look(seen) for seen in list(self._seen.values())[-most:]]
 
     @property
     def kept(self) -> int:
@@ -195,9 +202,13 @@ class Watching:
         seen = self._seen.get(id)
         if seen is None:
             return None
+        return self._look(seen), seen.taken or _take(seen)
+
+    def _look(self, seen: Seen) -> Seen:
+        """See how an exchange stands now."""
         if seen.exchange:
             seen.row, seen.state = row_of(seen.exchange, None, self._clock()), _state(seen.exchange)
-        return seen, seen.taken or _take(seen)
+        return seen
 
 
 def _state(exchange: Exchange) -> State:

@@ -183,3 +183,19 @@ def test_what_is_asked_for_other_than_models_is_not_shown(runtime: Runtime) -> N
     Watch(runtime).request(flow)
     Watch(runtime).response(tflow.tflow(resp=True))
     assert not runtime.watching.recent(9)
+
+
+def test_what_is_over_at_once_is_told_once(runtime: Runtime) -> None:
+    watch, seen = Watch(runtime), runtime.watching
+    seen.enter()
+    flow, exchange = began(runtime)
+    exchange.started = 9.95
+    ask(flow, exchange)
+    watch.request(flow)
+    assert not seen.changes()
+    assert [(each.id, each.state) for each in seen.recent(9)] == [("1", "asking")]
+    answer(flow, exchange)
+    watch.response(flow)
+    (now,) = seen.changes()
+    assert (now.state, now.row.status) == ("done", 200)
+    assert not seen.changes()

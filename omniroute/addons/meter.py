@@ -70,10 +70,11 @@ def _conclude(runtime: Runtime, exchange: Exchange, status: int) -> None:
         exchange.cost = 0.0
     elif exchange.served and runtime.prices_known.is_set():
         exchange.cost = _cost(exchange)
+    exchange.row = row_of(exchange, status, runtime.clock())
     if exchange.visit and exchange.visit.rehearsal:
         return
     runtime.settle(exchange)
-    runtime.record(row_of(exchange, status, runtime.clock()))
+    runtime.record(exchange.row)
 
 
 def _cost(exchange: Exchange) -> float | None:
