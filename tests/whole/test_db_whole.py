@@ -149,8 +149,9 @@ def test_no_request_fails_while_the_database_goes_out_and_comes_in(
         until("the management answers, too", lambda: admin.get("db-backups").status_code == 200)
         here: ByCtl | ByHttp = ByCtl(ctl_of(running)) if way == "ctl" else ByHttp(admin)
         first = here.create()
-        aliases.remove(running.store, "either")
-        aliases.add(running.store, "either", "two/m")
+        with running.store.change():  # no request may see the moment between
+            aliases.remove(running.store, "either")
+            aliases.add(running.store, "either", "two/m")
         until("the other node is asked", lambda: _served(running) == "two")
         file, archive = tmp_path / "two.sqlite", tmp_path / "all.tar.gz"
         here.export(file)
