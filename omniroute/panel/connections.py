@@ -45,11 +45,6 @@ class Connection(Body):
     combos: list[str] = Field(description="Those that it could serve.")
 
 
-def every(config: Config) -> list[Account]:
-    """Give the accounts, with those that nodes have by themselves."""
-    return [*Names.of(config).everybody().values()]
-
-
 def connections(store: Store, config: Config, now: float) -> list[Connection]:
     """Give all of them as they are now."""
     used, keyed, combos = turns.last_used(store), accounts.with_key(store), combos_by_account(config)
@@ -72,7 +67,7 @@ def connections(store: Store, config: Config, now: float) -> list[Connection]:
             proxy=at_place(config.proxies, ("account", each.id)),
             combos=combos.get(each.id, []),
         )
-        for each in every(config)
+        for each in Names.of(config).everybody().values()
     ]
 
 

@@ -14,8 +14,8 @@ from omniroute.catalog.providers import find
 from omniroute.errors import BadRequest, NotFound
 from omniroute.panel.api.exchanges import Detail, detail
 from omniroute.panel.api.translator import Dialect
-from omniroute.panel.connections import every
 from omniroute.panel.route import Body, Call, delete, get, post
+from omniroute.routing.names import Names
 from omniroute.runtime import Runtime
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
@@ -140,7 +140,7 @@ def _real(runtime: Runtime, wanted: Wanted) -> Real | None:
     if wanted.account is None:
         return None
     config = runtime.config
-    account = next((each for each in every(config) if each.id == wanted.account), None)
+    account = Names.of(config).everybody().get(wanted.account)
     provider = find(account.provider, config.nodes) if account else None
     if account is None or provider is None:
         raise BadRequest("there is no such account", param="account")

@@ -10,10 +10,10 @@ from omniroute.errors import BadRequest, NotFound
 from omniroute.netproxy.proxy import DIRECT, Proxy
 from omniroute.panel.api.nodes import Server, dialect_of
 from omniroute.panel.api.proxies import place_of
-from omniroute.panel.connections import every
 from omniroute.panel.network import Network, read
 from omniroute.panel.route import Body, Call, Query, post
 from omniroute.routing.config import Account
+from omniroute.routing.names import Names
 from omniroute.routing.target import lone_target
 from omniroute.store import accounts, nodes, snapshot
 from omniroute.upstream.address import IP_SERVICE, Seen, seen_from
@@ -106,7 +106,7 @@ def _asked(probe: Probe, model: str | None) -> Result:
 
 def _whom(call: Call) -> tuple[Account, Provider, str | None]:
     config, id = snapshot.load(call.store), call.path["id"]
-    account = next((each for each in every(config) if each.id == id), None)
+    account = Names.of(config).everybody().get(id)
     provider = find(account.provider, config.nodes) if account else None
     if account is None or provider is None:
         raise NotFound(f"there is no account with the id {id[:100]!r}")
