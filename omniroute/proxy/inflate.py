@@ -1,10 +1,15 @@
 """Undo a content encoding piece by piece, for an upstream that compresses although identity was asked for."""
 
+import sys
 import zlib
 from collections.abc import Callable
 
 import brotli  # type: ignore[import-untyped]
-import zstandard
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 type Inflate = Callable[[bytes], bytes]
 
@@ -21,9 +26,7 @@ def inflater(encoding: str) -> Inflate | None:
         case "br":
             return _guarded(brotli.Decompressor().process, brotli.error)
         case "zstd":
-            # Across frames: some servers end one wherever they flush.
-            machine = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-            return _guarded(machine.decompress, zstandard.ZstdError)
+            return _guarded(_zstd(), zstd.ZstdError)
         case other:
             raise ValueError(f"an unknown content encoding {other!r}")
 
@@ -38,6 +41,23 @@ def _deflate() -> Inflate:
             wrapped = piece[0] & 0x0F == 8
             machine = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
         return machine.decompress(piece) if machine else b""
+
+    return inflate
+
+
+def _zstd() -> Inflate:
+    """Decompress a sequence of frames: some servers end a frame at every flush (RFC 8878, 3)."""
+    frame = zstd.ZstdDecompressor()
+
+    def inflate(piece: bytes) -> bytes:
+        nonlocal frame
+        out = []
+        while piece:
+            if frame.eof:
+                frame = zstd.ZstdDecompressor()
+            out.append(frame.decompress(piece))
+            piece = frame.unused_data
+        return b"".join(out)
 
     return inflate
 
