@@ -24,6 +24,7 @@ from omniroute.routing.rules import (
     MAX_TRIES,
     MAX_WAIT,
 )
+from omniroute.routing.server_limits import MAX_COUNT, MAX_SECONDS, MAX_SIZE
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
@@ -205,6 +206,17 @@ SETTINGS: dict[str, Setting] = {
         Setting("idempotency.window", seconds(MAX_WINDOW), "Seconds to give an answer to its request again; 0: off."),
         Setting("idempotency.entries", whole(MAX_ENTRIES), "Answers that are kept for that."),
         Setting("idempotency.bytes", whole(MAX_BYTES), "Bytes of all of these."),
+        Setting("server.header_bytes", at_least_one(MAX_SIZE), "Bytes of a request head."),
+        Setting("server.header_lines", at_least_one(MAX_COUNT), "Header lines of a request."),
+        Setting("server.header_timeout", seconds(MAX_SECONDS, least=0.1), "Seconds until a request head is complete."),
+        Setting("server.body_min_rate", whole(MAX_SIZE), "Least bytes a second of a request body; 0 for any rate."),
+        Setting("server.body_total", at_least_one(MAX_SIZE), "Bytes of all request bodies under way, decompressed."),
+        Setting("server.connections", at_least_one(MAX_COUNT), "Client connections in all."),
+        Setting("server.connections_per_address", at_least_one(MAX_COUNT), "Client connections of one address."),
+        Setting("server.idle_timeout", seconds(MAX_SECONDS, least=1.0), "Seconds until an idle connection is closed."),
+        Setting("server.requests", at_least_one(MAX_COUNT), "Requests under way in all."),
+        Setting("server.json_depth", at_least_one(1000), "Levels of nesting in a request body."),
+        Setting("server.messages", at_least_one(MAX_COUNT), "Messages, content blocks or tools of one request."),
         Setting("system_prompt", text(MAX_PROMPT), "What every model is told before the client's own instructions."),
     )
 }

@@ -15,6 +15,7 @@ from omniroute.routing.lockouts import LockoutRules
 from omniroute.routing.profiles import Resilience
 from omniroute.routing.replaying import CacheRules, IdempotencyRules
 from omniroute.routing.resuming import HedgeRules, ResumeRules
+from omniroute.routing.server_limits import ServerLimits
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
 type ComboStrategy = Literal["priority", "round-robin", "random", "weighted", "least-used", "cost-optimized"]
@@ -107,6 +108,7 @@ class Rules:
     idempotency: IdempotencyRules = field(default_factory=IdempotencyRules)
     resume: ResumeRules = field(default_factory=ResumeRules)
     hedge: HedgeRules = field(default_factory=HedgeRules)
+    server: ServerLimits = field(default_factory=ServerLimits)
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
     trusted_proxies: str = ""
@@ -139,6 +141,7 @@ GROUPS: dict[str, type[Any]] = {
     "idempotency": IdempotencyRules,
     "resume": ResumeRules,
     "hedge": HedgeRules,
+    "server": ServerLimits,
     "budget": BudgetRules,
 }
 """The rules that belong together, each a field of `Rules` of that name."""
