@@ -15,11 +15,16 @@ from omniroute.addons.recall import Recall
 from omniroute.addons.replay import Replay
 from omniroute.addons.views import Views
 from omniroute.addons.watch import Watch
+from omniroute.proxy import seam
 from omniroute.runtime import Runtime
 
 
 def build(runtime: Runtime | None = None) -> list[object]:
-    """Make a fresh suite; called anew each time mitmproxy reloads the script."""
+    """Make a fresh suite; called anew each time mitmproxy reloads the script.
+
+    Raises DependencyError for a mitmproxy that the HTTP layer does not work with.
+    """
+    seam.verify()
     runtime = runtime or Runtime()
     return [
         Lifecycle(runtime),  # options in; opens and closes what is shared

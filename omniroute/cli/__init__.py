@@ -5,6 +5,7 @@ A command's module is loaded when the command is asked for, so that `--help` nee
 
 import difflib
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,9 +15,11 @@ import click
 
 from omniroute import __version__
 from omniroute.cli.base import Group, State, explain_error, shared_debug
+from omniroute.distribution.requirements import installed
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, what it does: the first sentence of the command's own help)
+    "addon-path": ("addon_path", "Print the path of the script for `mitmdump -s` and `mitmweb -s`."),
     "alias": ("alias", "Aliases: other names for models and combos."),
     "ask": ("ask", "Ask MODEL through the running gateway and show the answer as it comes."),
     "cache": ("cache", "Answers that are kept, and given to who asks the same again."),
@@ -56,7 +59,7 @@ class Root(Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"{__name__}.{COMMANDS[name][0]}"), name)
+        command: click.Command = getattr(import_module(f"{__name__}.{COMMANDS[name][0]}"), name.replace("-", "_"))
         return command
 
     def resolve_command(
@@ -92,8 +95,18 @@ class Root(Group):
         sys.exit(done if isinstance(done, int) else 0)
 
 
+def show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    """Print the versions of the product, of Python and of mitmproxy, and leave."""
+    if wanted and not ctx.resilient_parsing:
+        mitmproxy = installed("mitmproxy") or "not installed"
+        click.echo(f"omniroute-ctl {__version__} (Python {platform.python_version()}, mitmproxy {mitmproxy})")
+        ctx.exit()
+
+
 @click.group(cls=Root, params=[shared_debug()], context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="omniroute-ctl", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show versions."
+)
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """One local endpoint in front of every LLM provider.

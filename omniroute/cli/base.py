@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from omniroute import settings
+from omniroute.distribution.requirements import explain
 from omniroute.redact import redact
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ def explain_error(error: Exception, words: Sequence[str]) -> int:
     elif "--debug" in words or os.environ.get("OMNIROUTE_DEBUG"):
         click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
         return code
+    elif (found := explain(error)) is not None:  # before the modules of the foreseen errors, which it may be about
+        text = found
     elif isinstance(error, _foreseen()):
         text = str(error)
     elif isinstance(error, OSError) and error.strerror:  # a full disk, a name that is too long: the machine's own words

@@ -3,23 +3,26 @@
 import errno
 import os
 import platform
-import re
 import shutil
 import socket
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Literal
+
+from packaging.requirements import Requirement
 
 from omniroute import __version__, settings
 from omniroute.cli.base import State
 from omniroute.cli.checks_setup import check_setup
 from omniroute.cli.finding import Check
 from omniroute.cli.running import Running, answers, read_runtime
+from omniroute.distribution.requirements import DependencyError, explain, installed, mend
 from omniroute.netproxy.environment import read_environment
+from omniroute.proxy import seam
 from omniroute.settings import SettingsError
 from omniroute.store import password, snapshot
 from omniroute.store.files import StoreError
@@ -32,6 +35,7 @@ def check_all(state: State) -> Iterator[Check]:
     """Run every check; the modes before the store is opened, since opening it mends some."""
     yield check_python(sys.version_info[:3])
     yield check_mitmproxy()
+    yield from check_requirements()
     yield from check_environment(os.environ)
     yield check_port(state, os.environ)
     running = read_runtime(state.data_dir)
@@ -98,13 +102,30 @@ def check_python(found: tuple[int, ...]) -> Check:
 
 def check_mitmproxy() -> Check:
     try:
-        found = version("mitmproxy")
+        seam.verify()
+    except (DependencyError, ImportError) as error:
+        return Check("fail", "mitmproxy", explain(error) or str(error))
+    return Check("ok", "mitmproxy", installed("mitmproxy") or "")
+
+
+def check_requirements() -> Iterator[Check]:
+    """Compare the installed distributions with what the package declares."""
+    try:
+        declared = [Requirement(text) for text in requires("omniroute") or ()]
     except PackageNotFoundError:
-        return Check("fail", "mitmproxy", "not installed", "pip install 'mitmproxy>=12.2,<13'")
-    parts = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
-    if (12, 2) <= parts < (13,):
-        return Check("ok", "mitmproxy", found)
-    return Check("fail", "mitmproxy", found, "pip install 'mitmproxy>=12.2,<13': the gateway is made for these")
+        yield Check("warn", "packages", "omniroute itself is not installed here, so its requirements are unknown",
+                    mend("omniroute"))  # fmt: skip
+        return
+    wanted = [each for each in declared if each.marker is None or each.marker.evaluate({"extra": ""})]
+    wrong = [
+        f"{each.name} {found or 'is missing'}, needed {each.specifier}"
+        for each in wanted
+        if not (found := installed(each.name)) or not each.specifier.contains(found, prereleases=True)
+    ]
+    if wrong:
+        yield Check("fail", "packages", "; ".join(wrong), mend("omniroute"))
+    else:
+        yield Check("ok", "packages", f"as declared: {len(wanted)}")
 
 
 def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:

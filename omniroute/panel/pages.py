@@ -12,12 +12,12 @@ from pathlib import Path
 from tornado.routing import URLSpec
 from tornado.web import RedirectHandler
 
+from omniroute.distribution.files import web_root
 from omniroute.errors import GatewayError, NotFound
 from omniroute.panel.door import Door
 from omniroute.panel.handler import Base
 from omniroute.proxy.relay import PEER
 
-ROOT = Path(__file__).resolve().parents[2] / "web"
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 MODULES = "<!-- modules -->"
 """Where the page names all of its scripts: asked for at once, and not each when another has named it."""
@@ -37,8 +37,9 @@ class File:
     """Tells one version of it from another."""
 
 
-def load(root: Path = ROOT) -> dict[str, File]:
+def load(root: Path | None = None) -> dict[str, File]:
     """Read all files of the pages: path -> file. What is not in here is not served, whatever a path looks like."""
+    root = root or web_root()
     found = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
     modules = "\n    ".join(
         f'<link rel="modulepreload" href="static/{name}">' for name in found if name.startswith("js/")

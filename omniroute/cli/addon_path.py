@@ -1,0 +1,12 @@
+"""`omniroute-ctl addon-path`: where the addon script is."""
+
+import click
+
+from omniroute.cli.base import Command
+from omniroute.distribution import files
+
+
+@click.command("addon-path", cls=Command)
+def addon_path() -> None:
+    """Print the path of the script for `mitmdump -s` and `mitmweb -s`."""
+    click.echo(files.addon_path())

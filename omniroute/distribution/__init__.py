@@ -1,0 +1,1 @@
+"""The installed product: its dependencies, and the files that come with it. Standard library only."""
