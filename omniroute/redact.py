@@ -15,6 +15,11 @@ TAIL = 4
 FEW = 150
 """Forms of secrets up to which looking for each is quicker than taking a text apart."""
 
+MAX_RECORD = 32 * 1024
+"""Characters of a message, a traceback or a stack in the log; redaction costs time on the event loop."""
+LONGEST_SECRET = 8 * 1024
+"""Characters behind a cut that are redacted too and then dropped: a secret that the cut divides is in them."""
+
 _TOKEN = r"[A-Za-z0-9._~+/=-]"
 _MARKS = ("sk-", "gsk_", "xai-", "pplx-", "nvapi-", "csk-", "fw_", "hf_", "ghp_", "gho_", "ghu_", "AIza")
 # Every branch begins with a literal and goes on with one greedy run, so a text is read in linear time. No run
@@ -142,14 +147,30 @@ class Redactor:
         except Exception:
             # Left as it is, logging would print the arguments, secrets and all, with its complaint.
             message = f"{record.msg if isinstance(record.msg, str) else type(record.msg)} (the arguments do not fit)"
+        size, message = len(message), message[: MAX_RECORD + LONGEST_SECRET]
         if record.levelno <= logging.DEBUG and record.name.startswith("mitmproxy."):
             # What `proxy_debug` shows is cut where the network cut it, so a secret may be there in two halves.
             message = _WIRE.sub("b[hidden]", message)
-        record.msg, record.args = known.redact(message), None
+        record.msg, record.args = _shorten(known.redact(message), size), None
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
         record.exc_info = None  # or a formatter that ignores exc_text would write it anew
         if record.exc_text:
-            record.exc_text = known.redact(record.exc_text)
+            record.exc_text = _redact_text(known, record.exc_text)
         if record.stack_info:
-            record.stack_info = known.redact(record.stack_info)
+            record.stack_info = _redact_text(known, record.stack_info)
+
+
+def _redact_text(known: Known, text: str) -> str:
+    return _shorten(known.redact(text[: MAX_RECORD + LONGEST_SECRET]), len(text))
+
+
+def _shorten(redacted: str, size: int) -> str:
+    """Cut a redacted text of once `size` characters, of which `MAX_RECORD + LONGEST_SECRET` at most were redacted."""
+    if size <= MAX_RECORD:
+        return redacted
+    if size <= MAX_RECORD + LONGEST_SECRET:
+        kept = redacted[:MAX_RECORD]
+    else:
+        kept = redacted[: min(MAX_RECORD, max(0, len(redacted) - LONGEST_SECRET))]
+    return f"{kept} [cut, {size} characters]"

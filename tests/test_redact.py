@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute.redact import Known, Redactor, redact
+from omniroute.redact import LONGEST_SECRET, MAX_RECORD, Known, Redactor, redact
 
 LONG = "abcdefghijklmnopqrstuvwxyz0123456789"
 PIECES = st.sampled_from([
@@ -236,3 +236,38 @@ def test_among_many_a_secret_is_found_as_among_few(text: str, secrets: list[str]
     text = text.join(["", *secrets, ""])
     many = Known([*secrets, *(f"{number:04}-of-the-others" for number in range(300))])
     assert many.redact(text) == redact(text, secrets)
+
+
+def long_record(message: str) -> logging.LogRecord:
+    redactor = Redactor(lambda: Known([LONG]))
+    return redactor("name", logging.INFO, "path", 1, message, (), None)
+
+
+def test_a_long_message_is_cut_and_no_secret_is_left_in_halves() -> None:
+    for at in range(MAX_RECORD - len(LONG) - 2, MAX_RECORD + 3):
+        shown = long_record("x " * (at // 2) + "." * (at % 2) + LONG + " y" * 50_000).getMessage()
+        assert len(shown) < MAX_RECORD + 100
+        assert "abcdefgh" not in shown
+    end = MAX_RECORD + LONGEST_SECRET
+    for at in range(end - len(LONG) - 2, end + 1):
+        assert "abcdefgh" not in long_record("." * at + LONG).getMessage()
+
+
+def test_a_short_message_is_whole() -> None:
+    message = "x " * (MAX_RECORD // 2)
+    assert long_record(message).getMessage() == message
+
+
+def test_the_cost_of_a_long_message_is_bounded() -> None:
+    redactor = Redactor(lambda: Known([LONG]))
+
+    def seconds(text: str) -> float:
+        begin = time.process_time()
+        for _ in range(5):
+            redactor("name", logging.INFO, "path", 1, text, (), None)
+        return time.process_time() - begin
+
+    for piece in ("x", "sk-", "api_key=", "://a:", "b'", "Bearer ", "'password': '", "omniroute_session=", "?key="):
+        short = seconds((piece * MAX_RECORD)[: MAX_RECORD + LONGEST_SECRET])
+        assert seconds((piece * (4 << 20))[: 4 << 20]) < 20 * max(short, 0.01), piece
+        assert short < 20 * max(seconds((piece * MAX_RECORD)[: MAX_RECORD // 4]), 0.01), piece
