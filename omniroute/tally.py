@@ -37,6 +37,8 @@ class Tally:
     cost: dict[str, float] = field(default_factory=dict)
     unknown_cost: Counter[str] = field(default_factory=Counter)
     """Exchanges that used tokens at a price that nobody knows, by provider."""
+    protocol_errors: Counter[str] = field(default_factory=Counter)
+    """Violations of HTTP by clients, by reason."""
     whole: dict[str, Times] = field(default_factory=dict)
     first: dict[str, Times] = field(default_factory=dict)
 

@@ -9,12 +9,12 @@ from mitmproxy.addonmanager import traverse
 from mitmproxy.connection import Client, Connection
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layer, tunnel
-from mitmproxy.proxy.layers import ClientTLSLayer, modes
+from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionIO
 
-from omniroute.addons.answers import in_stream
+from omniroute.addons.answers import in_stream, refusal
 from omniroute.addons.guard import answer
 from omniroute.addons.head import dress, early_head
 from omniroute.addons.hedge import beside
@@ -23,9 +23,11 @@ from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError
 from omniroute.exchange import Exchange
 from omniroute.proxy.attempt import Attempt, Beat, Keepalive
+from omniroute.proxy.client_tls import BoundedClientTLS
 from omniroute.proxy.layer import RoutedLayer
 from omniroute.proxy.relay import Relay
-from omniroute.routing.paths import is_managed
+from omniroute.routing.paths import dialect_of, is_managed
+from omniroute.routing.server_limits import ServerLimits
 from omniroute.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -164,6 +166,20 @@ class Attach:
         """Say an error in the client's dialect."""
         return answer(self.runtime, flow, error)
 
+    def refusal(self, path: str, error: GatewayError) -> http.Response:
+        """Write an error in the dialect that a path suggests, for a request that is no flow."""
+        return refusal(dialect_of(path), error)
+
+    @property
+    def server_limits(self) -> ServerLimits:
+        """Return the bounds on clients that are in force."""
+        return self.runtime.config.rules.server
+
+    def count_protocol_error(self, reason: str, peer: str) -> None:
+        """Count a violation of the protocol by a client."""
+        self.runtime.tally.protocol_errors[reason] += 1
+        log.debug("protocol error of %s: %s", peer, reason)
+
     def next_layer(self, data: layer.NextLayer) -> None:
         """Claim client connections that came in by reverse mode."""
         context = data.context
@@ -173,7 +189,7 @@ class Attach:
             return
         stack = tunnel.LayerStack()
         if starts_like_tls_record(data.data_client()):
-            stack /= ClientTLSLayer(context)
+            stack /= BoundedClientTLS(context, self)
         stack /= RoutedLayer(context, HTTPMode.transparent, self)
         data.layer = stack[0]
 

@@ -36,6 +36,8 @@ def write(runtime: Runtime) -> str:
                 [("", {"provider": p}, n) for p, n in tally.cost.items()]),
         _family("omniroute_cost_unknown_total", "counter", "Requests whose price nobody knows.",
                 [("", {"provider": p}, n) for p, n in tally.unknown_cost.items()]),
+        _family("omniroute_protocol_errors_total", "counter", "Violations of HTTP by clients, by reason.",
+                [("", {"reason": reason}, n) for reason, n in tally.protocol_errors.items()]),
         _family("omniroute_exchange_seconds", "histogram", "From the request to the end of the reply.",
                 _histogram(tally.whole)),
         _family("omniroute_first_content_seconds", "histogram", "From the request to the first content.",

@@ -13,6 +13,7 @@ from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.relay import Relay
 from omniroute.routing.deadlines import Deadlines
 from omniroute.routing.failure import Failure
+from omniroute.routing.server_limits import ServerLimits
 
 KEEP = 256 * 1024
 """Bytes of a streamed reply that stay with the flow for a person to look at."""
@@ -134,6 +135,16 @@ class Desk(Protocol):
 
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
         """Say an error in the client's dialect."""
+
+    def refusal(self, path: str, error: GatewayError) -> http.Response:
+        """Write an error in the dialect that a path suggests, for a request that is no flow."""
+
+    @property
+    def server_limits(self) -> ServerLimits:
+        """Return the bounds on clients that are in force."""
+
+    def count_protocol_error(self, reason: str, peer: str) -> None:
+        """Count a violation of the protocol by a client."""
 
 
 @dataclass

@@ -46,6 +46,11 @@ class Late(HttpEvent):
 
 
 @dataclass
+class Crashed(HttpEvent):
+    """Handling an event of the stream has raised an exception."""
+
+
+@dataclass
 class Turn(Event):
     """What a flow has waited for is there, or a person has killed it: said to its connection at any moment."""
 

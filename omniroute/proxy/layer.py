@@ -3,30 +3,43 @@
 This package is the only seam into mitmproxy's internals. What it relies on, and what a new mitmproxy
 release is checked for: `HttpLayer.make_stream`, `.get_connection`, `.register_connection`, `.streams`,
 `.connections`, `.command_sources` and `.waiting_for_establishment`; `HttpStream.make_server_connection`,
-`.check_body_size`, `.send_response`, `.check_killed` and its two state attributes; `HttpClient` and `TunnelLayer`.
+`.check_body_size`, `.send_response`, `.check_killed` and its two state attributes; `HttpClient` and `TunnelLayer`;
+what the modules `http1_server`, `http2_server` and `upstream_http` name in their docstrings.
 """
 
 import logging
+import traceback
 
 from mitmproxy.connection import Connection, ConnectionState, Server
-from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import GetHttpConnection, HttpClient, HttpLayer, HTTPMode, RegisterHttpConnection
-from mitmproxy.proxy.layers.http._events import RequestHeaders
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, RegisterHttpConnection
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, RequestProtocolError
 from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from omniroute.netproxy.handshake import Refused
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Desk
-from omniroute.proxy.dial import Dial, Late, Turn
+from omniroute.proxy.dial import Crashed, Dial, Late, Turn
+from omniroute.proxy.http1_server import StrictHttp1Server
+from omniroute.proxy.http2_server import StrictHttp2Server
 from omniroute.proxy.relay import Relayed
 from omniroute.proxy.stream import RoutedStream
 from omniroute.proxy.tunnel import Through, dig
+from omniroute.proxy.upstream_http import UpstreamConnection
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 0.05
 """Seconds after which a stream that was busy with a hook is asked about its deadline once more."""
+
+
+def log_crash(what: str, error: Exception) -> None:
+    """Log an exception in one line, and its traceback at debug level."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    log.error("%s: %s: %s%s", what, type(error).__name__, str(error)[:300], where)
+    log.debug("its traceback", exc_info=error)
 
 
 class RoutedLayer(HttpLayer):
@@ -37,6 +50,8 @@ class RoutedLayer(HttpLayer):
         self.desk = desk
         self.warm: set[Connection] = set()
         """Server connections that have served a reply: one of these may be closing just as it is used again."""
+        self._failed = False
+        """An exception has ended the client connection."""
         self._attempt_id = 1_000_001
         self._alarm: commands.RequestWakeup | None = None
         self._alarm_at = 0.0
@@ -60,7 +75,16 @@ class RoutedLayer(HttpLayer):
         """Hand a request that is about the gateway itself to another kind of stream, before it has begun."""
         if isinstance(child, RoutedStream) and isinstance(event, RequestHeaders):
             child = yield from self._stream_for(child, event)
-        yield from super().event_to_child(child, event)
+        if not isinstance(child, RoutedStream):
+            yield from super().event_to_child(child, event)
+            return
+        try:
+            yield from super().event_to_child(child, event)
+        except Exception as error:
+            if isinstance(event, Crashed):
+                raise
+            log_crash("a request failed", error)
+            yield from self.event_to_child(child, Crashed(child.stream_id))
 
     def _stream_for(self, stream: RoutedStream, head: RequestHeaders) -> layer.CommandGenerator[layer.Layer]:
         relay = self.desk.relay(head.request)
@@ -82,6 +106,9 @@ class RoutedLayer(HttpLayer):
             yield self._alarm
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.Start):
+            kind = StrictHttp2Server if self.context.client.alpn == b"h2" else StrictHttp1Server
+            self.connections[self.context.client] = kind(self.context.fork(), self.desk)
         if isinstance(event, events.Wakeup) and isinstance(self.command_sources.get(event.command), RoutedStream):
             self.command_sources.pop(event.command)
             if event.command is self._alarm:
@@ -91,14 +118,15 @@ class RoutedLayer(HttpLayer):
         if isinstance(event, Turn):
             yield from self._turn(event)
             return
-        if isinstance(event, events.ConnectionEvent) and not self._knows(event.connection):
+        if isinstance(event, events.ConnectionEvent) and not self._listens_to(event.connection):
             return
         try:
             yield from super()._handle_event(event)
         except Exception as error:
-            if not isinstance(event, events.ConnectionEvent) or not isinstance(event.connection, Server):
-                raise
-            yield from self._broken(event.connection, error)
+            if isinstance(event, events.ConnectionEvent) and isinstance(event.connection, Server):
+                yield from self._server_broken(event.connection, error)
+            else:
+                yield from self._client_broken(error)
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             if event.connection.state is not ConnectionState.CLOSED:
                 yield commands.CloseConnection(event.connection)  # mitmproxy leaves it half open after a 101
@@ -110,20 +138,28 @@ class RoutedLayer(HttpLayer):
             if stream.waits(turn.flow):
                 yield from self.event_to_child(stream, turn)
 
-    def _broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
-        """End what waits for a server whose words mitmproxy cannot read: else it would wait for its deadline.
-
-        One case is known: mitmproxy reads no trailers in HTTP/1, and finds them when the reply is whole.
-        """
-        trailers = isinstance(error, NotImplementedError) and "trailers" in str(error)
-        if not trailers:
-            log.error("mitmproxy could not read what %s said", connection.peername, exc_info=error)
+    def _server_broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
+        """End the attempts on a connection whose data mitmproxy cannot read: they would wait for their deadline."""
+        log_crash(f"mitmproxy could not read the reply of {connection.peername}", error)
         yield commands.CloseConnection(connection)
         for stream in self._streams():
             if runner := stream.serves(self._inner(connection)):
-                yield from self.event_to_child(stream, runner.last_word(whole=trailers))
+                yield from self.event_to_child(stream, runner.unreadable())
 
-    def _knows(self, connection: Connection) -> bool:
+    def _client_broken(self, error: Exception) -> layer.CommandGenerator[None]:
+        """End a client connection after an exception that belongs to none of its streams."""
+        log_crash("a client connection failed", error)
+        self._failed = True
+        self.desk.count_protocol_error("internal", str((self.context.client.peername or ("unknown",))[0]))
+        yield commands.CloseConnection(self.context.client)
+        for stream in self._streams():
+            message = "the client connection failed"
+            event = RequestProtocolError(stream.stream_id, message, ErrorCode.CLIENT_DISCONNECTED)
+            yield from self.event_to_child(stream, event)
+
+    def _listens_to(self, connection: Connection) -> bool:
+        if self._failed and connection is self.context.client:
+            return False
         return connection in self.connections or connection is self.context.server
 
     def _ring(self) -> layer.CommandGenerator[None]:
@@ -144,8 +180,8 @@ class RoutedLayer(HttpLayer):
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
         reuse = reuse and not (isinstance(event, Dial) and event.fresh)
         kept = reuse and isinstance(event, Dial) and any(self._serves(event, each) for each in self.connections)
-        if isinstance(event, Dial) and event.proxy and not kept:
-            yield from self._dial_through(event, event.proxy)
+        if isinstance(event, Dial) and not kept:
+            yield from self._dial(event)
         else:
             yield from super().get_connection(event, reuse=reuse)
 
@@ -157,17 +193,20 @@ class RoutedLayer(HttpLayer):
             return True
         return connection.connected and (self.context.client.alpn != b"h2" or connection.alpn == b"h2")
 
-    def _dial_through(self, dial: Dial, proxy: Proxy) -> layer.CommandGenerator[None]:
-        """Do what mitmproxy does for a new connection, with our tunnel below it."""
-        context = self.context.fork()
-        server = context.server = Through(
-            dial.address, proxy, forwarded=None if dial.tls else self._forwarding.get(proxy)
-        )
-        stack = dig(context, server)
+    def _dial(self, dial: Dial) -> layer.CommandGenerator[None]:
+        """Do what mitmproxy does for a new connection, with our client on top and, for a proxy, our tunnel below."""
+        context, stack = self.context.fork(), tunnel.LayerStack()
+        if dial.proxy:
+            forwarded = None if dial.tls else self._forwarding.get(dial.proxy)
+            context.server = through = Through(dial.address, dial.proxy, forwarded=forwarded)
+            stack = dig(context, through)
+        else:
+            context.server = Server(address=dial.address, transport_protocol=dial.transport_protocol)
+        server = context.server
         if dial.tls:
             server.sni = dial.address[0]
             stack /= ServerTLSLayer(context)
-        stack /= HttpClient(context)
+        stack /= UpstreamConnection(context)
         self.connections[server] = stack[0]
         self.waiting_for_establishment[server].append(dial)
         yield from self.event_to_child(stack[0], events.Start())

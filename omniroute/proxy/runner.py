@@ -123,10 +123,8 @@ class Runner(Reply):
         else:
             yield from self.state(event)
 
-    def last_word(self, *, whole: bool) -> HttpEvent:
-        """Make the event with which the reply in flight ends."""
-        if whole:
-            return ResponseEndOfMessage(self.id)
+    def unreadable(self) -> HttpEvent:
+        """Make the event that ends a reply which cannot be read."""
         return ResponseProtocolError(self.id, "Cannot parse HTTP response", ErrorCode.GENERIC_SERVER_ERROR)
 
     def is_whole(self) -> bool:

@@ -40,8 +40,9 @@ from mitmproxy.proxy.layers.http._hooks import (
 from omniroute.dialects.hub import Stream
 from omniroute.errors import GatewayError, TooLarge
 from omniroute.proxy.attempt import HedgeHook, NextAttemptHook
-from omniroute.proxy.dial import Late, Turn
+from omniroute.proxy.dial import Crashed, Late, Turn
 from omniroute.proxy.failures import fault_of
+from omniroute.proxy.http1_server import StreamFailed
 from omniroute.proxy.reply import DRAIN, Reply
 from omniroute.proxy.runner import Runner
 from omniroute.proxy.telling import Telling
@@ -74,8 +75,8 @@ class RoutedStream(Telling):
                 if event.command is runner.dial:
                     yield from runner.dialled(*event.reply)
                     return
-        elif isinstance(event, Late):
-            yield from self._on_time(self.parent.desk.clock())
+        elif isinstance(event, Late | Crashed):
+            yield from self._crash() if isinstance(event, Crashed) else self._on_time(self.parent.desk.clock())
         elif isinstance(event, Turn):
             if self.waits(event.flow) and not (yield from self.check_killed(True)) and self._waits_for_turn:
                 yield from self._decide()
@@ -354,6 +355,19 @@ class RoutedStream(Telling):
         elif self.server_state not in (self.state_done, self.state_errored):
             self.flow.error = flow.Error(event.message)
             yield HttpErrorHook(self.flow)
+        yield from self._done()
+
+    def _crash(self) -> layer.CommandGenerator[None]:
+        """End after an exception of the gateway: with an error in the client's dialect, or a broken-off answer."""
+        ended = self.server_state in (self.state_done, self.state_errored)
+        self.client_state = self.server_state = self.state_errored
+        error = GatewayError("the gateway failed; its log says why")
+        response = self.parent.desk.answer(self.flow, error)
+        if not ended:
+            self.flow.error = flow.Error(error.message)
+            yield HttpErrorHook(self.flow)
+        yield SendHttp(StreamFailed(self.stream_id, response), self.context.client)
+        yield from self._give_up()
         yield from self._done()
 
     def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:

@@ -22,6 +22,7 @@ class Side:
         self.bodies: dict[int, bytes] = defaultdict(bytes)
         self.ended: set[int] = set()
         self.resets: dict[int, int] = {}
+        self.terminated: int | None = None
         self._read = 0
 
     def take(self, heard: bytes) -> None:
@@ -36,6 +37,8 @@ class Side:
                     self.ended.add(event.stream_id)
                 case h2.events.StreamReset():
                     self.resets[event.stream_id] = event.error_code
+                case h2.events.ConnectionTerminated():
+                    self.terminated = event.error_code
         self._read = len(heard)
 
 

@@ -1,6 +1,7 @@
 """Who decides, in these tests: a list of targets for each request, taken in their order."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 from mitmproxy import http
 from mitmproxy.proxy import commands
 
-from omniroute.addons.answers import in_stream
+from omniroute.addons.answers import in_stream, refusal
 from omniroute.addons.head import early_head
 from omniroute.catalog.provider import DialectName
 from omniroute.dialects import hub
@@ -18,6 +19,8 @@ from omniroute.errors import Exhausted, GatewayError
 from omniroute.proxy.attempt import Attempt, Beat, Keepalive
 from omniroute.proxy.heads import copy_head
 from omniroute.routing.deadlines import Deadlines
+from omniroute.routing.paths import dialect_of
+from omniroute.routing.server_limits import ServerLimits
 
 LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
 SECRET = "upstream-secret"
@@ -65,6 +68,8 @@ class ScriptedDesk:
         """Take where to ask; `every` so many seconds of silence a stream's client is told to wait."""
         self.hosts, self.stream, self.dialect, self.tls, self.every = hosts, stream, dialect, tls, every
         self.max_body = 1000
+        self.server_limits = ServerLimits()
+        self.protocol_errors = Counter[str]()
         self.pause = 0.0
         """Seconds before each attempt but the first."""
         self.until: float | None = None
@@ -132,6 +137,12 @@ class ScriptedDesk:
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
         body = json.dumps(DIALECTS[self.dialect].write_error(error)).encode()
         return http.Response.make(error.status, body, {"content-type": "application/json"})
+
+    def refusal(self, path: str, error: GatewayError) -> http.Response:
+        return refusal(dialect_of(path), error)
+
+    def count_protocol_error(self, reason: str, peer: str) -> None:
+        self.protocol_errors[reason] += 1
 
     def hook(self, hook: commands.StartHook) -> None:
         flow: Any = hook.args()[0]

@@ -24,6 +24,8 @@ from upstream_bytes import (
     sized,
 )
 
+from omniroute.routing.server_limits import ServerLimits
+
 ZIPPED = b"content-encoding: gzip"
 CLOSE = b"connection: close"
 REPLIES = [
@@ -201,6 +203,7 @@ HEDGE = st.sampled_from([None, 0.0, 1.0, 12.0])
 def desk(hosts: int, stream: bool, every: float | None, pause: float, hedge: float | None) -> ScriptedDesk:
     made = ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every)
     made.pause, made.turns, made.hedge_after = pause, True, hedge
+    made.server_limits = ServerLimits(header_timeout=86400.0)  # heads are cut anywhere, and time passes in between
     return made
 
 

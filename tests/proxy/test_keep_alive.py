@@ -197,15 +197,24 @@ def test_words_that_come_after_an_abandoned_dial_change_nothing() -> None:
     assert not play.leaks()
 
 
-@pytest.mark.parametrize("status", [100, 101, 103])
-def test_a_reply_that_comes_after_an_informational_one_answers_no_later_request(status: int) -> None:
+def test_a_reply_that_comes_after_a_switch_of_protocols_answers_no_later_request() -> None:
     play = Play(ScriptedDesk(["one", "two"], stream=False))
     play.ask(ASK)
-    one = play.open().say(b"HTTP/1.1 %d Wait\r\n\r\n" % status)
+    one = play.open().say(b"HTTP/1.1 101 Switching\r\n\r\n")
     assert one.closed
     play.open().say(good(False))
     play.ask(ASK)
     assert play.dials[0].connection.address == ("one", 80)
+
+
+def test_interim_responses_are_dropped() -> None:
+    play = Play(ScriptedDesk(["one", "two"], stream=False))
+    play.ask(ASK)
+    one = play.open().say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", good(False))
+    play.ask(ASK)
+    one.say(good(False))
+    assert [reply.status for reply in answers(play.answered, 2)] == [200, 200]
+    assert not play.leaks()
 
 
 def test_one_alarm_for_a_thousand_requests() -> None:
