@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tornado.httpserver import HTTPServer
 from tornado.routing import Rule, URLSpec
@@ -16,6 +16,7 @@ from omniroute.panel.handler import Endpoint, Unknown
 from omniroute.panel.live import Broadcast, Live
 from omniroute.panel.pages import load, page_rules
 from omniroute.panel.route import Route
+from omniroute.panel.web_limits import IDLE_SECONDS, bound_requests
 from omniroute.runtime import Runtime
 from omniroute.settings import Settings
 
@@ -35,6 +36,8 @@ class Panel:
         self._broadcast = Broadcast(runtime)
         self._server: HTTPServer | None = None
         self._guest: tuple[Application, Rule] | None = None
+        self._unbound: Callable[[], None] = lambda: None
+        """Takes the bounds away from mitmweb's application."""
 
     def start(self, listening: socket.socket) -> None:
         """Serve who comes to a socket, which is the server's from now on."""
@@ -44,7 +47,7 @@ class Panel:
             default_handler_args={"door": self.door, "routes": {}},
             log_function=lambda _: None,
         )
-        self._server = HTTPServer(app, max_header_size=LARGEST_HEAD)
+        self._server = HTTPServer(app, max_header_size=LARGEST_HEAD, idle_connection_timeout=IDLE_SECONDS)
         self._server.add_socket(listening)
 
     def hang_in(self, app: Application) -> None:
@@ -54,6 +57,7 @@ class Panel:
         app.add_handlers(r".*", [*self._rules(), rest])
         (rule,) = (each for each in app.default_router.rules if each not in before)
         self._guest = app, rule
+        self._unbound = bound_requests(app)
 
     def stop(self) -> None:
         """Take everything down again: the script may be loaded anew in the same mitmweb."""
@@ -65,6 +69,7 @@ class Panel:
         if self._guest:
             app, rule = self._guest
             app.default_router.rules.remove(rule)
+            self._unbound()
             self._guest = None
 
     async def ended(self) -> None:
