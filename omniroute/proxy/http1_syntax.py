@@ -4,6 +4,7 @@ A line may end with LF alone in a head, as RFC 9112 section 2.2 allows; in chunk
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
@@ -179,16 +180,19 @@ class ChunkedDecoder:
 
     def feed(self, data: bytearray) -> bytes:
         """Consume what can be decoded from the front of `data`, and return the content in it."""
+        return b"".join(self.pieces(data))
+
+    def pieces(self, data: bytearray) -> Iterator[bytes]:
+        """Consume as `feed` does, and give the content chunk by chunk; a violation comes after what precedes it."""
         at = 0
-        pieces: list[bytearray] = []
         try:
             while not self.ended and not self._in_trailers and at < len(data):
                 if self._left:
                     piece = data[at : at + self._left]
-                    pieces.append(piece)
                     at += len(piece)
                     self._left -= len(piece)
                     self._end_due = not self._left
+                    yield bytes(piece)
                 elif self._end_due:
                     if (end := data[at : at + 2]) == b"\r\n":
                         at += 2
@@ -207,7 +211,6 @@ class ChunkedDecoder:
             del data[:at]
         if self._in_trailers:
             self._read_trailers(data)
-        return b"".join(pieces)
 
     def _begin_chunk(self, match: re.Match[bytes]) -> None:
         size, line = int(match[1], 16), match.end() - match.start()

@@ -120,12 +120,13 @@ class StrictHttp1Client(Http1Client):
             return
         assert self.stream_id is not None
         try:
-            content = self._chunked.feed(self.buf.data)
+            for content in self._chunked.pieces(self.buf.data):
+                yield ReceiveHttp(ResponseData(self.stream_id, content))
+                if self.state != self.read_body:
+                    return
         except SyntaxViolation as error:
             yield from self._fail(f"HTTP/1 protocol error: {error}")
             return
-        if content:
-            yield ReceiveHttp(ResponseData(self.stream_id, content))
         if self._chunked.ended and self.state == self.read_body:
             yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
             yield from self.mark_done(response=True)
