@@ -88,6 +88,8 @@ class Exchange:
     """What the client said of itself and its request, without keys and without what ends at each hop."""
     config: Config
     """The snapshot that this request keeps."""
+    misplaced_key: bool = False
+    """A gateway key came where keys do not count."""
     shown: tuple[str, ...] = field(default=(), repr=False)
     """The keys that the client showed, until access has looked at them."""
     google: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from mitmproxy import http
 
@@ -16,10 +16,12 @@ from omniroute.chores import back_up, keep_answers, learn_prices, take_up_answer
 from omniroute.exchange import Exchange
 from omniroute.following import Following, InForce, read
 from omniroute.gate import Gate
+from omniroute.loop_watchdog import LoopWatchdog
 from omniroute.netproxy.environment import Environment
 from omniroute.netproxy.proxy import Proxy
 from omniroute.note import Note
 from omniroute.pending import Pending
+from omniroute.proxy.client_listener import ClientListener
 from omniroute.proxy.relay import Relay
 from omniroute.redact import Known, Redactor
 from omniroute.replays.kept import Replays
@@ -75,6 +77,11 @@ class Runtime:
         self.environment = Environment()
         """What the environment says about proxies."""
         self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
+        self.in_flight: WeakSet[http.HTTPFlow] = WeakSet()
+        """Flows of clients' requests that are under way."""
+        self.clients: ClientListener | None = None
+        """What accepts connections on our ports, once these are open."""
+        self.loop_watchdog = LoopWatchdog()
         self.prices_known = asyncio.Event()
         """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
         self.spending = Spending(wall)

@@ -3,6 +3,7 @@
 from omniroute.addons.access import Access
 from omniroute.addons.attach import Attach
 from omniroute.addons.body import Body
+from omniroute.addons.connections import Connections
 from omniroute.addons.count import Count
 from omniroute.addons.dispatch import Dispatch
 from omniroute.addons.hedge import Hedge
@@ -28,6 +29,7 @@ def build(runtime: Runtime | None = None) -> list[object]:
     runtime = runtime or Runtime()
     return [
         Lifecycle(runtime),  # options in; opens and closes what is shared
+        Connections(runtime),  # bounds the connections of clients, watches the event loop
         Attach(runtime),  # puts our HTTP layer on the port
         Intake(runtime),  # claims flows, takes the client's key out of them, reads the path
         Access(runtime),  # who is asking

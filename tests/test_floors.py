@@ -29,6 +29,8 @@ FLOORS = [
         "pending",
         "following",
         "tasks",
+        "loop_watchdog",
+        "readiness",
         "spent",
         "chores",
         "runtime",

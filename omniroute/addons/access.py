@@ -16,6 +16,11 @@ from omniroute.routing.sources import is_loopback
 from omniroute.runtime import Runtime
 from omniroute.store import keys
 
+KEY_PLACES = (
+    "a gateway key counts only in the header Authorization (Bearer), x-api-key, x-goog-api-key or api-key, or in the "
+    "query parameter key"
+)
+
 
 class Access:
     name = "omniroute.access"
@@ -53,6 +58,8 @@ class Access:
             self._count(exchange, self.runtime.gate.named(visit.key, exchange.who, self.runtime.config))
         elif visit:
             pass  # whoever asks has logged in
+        elif exchange.misplaced_key:
+            raise NotAllowed(KEY_PLACES, code="invalid_api_key")
         elif self.runtime.limits.require_key or not _is_here(exchange.who):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):

@@ -190,7 +190,9 @@ class Attach:
         stack = tunnel.LayerStack()
         if starts_like_tls_record(data.data_client()):
             stack /= BoundedClientTLS(context, self)
-        stack /= RoutedLayer(context, HTTPMode.transparent, self)
+        stack /= (routed := RoutedLayer(context, HTTPMode.transparent, self))
+        if self.runtime.clients:
+            self.runtime.clients.attach((context.client.peername, context.client.sockname), routed)
         data.layer = stack[0]
 
     def client_disconnected(self, client: Client) -> None:

@@ -1,7 +1,6 @@
 """Claims what came in on our port and takes the keys out of it."""
 
 import secrets
-from urllib.parse import parse_qsl, urlencode
 
 from mitmproxy import http
 
@@ -11,11 +10,13 @@ from omniroute.addons.guard import guard
 from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError, UpgradeRequired
 from omniroute.exchange import Exchange
+from omniroute.routing import url_keys
 from omniroute.routing.paths import claim, dialect_of, is_managed
 from omniroute.runtime import Runtime
 
-KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"x-goog-api-key"))
-CREDENTIALS = KEY_HEADERS | {b"proxy-authorization", b"cookie", b"api-key"}
+KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"))
+CREDENTIALS = KEY_HEADERS | {b"proxy-authorization", b"cookie"}
+MARK = url_keys.MARK.encode()
 HOP = (
     b"host",
     b"connection",
@@ -54,9 +55,10 @@ class Intake:
             return
         path, _, query = flow.request.path.partition("?")
         google = "x-goog-api-key" in flow.request.headers
-        shown = _take_keys(flow.request)
-        query, in_query = _without_key(query)
-        if in_query:
+        shown, misplaced = _take_keys(flow.request)
+        target = url_keys.clean(path, query)
+        if (target.path, target.query) != (path, query):
+            path, query = target.path, target.query
             flow.request.path = f"{path}?{query}" if query else path
         id, client = secrets.token_hex(8), flow.client_conn
         visit = self.runtime.visits.take(client.peername, client.sockname, id)
@@ -70,10 +72,36 @@ class Intake:
             headers=_about(flow.request.headers.fields),
             config=visit.config if visit and visit.config else self.runtime.config,
             visit=visit,
-            shown=() if visit else (*shown, *in_query),
+            shown=() if visit else (*shown, *target.keys),
+            misplaced_key=misplaced or target.misplaced,
             google=google,
             progress=flow.request.headers.get(PREFIX + "progress", "").strip().lower() == "true",
         )
+        if visit is None:
+            self._admit(flow)
+
+    def _admit(self, flow: http.HTTPFlow) -> None:
+        """Count the request as under way; GatewayError with status 503 where there are too many."""
+        in_flight, client = self.runtime.in_flight, flow.client_conn
+        most = self.runtime.config.rules.server.requests
+        clients = self.runtime.clients
+        if clients:
+            most = min(most, clients.connections.upstream_limit)
+        if len(in_flight) >= most or (clients and clients.is_spare((client.peername, client.sockname))):
+            raise GatewayError(
+                "the gateway has as many requests under way as it may have: try again in a second",
+                status=503,
+                retry_after=1,
+            )
+        in_flight.add(flow)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Count the request as ended."""
+        self.runtime.in_flight.discard(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Count the request as ended: the client has left, or the flow was killed."""
+        self.runtime.in_flight.discard(flow)
 
     @guard
     def request(self, flow: http.HTTPFlow) -> None:
@@ -95,28 +123,25 @@ class Intake:
         exchange.claimed = claimed
 
 
-def _take_keys(request: http.Request) -> tuple[str, ...]:
+def _take_keys(request: http.Request) -> tuple[tuple[str, ...], bool]:
+    """Remove credentials from the headers; return the keys shown, and whether one stands in an unknown header."""
     kept: list[tuple[bytes, bytes]] = []
     shown: list[str] = []
+    misplaced = False
     for field in request.headers.fields:
         name, value = field[0].lower(), field[1]
-        if name not in CREDENTIALS:
-            kept.append(field)
-        elif name in KEY_HEADERS:
+        if name in KEY_HEADERS:
             if name == b"authorization" and value[:7].lower() == b"bearer ":
                 value = value[7:].strip()
             shown.append(value.decode("utf-8", "surrogateescape"))
+        elif name in CREDENTIALS:
+            continue
+        elif MARK in value:
+            misplaced = True
+        else:
+            kept.append(field)
     request.headers.fields = tuple(kept)
-    return tuple(key for key in shown if key)
-
-
-def _without_key(query: str) -> tuple[str, tuple[str, ...]]:
-    """Take `key=` out of a query; a query without one stays as it was, to the byte."""
-    if "key=" not in query:
-        return query, ()
-    pairs = parse_qsl(query, keep_blank_values=True)
-    keys = tuple(value for name, value in pairs if name == "key")
-    return (urlencode([pair for pair in pairs if pair[0] != "key"]), keys) if keys else (query, ())
+    return tuple(key for key in shown if key), misplaced
 
 
 def _about(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:

@@ -5,8 +5,10 @@ import contextlib
 import re
 import socket
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.routing import Rule, URLSpec
 from tornado.web import Application
 
@@ -16,14 +18,36 @@ from omniroute.panel.handler import Endpoint, Unknown
 from omniroute.panel.live import Broadcast, Live
 from omniroute.panel.pages import load, page_rules
 from omniroute.panel.route import Route
-from omniroute.panel.web_limits import IDLE_SECONDS, bound_requests
+from omniroute.panel.web_limits import bound_requests
 from omniroute.runtime import Runtime
 from omniroute.settings import Settings
 
 LARGEST_HEAD = 64 * 1024
+MOST_CONNECTIONS = 1024
+IDLE_TIMEOUT = 120.0
+"""Seconds after which a connection without a request is closed."""
 LAST = 2.0
 """Seconds for which the end of the gateway waits for its own requests."""
 LIVE = r"/api/translator/live"
+
+
+class BoundedServer(HTTPServer):
+    """A server that closes connections over its limit as soon as they come."""
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        self._served = 0
+        super().initialize(*args, **kwargs)
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        if self._served >= MOST_CONNECTIONS:
+            stream.close()
+            return
+        self._served += 1
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        self._served -= 1
+        super().on_close(server_conn)
 
 
 class Panel:
@@ -47,7 +71,7 @@ class Panel:
             default_handler_args={"door": self.door, "routes": {}},
             log_function=lambda _: None,
         )
-        self._server = HTTPServer(app, max_header_size=LARGEST_HEAD, idle_connection_timeout=IDLE_SECONDS)
+        self._server = BoundedServer(app, max_header_size=LARGEST_HEAD, idle_connection_timeout=IDLE_TIMEOUT)
         self._server.add_socket(listening)
 
     def hang_in(self, app: Application) -> None:

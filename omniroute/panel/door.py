@@ -102,14 +102,20 @@ class Door:
         runtime.gate.key([shown], comer, runtime.config, runtime.store.digest, "admin")
         return Visitor(comer, "token")
 
-    async def knows_password(self, store: Store, comer: Comer, shown: str) -> bool:
-        """Look at a password, not too often from anywhere; RateLimited for who has shown too many that are wrong."""
-        gate = self.runtime.gate
-        gate.begin_login(comer.address, self.runtime.config)
+    async def knows_password(self, store: Store, comer: Comer, shown: str, browser: str = "") -> bool:
+        """Check a password, or the admin token in its place. RateLimited after too many wrong ones.
+
+        Wrong passwords count for the address, or for the browser where its cookie shows that it has logged in before:
+        others behind the same proxy cannot lock it out then. The token cannot be guessed, so no lock holds for it.
+        """
+        if shown.startswith(sessions.TOKEN_MARK) and await asyncio.to_thread(sessions.is_token, store, shown):
+            return True
+        gate, source = self.runtime.gate, sessions.known_browser(store, browser) or comer.address
+        gate.begin_login(source, self.runtime.config)
         async with self.looks:
             right = await asyncio.to_thread(password.matches, store, shown)
         if right:
-            gate.logged_in(comer.address)
+            gate.logged_in(source)
         return right
 
     def check_page(self, headers: Mapping[str, str]) -> None:

@@ -217,7 +217,8 @@ class Endpoint(Base):
     async def _run(self, path: dict[str, str]) -> None:
         route, store = self.route, self.door.runtime.store
         assert store
-        call = Call(self.door, store, self._visitor, path, self.cookie_of(store))
+        browser = self.get_cookie(browser_cookie_name(store)) or ""
+        call = Call(self.door, store, self._visitor, path, self.cookie_of(store), browser)
         given = await self._given(route)
         if route.threaded:
             answer = await asyncio.to_thread(route.run, call, **given)
@@ -300,6 +301,16 @@ class Endpoint(Base):
             self.set_cookie(
                 name, call.begun, httponly=True, samesite="Lax", secure=secure, max_age=int(sessions.LASTS), path="/"
             )
+            if not sessions.known_browser(call.store, call.browser):
+                self.set_cookie(
+                    browser_cookie_name(call.store),
+                    sessions.remember_browser(call.store),
+                    httponly=True,
+                    samesite="Strict",
+                    secure=secure,
+                    max_age=int(sessions.BROWSER_LASTS),
+                    path="/api/",
+                )
         else:
             self.clear_cookie(name, path="/")
 
@@ -307,6 +318,11 @@ class Endpoint(Base):
 def cookie_name(store: Store) -> str:
     """Name the cookie after the data directory: browsers do not tell ports of a machine apart."""
     return f"omniroute_session_{store.vault.derive('cookie').hex()[:8]}"
+
+
+def browser_cookie_name(store: Store) -> str:
+    """Name the cookie that shows that a browser has logged in before."""
+    return cookie_name(store).replace("session", "browser")
 
 
 def _valid(read: Callable[[], BaseModel]) -> BaseModel:

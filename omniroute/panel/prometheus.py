@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from omniroute import __version__
+from omniroute.loop_watchdog import BUCKETS
 from omniroute.runtime import Runtime
 from omniroute.tally import SECONDS, Times
 
@@ -44,7 +45,45 @@ def write(runtime: Runtime) -> str:
                 _histogram(tally.first)),
         _family("omniroute_cooling", "gauge", "Models, accounts and providers that are cooling down.",
                 [("", {}, sum(each.until > now for each in health.cooling.values()))]),
+        _loop_lag(runtime),
+        _clients(runtime),
         _family("omniroute_breakers_open", "gauge", "Circuit breakers that are open.", opened),
+    ))  # fmt: skip
+
+
+def _loop_lag(runtime: Runtime) -> str:
+    lag = runtime.loop_watchdog.lag
+    ends = (*(f"{seconds:g}" for seconds in BUCKETS), "+Inf")
+    sums = list(accumulate(lag.counts))
+    samples: list[Sample] = [("_bucket", {"le": end}, count) for end, count in zip(ends, sums, strict=True)]
+    samples += [("_sum", {}, lag.sum), ("_count", {}, sums[-1])]
+    return "".join((
+        _family("omniroute_loop_lag_seconds", "histogram", "How late the event loop runs its callbacks.", samples),
+        _family("omniroute_loop_lag_max_seconds", "gauge", "Largest lag of the event loop since the start.",
+                [("", {}, lag.maximum)]),
+        _family("omniroute_loop_held_total", "counter", "Times that the event loop was held for over 250 ms.",
+                [("", {}, lag.held)]),
+    ))  # fmt: skip
+
+
+def _clients(runtime: Runtime) -> str:
+    requests = _family("omniroute_requests_in_flight", "gauge", "Client requests under way.",
+                       [("", {}, len(runtime.in_flight))])  # fmt: skip
+    if runtime.clients is None:
+        return requests
+    connections = runtime.clients.connections
+    counts = connections.counts
+    return "".join((
+        requests,
+        _family("omniroute_client_connections", "gauge", "Client connections.", [("", {}, len(connections))]),
+        _family("omniroute_client_connections_limit", "gauge", "Client connections that there can be.",
+                [("", {}, connections.limit)]),
+        _family("omniroute_client_connections_accepted_total", "counter", "Client connections accepted.",
+                [("", {}, counts.accepted)]),
+        _family("omniroute_client_connections_refused_total", "counter", "Client connections refused, by limit.",
+                [("", {"limit": name}, count) for name, count in counts.refused.items()]),
+        _family("omniroute_client_connections_closed_total", "counter", "Idle client connections closed, by reason.",
+                [("", {"reason": "room"}, counts.evicted), ("", {"reason": "timeout"}, counts.timed_out)]),
     ))  # fmt: skip
 
 

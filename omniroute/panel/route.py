@@ -86,6 +86,8 @@ class Call:
     """What stands in place of the names in the route's path."""
     cookie: str = field(default="", repr=False)
     """The session that the browser has shown."""
+    browser: str = field(default="", repr=False)
+    """The cookie of a browser that has logged in before."""
     begun: str | None = field(default=None, repr=False)
     """The session that the browser is told; empty ends the one that it has."""
 

@@ -52,6 +52,8 @@ class RoutedLayer(HttpLayer):
         """Server connections that have served a reply: one of these may be closing just as it is used again."""
         self._failed = False
         """An exception has ended the client connection."""
+        self.requests = 0
+        """Requests since the start of the connection."""
         self._attempt_id = 1_000_001
         self._alarm: commands.RequestWakeup | None = None
         self._alarm_at = 0.0
@@ -67,6 +69,7 @@ class RoutedLayer(HttpLayer):
         return self._attempt_id
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.requests += 1
         stream = RoutedStream(self.context.fork(), stream_id, self)
         self.streams[stream_id] = stream
         yield from self.event_to_child(stream, events.Start())

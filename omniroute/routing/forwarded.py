@@ -14,8 +14,14 @@ from omniroute.routing.sources import UNKNOWN, read_address
 
 type Fields = Sequence[tuple[bytes, bytes]]
 
-RELAYS = frozenset((b"x-forwarded-for", b"forwarded", b"x-real-ip"))
-"""Headers with which a proxy says for whom it asks."""
+PROXY_HEADERS = frozenset(
+    b"forwarded via x-real-ip x-client-ip x-cluster-client-ip x-original-forwarded-for x-original-host x-forwarded "
+    b"x-proxyuser-ip x-envoy-external-address x-envoy-original-path x-appengine-user-ip x-azure-clientip "
+    b"x-azure-socketip x-arr-log-id true-client-ip cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 cf-visitor "
+    b"cf-ray cdn-loop fastly-client-ip fly-client-ip wl-proxy-client-ip proxy-client-ip client-ip".split()
+)
+"""Headers that only proxies add: any of these, or one that begins with `x-forwarded-`, marks a request as relayed."""
+PROXY_PREFIX = b"x-forwarded-"
 HOPS = 32
 """Trusted proxies in a row; nobody has more."""
 PIECE = {separator: re.compile(rf'(?:[^{separator}"]|"(?:[^"\\]|\\.)*")*') for separator in ",;"}
@@ -37,7 +43,9 @@ NOBODY = Comer(UNKNOWN)
 
 def comer(peer: str, fields: Fields, trusted: Networks) -> Comer:
     """Say who asks: the peer, or whom a trusted peer asks for. BadRequest where that cannot be read."""
-    said = [(low, value) for name, value in fields if (low := name.lower()) in RELAYS]
+    said = [
+        (low, value) for name, value in fields if (low := name.lower()) in PROXY_HEADERS or low.startswith(PROXY_PREFIX)
+    ]
     try:
         here = read_address(peer)
     except ValueError:

@@ -8,6 +8,8 @@ type Address = IPv4Address | IPv6Address
 SITE = 64
 """Bits that name a network in IPv6. Whoever has one has all addresses in it, so what is counted is the network."""
 UNKNOWN = "unknown"
+BROWSER_MARK = "browser-"
+"""The beginning of a source that is no address, but a browser that has logged in before."""
 LONGEST = 100
 """Characters of an address with its zone."""
 
@@ -26,7 +28,9 @@ def read_address(text: str) -> Address:
 
 
 def source_of(text: str) -> str:
-    """Name whom tries from an address are counted for: the address, or its network in IPv6."""
+    """Name whom tries from an address are counted for: the address, or its network in IPv6; a browser for itself."""
+    if text.startswith(BROWSER_MARK):
+        return text
     try:
         return _source(read_address(text))
     except ValueError:

@@ -4,6 +4,7 @@ import hmac
 import secrets
 from hashlib import sha256
 
+from omniroute.routing.sources import BROWSER_MARK
 from omniroute.store.database import Store
 from omniroute.store.noted import AdminSessions
 from omniroute.store.secrets import hmac_sha256
@@ -17,6 +18,9 @@ LASTS = 7 * 86400.0
 MOST = 100
 """Sessions that are kept; the oldest go."""
 RANDOM_BYTES = 32
+BROWSER_BYTES = 12
+BROWSER_LASTS = 365 * 86400.0
+"""Seconds for which a browser is known after a log-in."""
 
 
 def token(store: Store) -> str:
@@ -67,6 +71,23 @@ def end(store: Store, cookie: str) -> None:
     if session := _session(store, cookie):
         with store.change():
             store.run(AdminSessions.delete().where(AdminSessions.digest == _digest(session)))
+
+
+def remember_browser(store: Store) -> str:
+    """Return the value of a cookie that shows that a browser has logged in before."""
+    made = secrets.token_urlsafe(BROWSER_BYTES)
+    return f"{made}.{_browser_signature(store, made)}"
+
+
+def known_browser(store: Store, cookie: str) -> str:
+    """Return the name under which wrong log-ins of a browser count; empty where the cookie is not ours."""
+    made, _, signature = cookie.rpartition(".")
+    ours = hmac.compare_digest(_browser_signature(store, made).encode(), signature.encode("utf-8", "surrogatepass"))
+    return BROWSER_MARK + made if made and ours else ""
+
+
+def _browser_signature(store: Store, browser: str) -> str:
+    return hmac_sha256(store.vault.derive("browsers"), browser).hex()
 
 
 def _session(store: Store, cookie: str) -> str | None:

@@ -48,7 +48,18 @@ def test_another_machine_does(peer: str) -> None:
     assert not runtime.exchanges[flow].admitted
 
 
-@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "x_real_ip"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x_forwarded_for",
+        "forwarded",
+        "x_real_ip",
+        "via",
+        "x_forwarded_host",
+        "X_Forwarded_Anything",
+        "CF_Connecting_IP",
+    ],
+)
 def test_so_does_whoever_comes_through_a_proxy_on_this_machine(header: str) -> None:
     runtime = Runtime()
     flow = asked(runtime, "127.0.0.1", **{header: "203.0.113.7"})
@@ -63,3 +74,13 @@ def test_and_so_does_a_page_of_another_site() -> None:
     enter(runtime, flow)
     assert flow.response
     assert flow.response.status_code == 403
+
+
+def test_a_gateway_key_where_keys_do_not_count_is_refused() -> None:
+    runtime = Runtime()
+    flow = asked(runtime, "127.0.0.1")
+    runtime.exchanges[flow].misplaced_key = True
+    enter(runtime, flow)
+    assert flow.response
+    assert flow.response.status_code == 401
+    assert b"x-api-key" in flow.response.content

@@ -65,7 +65,7 @@ class Panel:
         self.gateway, self.browser = gateway, browser
         self.url = f"{gateway.url}/omniroute/"
         self.wrong: list[str] = []
-        until("the panel answers", lambda: httpx.get(f"{gateway.url}/healthz", trust_env=False).status_code == 200)
+        until("the panel answers", lambda: httpx.get(f"{gateway.url}/api/init", trust_env=False).status_code == 200)
         self.page = self.fresh()
 
     def fresh(self, *, logged_in: bool = True) -> Any:

@@ -46,7 +46,9 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         command = [str(BIN / "omniroute-ctl"), "serve", "--headless", "--port", "0"]
         how = {"command": [*command, "--set", f"save_stream_file={saved}"]}
     with Gateway.start(folder, **how) as gateway:
-        until("the management answers", lambda: httpx.get(f"{gateway.url}/healthz", trust_env=False).status_code == 200)
+        until(
+            "the management answers", lambda: httpx.get(f"{gateway.url}/api/init", trust_env=False).status_code == 200
+        )
         (password,) = PRINTED.findall(gateway.log())
         yield Run(gateway, way, password, sessions.token(gateway.store), saved)
 

@@ -28,7 +28,9 @@ def running(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPa
     upstream = _upstreams()
     how = {"environ": {"REQUIRE_API_KEY": "true"}, "setup": lambda store: setup(store, upstream)}
     with Gateway.start(tmp_path_factory.mktemp("gateway"), **how) as gateway:
-        until("the management answers", lambda: httpx.get(f"{gateway.url}/healthz", trust_env=False).status_code == 200)
+        until(
+            "the management answers", lambda: httpx.get(f"{gateway.url}/api/init", trust_env=False).status_code == 200
+        )
         yield gateway
 
 

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from omniroute.errors import GatewayError
 from omniroute.panel.prometheus import write
 from omniroute.panel.route import Body, Call, Text, get
+from omniroute.readiness import readiness
 
 
 class Alive(Body):
@@ -26,9 +26,7 @@ async def healthz(call: Call) -> Alive:
 
 @get("/readyz", "Say that requests are served.", public=True, anywhere=True)
 async def readyz(call: Call) -> Ready:
-    if not call.runtime.announced.is_set():
-        raise GatewayError("the gateway is starting", status=503, retry_after=1)
-    return Ready(status="ok", revision=call.runtime.config.revision)
+    return Ready(**readiness(call.runtime))
 
 
 @get("/api/init", "Say that the gateway is set up.", public=True)

@@ -24,6 +24,11 @@ class System(Body):
     pid: int
     uptime: float = Field(description="Seconds since the start.")
     peak_memory: int = Field(description="Bytes that the process has held at most.")
+    loop_lag: float = Field(description="Largest lag of the event loop in the last minute, in milliseconds.")
+    loop_lag_max: float = Field(description="Largest lag since the start, in milliseconds.")
+    connections: int = Field(description="Client connections.")
+    connections_limit: int = Field(description="Client connections that there can be; 0 where they are not bounded.")
+    requests: int = Field(description="Client requests under way.")
 
 
 class Breaker(Body):
@@ -67,6 +72,7 @@ async def health(call: Call) -> Health:
     for (scope, whose), each in seen.breakers.items():
         left = max(0.0, each.until - now) if each.opened is not None else None
         by_scope[scope][whose] = Breaker(scope=scope, state=each.state(now), failures=each.failures, seconds=left)
+    clients = runtime.clients
     opened = any(each.state == "OPEN" for found in by_scope.values() for each in found.values())
     return Health(
         status="degraded" if opened else "ok",
@@ -78,6 +84,11 @@ async def health(call: Call) -> Health:
             pid=os.getpid(),
             uptime=now - runtime.started_at,
             peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT,
+            loop_lag=round(runtime.loop_watchdog.lag.recent(runtime.clock()) * 1000, 1),
+            loop_lag_max=round(runtime.loop_watchdog.lag.maximum * 1000, 1),
+            connections=len(clients.connections) if clients else 0,
+            connections_limit=clients.connections.limit if clients else 0,
+            requests=len(runtime.in_flight),
         ),
         provider_health=by_scope["provider"],
         account_health=by_scope["account"],

@@ -63,7 +63,7 @@ async def change(call: Call, body: Change) -> Settings:
     """See first whether the password may be changed: a wrong one counts as a wrong log-in, as it may be guessed."""
     if body.new_password is not None and call.visitor.who != "token":
         shown = body.current_password
-        if not shown or not await call.door.knows_password(call.store, call.visitor.comer, shown):
+        if not shown or not await call.door.knows_password(call.store, call.visitor.comer, shown, call.browser):
             raise Forbidden("the current password is needed, and this is not it", param="currentPassword")
     return await asyncio.to_thread(_change, call, body)
 

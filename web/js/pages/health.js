@@ -26,7 +26,8 @@ export function Health() {
     <div class="cards wide">
       <${Card} title="System"><${Loaded} from=${health}>${({ status, system }) => html`<${Pairs} of=${[
         ["Status", html`<${Badge} kind=${status === "ok" ? "good" : "warn"}>${status}<//>`], ["Version", system.version],
-        ["Up for", duration(system.uptime)], ["Memory, at most", bytes(system.peakMemory)], ["Python", `${system.python} on ${system.platform}`], ["Process", system.pid],
+        ["Up for", duration(system.uptime)], ["Memory, at most", bytes(system.peakMemory)], ["Event loop lag", `${ms(system.loopLag)} in the last minute, at most ${ms(system.loopLagMax)}`],
+        ["Connections", system.connectionsLimit ? `${number(system.connections)} of ${number(system.connectionsLimit)}` : number(system.connections)], ["Requests in flight", number(system.requests)], ["Python", `${system.python} on ${system.platform}`], ["Process", system.pid],
       ]} />`}<//><//>
       <${Card} title="Providers and accounts"><${Loaded} from=${health}>${(data) => html`<${Breakers} of=${data} />`}<//><//>
       <${Card} title="Rate limits"><${Loaded} from=${limits}>${(data) => html`<${Limits} of=${data.connections} />`}<//><//>
