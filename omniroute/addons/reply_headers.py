@@ -58,10 +58,7 @@ EVENTS = "text/event-stream"
 def passed_back(fields: Fields, *, without: Iterable[bytes], secrets: list[bytes]) -> Fields:
     """Choose the fields that a client receives, but for the names in `without` and for values that hold a secret."""
     hop = {
-        token.strip().lower()
-        for name, value in fields
-        if name.lower() == b"connection"
-        for token in value.split(b",")
+        token.strip().lower() for name, value in fields if name.lower() == b"connection" for token in value.split(b",")
     } | {*without}
     return tuple(
         (name, value)

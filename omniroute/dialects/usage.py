@@ -1,6 +1,6 @@
 """Counting: numbers of tokens as providers write them, and what later numbers mean for earlier ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 
 from omniroute.dialects.ir import Usage
@@ -43,14 +43,23 @@ def total(*values: int | None) -> int | None:
 
 def both(one: Usage, other: Usage) -> Usage:
     """Add the numbers of two upstreams; what one of them does not say is not known of both."""
-    pairs = {name: (getattr(one, name), getattr(other, name)) for name in NAMES}
-    summed = {name: None if None in pair else _bounded(sum(pair)) for name, pair in pairs.items()}
-    return Usage(**summed, doubted=_joined(one, other))
+    return _added(one, other, lambda a, b: None if a is None or b is None else _bounded(a + b))
 
 
 def counted(one: Usage, other: Usage) -> Usage:
     """Add what is known of the numbers of two upstreams, for a client that has to be told some."""
-    return Usage(**{name: total(getattr(one, name), getattr(other, name)) for name in NAMES})
+    return _added(one, other, total)
+
+
+def _added(one: Usage, other: Usage, add: Callable[[int | None, int | None], int | None]) -> Usage:
+    return Usage(
+        input=add(one.input, other.input),
+        output=add(one.output, other.output),
+        cache_read=add(one.cache_read, other.cache_read),
+        cache_write=add(one.cache_write, other.cache_write),
+        reasoning=add(one.reasoning, other.reasoning),
+        doubted=_joined(one, other),
+    )
 
 
 def _bounded(tokens: int) -> int | None:
