@@ -16,6 +16,7 @@ from omniroute.addons.head import dress
 from omniroute.addons.learning import learn
 from omniroute.addons.lines import add_unsent, line_up, passed_over, really_failed
 from omniroute.addons.overdue import in_time, last_moment
+from omniroute.addons.reply_headers import safe_value
 from omniroute.addons.waking import wake
 from omniroute.dialects.needs import Needs
 from omniroute.dialects.resume import goes_on
@@ -224,5 +225,5 @@ def _in_its_own_words(exchange: Exchange, asked: Asked, failure: Failure) -> htt
         return None
     if not isinstance(body, dict) or "error" not in body:
         return None
-    route = {"content-type": "application/json", PREFIX + "route": asked.target.name}
+    route = {"content-type": "application/json", PREFIX + "route": safe_value(asked.target.name)}
     return http.Response.make(failure.status, failure.body, route)

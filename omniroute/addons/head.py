@@ -1,14 +1,10 @@
-"""The head of a reply: what ends at each hop goes, what the gateway did comes."""
+"""The head of a reply: what `reply_headers` lets pass stays, what the gateway did comes."""
 
 from mitmproxy import http
 
 from omniroute.addons.answers import PREFIX
+from omniroute.addons.reply_headers import JSON, passed_back, safe_value, stream_type
 from omniroute.exchange import Asked, Exchange
-
-NOT_PASSED_BACK = frozenset(
-    b"connection keep-alive proxy-authenticate set-cookie trailer transfer-encoding upgrade content-length "
-    b"content-encoding alt-svc strict-transport-security".split()
-)
 
 REQUEST_IDS = {"openai": "x-request-id", "responses": "x-request-id", "claude": "request-id"}
 """Where each dialect's providers say the name of a request: the SDKs keep it with a reply, and with an error.
@@ -48,12 +44,14 @@ def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> N
         kept, more = _passed_back(exchange, served, response, flow.request.http_version)
         ours |= more
         response.data.http_version = flow.request.data.http_version
+        response.data.status_code, response.data.reason = 200, b"OK"  # whichever 2xx, in the upstream's words
     elif flow.request.method == "HEAD":
         response.data.content = b""  # the head stays as it would be for GET, its content-length too
     name = REQUEST_IDS.get(exchange.dialect)
     if name is not None and not any(field.lower() == name.encode() for field, _ in kept):
         ours[name] = exchange.id
-    response.headers.fields = (*kept, *((name.encode(), value.encode()) for name, value in ours.items()))
+    made = ((name.encode(), safe_value(value).encode()) for name, value in ours.items())
+    response.headers.fields = (*kept, *made)
 
 
 def _passed_back(
@@ -67,19 +65,12 @@ def _passed_back(
     if served.dropped:
         more[PREFIX + "dropped"] = ", ".join(served.dropped)
     if served.attempt.stream is None:
-        more |= {"content-type": "application/json", "content-length": str(len(response.raw_content or b""))}
+        more |= {"content-type": JSON, "content-length": str(len(response.raw_content or b""))}
     else:
-        more |= {"cache-control": "no-cache"}
-        if exchange.dialect != served.target.dialect:
-            more["content-type"] = "application/json; charset=utf-8" if exchange.as_array else STREAM
+        same = exchange.dialect == served.target.dialect
+        given = response.headers.get("content-type", "") if same else ""
+        more |= {"cache-control": "no-cache", "content-type": stream_type(given, as_array=exchange.as_array)}
         if http_version == "HTTP/1.1":
             more["transfer-encoding"] = "chunked"
-    replaced = {name.encode() for name in more}
-    kept = tuple(
-        (name, value)
-        for name, value in response.headers.fields
-        if (low := name.lower()) not in NOT_PASSED_BACK
-        and low not in replaced
-        and not any(secret in value for secret in secrets)
-    )
-    return kept, more
+    names = [name.encode() for name in more]
+    return passed_back(response.headers.fields, without=names, secrets=secrets), more

@@ -1,5 +1,6 @@
 """What an exchange came to: tokens, cost, time; one log row for each, whatever became of it."""
 
+import logging
 from datetime import UTC, datetime
 
 from mitmproxy import http
@@ -9,6 +10,8 @@ from omniroute.exchange import CLIENT_GONE, Exchange
 from omniroute.routing.failure import Failure
 from omniroute.rows import row_of
 from omniroute.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 STOPPED, UNAVAILABLE = "the gateway was stopped", 503
 
@@ -64,6 +67,12 @@ def _conclude(runtime: Runtime, exchange: Exchange, status: int) -> None:
     if exchange.waiting and exchange.waiting.ticket:
         runtime.choosing.admission.leave(exchange.waiting.ticket)
     exchange.waiting = None
+    if (doubted := exchange.usage.doubted) and exchange.served:
+        log.warning(
+            "%s reported numbers of tokens that cannot be, and that count as unknown: %s",
+            exchange.served.target.name,
+            ", ".join(doubted),
+        )
     for asked in exchange.asked:
         runtime.choosing.ended(exchange, asked)
     if exchange.replay.answer:

@@ -11,6 +11,7 @@ from mitmproxy import http
 
 from omniroute.addons.answers import PREFIX
 from omniroute.addons.guard import guard
+from omniroute.addons.reply_headers import safe_value
 from omniroute.addons.same import digest, key_of, owner
 from omniroute.addons.waking import wake
 from omniroute.dialects.dialect import UNREADABLE
@@ -165,9 +166,9 @@ class Replay:
         replay.joined = exchange.waiting = None
         headers = {"content-type": answer.content_type}
         if answer.route:
-            headers[PREFIX + "route"] = answer.route
+            headers[PREFIX + "route"] = safe_value(answer.route)
         if answer.dropped:
-            headers[PREFIX + "dropped"] = ", ".join(answer.dropped)
+            headers[PREFIX + "dropped"] = safe_value(", ".join(answer.dropped))
         if answer.similarity is not None:
             headers[PREFIX + "similarity"] = f"{answer.similarity:.3f}"
         if replay.source != "idempotency":

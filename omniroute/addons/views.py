@@ -111,6 +111,8 @@ def comment(exchange: Exchange) -> str:
     if counted.input is not None or counted.output is not None:
         parts.append(f"{_number(counted.input)} in, {_number(counted.output)} out")
         parts.append(f"${exchange.cost:.6f}" if exchange.cost is not None else "cost unknown")
+    if counted.doubted:
+        parts.append(f"not believed: {', '.join(counted.doubted)}")
     if hedge := exchange.hedge:
         parts.append(f"hedged with {hedge.target.name} after {hedge.beside:.1f} s")
     if served and served.resumed is not None:

@@ -1,6 +1,7 @@
 """One part at a time: the pieces of parts that an upstream may interleave, put into the order of the grammar."""
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from omniroute.dialects.ir import (
@@ -18,6 +19,8 @@ from omniroute.dialects.ir import (
     ToolCall,
 )
 
+MOST_PARTS = 4096
+"""Parts of one reply: each takes far more memory than the bytes that announce it."""
 MARKS = re.compile(r'["\\{}\[\]]')
 
 type Start = Text | Refusal | Reasoning | ToolCall | Native
@@ -40,9 +43,14 @@ class Blocks:
         self.open: object = None
         """The key of the part that is passing."""
         self._index = -1
-        self._waiting: dict[object, _Waiting] = {}
+        self._begun = 0
+        self._waiting: OrderedDict[object, _Waiting] = OrderedDict()
 
     def start(self, key: object, part: Start) -> list[Event]:
+        """Begin a part, now or when those before it are closed. ValueError for one too many."""
+        self._begun += 1
+        if self._begun > MOST_PARTS:
+            raise ValueError(f"a reply of more than {MOST_PARTS} parts")
         if self.open is not None:
             self._waiting[key] = _Waiting(part)
             return []
@@ -84,8 +92,7 @@ class Blocks:
         events: list[Event] = [PartStop(self._index, signature, origin)]
         self.open = None
         while self._waiting:
-            self.open = next(iter(self._waiting))
-            held = self._waiting.pop(self.open)
+            self.open, held = self._waiting.popitem(last=False)
             self._index += 1
             events.append(PartStart(self._index, held.part))
             events += self.add(self.open, "".join(held.pieces), tuple(held.odds))

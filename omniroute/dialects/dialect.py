@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from omniroute.dialects.ir import Body, Fault, Usage
@@ -24,14 +24,16 @@ class Sign:
     """The reply is whole: its finish reason or its end mark was seen."""
     only_usage: bool = False
     """OpenAI's extra chunk without choices, which `include_usage` brings."""
+    reason: bool = field(default=False, compare=False)
+    """A reason for the end was given: a reply without content is then what the model wanted, or a filter."""
 
 
 NOTHING = Sign()
 CONTENT = Sign(content=True)
 DONE = Sign(done=True)
+FINISHED = Sign(done=True, reason=True)
 
-
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What a reader may stumble over in a strange shape."""
 
 

@@ -20,6 +20,10 @@ MAX_READ = 64 * 1024
 # Neither runs over a further "<", which keeps both linear on any junk.
 TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
+ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]")
+"""Commands to a terminal (ECMA-48)."""
+UNSAFE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but for white space, marks that turn the direction of a text, and halves of characters."""
 MESSAGE_KEYS = ("message", "Message", "detail", "error_description", "msg", "status_msg", "reason", "title")
 KIND_KEYS = ("type", "__type", "status", "code")
 OUTER_KEYS = ("error", "errors", "base_resp")
@@ -94,6 +98,17 @@ def find(value: object, status: int | None = None) -> Fault | None:
     return _fault(value, status) if _is_bare(value, status) else None
 
 
+def bare_error(raw: bytes) -> Fault | None:
+    """Read an error that stands outside of any event, as Google says one in the middle of a stream."""
+    raw = raw.strip()
+    if not raw.startswith(b"{"):
+        return None
+    try:
+        return find(orjson.loads(raw))
+    except ValueError:
+        return None
+
+
 def read_error(status: int, body: bytes) -> Fault:
     """Read a refusal with whatever body, or a body where a reply should be; never raises."""
     try:
@@ -114,9 +129,12 @@ def read_error(status: int, body: bytes) -> Fault:
 
 
 def one_line(text: str) -> str:
-    """Fold white space and cut to `MAX_MESSAGE` characters."""
+    """Fold white space, take out what could command a terminal, and cut to `MAX_MESSAGE` characters."""
     # More than four times as much is not even looked at: a megabyte of blanks must not cost anything.
-    text = " ".join(text[: MAX_MESSAGE * 4].split())
+    text = text[: MAX_MESSAGE * 4]
+    if not text.isprintable():
+        text = UNSAFE.sub("", ESCAPE.sub("", text))
+    text = " ".join(text.split())
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
@@ -151,7 +169,8 @@ def _fault(error: Mapping[str, object], status: int | None) -> Fault:
         and (not isinstance(code, str) or code in UNTELLING)
     ):
         code = TOO_LONG
-    return Fault(kind[:200], one_line(message), code[:200] if isinstance(code, str) and code else None, status)
+    word = one_line(code[:200]) if isinstance(code, str) else ""
+    return Fault(one_line(kind[:200]) or "error", one_line(message), word or None, status)
 
 
 def _text(value: object, depth: int = 5) -> str:

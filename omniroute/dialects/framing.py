@@ -1,5 +1,7 @@
 """Finds out from its first bytes how a reply is framed, and whether it is a stream at all."""
 
+from collections.abc import Iterator
+
 from omniroute.dialects import array, sse
 from omniroute.dialects.sse import Frame
 
@@ -7,6 +9,11 @@ FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")
 IGNORED = sse.BOM + b" \t\r\n"
 MAX_STRAY = 64 * 1024
 """Bytes that are kept of what is no stream: enough for any error that is worth reading."""
+
+PIECE = 4096
+"""Bytes of a chunk that are read at a time where it is crowded."""
+CROWDED = 1024
+"""Lines in a chunk, or objects in a piece of an array, from which on it is read in pieces."""
 
 
 class Framing:
@@ -28,6 +35,15 @@ class Framing:
     @property
     def is_array(self) -> bool:
         return isinstance(self._decoder, array.Decoder)
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Cut a chunk so that the frames of each piece are little work: 64 KB may hold twenty thousand."""
+        crowd = chunk.count(b"{") if self.is_array else chunk.count(b"\n") + chunk.count(b"\r")
+        if crowd <= CROWDED:
+            yield chunk
+            return
+        for start in range(0, len(chunk), PIECE):
+            yield chunk[start : start + PIECE]
 
     def feed(self, chunk: bytes) -> list[Frame]:
         if self._decoder is not None:

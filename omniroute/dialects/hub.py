@@ -4,7 +4,7 @@ Same dialect on both sides: requests are patched, replies pass byte for byte and
 pair is translated.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from omniroute.dialects import patch, usage
 from omniroute.dialects.claude import foreign as foreign_to_claude
 from omniroute.dialects.claude.breakpoints import set_breakpoints
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
-from omniroute.dialects.fault import find, one_line, read_error
+from omniroute.dialects.fault import bare_error, one_line, read_error
 from omniroute.dialects.framing import MAX_STRAY, Framing
 from omniroute.dialects.gemini import foreign as foreign_to_gemini
 from omniroute.dialects.gemini.errors import write_array_fault
@@ -67,6 +67,8 @@ class Whole:
     usage: Usage
     content: bool
     fault: Fault | None
+    reason: bool = False
+    """The upstream gave a reason for the end: without content it is empty on purpose."""
 
 
 def translates(client: str, upstream: str) -> bool:
@@ -164,6 +166,8 @@ class Stream:
         self.progress = None if elapsed is None or client == "gemini" else Progress(client, upstream, elapsed)
         self.content = False
         self.done = False
+        self.reason = False
+        """Whether the upstream gave a reason for the end: without content it is empty on purpose."""
         self.fault: Fault | None = None
         self.usage = Usage()
         self._upstream = upstream
@@ -239,6 +243,10 @@ class Stream:
         """The same of the whole answer up to here."""
         return usage.both(self.spent, self.own) if self.resumes else self.own
 
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Cut a chunk so that feeding each piece is little work."""
+        return self._framing.pieces(chunk)
+
     def feed(self, chunk: bytes) -> bytes:
         """Take a piece of the reply, cut anywhere."""
         if self.fault is not None:
@@ -306,7 +314,7 @@ class Stream:
         out = []
         for frame in frames:
             self._heard = self._heard or bool(frame.data)
-            if not frame.data and (told := _bare_error(frame.raw)):
+            if not frame.data and (told := bare_error(frame.raw)):
                 self.fault = told
                 break
             try:
@@ -345,6 +353,8 @@ class Stream:
     def _note(self, sign: Sign) -> None:
         self.content = self.content or sign.content
         self.done = self.done or sign.done
+        if sign.reason:
+            self.reason = True
         self.fault = sign.fault
         if sign.usage is not None:
             self.usage = usage.merge(self.usage, sign.usage)
@@ -360,17 +370,6 @@ class Stream:
         if self._heard:
             return Fault("cut", "connection lost: the upstream's reply ended before its end mark")
         return Fault("empty", "the upstream's reply ended without having said anything")
-
-
-def _bare_error(raw: bytes) -> Fault | None:
-    """Read an error that stands outside of any event, as Google says one in the middle of a stream."""
-    raw = raw.strip()
-    if not raw.startswith(b"{"):
-        return None
-    try:
-        return find(orjson.loads(raw))
-    except ValueError:
-        return None
 
 
 def read_whole(
@@ -392,4 +391,4 @@ def read_whole(
             raw = dump(told)
     except UNREADABLE:
         return Whole(raw, Usage(), False, read_error(200, raw))
-    return Whole(raw, sign.usage or Usage(), sign.content and sign.fault is None, sign.fault)
+    return Whole(raw, sign.usage or Usage(), sign.content and sign.fault is None, sign.fault, sign.reason)

@@ -28,6 +28,8 @@ class Usage:
     cache_read: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    doubted: tuple[str, ...] = field(default=(), compare=False)
+    """Names of the upstream's fields whose numbers no request can have used: they count as not given."""
 
 
 @dataclass(frozen=True, slots=True)

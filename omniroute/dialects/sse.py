@@ -1,5 +1,6 @@
 """Server-sent events: bytes in, frames out. It frames only; what a frame means is its dialect's business."""
 
+import re
 from dataclasses import dataclass
 
 MAX_LINE = 8 * 1024 * 1024
@@ -7,6 +8,16 @@ MAX_LINE = 8 * 1024 * 1024
 
 BOM = b"\xef\xbb\xbf"
 BLANK = (b"\n", b"\r\n", b"\r")
+
+FEW = 64
+"""Lines of a chunk that is never searched for long runs of comments and blank lines."""
+MANY = 16
+"""Comments and surplus blank lines in a chunk from which on they are read as runs."""
+_START = rb"(?:\A|(?<=\n)|(?<=\r)(?!\n))"
+_END = rb"(?:\r\n|\n|\r(?!\Z))"
+RUN = re.compile(rb"%b(?:(?::[^\r\n]*+)?+%b){4,}+" % (_START, _END))
+"""Comments and blank lines. A CR at the very end may belong to an LF that is yet to come."""
+BLANK_LINE = re.compile(rb"%b%b" % (_START, _END))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +28,10 @@ class Frame:
     data: str
     """Empty where the frame says nothing: comments, a lone `retry:`, surplus blank lines."""
     raw: bytes
-    """The same bytes as on the wire; the frames of a stream joined are the stream."""
+    """The same bytes as on the wire; the frames of a stream joined are the stream.
+
+    Of what says nothing, a long run is one frame.
+    """
 
 
 class Decoder:
@@ -44,12 +58,44 @@ class Decoder:
             chunk = bytes(self._rest) + chunk
             self._rest.clear()
         lines = chunk.splitlines(keepends=True)
+        if len(lines) > FEW and _idle_lines(chunk) >= MANY:
+            return self._feed_runs(chunk)
         # A CR is held like half a line: the LF that belongs to it may be the next byte.
         half = None if lines[-1].endswith(b"\n") else lines.pop()
         frames = self._take(lines)
         if half is not None and not self.error:
             self._hold(half)
         return frames
+
+    def _feed_runs(self, chunk: bytes) -> list[Frame]:
+        """Take a chunk with long runs of comments and blank lines, each run at once."""
+        frames, at = [], 0
+        for run in RUN.finditer(chunk):
+            frames += self._take(chunk[at : run.start()].splitlines(keepends=True))  # each has its end
+            frames += self._feed_run(run[0])
+            at = run.end()
+        if at < len(chunk):  # too short to be a run
+            lines = chunk[at:].splitlines(keepends=True)
+            half = None if lines[-1].endswith(b"\n") else lines.pop()
+            frames += self._take(lines)
+            if half is not None and not self.error:
+                self._hold(half)
+        return frames
+
+    def _feed_run(self, run: bytes) -> list[Frame]:
+        """Take comments and blank lines without a look at each: only the first blank line can end a frame."""
+        if self.error:
+            return []
+        self._first = False
+        frames = []
+        if self._raw:
+            end = blank.end() if (blank := BLANK_LINE.search(run)) else len(run)
+            self._raw += run[:end]
+            if not self._check(len(self._raw)):
+                return []
+            frames = [self._frame()] if blank else []
+            run = run[end:]
+        return [*frames, Frame(None, "", run)] if run else frames
 
     def finish(self) -> list[Frame]:
         """Give what is left as a last frame, though its blank line or even its line end is missing."""
@@ -62,7 +108,9 @@ class Decoder:
         self._check(len(self._raw) + len(self._rest))
 
     def _take(self, lines: list[bytes]) -> list[Frame]:
-        frames = []
+        frames: list[Frame] = []
+        if self.error:
+            return frames
         for line in lines:
             self._raw += line
             if not self._check(len(self._raw)):
@@ -101,3 +149,8 @@ class Decoder:
         self._raw.clear()
         self._data = []
         self._event = None
+
+
+def _idle_lines(chunk: bytes) -> int:
+    """Count lines that say nothing, roughly: comments, and blank lines behind blank lines."""
+    return sum(map(chunk.count, (b"\n:", b"\r:", b"\n\n\n", b"\r\r\r", b"\n\r\n\r\n")))

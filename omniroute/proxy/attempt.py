@@ -165,6 +165,13 @@ class HedgeHook(commands.StartHook):
 
 
 @dataclass
+class NextPieceHook(commands.StartHook):
+    """A chunk of a stream is a lot of work: let the event loop do other things before the next piece of it."""
+
+    flow: http.HTTPFlow
+
+
+@dataclass
 class ReadReplyHook(commands.StartHook):
     """A whole reply is too big for the event loop: read `attempt.raw` into `attempt.whole` where it is `unread`."""
 

@@ -8,9 +8,8 @@ Nothing of it reaches the client before the first content.
 """
 
 import time
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mitmproxy.connection import Server
@@ -24,7 +23,7 @@ from omniroute.dialects.sse import BOM
 from omniroute.proxy.attempt import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
 from omniroute.proxy.failures import of_fault
 from omniroute.proxy.heads import copy_head
-from omniroute.proxy.inflate import Inflate, inflater
+from omniroute.proxy.inflate import Pieces, in_pieces
 from omniroute.proxy.tunnel import Through
 from omniroute.routing.failure import Failure
 from omniroute.routing.times import read_wait
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 MAX_ERROR_BODY = 256 * 1024
 MAX_PROBE = 4 * 1024 * 1024
 """Bytes that are held back while a stream has not come to its first content."""
+MAX_READ = 4 * MAX_PROBE
+"""Bytes of a stream that may come before its first content, whatever of them is held back."""
 DRAIN = 10.0
 """Seconds for the body of an error, and for the rest of an upload that is refused."""
 BROKEN_ENCODING = "the reply's content encoding is broken"
@@ -51,7 +52,7 @@ class Reply(ABC):
         self.deadline: float | None = None
         """When the phase that it is in is too late; on the desk's clock."""
         self._held = bytearray()
-        self._inflate: Inflate | None = None
+        self._inflate: Pieces | None = None
 
     @abstractmethod
     def arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
@@ -80,7 +81,7 @@ class Reply(ABC):
         if self.server.connected:  # it may have gone while a hook held this word up
             self.parent.warm.add(self.server)
         try:
-            self._inflate = inflater(event.response.headers.get("content-encoding", ""))
+            self._inflate = in_pieces(event.response.headers.get("content-encoding", ""))
         except ValueError as error:
             yield from self.failed(Failure("garbage", f"the reply has {error}"))
             return
@@ -97,18 +98,24 @@ class Reply(ABC):
             spent = now - attempt.sent
             yield from self.arm("first content", max(0.0, attempt.deadlines.first_content - spent))
 
-    def _piece(self, event: ResponseData) -> bytes | None:
-        """Give the data without its content encoding; None when it is broken."""
-        try:
-            return self._inflate(event.data) if self._inflate else event.data
-        except (zlib.error, ValueError):
-            return None
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Give data without its content encoding, in pieces that are little work; zlib.error where that is broken."""
+        stream = self.attempt.stream if self.state in (self.probing, self.streaming) else None
+        for plain in self._inflate(data) if self._inflate else (data,):
+            yield from stream.pieces(plain) if stream else (plain,)
+
+    def broken_encoding(self) -> layer.CommandGenerator[None]:
+        """End what cannot be decompressed; of an error's body the status still counts."""
+        if self.state == self.draining:
+            yield from self._status_failed()
+        else:
+            yield from self.failed(of_fault(Fault("garbage", BROKEN_ENCODING)))
 
     def draining(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         """Read what the upstream says about its error."""
         attempt = self.attempt
         if isinstance(event, ResponseData):
-            attempt.raw += self._piece(event) or b""
+            attempt.raw += event.data
             if len(attempt.raw) > MAX_ERROR_BODY:
                 yield from self._status_failed()
         elif isinstance(event, ResponseEndOfMessage):
@@ -130,11 +137,7 @@ class Reply(ABC):
         """Take a whole reply; it is content when it is complete and makes sense."""
         attempt = self.attempt
         if isinstance(event, ResponseData):
-            piece = self._piece(event)
-            if piece is None:
-                yield from self.failed(Failure("garbage", BROKEN_ENCODING))
-                return
-            attempt.raw += piece
+            attempt.raw += event.data
             if len(attempt.raw) > MAX_REPLY:
                 yield from self.failed(Failure("garbage", f"the reply is over {MAX_REPLY} bytes"))
         elif isinstance(event, ResponseEndOfMessage):
@@ -158,7 +161,7 @@ class Reply(ABC):
             yield from self.failed(Failure("garbage", "the reply could not be read; the gateway's log says why"))
         elif whole.fault:
             yield from self.failed(of_fault(whole.fault))
-        elif not whole.content and not self._is_last:
+        elif not whole.content and not (whole.reason and self._is_last):
             yield from self.failed(Failure("empty", "an empty reply"))
         else:
             yield from self.stream.win(self)
@@ -169,7 +172,7 @@ class Reply(ABC):
 
     def probing(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         """Hold back what a stream says until it has said something."""
-        attempt, stream = self.attempt, self.attempt.stream
+        stream = self.attempt.stream
         assert stream
         if isinstance(event, ResponseData):
             self._held += self._feed(stream, event)
@@ -179,14 +182,14 @@ class Reply(ABC):
                 yield from self._commit()
                 if stream.fault:
                     yield from self.failed(of_fault(stream.fault))
-            elif len(attempt.raw) >= KEEP and len(self._held) > MAX_PROBE:
+            elif len(self._held) > MAX_PROBE or stream.fed > MAX_READ:
                 yield from self.failed(Failure("garbage", f"no content in the first {MAX_PROBE} bytes"))
         elif isinstance(event, ResponseEndOfMessage):
             self.release()
             self._held += stream.finish()
             if stream.fault and not self._goes_on(stream):
                 yield from self.failed(of_fault(stream.fault))
-            elif stream.content or self._is_last:
+            elif stream.content or (stream.reason and self._is_last):
                 yield from self._commit()
                 if stream.fault:
                     yield from self.failed(of_fault(stream.fault))
@@ -197,7 +200,7 @@ class Reply(ABC):
 
     @property
     def _is_last(self) -> bool:
-        """Say whether an empty reply is better than none, as nobody else can give another."""
+        """Say whether a reply that is empty on purpose is better than none, as no other target is left."""
         return self.attempt.last and self.stream.alone
 
     def _goes_on(self, stream: Stream) -> bool:
@@ -205,13 +208,9 @@ class Reply(ABC):
         return stream.resumes and stream.content and bool(self._held)
 
     def _feed(self, stream: Stream, event: ResponseData) -> bytes:
-        piece = self._piece(event)
-        if piece is None:
-            stream.fault = Fault("garbage", BROKEN_ENCODING)
-            return b""
         if (room := KEEP - len(self.attempt.raw)) > 0:
-            self.attempt.raw += piece[:room]
-        return stream.feed(piece)
+            self.attempt.raw += event.data[:room]
+        return stream.feed(event.data)
 
     def _commit(self) -> layer.CommandGenerator[None]:
         """Send what was held back: from here on this attempt is the client's answer."""

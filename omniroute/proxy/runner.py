@@ -1,5 +1,6 @@
 """One attempt under way: from its dial to the last word of its upstream."""
 
+import zlib
 from typing import TYPE_CHECKING
 
 from mitmproxy import http
@@ -13,12 +14,13 @@ from mitmproxy.proxy.layers.http._events import (
     RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
+    ResponseData,
     ResponseEndOfMessage,
     ResponseProtocolError,
 )
 
 from omniroute.netproxy.handshake import place
-from omniroute.proxy.attempt import Attempt
+from omniroute.proxy.attempt import Attempt, NextPieceHook
 from omniroute.proxy.dial import Dial
 from omniroute.proxy.failures import of_dial, of_protocol_error
 from omniroute.proxy.heads import copy_head
@@ -120,8 +122,28 @@ class Runner(Reply):
         """Take a word of the upstream."""
         if isinstance(event, ResponseProtocolError):
             yield from self._broken(event)
+        elif isinstance(event, ResponseData):
+            yield from self._take(event.data)
         else:
             yield from self.state(event)
+
+    def _take(self, data: bytes) -> layer.CommandGenerator[None]:
+        """Take data, in pieces that are each little work; whatever runs between two of them may end the attempt."""
+        attempt_id, pieces, many = self.id, self.pieces(data), False
+        while self.id == attempt_id:
+            try:
+                piece = next(pieces, None)
+            except (zlib.error, ValueError):
+                yield from self.broken_encoding()
+                return
+            if piece is None:
+                return
+            if many:
+                yield NextPieceHook(self.stream.flow)
+                if self.id != attempt_id or (yield from self.stream.check_killed(True)):
+                    return
+            many = True
+            yield from self.state(ResponseData(attempt_id, piece))
 
     def unreadable(self) -> HttpEvent:
         """Make the event that ends a reply which cannot be read."""

@@ -41,6 +41,8 @@ IN_BODIES = tuple(
     )
 )
 """What error bodies say, the most exact first; a number without a unit is in seconds."""
+MOST_TEXT = 200
+"""Characters of a header that can name a time."""
 MOST_BODY = 16 * 1024
 """Characters of a body that are looked at."""
 
@@ -57,6 +59,8 @@ class Allowance:
 
 def read_time(text: str, now: float) -> float | None:
     """Read `1.5`, `120ms`, `6m0s`, `2 minutes`, an epoch, an HTTP or an RFC 3339 date as seconds from `now`."""
+    if len(text) > MOST_TEXT:
+        return None
     text = text.strip()
     if PLAIN.fullmatch(text):
         number = float(text)

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 
 from omniroute import __version__
+from omniroute.dialects.fault import one_line
 from omniroute.netproxy.proxy import Proxy
 from omniroute.upstream.causes import named
 from omniroute.upstream.through import Through
@@ -72,4 +73,4 @@ def describe(error: Exception, url: str, limit: float | None) -> str:
         case httpx.DecodingError():
             return f"{where} sent a body that is not in the encoding it names"
         case _:
-            return f"{where} broke the connection: {str(error) or type(error).__name__}"
+            return one_line(f"{where} broke the connection: {str(error)[:500] or type(error).__name__}")

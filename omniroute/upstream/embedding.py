@@ -1,7 +1,6 @@
 """Has a model say where a text stands among all texts: a vector, which is near that of a text that means the same."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import httpx
@@ -10,12 +9,15 @@ import orjson
 from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.urls import embedding_url
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.usage import count, details
 from omniroute.redact import redact
 from omniroute.routing.target import Target
 from omniroute.upstream.client import fetch
 
 MOST_BYTES = 1024 * 1024
 MOST_NUMBERS = 16_384
+LARGEST = 1e6
+"""Of one number: vectors are of length 1, or near it."""
 
 
 class NotEmbedded(Exception):
@@ -61,9 +63,9 @@ async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, 
 def _read(answer: Any) -> Embedded:
     """Read OpenAI's shape, or Gemini's."""
     numbers = answer["embedding"]["values"] if "embedding" in answer else answer["data"][0]["embedding"]
-    tokens = (answer.get("usage") or {}).get("prompt_tokens")
+    tokens = details(answer.get("usage")).get("prompt_tokens")
     if not isinstance(numbers, list) or not 0 < len(numbers) <= MOST_NUMBERS:
         raise ValueError("no vector")
-    if not all(isinstance(number, int | float) and isfinite(number) for number in numbers):
+    if not all(type(number) in (int, float) and abs(number) <= LARGEST for number in numbers):
         raise ValueError("no numbers")
-    return Embedded(numbers, tokens if type(tokens) is int and tokens >= 0 else None)
+    return Embedded(numbers, count(tokens))

@@ -1,5 +1,6 @@
 """Does an account work: read its provider's list of models, or ask one tiny question."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import httpx
+import orjson
 
 from omniroute.catalog.auth import credential_headers
 from omniroute.catalog.provider import DialectName, Provider
@@ -61,7 +63,7 @@ class Probe:
             return await self._ask_known(dialect, f"there is no list of models at {url}")
         if not result.ok:
             return replace(result, detail=self._say_error(dialect, result.status, body) or result.detail)
-        if (count := count_models(body)) is None:
+        if (count := await asyncio.to_thread(count_models, body)) is None:
             return replace(result, ok=False, detail=f"{url} answers, but not with a list of models: is the URL right?")
         detail = f"{count} models" if count != 1 else "1 model"
         if self.api_key and await self._is_public(url, dialect):
@@ -81,7 +83,7 @@ class Probe:
         if not result.ok:
             return replace(result, detail=self._say_error(dialect, result.status, answer))
         try:
-            fault = DIALECTS[dialect].read_whole(json.loads(answer)).fault
+            fault = DIALECTS[dialect].read_whole(await asyncio.to_thread(orjson.loads, answer)).fault
         except ValueError:
             return replace(result, ok=False, detail=f"{url} answers, but not in the {dialect} dialect")
         if fault is not None:
@@ -159,7 +161,7 @@ def question(dialect: DialectName, model: str) -> dict[str, Any]:
 def count_models(body: bytes) -> int | None:
     """Count a list of models in any of the shapes that providers give it; None when it is none."""
     try:
-        read = json.loads(body)
+        read = orjson.loads(body)
     except ValueError:
         return None
     if isinstance(read, dict):

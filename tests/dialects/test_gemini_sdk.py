@@ -1,14 +1,17 @@
 """Google's official client reads what is said to it in Gemini's API, though another served it."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from google import genai
-from google.genai import types
+from google.genai import errors, types
 from translate_kit import pieces, run, write_stream
 
-from omniroute.dialects.ir import Reasoning, Reply, Text, ToolCall, Usage
+from omniroute.dialects.hub import Stream
+from omniroute.dialects.ir import Begin, PartDelta, PartStart, Reasoning, Reply, Text, ToolCall, Usage
 from omniroute.dialects.jsonish import dump
 from omniroute.dialects.translate import SPOKES, translate_reply
 
@@ -59,3 +62,73 @@ def test_google_reads_what_the_others_said(upstream: str, streamed: bool) -> Non
         7,
         30,
     )
+
+
+class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that arrives in these chunks."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+
+
+def stream_client(chunks: list[bytes]) -> genai.Client:
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, stream=Chunks(chunks), headers={"content-type": "text/event-stream"})
+    )
+    options = types.HttpOptions(
+        base_url="http://test",
+        httpx_client=httpx.Client(transport=transport),
+        httpx_async_client=httpx.AsyncClient(transport=transport),
+    )
+    return genai.Client(api_key="k", http_options=options)
+
+
+def read_sync(chunks: list[bytes], heard: list[str]) -> None:
+    for reply in stream_client(chunks).models.generate_content_stream(model="m", contents="hi"):
+        heard.append(reply.text or "")
+
+
+def read_async(chunks: list[bytes], heard: list[str]) -> None:
+    async def read() -> None:
+        async for reply in await stream_client(chunks).aio.models.generate_content_stream(model="m", contents="hi"):
+            heard.append(reply.text or "")
+
+    asyncio.run(read())
+
+
+ERRORS = {
+    "openai": b'data: {"error":{"message":"no { room","type":"server_error","code":"x"}}\n\n',
+    "claude": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"no { room"}}\n\n',
+    "responses": b'event: error\ndata: {"type":"error","message":"no { room","code":"server_error"}\n\n',
+    "gemini": b'{"error":{"code":503,"message":"no { room","status":"UNAVAILABLE"}}',
+}
+BREAKS = {"an error": b"", "a cut": b"", "half an event": b'data: {"id": "x', "junk": b"data: {oops\n\n"}
+
+
+@pytest.mark.parametrize("read", [read_sync, read_async])
+@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize("upstream", sorted(SPOKES))
+def test_google_raises_what_breaks_off_a_stream(
+    upstream: str, how: str, read: Callable[[list[bytes], list[str]], None]
+) -> None:
+    said = [Begin("r"), PartStart(0, Text()), *(PartDelta(0, word) for word in ("one ", "two ", "three "))]
+    stream = Stream("gemini", upstream, model="m")
+    out = stream.feed(write_stream(upstream, said))
+    out += stream.feed(ERRORS[upstream] if how == "an error" else BREAKS[how]) + stream.finish()
+    assert stream.fault is not None
+    last = stream.fail(stream.fault)
+    assert b"\n\ndata: " in b"\n\n" + last
+    for chunks in ([out + last], [out, last], [bytes([byte]) for byte in out + last]):
+        heard: list[str] = []
+        with pytest.raises(errors.ServerError) as caught:
+            read(chunks, heard)
+        assert "".join(heard) == "one two three "
+        assert 500 <= caught.value.code <= 599
+        assert how != "an error" or caught.value.message == "no { room"

@@ -111,3 +111,38 @@ def test_the_bound_is_for_a_frame_and_not_for_the_stream(monkeypatch: pytest.Mon
     decoder = Decoder()
     assert len(decoder.feed(b"data: some words\n\n" * 100)) == 100
     assert decoder.error is None
+
+
+# Long runs of comments and blank lines are read as such.
+
+NOISE = st.lists(st.tuples(st.sampled_from([b"", b"", b":", b": note"]), ENDS).map(b"".join), max_size=40).map(b"".join)
+NOISY = st.lists(NOISE | STREAMS, max_size=5).map(b"".join)
+
+
+@given(NOISY, CUTS)
+def test_runs_of_comments_change_no_event(wire: bytes, cuts: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sse, "FEW", 0)
+        patch.setattr(sse, "MANY", 0)
+        frames = decode(cut(wire, cuts))
+    assert b"".join(frame.raw for frame in frames) == wire
+    assert [(frame.event, frame.data) for frame in frames if frame.data] == by_the_standard(wire)
+
+
+@pytest.mark.parametrize("unit", [b":\n", b": waiting\r\n", b"\n", b"\r\n", b"\r", b":\n\n", b":\r"])
+def test_a_million_comments_are_a_handful_of_frames(unit: bytes) -> None:
+    decoder = Decoder()
+    wire = unit * 1_000_000
+    frames = [f for at in range(0, len(wire), 65_536) for f in decoder.feed(wire[at : at + 65_536])]
+    frames += decoder.feed(b"data: a\n\n")
+    assert len(frames) <= 3 * (len(wire) // 65_536 + 2)
+    assert frames[-1].data == "a"
+    assert decoder.error is None
+
+
+def test_an_event_that_only_grows_by_comments_is_bounded() -> None:
+    decoder = Decoder()
+    decoder.feed(b"data: a\n")
+    for _ in range(sse.MAX_LINE // 60_000 + 2):
+        assert decoder.feed(b":\n" * 30_000) == []
+    assert decoder.error is not None

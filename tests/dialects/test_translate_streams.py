@@ -74,9 +74,9 @@ def responses_letter(frame: sse.Frame) -> str:
     return "D" if body["type"].endswith(".delta") else RESPONSES_LETTERS[body["type"]]
 
 
-# D a part, F finish reason, E error
+# D a part, F finish reason, E error: an event, and bare
 GEMINI = re.compile(r"D*F")
-GEMINI_BROKEN = re.compile(r"D*(F|E)")
+GEMINI_BROKEN = re.compile(r"D*(F|EE)")
 
 
 def letters(dialect: str, wire: bytes) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.proxy.inflate import inflater, zstd
+from omniroute.proxy.inflate import PIECE, in_pieces, inflater, zstd
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -99,3 +99,53 @@ def test_what_follows_the_end_is_no_crash(encoding: str) -> None:
         assert inflate(b"more") == b""
     except zlib.error:
         assert True
+
+
+@pytest.mark.parametrize("encoding", PACK)
+@given(data=st.binary(max_size=2000), copies=st.integers(1, 200), cuts=st.lists(st.integers(0, 2000), max_size=5))
+def test_pieces_are_the_whole_and_each_is_bounded(encoding: str, data: bytes, copies: int, cuts: list[int]) -> None:
+    packed = PACK[encoding](data * copies)
+    inflate = in_pieces(encoding)
+    assert inflate
+    at = [0, *sorted(min(c, len(packed)) for c in cuts), len(packed)]
+    pieces = [piece for i, j in itertools.pairwise(at) for piece in inflate(packed[i:j])]
+    assert b"".join(pieces) == data * copies
+    assert max(map(len, pieces), default=0) <= 2 * PIECE
+
+
+@pytest.mark.parametrize("encoding", PACK)
+@given(junk=st.binary(min_size=1, max_size=300))
+def test_pieces_of_junk_are_bytes_or_one_kind_of_error(encoding: str, junk: bytes) -> None:
+    inflate = in_pieces(encoding)
+    assert inflate
+    try:
+        assert isinstance(b"".join(inflate(junk)), bytes)
+    except zlib.error:
+        assert True
+
+
+@pytest.mark.parametrize("encoding", PACK)
+def test_a_bomb_is_unfolded_only_as_far_as_it_is_read(encoding: str) -> None:
+    for size in (200_000, 8_000_000):
+        packed = PACK[encoding](bytes(size))
+        inflate, again = in_pieces(encoding), in_pieces(encoding)
+        assert inflate
+        assert again
+        assert 0 < len(next(inflate(packed))) <= 2 * PIECE
+        assert sum(map(len, again(packed))) == size
+        slowly = in_pieces(encoding)
+        assert slowly
+        assert sum(len(piece) for byte in packed for piece in slowly(bytes([byte]))) == size
+
+
+def test_several_frames_of_zstd_in_pieces() -> None:
+    inflate = in_pieces("zstd")
+    assert inflate
+    assert b"".join(inflate(zstd.compress(b"a" * 200_000) + zstd.compress(b"b"))) == b"a" * 200_000 + b"b"
+    assert b"".join(inflate(zstd.compress(b"c"))) == b"c"
+
+
+def test_encodings_without_pieces() -> None:
+    assert in_pieces("identity") is None
+    with pytest.raises(ValueError, match="rot13"):
+        in_pieces("rot13")

@@ -135,3 +135,17 @@ def test_a_subscription_is_used_up_until_its_window_ends() -> None:
 def test_tokens_of_every_kind_count(kind: str) -> None:
     said = {"remaining": "0", "limit": "1000", "reset": WHEN.isoformat()}
     assert token_wait({f"anthropic-ratelimit-{kind}-{name}": value for name, value in said.items()}, NOW) == 90.0
+
+
+@given(st.text(max_size=300) | st.text("0123456789smhd .,:TZ-+and", max_size=300))
+def test_any_text_is_a_time_within_bounds_or_none(text: str) -> None:
+    none_left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": text}
+    for headers in ({"retry-after": text}, {"retry-after-ms": text}, none_left):
+        wait = read_wait(headers, text, 1_700_000_000.0)
+        assert wait is None or 0 <= wait <= LONGEST
+
+
+@pytest.mark.parametrize("text", ["9" * 10_000, "1s" * 10_000, " " * 10_000 + "1", "inf", "nan", "-5", "1e9", "9" * 30])
+def test_times_that_are_too_long_or_no_numbers_are_bounded(text: str) -> None:
+    wait = read_wait({"retry-after": text}, "", 0.0)
+    assert wait is None or 0 <= wait <= LONGEST

@@ -63,12 +63,21 @@ async def test_who_embeds_nothing_is_not_asked() -> None:
         *({"data": [{"embedding": [1] * (MOST_NUMBERS + 1)}]}, {"data": [{"embedding": [None]}]}, {"embedding": [1]}),
         httpx.Response(200, content=b'{"data":[{"embedding":[1e999]}]}'),
         httpx.Response(200, content=b"[" * 100_000),
+        *({"data": [{"embedding": [1, odd]}]} for odd in (True, 1e300, -1e300, 10**15, "1")),
     ],
-    ids=range(12),
+    ids=range(17),
 )
 async def test_what_is_no_vector_is_said_to_be_none(odd: Any) -> None:
     with pytest.raises(NotEmbedded, match="not with an embedding"):
         await ask("openai", "http://h", odd)
+
+
+@pytest.mark.parametrize(
+    "usage", [None, [], "x", {"prompt_tokens": -1}, {"prompt_tokens": 10**12}, {"prompt_tokens": True}]
+)
+async def test_a_count_that_cannot_be_is_unknown(usage: Any) -> None:
+    _, found = await ask("openai", "http://h", {"data": [{"embedding": VALUES}], "usage": usage})
+    assert found == Embedded(VALUES, None)
 
 
 @pytest.mark.parametrize(("status", "ours"), [(400, True), (413, True), (401, False), (429, False), (500, False)])

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from harness import REPO, Gateway, Upstream
 from scripted import replies
+from scripted.good import LOUD
 
 from omniroute.store import accounts, keys, nodes
 from omniroute.store.database import Store
@@ -214,6 +215,17 @@ def test_what_a_provider_needs_is_added_where_the_client_says_nothing(client: ht
     assert client.post("/v1/messages", content=b'{"model":"c/m"}').status_code == 200
     assert upstream.asked()[0].headers["anthropic-version"] == "2023-06-01"
     assert upstream.asked()[0].headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("dialect", list(PATHS))
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_only_listed_headers_of_an_upstream_reach_the_client(client: httpx.Client, dialect: str, stream: bool) -> None:
+    reply = client.post(PATHS[dialect], json={"model": f"{dialect[0]}/loud", "messages": [], "stream": stream})
+    assert reply.status_code == 200
+    assert not {*LOUD} & {name.lower() for name in reply.headers}
+    passed = {name: reply.headers[name] for name in ("x-ratelimit-remaining-requests", "openai-version", "cf-ray")}
+    assert passed == {"x-ratelimit-remaining-requests": "7", "openai-version": "2020-10-01", "cf-ray": "r-1"}
+    assert reply.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
 
 
 # ---- what real clients send

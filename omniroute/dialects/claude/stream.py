@@ -55,7 +55,7 @@ class Reader:
         self._reason: Reason | None = None
         self._stop_sequence: str | None = None
         self._note: str | None = None
-        self._signatures: dict[int, str] = {}
+        self._signatures: dict[int, list[str]] = {}
         self._given: dict[int, str] = {}
         """Text, thinking or input that stood in the start of a block, unless pieces of it follow."""
         self._called = False
@@ -113,7 +113,7 @@ class Reader:
                 part = replace(part, text="", citations=())
             case Reasoning(text=given, signature=signature):
                 if signature and part.origin:
-                    self._signatures[index] = seals.wrap(signature, part.origin, "claude")
+                    self._signatures[index] = [seals.wrap(signature, part.origin, "claude")]
                 part = replace(part, text="", signature=None, origin=part.origin if part.sealed is not None else None)
             case ToolCall(arguments=given):
                 part = replace(part, arguments="")
@@ -128,7 +128,7 @@ class Reader:
 
     def _stop(self, index: int) -> list[Event]:
         events = self._blocks.add(index, self._given.pop(index, ""))
-        if not (signature := self._signatures.pop(index, "")):
+        if not (signature := "".join(self._signatures.pop(index, ()))):
             return events + self._blocks.stop(index)
         seal, origin, _ = seals.unwrap(signature, "claude")
         return events + self._blocks.stop(index, seal, origin)
@@ -136,7 +136,7 @@ class Reader:
     def _delta(self, index: int, delta: Body) -> list[Event]:
         kind = delta.get("type")
         if kind == "signature_delta":
-            self._signatures[index] = self._signatures.get(index, "") + _text(delta, "signature")
+            self._signatures.setdefault(index, []).append(_text(delta, "signature"))
         elif kind == "citations_delta":
             citation = read_citation(delta.get("citation"))
             return [] if citation is None else self._blocks.cite(index, citation)
@@ -250,7 +250,7 @@ def _object(event: Body, key: str) -> Body:
 
 def _index(event: Body) -> int:
     value = event.get("index")
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{event.get('type')} without its index")
     return value
 

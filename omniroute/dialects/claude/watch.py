@@ -25,7 +25,9 @@ def watch(frame: Frame) -> Sign:
             content = any(_says(block) for block in message.get("content") or ())
             return Sign(content, read_usage(message.get("usage")))
         case "message_delta":
-            return Sign(usage=read_usage(event.get("usage")))
+            delta = event.get("delta")
+            reason = isinstance(delta, dict) and bool(delta.get("stop_reason"))
+            return Sign(usage=read_usage(event.get("usage")), reason=reason)
         case "message_stop":
             return DONE
         case "error":
@@ -45,7 +47,7 @@ def read_whole(body: Body) -> Sign:
             return Sign(fault=found)
         raise ValueError("a reply has no content list")
     content = any(_says(block) for block in body["content"])
-    return Sign(content, read_usage(body.get("usage")), done=True)
+    return Sign(content, read_usage(body.get("usage")), done=True, reason=bool(body.get("stop_reason")))
 
 
 def _says(block: Body) -> bool:

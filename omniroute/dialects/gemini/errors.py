@@ -39,12 +39,13 @@ def write_error(error: GatewayError) -> Body:
 
 
 def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
-    """Write a fault as Google does: bare, and with nothing behind it.
+    """Write a fault twice: as an event, and bare with nothing behind it, as Google itself does.
 
-    The Python SDK raises it in an event too, but the JavaScript SDK takes an event for a part of the reply, and
-    raises only what stands outside of one.
+    Google's SDKs for Python and JavaScript raise the event wherever the network cuts. Older ones for JavaScript take
+    an event for a part of the reply, and the one for Go too: these raise what stands outside of one.
     """
-    return orjson.dumps(_body(status_of(fault), fault.message))
+    body = orjson.dumps(_body(status_of(fault), fault.message))
+    return b"data: " + body + b"\n\n" + body
 
 
 def write_array_fault(fault: Fault, *, first: bool) -> bytes:

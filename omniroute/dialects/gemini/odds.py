@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omniroute.dialects.ir import Body, Odds
+from omniroute.dialects.openai.odds import is_logprob
 
 
 def read_odds(result: Any) -> tuple[Odds, ...]:
@@ -24,7 +25,7 @@ def read_odds(result: Any) -> tuple[Odds, ...]:
 
 def _read(one: Any, others: tuple[Odds, ...] = ()) -> Odds | None:
     match one:
-        case {"token": str(token), "logProbability": int() | float() as logprob}:
+        case {"token": str(token), "logProbability": int() | float() as logprob} if is_logprob(logprob):
             return Odds(token, logprob, others=others)
         case _:
             return None

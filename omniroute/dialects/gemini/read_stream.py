@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from omniroute.dialects.blocks import MOST_PARTS
 from omniroute.dialects.gemini.odds import read_odds
 from omniroute.dialects.gemini.seals import unwrap
 from omniroute.dialects.gemini.usage import read_usage
@@ -195,6 +196,8 @@ class Reader:
         events = self._close()
         self._open = kind
         self._index += 1
+        if self._index >= MOST_PARTS:
+            raise ValueError(f"a reply of more than {MOST_PARTS} parts")
         return [*events, PartStart(self._index, part)]
 
     def _whole(self, part: Reasoning | ToolCall | Native, text: str = "") -> list[Event]:

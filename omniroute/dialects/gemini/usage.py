@@ -1,7 +1,7 @@
 """Token numbers of Gemini."""
 
 from omniroute.dialects.ir import Body, Usage
-from omniroute.dialects.usage import count, total
+from omniroute.dialects.usage import count, doubted, total
 
 
 def read_usage(value: object) -> Usage | None:
@@ -18,6 +18,7 @@ def read_usage(value: object) -> Usage | None:
         output=total(count(value.get("candidatesTokenCount")), thoughts),
         cache_read=count(value.get("cachedContentTokenCount")),
         reasoning=thoughts,
+        doubted=doubted(value),
     )
 
 

@@ -3,7 +3,7 @@
 import orjson
 
 from omniroute.dialects import fault
-from omniroute.dialects.dialect import NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, NOTHING, Sign, strict
 from omniroute.dialects.gemini.usage import read_usage
 from omniroute.dialects.ir import Body
 from omniroute.dialects.sse import Frame
@@ -44,7 +44,10 @@ def _read(reply: Body) -> Sign:
         content = content or any(part.get("text") or not part.keys() <= MARKS for part in parts)
         done = done or _ended(candidate.get("finishReason"))
     done = done or _ended((reply.get("promptFeedback") or {}).get("blockReason"))
-    return Sign(content, read_usage(reply.get("usageMetadata")), done=done)
+    usage = read_usage(reply.get("usageMetadata"))
+    if usage is None and not done:
+        return CONTENT if content else NOTHING
+    return Sign(content, usage, done=done, reason=done)
 
 
 def _ended(reason: str | None) -> bool:

@@ -5,6 +5,9 @@ from typing import Any
 
 from omniroute.dialects.ir import Body, Odds
 
+LEAST = -1e6
+"""Below any logarithm of a probability; OpenAI writes -9999 for what is as good as impossible."""
+
 
 def read_odds(said: Any) -> tuple[Odds, ...]:
     """Read a list of tokens; what is none is passed over, since no answer should fail by it."""
@@ -13,10 +16,15 @@ def read_odds(said: Any) -> tuple[Odds, ...]:
 
 def _read(one: Any) -> Odds | None:
     match one:
-        case {"token": str(token), "logprob": int() | float() as logprob}:
+        case {"token": str(token), "logprob": int() | float() as logprob} if is_logprob(logprob):
             return Odds(token, logprob, _data(one.get("bytes")), read_odds(one.get("top_logprobs")))
         case _:
             return None
+
+
+def is_logprob(number: float) -> bool:
+    """Tell whether a number can be the logarithm of a probability: neither endless nor true or false."""
+    return not isinstance(number, bool) and LEAST <= number <= -LEAST
 
 
 def _data(numbers: Any) -> bytes | None:

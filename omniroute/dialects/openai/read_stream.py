@@ -67,7 +67,7 @@ class Reader:
         self._tail: tuple[str, int] | None = None
         """The part begun last, by its kind and number."""
         self._text: list[str] = []
-        self._odds: tuple[Odds, ...] = ()
+        self._odds: list[Odds] = []
         """Of tokens whose text is not said yet."""
         self._refused = False
         self._nameless = 0
@@ -106,7 +106,7 @@ class Reader:
         reason: Reason = read_reason(self._word, calls=bool(self._calls), refused=self._refused)
         rest = self._split(self._splitter.finish())
         if self._odds and self._tail is not None and self._tail[0] == "text" and self._blocks.holds(self._tail):
-            rest += self._blocks.add(self._tail, "", self._odds)
+            rest += self._blocks.add(self._tail, "", tuple(self._odds))
         rest += [] if self._seal is None else self._whole(self._seal)
         return [*begin, *rest, *self._blocks.finish(), Finish(reason, usage=self._usage)]
 
@@ -153,20 +153,24 @@ class Reader:
     def _split(self, pieces: list[tuple[bool, str]], odds: tuple[Odds, ...] = ()) -> list[Event]:
         """Say text, and the thinking that stands in it."""
         events: list[Event] = []
-        self._odds += odds
+        if odds:
+            self._odds += odds
         for thinks, text in pieces:
             if thinks:
                 events += self._say("reasoning", Reasoning(), text)
             else:
                 self._text.append(text)
-                events += self._say("text", Text(), text, self._odds)
-                self._odds = ()
+                if self._odds:
+                    odds, self._odds = tuple(self._odds), []
+                events += self._say("text", Text(), text, odds)
+                odds = ()
         return events
 
     def _cite(self, notes: list[Body]) -> list[Event]:
         if self._tail is None or self._tail[0] != "text":
             return []
         text = "".join(self._text)
+        self._text = [text]
         found = (read_citation(note, text) for note in notes)
         return [event for citation in found if citation for event in self._blocks.cite(self._tail, citation)]
 

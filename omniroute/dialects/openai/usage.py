@@ -1,7 +1,7 @@
 """Token numbers of Chat Completions."""
 
 from omniroute.dialects.ir import Usage
-from omniroute.dialects.usage import count, total
+from omniroute.dialects.usage import count, details, doubted, total
 
 
 def read_usage(value: object) -> Usage | None:
@@ -12,12 +12,12 @@ def read_usage(value: object) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    prompt = value.get("prompt_tokens_details") or {}
-    completion = value.get("completion_tokens_details") or {}
+    prompt = details(value.get("prompt_tokens_details"))
+    completion = details(value.get("completion_tokens_details"))
     given, output = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
     reasoning = count(completion.get("reasoning_tokens"))
     if reasoning and output is not None and total(given, output, reasoning) == count(value.get("total_tokens")):
-        output += reasoning
+        output = total(output, reasoning)
     return Usage(
         input=given,
         output=output,
@@ -28,6 +28,7 @@ def read_usage(value: object) -> Usage | None:
         ),
         cache_write=count(prompt.get("cache_write_tokens")),
         reasoning=reasoning,
+        doubted=doubted(value, prompt, completion),
     )
 
 

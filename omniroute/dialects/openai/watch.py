@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from omniroute.dialects import fault
-from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, DONE, FINISHED, NOTHING, Sign, strict
 from omniroute.dialects.ir import Body
 from omniroute.dialects.openai.usage import read_usage
 from omniroute.dialects.sse import Frame
@@ -52,7 +52,8 @@ def read_whole(body: Body) -> Sign:
             return Sign(fault=found)
         raise ValueError("a reply has no choices")
     content = any(_has_content(choice.get("message")) for choice in choices)
-    return Sign(content=content, usage=read_usage(body.get("usage")), done=True)
+    reason = any(choice.get("finish_reason") for choice in choices)
+    return Sign(content=content, usage=read_usage(body.get("usage")), done=True, reason=reason)
 
 
 def said(choice: Body) -> Any:
@@ -69,5 +70,5 @@ def _sign(content: bool, done: bool, chunk: Body) -> Sign:
     if usage is None:
         if not done:
             return CONTENT if content else NOTHING
-        return Sign(content, done=True) if content else DONE
-    return Sign(content, usage, done=done, only_usage=chunk.get("choices") == [])
+        return Sign(content, done=True, reason=True) if content else FINISHED
+    return Sign(content, usage, done=done, only_usage=chunk.get("choices") == [], reason=done)

@@ -35,6 +35,13 @@ class _Part:
         self.section: tuple[str, Any] | None = None
         """Which part of a summary is being said."""
 
+    @property
+    def text(self) -> str:
+        """What was said of it; joined once, however often it is asked for."""
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
 
 class Reader:
     """Events in, events out. What an event leaves out is taken from the next one that says it again."""
@@ -173,7 +180,7 @@ class Reader:
 
     def _say_rest(self, key: Key, part: Text | Refusal | ToolCall, text: str) -> list[Event]:
         """Say what pieces have left out of a text that is told whole."""
-        said = "".join(self._parts[key].pieces) if key in self._parts else ""
+        said = self._parts[key].text if key in self._parts else ""
         if not text.startswith(said) or (key in self._parts and self._parts[key].stopped):
             return []
         odds = part.odds if isinstance(part, Text) and not said else ()
@@ -182,7 +189,7 @@ class Reader:
     def _cite(self, key: Key, note: Any) -> list[Event]:
         if (part := self._parts.get(key)) is None or part.stopped:
             return []
-        citation = read_annotation(note, "".join(part.pieces))
+        citation = read_annotation(note, part.text)
         part.cited = True
         return [] if citation is None else self._blocks.cite(key, citation)
 
@@ -262,7 +269,7 @@ class Reader:
         events = self._start(key, call)
         if custom:
             events += self._say(key, call, call.arguments)
-        elif call.arguments != "{}" or not "".join(self._parts[key].pieces):
+        elif call.arguments != "{}" or not self._parts[key].text:
             events += self._say_rest(key, call, call.arguments)
         return [*events, *self._stop(key)]
 

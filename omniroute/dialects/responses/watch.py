@@ -3,7 +3,7 @@
 import orjson
 
 from omniroute.dialects import fault
-from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, FINISHED, NOTHING, Sign, strict
 from omniroute.dialects.ir import Body, Fault
 from omniroute.dialects.responses.usage import read_usage
 from omniroute.dialects.sse import Frame
@@ -35,7 +35,7 @@ def watch(frame: Frame) -> Sign:
     if kind in FAILURES or (kind in ENDS and event["response"].get("status") in ("failed", "cancelled")):
         return Sign(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
     if kind in ENDS:
-        return _end(event["response"])
+        return _end(event["response"], reason=True)
     if kind == "error":
         return Sign(fault=fault.find(event))
     return NOTHING
@@ -47,16 +47,16 @@ def read_whole(body: Body) -> Sign:
     if body.get("status") in ("failed", "cancelled") or body.get("error"):
         return Sign(fault=_failure(body), usage=read_usage(body.get("usage")))
     if isinstance(body.get("output"), list):
-        return _end(body)
+        return _end(body, reason=body.get("status") in ("completed", "incomplete"))
     if found := fault.find(body):
         return Sign(fault=found)
     raise ValueError("a reply has no output")
 
 
-def _end(response: Body) -> Sign:
+def _end(response: Body, *, reason: bool) -> Sign:
     content = any(_says(item) for item in response.get("output") or ())
     usage = read_usage(response.get("usage"))
-    return Sign(content, usage, done=True) if content or usage else DONE
+    return Sign(content, usage, done=True, reason=reason) if content or usage or not reason else FINISHED
 
 
 def _says(item: Body) -> bool:
@@ -71,4 +71,5 @@ def _says(item: Body) -> bool:
 
 
 def _failure(response: Body) -> Fault:
-    return fault.find(response) or Fault("error", f"the upstream's reply ended as {response.get('status')}")
+    said = f"the upstream's reply ended as {response.get('status')}"
+    return fault.find(response) or Fault("error", fault.one_line(said[:200]))

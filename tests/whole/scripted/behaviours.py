@@ -12,7 +12,7 @@ stops             ends cleanly after content, without its end          wrong    
 broken-json       half a JSON document                                 not-sse     an event stream of prose
 data-junk         an SSE frame whose data is not JSON                  not-http    bytes that are not HTTP
 echo:STATUS       an error that repeats the credential (default 401)   echo-late   the same after content
-spent:S           ok, and no request is left for S seconds
+spent:S           ok, and no request is left for S seconds             loud        ok, with headers for browsers
 wait:S            waits, then ok                                       wait-headers:S  waits between head and body
 slow:S            a pause between events (default 0.02)                drip        every byte on its own
 huge:MB           a long reply (default 8)                             gzip        compressed, though nobody asked
@@ -31,7 +31,7 @@ type Behaviour = Callable[[Talk, str], Awaitable[None]]
 
 _ALL: tuple[Behaviour, ...] = (
     good.ok, good.tool, good.agent, good.wait, good.wait_headers, good.slow, good.drip, good.huge, good.gzip,
-    good.comments, good.close, good.hangup, good.stale, good.spent, good.embed,
+    good.comments, good.close, good.hangup, good.stale, good.spent, good.embed, good.loud,
     bad.forgetful, bad.context, bad.html, bad.hang, bad.hang_headers, bad.hang_byte, bad.hang_late, bad.empty,
     bad.role_only, bad.error_first, bad.error_late, bad.cut_first, bad.cut_late, bad.cut_tool, bad.stops, bad.wrong,
     bad.broken_json, bad.not_sse, bad.data_junk, bad.not_http, bad.echo, bad.echo_late,

@@ -24,6 +24,29 @@ async def spent(talk: Talk, seconds: str) -> None:
     await ok(talk, **left)
 
 
+LOUD = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-credentials": "true",
+    "set-cookie": "a=b",
+    "strict-transport-security": "max-age=1",
+    "x-frame-options": "ALLOWALL",
+    "clear-site-data": "*",
+    "location": "http://elsewhere.invalid/",
+    "refresh": "0; url=http://elsewhere.invalid/",
+    "www-authenticate": "Basic",
+    "service-worker-allowed": "/",
+    "alt-svc": 'h3=":443"',
+    "link": "</x>; rel=preload",
+    "x-listed": "1",
+}
+"""Headers of a reply that no client should see."""
+
+
+async def loud(talk: Talk, _: str) -> None:
+    """Answer, with headers that speak to browsers and some that clients need."""
+    await ok(talk, **LOUD, **{"x-ratelimit-remaining-requests": "7", "openai-version": "2020-10-01", "cf-ray": "r-1"})
+
+
 async def tool(talk: Talk, _: str) -> None:
     body, frames = tools.TOOLS[talk.request.dialect](talk.request.model)
     if not talk.request.stream:
