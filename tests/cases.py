@@ -1,8 +1,8 @@
 """Run many small cases in one test.
 
-`every` takes what `pytest.mark.parametrize` takes and loops over the cases inside a single test: all of them run, and the
-failing ones are reported together, by name. It is for cases that take microseconds, where a test of its own for each would
-cost more than the case. Fixtures are made once for all cases, so a case must not change what another one sees.
+`every` takes what `pytest.mark.parametrize` takes and loops over the cases inside a single test: all of them run, and
+the failing ones are reported together, by name. It is for cases that take microseconds, where a test of its own for
+each would cost more than the case. Fixtures are made once for all cases: no case may change what another one sees.
 """
 
 import functools
@@ -16,7 +16,7 @@ from _pytest.mark.structures import ParameterSet
 
 type Case = tuple[str, dict[str, Any]]
 """A name and the arguments that it stands for."""
-type Ids = Sequence[str] | Callable[[Any], Any] | None
+type Ids = Iterable[object] | Callable[[Any], Any] | None
 SHOWN = 60
 """Characters of a value in the name of its case."""
 
@@ -38,16 +38,17 @@ def every(
 
 def _read(names: str | Sequence[str], values: Iterable[Any], ids: Ids) -> Iterator[Case]:
     columns = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-    for number, value in enumerate(values):
-        name = None
+    listed = None if ids is None or callable(ids) else iter(ids)
+    show = ids if callable(ids) else None
+    for value in values:
+        name = next(listed) if listed else None
         if isinstance(value, ParameterSet):
             assert not value.marks, "a case has no marks of its own; pytest.mark.parametrize gives it some"
-            row, name = value.values, value.id
+            row, name = value.values, value.id or name
         else:
             row = (value,) if isinstance(names, str) and len(columns) == 1 else tuple(value)
-        if not isinstance(name, str):
-            name = ids[number] if isinstance(ids, Sequence) else "-".join(_show(each, ids) for each in row)
-        yield name, dict(zip(columns, row, strict=True))
+        name = "-".join(_show(each, show) for each in row) if name is None else name
+        yield str(name), dict(zip(columns, row, strict=True))
 
 
 def _show(value: object, ids: Callable[[Any], Any] | None) -> str:

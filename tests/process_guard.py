@@ -1,9 +1,9 @@
 """End the processes of a test run when the run itself is gone, however it ended.
 
 A fixture that starts a process also stops it, but no fixture runs after `kill -9`, a second Ctrl-C or a crash of an
-xdist worker. `start` puts a mark into the environment, which all descendants inherit, and starts a guard: this file as a
-script, in a session of its own. Its standard input is a pipe from the run. The end of that pipe is the end of the run,
-for whatever reason; then the guard ends each process that still carries the mark.
+xdist worker. `start` puts a mark into the environment, which all descendants inherit, and starts a guard: this file as
+a script, in a session of its own. Its standard input is a pipe from the run. The end of that pipe is the end of the
+run, for whatever reason; then the guard ends each process that still carries the mark.
 """
 
 import contextlib

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
+from cases import every
 
 ROOT = Path(__file__).resolve().parents[1] / "omniroute"
 FLOORS = [
@@ -81,7 +81,7 @@ def part(name: str) -> str | None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@every("name", sorted(MODULES))
 def test_imports_go_down(name: str) -> None:
     here = part(name)
     below = {there for other in imported(name, MODULES[name]) if (there := part(other))}
@@ -101,7 +101,7 @@ def test_no_module_needs_itself() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if part(name) in PURE))
+@every("name", sorted(name for name in MODULES if part(name) in PURE))
 def test_the_pure_floors_touch_nothing(name: str) -> None:
     here = part(name)
     assert here is not None

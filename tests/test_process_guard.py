@@ -32,12 +32,11 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path) -> None:
         marks = {}
         for way, (_, sign) in ways.items():
             ready = tmp_path / way
-            until(f"{way}: the processes have started", lambda: ready.exists() or runs[way].poll() is not None)
+            until(f"{way}: the processes have started", ready.exists)
             marks[way], pid = ready.read_text(encoding="utf-8").split()
             assert len(marked(marks[way])) == 2, way
             os.kill(int(pid), sign)
-        for way, mark in marks.items():
-            until(f"{way}: its processes have ended", lambda: not marked(mark))
+        until("all their processes have ended", lambda: not any(map(marked, marks.values())))
     finally:
         for run in runs.values():
             run.kill()

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def test_a_relative_directory_does_not_move_with_the_process(monkeypatch: pytest
     assert read({"DATA_DIR": "data"}).data_dir == tmp_path / "data"
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "host"),
     [
         ("build-7f9c", "127.0.0.1"),
@@ -43,7 +44,7 @@ def test_a_machine_name_is_no_address_to_listen_on(text: str, host: str) -> None
     assert read({"HOSTNAME": text}).host == host
 
 
-@pytest.mark.parametrize(
+@every(
     ("host", "required"),
     [("127.0.0.1", False), ("127.9.9.9", False), ("localhost", False), ("::1", False), ("0.0.0.0", True), ("::", True),
      ("192.168.1.2", True), ("gateway.example", True)],
@@ -53,7 +54,7 @@ def test_whoever_can_be_reached_by_others_requires_a_key(host: str, required: bo
     assert Settings(Path("/x"), host=host, require_api_key=True).requires_key
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "value"),
     [("PORT", "http"), ("PORT", "65536"), ("PORT", "-1"), ("PORT", "²"), ("OMNIROUTE_WEB_PORT", "80.5"),
      ("REQUIRE_API_KEY", "maybe"), ("DATA_DIR", "~nobody-of-this-name/x")],

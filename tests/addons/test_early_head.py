@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cases import every
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.test import tflow
 
@@ -30,9 +31,9 @@ def begun(dialect: DialectName = "openai", *, stream: bool = True) -> tuple[Atta
     return attach, flow, exchange
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("seconds", [0.0, 7.0])
+@every("dialect", DIALECTS)
+@every("stream", [True, False])
+@every("seconds", [0.0, 7.0])
 def test_who_asks_for_a_stream_in_a_dialect_that_has_words_is_kept(
     dialect: DialectName, stream: bool, seconds: float
 ) -> None:

@@ -37,7 +37,7 @@ async def addon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def ask(addon: Panel) -> int:
     relay = addon.runtime.relay
     assert relay
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=120) as client:
         return (await client.get(f"http://127.0.0.1:{relay.port}/healthz")).status_code
 
 

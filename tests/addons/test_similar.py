@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from cases import every
 from mitmproxy import http
 from mitmproxy.test import tflow
 
@@ -201,7 +202,7 @@ async def test_what_the_model_is_asked(here: Here) -> None:
     assert request.headers["authorization"] == f"Bearer {SECRET}"
 
 
-@pytest.mark.parametrize(
+@every(
     ("one", "other", "how"),
     [
         ("add up 2 and 3 for me now please", "add up 2 and 4 for me now please", {}),

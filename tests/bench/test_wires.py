@@ -4,7 +4,7 @@ import json
 from types import ModuleType
 from typing import Any
 
-import pytest
+from cases import every
 
 from omniroute.bench import said
 from omniroute.bench.features import BY_ID, FEATURES, Feature
@@ -12,8 +12,8 @@ from omniroute.bench.judge import Verdict
 from omniroute.bench.said import TOOL, Ask, Spoken, Told, call_text
 from omniroute.bench.wires import WIRES
 
-EVERY = pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
-EACH = pytest.mark.parametrize("feature", FEATURES, ids=list(BY_ID))
+EVERY = every("wire", WIRES.values(), ids=list(WIRES))
+EACH = every("feature", FEATURES, ids=list(BY_ID))
 CANNOT = {"responses": {"stop"}}
 
 
@@ -74,7 +74,7 @@ def wrong(verdict: Verdict) -> list[tuple[str, str, str]]:
     return [(each.what, each.expected, each.got) for each in verdict.wrong]
 
 
-@pytest.mark.parametrize("feature", [each for each in FEATURES if each.told], ids=lambda each: each.id)
+@every("feature", [each for each in FEATURES if each.told], ids=lambda each: each.id)
 def test_what_the_upstream_misses_is_named(feature: Feature) -> None:
     client, upstream = WIRES["claude"], WIRES["openai"]
     _, sent = client.ask(feature.ask("word"), "m")

@@ -71,7 +71,7 @@ class Panel:
     def fresh(self, *, logged_in: bool = True) -> Any:
         """Open a page in a context of its own, in which nothing is moving."""
         page = self.browser.new_context(reduced_motion="reduce").new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(120_000)
         page.on("console", lambda said: said.type in ("error", "warning") and self.wrong.append(said.text))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("requestfailed", self._failed)

@@ -65,7 +65,7 @@ def test_from_a_node_to_its_use(panel: Panel, upstream: Upstream) -> None:
     panel.open("translator/live")
     page.get_by_text("watching", exact=True).wait_for()
     body = {"model": "everyday", "messages": [{"role": "user", "content": "good morning"}]}
-    with httpx.Client(base_url=panel.gateway.url, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=panel.gateway.url, trust_env=False, timeout=120) as client:
         for shown, status in ((f"{key}x", 401), (key, 200)):
             headers = {"authorization": f"Bearer {shown}"}
             assert client.post("/v1/chat/completions", json=body, headers=headers).status_code == status

@@ -1,6 +1,6 @@
 """Every page of the menu, in a real browser: it opens, fits, can be read, and believes nothing."""
 
-import pytest
+from cases import every
 from panel_browser import HOSTILE, PAGES, SETTLED, WIDER, Panel, judged
 
 LOOKS = [(1600, "light"), (1600, "dark"), (360, "light"), (360, "dark")]
@@ -30,7 +30,7 @@ def test_what_is_wrong_is_found(panel: Panel) -> None:
     assert [said for said in panel.wrong if "Content Security Policy" in said]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@every("name", PAGES)
 def test_a_page(panel: Panel, name: str) -> None:
     page = panel.open(name)
     for width, scheme in LOOKS:
@@ -43,7 +43,7 @@ def test_a_page(panel: Panel, name: str) -> None:
     assert panel.wrong == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@every("name", PAGES)
 def test_the_tabs_of_a_page(panel: Panel, name: str) -> None:
     page = panel.open(name)
     page.set_viewport_size({"width": 360, "height": 900})
@@ -59,7 +59,7 @@ def test_the_tabs_of_a_page(panel: Panel, name: str) -> None:
     assert panel.wrong == []
 
 
-@pytest.mark.parametrize("name", ["keys", "providers", "combos", "costs/budget", "costs/pricing", "health"])
+@every("name", ["keys", "providers", "combos", "costs/budget", "costs/pricing", "health"])
 def test_the_dialogs_of_a_page(panel: Panel, name: str) -> None:
     """One of each kind: it fits a telephone, believes nothing, and is left without anything done."""
     page = panel.open(name)

@@ -220,10 +220,10 @@ def test_a_request_that_is_sent_can_be_stopped(panel: Panel) -> None:
         page.get_by_text("asking").first.wait_for()
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("alert").filter(has_text="You have stopped it").wait_for()
-        mute.settimeout(20)
+        mute.settimeout(120)
         asked, _ = mute.accept()
         with asked:
-            asked.settimeout(20)
+            asked.settimeout(120)
             while asked.recv(65536):  # nothing more comes: it was hung up on
                 pass
     assert panel.wrong == []
@@ -239,7 +239,7 @@ def test_the_live_monitor_shows_what_passes(panel: Panel) -> None:
     page.get_by_text("watching").wait_for()
     page.get_by_role("button", name="Clear").click()
     rows = page.locator("tbody tr")
-    with httpx.Client(base_url=panel.gateway.url, timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=panel.gateway.url, timeout=120, trust_env=False) as client:
         ask(HOSTILE)
         rows.first.get_by_text(HOSTILE).first.wait_for()
         for number in range(60):
@@ -278,7 +278,7 @@ def test_the_bench_finds_what_comes_through(panel: Panel) -> None:
     for name in ("Picture", "Temperature, limit, stop words"):
         features.get_by_label(name).check()
     page.get_by_role("button", name="Run").click()
-    page.get_by_role("heading", name="What was found").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="What was found").wait_for()
     page.get_by_text("32 of 32 done.").wait_for()
     page.get_by_text("29 passed").wait_for()
     page.get_by_role("button", name="Picture, Anthropic Messages to Gemini: passed").click()

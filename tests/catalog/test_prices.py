@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,9 +23,7 @@ def test_every_row_is_in_the_library_or_known_not_to_be() -> None:
     assert all(library.priced(row) for row in PROVIDERS if row.id != "nvidia")
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in PROVIDERS if row.id not in ("nvidia", "openrouter")], ids=lambda r: r.id
-)
+@every("row", [row for row in PROVIDERS if row.id not in ("nvidia", "openrouter")], ids=lambda r: r.id)
 def test_every_provider_has_a_model_with_a_price(row) -> None:
     prices = [cost(row, model.id, Usage(input=1000, output=1000), AT) for model in row.models]
     assert any(price is not None and 0 < price < 1 for price in prices)

@@ -1,6 +1,7 @@
 from urllib.parse import urlsplit
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,26 +20,26 @@ def at_node(dialect, base_url, model="m", *, stream=False) -> str:
     return endpoint(node("box", dialect, base_url), dialect, base_url=None, model=model, stream=stream)
 
 
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize(("provider", "dialect"), SPOKEN)
+@every("host", HOSTS)
+@every(("provider", "dialect"), SPOKEN)
 def test_a_bare_host_stands_for_the_real_one(provider, dialect, host) -> None:
     real = urlsplit(url(provider, dialect, None))
     assert url(provider, dialect, host) == host + real.path
 
 
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize(("provider", "dialect"), SPOKEN)
+@every("host", HOSTS)
+@every(("provider", "dialect"), SPOKEN)
 def test_the_whole_endpoint_is_taken_as_it_is(provider, dialect, host) -> None:
     whole = url(provider, dialect, host)
     assert url(provider, dialect, whole) == whole
 
 
-@pytest.mark.parametrize(("provider", "dialect"), SPOKEN)
+@every(("provider", "dialect"), SPOKEN)
 def test_the_own_base_url_changes_nothing(provider, dialect) -> None:
     assert url(provider, dialect, find(provider, ()).base_url) == url(provider, dialect, None)
 
 
-@pytest.mark.parametrize(
+@every(
     ("provider", "dialect", "base_url", "wanted"),
     [
         ("openai", "openai", "http://h/v1", "http://h/v1/chat/completions"),
@@ -59,7 +60,7 @@ def test_what_people_paste(provider, dialect, base_url, wanted) -> None:
     assert url(provider, dialect, base_url) == wanted
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "base_url", "wanted"),
     [
         ("openai", "http://127.0.0.1:11434", "http://127.0.0.1:11434/v1/chat/completions"),
@@ -96,7 +97,7 @@ def test_a_dialect_that_is_not_spoken_is_an_error() -> None:
         url("groq", "claude", None)
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "wanted"),
     [
         ("http://127.0.0.1:11434", "http://127.0.0.1:11434"),
@@ -112,7 +113,7 @@ def test_good_base_urls(text, wanted) -> None:
     assert check_base_url(wanted) == wanted
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "says"),
     [
         ("", "plain ASCII"),

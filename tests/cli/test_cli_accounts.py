@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 
 import pytest
+from cases import every
 from stand_ins import Ctl, Web
 
 from omniroute.routing.turns import Changes, Use
@@ -85,7 +86,7 @@ def test_on_a_terminal_the_key_is_asked_for_unseen(ctl: Ctl, as_json, monkeypatc
     assert as_json("provider", "list")[0]["key"] == "•••• cdef"
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "code", "says"),
     [
         (("opnai", "--api-key", SECRET), 1, "openai"),

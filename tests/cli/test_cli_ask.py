@@ -137,12 +137,12 @@ class Slow:
     def serve(self) -> None:
         connection, _ = self.socket.accept()
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(120)
             request = b""
             while not request.endswith(b"}"):
                 request += connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + sse(piece("First"), end="").encode())
-            if self.go_on.wait(20):
+            if self.go_on.wait(120):
                 connection.sendall(sse(piece(", last")).encode())
             elif connection.recv(1) == b"":
                 self.left.set()
@@ -153,7 +153,7 @@ def slow(data_dir: Path) -> Iterator[Slow]:
     gateway = Slow()
     running(data_dir, gateway.port)
     yield gateway
-    gateway.thread.join(30)
+    gateway.thread.join(120)
     gateway.socket.close()
 
 
@@ -169,7 +169,7 @@ def test_the_answer_is_shown_as_it_comes(slow: Slow) -> None:
         assert asking.stdout
         assert os.read(asking.stdout.fileno(), 100) == b"First"
         slow.go_on.set()
-        rest, _ = asking.communicate(timeout=20)
+        rest, _ = asking.communicate(timeout=120)
     assert rest == b", last\n"
     assert asking.returncode == 0
 
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_it_quietly(slow: Slow) -> None:
         assert asking.stdout
         assert os.read(asking.stdout.fileno(), 100) == b"First"
         asking.send_signal(signal.SIGINT)
-        _, said = asking.communicate(timeout=20)
+        _, said = asking.communicate(timeout=120)
         slow.go_on.set()
     assert asking.returncode == 130
     assert said.strip() == b""

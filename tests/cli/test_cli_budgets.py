@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cases import every
 from stand_ins import Web
 
 from omniroute.cli.running import FILE
@@ -97,7 +98,7 @@ def test_the_zone_of_budgets_is_a_setting(ctl, as_json, laptop, refused) -> None
     assert as_json("settings", "get", "budget.zone") == {"budget.zone": "Asia/Tokyo"}
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "code", "said"),
     [
         (["laptop", "-5", "--period", "daily"], 1, "a budget cannot be -5"),
@@ -149,7 +150,7 @@ def test_models_that_were_asked_without_a_price_are_listed(as_json, home, data_d
     assert as_json("price", "list", "--unknown") == []
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "code", "said"),
     [
         (["openai/gpt-4o", "--input", "2.5"], 2, "'2.5' says not for how many tokens: say 2.5/1M or 0.0025/1K, in USD"),

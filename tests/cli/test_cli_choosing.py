@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cases import every
 
 from omniroute.routing.changeable import SETTINGS
 
@@ -27,7 +28,7 @@ def test_an_alias_from_first_to_last(ctl, as_json, home) -> None:
     assert as_json("alias", "remove", "FAST") == {"removed": "FAST"}
 
 
-@pytest.mark.parametrize(
+@every(
     ("line", "code", "says"),
     [
         ("alias add fast nothing", 1, "the model 'nothing' is unknown"),

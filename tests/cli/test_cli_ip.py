@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import pytest
+from cases import every
 
 from omniroute.routing.doors import MODES
 
@@ -38,7 +38,7 @@ def test_this_machine_is_not_locked_out_by_mistake(ctl, as_json, refused) -> Non
     assert as_json("ip", "list")["mode"] == "whitelist"
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "code", "says"),
     [
         (("deny", "10.0.0.0/33"), 1, "'10.0.0.0/33' is no address and no network"),

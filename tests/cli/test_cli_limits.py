@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases import every
 
 from omniroute.routing.admission import Changes, InUse
 from omniroute.store import limits
@@ -59,7 +60,7 @@ def test_the_limits_of_a_node_go_with_it(ctl, as_json, home) -> None:
     assert as_json("limits", "show") == []
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "said"),
     [
         (["--rpm", "-1"], "requests a minute cannot be -1: it takes 1 to 1,000,000"),

@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
 import pytest
+from cases import every
 from click.testing import CliRunner
 from stand_ins import Ctl
 
@@ -30,8 +30,8 @@ def walk(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, 
 EVERY = walk(main)
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
-@pytest.mark.parametrize("flag", ["--help", "-h"])
+@every("path", EVERY, ids=" ".join)
+@every("flag", ["--help", "-h"])
 def test_every_command_has_help_that_makes_nothing(ctl: Ctl, data_dir: Path, path: tuple[str, ...], flag: str) -> None:
     shown = ctl(*path, flag).stdout
     assert shown.startswith(f"Usage: {' '.join(('omniroute-ctl', *path))}")
@@ -41,7 +41,7 @@ def test_every_command_has_help_that_makes_nothing(ctl: Ctl, data_dir: Path, pat
     assert not data_dir.exists()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@every("name", COMMANDS)
 def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
     command = main.get_command(click.Context(main), name)
     assert command is not None
@@ -53,7 +53,7 @@ def test_the_version_is_the_packages(ctl: Ctl) -> None:
     assert ctl("--version").stdout == f"omniroute-ctl {omniroute.__version__}\n"
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "says"),
     [
         (("provder", "list"), "no command 'provder': did you mean provider?"),
@@ -109,7 +109,7 @@ def test_what_the_machine_refuses_is_said_in_its_words(refused, data_dir: Path) 
 def test_an_output_that_is_closed_is_no_error(data_dir: Path) -> None:
     program = "import sys; sys.stdout = None; from omniroute.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", program, "combo", "list"], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", program, "combo", "list"], capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -167,23 +167,23 @@ def test_a_broken_database_is_one_line(refused, data_dir: Path) -> None:
     assert "storage.sqlite" in refused("provider", "list")
 
 
-def start(*words: str, **environ: str) -> tuple[float, str]:
-    began = time.perf_counter()
+def start(*words: str, **environ: str) -> str:
+    """Run a command in a process of its own and give the list of its imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "from omniroute.cli import main; main()", *words],
-        capture_output=True, text=True, check=True, timeout=30, env=os.environ | environ,
+        capture_output=True, text=True, check=True, timeout=120, env=os.environ | environ,
     )  # fmt: skip
-    return time.perf_counter() - began, done.stderr
+    return done.stderr
 
 
 def test_help_loads_nothing_heavy() -> None:
-    _, imported = start("--help")
+    imported = start("--help")
     for heavy in ("peewee", "httpx", "mitmproxy", "rich", "genai_prices", "cryptography", "asyncio"):
         assert f" {heavy}\n" not in imported
 
 
-@pytest.mark.parametrize("words", ["key list", "provider list", "node list", "combo list", "status", "usage"])
+@every("words", ["key list", "provider list", "node list", "combo list", "status", "usage"])
 def test_looking_loads_no_network_and_no_proxy(data_dir: Path, words: str) -> None:
-    _, imported = start(*words.split(), "--json")
+    imported = start(*words.split(), "--json")
     for heavy in ("httpx", "mitmproxy", "genai_prices"):
         assert f" {heavy}\n" not in imported

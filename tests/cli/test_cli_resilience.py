@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from cases import every
 
 from omniroute.routing.judge import TABLE
 from omniroute.routing.profiles import PROFILES, Profile
@@ -70,7 +71,7 @@ def test_a_profile_and_a_provider_are_set(ctl, as_json, home) -> None:
     assert "as its profile" in ctl("resilience", "set", "deepseek", "jitter=").stdout
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "code", "says"),
     [
         (("set", "apikey", "base"), 2, "no FIELD=VALUE"),

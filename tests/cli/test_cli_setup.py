@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cases import every
 from stand_ins import Ctl, Web
 
 from omniroute.store.database import Store
@@ -38,7 +39,7 @@ def test_dialects_go_by_several_names(as_json, said, meant) -> None:
     assert added["dialects"] == [meant]
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "code", "says"),
     [
         (("x", "--dialect", "klingon", "--base-url", "http://a"), 2, "'klingon'"),

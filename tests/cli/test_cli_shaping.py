@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import pytest
+from cases import every
 
 
 def test_a_system_prompt_comes_from_a_file_and_is_shown_shortly(ctl, as_json, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_thinking_is_set_by_mode_tokens_and_effort(ctl, as_json) -> None:
     assert "thinking.effort nothing" in " ".join(ctl("settings", "get").stdout.split())
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "value", "says"),
     [
         ("thinking.mode", "always", "thinking.mode is one of passthrough, auto, custom, adaptive, not 'always'"),

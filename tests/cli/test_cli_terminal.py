@@ -37,7 +37,7 @@ def at_terminal(*words: str, columns: int = 80, typed: str | None = None) -> str
         pass
     finally:
         os.close(ours)
-        running.wait(20)
+        running.wait(120)
     return shown.decode().replace("\r\n", "\n")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import every
 from stand_ins import Ctl
 
 WIRE = Path(__file__).parents[1] / "wire"
@@ -32,7 +33,7 @@ def ways(source: str, target: str) -> tuple[str, ...]:
     return "translate", "--from", source, "--to", target
 
 
-@pytest.mark.parametrize(("source", "target"), PAIRS)
+@every(("source", "target"), PAIRS)
 def test_a_request(ctl: Ctl, data_dir: Path, source: str, target: str) -> None:
     given = json.dumps(BODIES[source])
     result = ctl(*ways(source, target), "--model", "m", input=given)
@@ -43,7 +44,7 @@ def test_a_request(ctl: Ctl, data_dir: Path, source: str, target: str) -> None:
     assert not data_dir.exists()
 
 
-@pytest.mark.parametrize(("source", "target"), PAIRS)
+@every(("source", "target"), PAIRS)
 def test_a_whole_answer(ctl: Ctl, as_json, source: str, target: str) -> None:
     said = json.loads(ctl(*ways(source, target), "--reply", "--model", "m", input=WHOLES[source]).stdout)
     key = {"openai": "choices", "responses": "output", "claude": "content", "gemini": "candidates"}[target]
@@ -51,7 +52,7 @@ def test_a_whole_answer(ctl: Ctl, as_json, source: str, target: str) -> None:
     assert as_json(*ways(source, target), "--reply", input=WHOLES[source])["usage"]["output"] > 0
 
 
-@pytest.mark.parametrize(("source", "target"), PAIRS)
+@every(("source", "target"), PAIRS)
 def test_a_streamed_answer(ctl: Ctl, as_json, source: str, target: str) -> None:
     given = (WIRE / STREAMS[source]).read_bytes().decode()
     said = ctl(*ways(source, target), "--stream", input=given).stdout
@@ -117,7 +118,7 @@ def test_a_refused_request_names_the_field(refused) -> None:
     assert line.startswith("Error: messages[3].content[1].type must be ")
 
 
-@pytest.mark.parametrize(
+@every(
     ("given", "why"),
     [
         ("", "the request is empty"),
@@ -134,13 +135,13 @@ def test_a_request_that_is_none(refused, given: str, why: str) -> None:
     assert why in refused(*ways("openai", "claude"), input=given)
 
 
-@pytest.mark.parametrize("given", ["", "{", "[]", "null", '{"choices": []}', "<html>", "\x00" * 99, WHOLES["claude"]])
+@every("given", ["", "{", "[]", "null", '{"choices": []}', "<html>", "\x00" * 99, WHOLES["claude"]])
 def test_an_answer_that_is_none(refused, given: str) -> None:
     assert "no answer: " in refused(*ways("openai", "claude"), "--reply", input=given)
     assert "no answer: " in refused(*ways("openai", "claude"), "--stream", input=given)
 
 
-@pytest.mark.parametrize("at", range(0, len(STREAM), 97))
+@every("at", range(0, len(STREAM), 97))
 def test_a_stream_that_is_cut_ends_as_it_would_for_a_client(ctl: Ctl, at: int) -> None:
     result = ctl(*ways("claude", "openai"), "--stream", code=1, input=STREAM[:at])
     begun = "the answer broke off" in result.stderr
@@ -171,7 +172,7 @@ def test_what_is_nested_deeply_is_printed(ctl: Ctl) -> None:
     assert ctl(*ways("openai", "openai"), input=given).stdout == given + "\n"
 
 
-@pytest.mark.parametrize(
+@every(
     ("words", "why"),
     [
         (("--from", "openai"), "--to"),

@@ -210,7 +210,7 @@ async def test_an_end_in_the_middle_of_a_reply_says_nothing(demo: Demo, monkeypa
     monkeypatch.setattr(Provider, "_paced", cancelled)
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=120) as client:
         body = {"model": "x", "max_tokens": 9, "stream": True, "messages": ASKED}
         await client.post(f"{demo.claude_url}/messages", json=body)
     assert complaints == []

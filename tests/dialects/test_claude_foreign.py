@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
+from cases import every
 
 from omniroute.dialects import hub
 
@@ -89,7 +90,7 @@ def turn(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": list(blocks)}, {"role": "user", "content": [result]}]
 
 
-@pytest.mark.parametrize(
+@every(
     ("messages", "thinks"),
     [
         ([ASKED, *turn(ELSEWHERE)], False),

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import frames, judge_reply, pieces, run, write_stream
@@ -58,8 +59,8 @@ def test_a_call_in_the_history_is_the_functions(upstream: str, text: str) -> Non
     assert (found.name, json.loads(found.arguments)) == ("patch", {"input": text})
 
 
-@pytest.mark.parametrize("upstream", OTHERS)
-@pytest.mark.parametrize(
+@every("upstream", OTHERS)
+@every(
     "choice",
     [
         {"type": "custom", "custom": {"name": "patch"}},
@@ -82,7 +83,7 @@ def test_a_grammar_is_told_to_the_model(upstream: str) -> None:
     assert 'Must follow this lark grammar:\\nstart: \\"x\\"' in json.dumps(to(upstream, {"tools": [tool]}).body)
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "param"),
     [
         ({"tools": [{"type": "custom"}]}, "tools[0].custom"),

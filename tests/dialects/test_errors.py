@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def read(status: int, body: Any) -> Fault:
     return read_error(status, body if isinstance(body, bytes) else orjson.dumps(body))
 
 
-@pytest.mark.parametrize(
+@every(
     ("status", "body", "fault"),
     [
         (  # OpenAI
@@ -148,7 +149,7 @@ def test_any_json_gives_a_fault(status: int, body: Any) -> None:
     assert "\n" not in fault.message
 
 
-@pytest.mark.parametrize("unit", [b"<", b"<title>", b"<title ", b" ", b"<script>", b"[", b'{"error":'])
+@every("unit", [b"<", b"<title>", b"<title ", b" ", b"<script>", b"[", b'{"error":'])
 def test_junk_of_any_size_is_read_quickly(unit: bytes) -> None:
     body = unit * (4_000_000 // len(unit))
     start = time.process_time()
@@ -185,7 +186,7 @@ WRITTEN: list[tuple[GatewayError, str, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "kind", "code", "claude", "gemini"), WRITTEN)
+@every(("error", "kind", "code", "claude", "gemini"), WRITTEN)
 def test_every_dialect_reads_our_errors_in_its_own_shape(
     error: GatewayError, kind: str, code: str, claude: str, gemini: str
 ) -> None:
@@ -197,7 +198,7 @@ def test_every_dialect_reads_our_errors_in_its_own_shape(
     assert written["gemini"] == {"error": {"code": error.status, "message": words, "status": gemini}}
 
 
-@pytest.mark.parametrize(
+@every(
     ("fault", "status"),
     [
         (Fault("overloaded_error", ""), 529),

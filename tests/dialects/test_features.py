@@ -16,6 +16,7 @@ from typing import Any
 import features_replies as replies
 import features_requests as requests
 import pytest
+from cases import every
 from features import BASES, DIALECTS, MODELS, TITLES, Feature, body_of, classify, found, prepare
 from features_replies import Said, classify_reply, streamed
 
@@ -100,7 +101,7 @@ def test_the_docs_say_what_translation_does() -> None:
     )
 
 
-@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@every(("client", "upstream"), PAIRS)
 def test_what_uses_no_feature_loses_nothing(client: str, upstream: str) -> None:
     """Else what a feature's request loses would not be the feature's."""
     model = {} if client == "gemini" else {"model": "asked"}
@@ -108,7 +109,7 @@ def test_what_uses_no_feature_loses_nothing(client: str, upstream: str) -> None:
         assert prepare(client, upstream, model | BASES[client], name).dropped == ()
 
 
-@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@every(("client", "upstream"), PAIRS)
 def test_a_streamed_reply_says_as_much_as_a_whole_one(client: str, upstream: str) -> None:
     for said in SAYINGS:
         assert classify_reply(said, client, upstream, streamed) == classify_reply(said, client, upstream), said.name
@@ -128,7 +129,7 @@ def test_no_row_stands_there_twice() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+@every("feature", FEATURES, ids=lambda feature: feature.name)
 def test_a_way_of_saying_it_is_no_part_of_every_request(feature: Feature) -> None:
     """A fragment that is always found would call everything kept."""
     for client, upstream in product(DIALECTS, DIALECTS):

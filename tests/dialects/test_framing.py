@@ -5,6 +5,7 @@ import json
 
 import orjson
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +62,7 @@ def test_an_endless_element_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None
     assert reader.feed(b'"}]') == reader.finish() == []
 
 
-@pytest.mark.parametrize("wire", [b"<html>no", b' \n{"error":{}}', b"[1]", b"upstream said no", b"data", b"dat: a\n\n"])
+@every("wire", [b"<html>no", b' \n{"error":{}}', b"[1]", b"upstream said no", b"data", b"dat: a\n\n"])
 def test_what_is_no_stream_is_kept_apart(wire: bytes) -> None:
     for pieces in ([wire], [wire[i : i + 1] for i in range(len(wire))]):
         reader = Framing(arrays=False)

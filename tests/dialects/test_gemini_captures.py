@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import every
 from gemini_kit import judge
 from translate_kit import MODELS, judge_reply, judge_request, judge_stream, read_stream, run
 
@@ -72,8 +73,8 @@ def id_of(path: Path) -> str:
 
 
 @needs_wire
-@pytest.mark.parametrize("upstream", ["openai", "claude"])
-@pytest.mark.parametrize("path", OF_GEMINI, ids=id_of)
+@every("upstream", ["openai", "claude"])
+@every("path", OF_GEMINI, ids=id_of)
 def test_each_request_of_gemini_is_said_in_the_others(path: Path, upstream: str) -> None:
     _, body = load(path)
     before = json.dumps(body)
@@ -97,8 +98,8 @@ def functions(body: dict[str, Any]) -> Any:
 
 
 @needs_wire
-@pytest.mark.parametrize("model", ["gemini-2.5-pro", "gemini-3-pro-preview"])
-@pytest.mark.parametrize("path", OF_OTHERS, ids=id_of)
+@every("model", ["gemini-2.5-pro", "gemini-3-pro-preview"])
+@every("path", OF_OTHERS, ids=id_of)
 def test_each_request_of_the_others_is_said_in_gemini(path: Path, model: str) -> None:
     client, body = load(path)
     if "thread" in body:
@@ -117,8 +118,8 @@ def test_each_request_of_the_others_is_said_in_gemini(path: Path, model: str) ->
 
 
 @needs_wire
-@pytest.mark.parametrize("client", ["openai", "claude", "gemini"])
-@pytest.mark.parametrize("name", [p.name for p in sorted(WIRE.glob("answers/[acg]*.sse.txt"))])
+@every("client", ["openai", "claude", "gemini"])
+@every("name", [p.name for p in sorted(WIRE.glob("answers/[acg]*.sse.txt"))])
 def test_each_answer_is_said_from_and_to_gemini(name: str, client: str) -> None:
     upstream = {"anthropic": "claude", "chat": "openai", "gemini": "gemini"}[name.partition("-")[0]]
     if "gemini" not in (client, upstream) or client == upstream:

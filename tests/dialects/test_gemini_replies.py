@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from translate_kit import compact, frames, judge_reply, judge_stream, read_stream, run, write_stream
 
 from omniroute.dialects.fold import unfold
@@ -25,7 +26,7 @@ def wire(*replies: dict[str, Any]) -> bytes:
 CALL = {"functionCall": {"name": "read", "args": {"path": "a"}}}
 
 
-@pytest.mark.parametrize(
+@every(
     ("word", "parts", "claude", "openai"),
     [
         ("STOP", [{"text": "x"}], "end_turn", "stop"),
@@ -44,7 +45,7 @@ def test_finish_reasons_of_gemini(word: str | None, parts: list[dict[str, Any]],
     assert translate_reply("openai", "gemini", body, model="m")["choices"][0]["finish_reason"] == openai
 
 
-@pytest.mark.parametrize(
+@every(
     ("reason", "word"),
     [
         ("stop", "STOP"),
@@ -69,8 +70,8 @@ def test_a_prompt_that_was_blocked_is_a_refusal() -> None:
     assert translate_reply("claude", "gemini", body, model="m")["stop_reason"] == "refusal"
 
 
-@pytest.mark.parametrize("word", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"])
-@pytest.mark.parametrize("said", [[], [{"text": "I will read it."}], [{"text": "hm", "thought": True}]])
+@every("word", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"])
+@every("said", [[], [{"text": "I will read it."}], [{"text": "hm", "thought": True}]])
 def test_a_call_that_the_model_could_not_make_is_a_fault(word: str, said: list[dict[str, Any]]) -> None:
     """Else the client's turn would be over where the model wanted to go on."""
     body = whole(*said, finish=word)
@@ -193,7 +194,7 @@ def test_a_gemini_client_is_served_by_an_array_upstream_or_another_dialect() -> 
     assert judge_stream("gemini", said).text == "x"
 
 
-@pytest.mark.parametrize(
+@every(
     "body",
     [
         {},

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from gemini_kit import KEYWORDS, judge, judge_schema
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,8 +175,8 @@ CONFIG = {
 }
 
 
-@pytest.mark.parametrize("upstream", OTHERS)
-@pytest.mark.parametrize(("key", "value"), CONFIG.items())
+@every("upstream", OTHERS)
+@every(("key", "value"), CONFIG.items())
 def test_no_setting_of_gemini_is_silently_lost(upstream: str, key: str, value: Any) -> None:
     written = out(upstream, {"generationConfig": {key: value}})
     assert written.body != out(upstream, {}).body or any("generationConfig" in name for name in written.dropped)
@@ -244,7 +245,7 @@ def test_results_with_ids_go_to_their_calls_in_whatever_order() -> None:
     assert [(item["tool_call_id"], item["content"]) for item in messages[2:]] == [("a", "A"), ("b", "B")]
 
 
-@pytest.mark.parametrize(
+@every(
     ("response", "text", "error"),
     [
         ({"output": "x"}, "x", False),
@@ -398,7 +399,7 @@ def test_every_choice_of_tools_reaches_gemini_and_comes_back(choice: Any, said: 
     assert out("openai", body).body["tool_choice"] == choice
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "thinking", "said"),
     [
         (
@@ -483,7 +484,7 @@ def fitted(schema: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     return found, losses.names
 
 
-@pytest.mark.parametrize(
+@every(
     ("schema", "wanted", "lost"),
     [
         ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, {"type": "string"}, ()),

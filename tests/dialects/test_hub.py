@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def present(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@every("name", STREAMS)
 def test_a_good_stream_passes_byte_for_byte(name: str) -> None:
     stream, out = run(name, [STREAMS[name]])
     assert out == STREAMS[name]
@@ -104,7 +105,7 @@ def test_junk_is_never_content(dialect: str, pieces: list[bytes]) -> None:
     assert stream.fault or b"[DONE]" in b"".join(pieces)
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "wire", "kind"),
     [
         ("openai", b"", "empty"),
@@ -215,8 +216,8 @@ def test_an_endless_frame_is_garbage_and_not_memory(module: Any, limit: str, mon
     assert stream.fault.kind == "garbage"
 
 
-@pytest.mark.parametrize("name", STREAMS)
-@pytest.mark.parametrize("at", [0.3, 0.6, 0.9])
+@every("name", STREAMS)
+@every("at", [0.3, 0.6, 0.9])
 def test_giving_up_is_said_once_and_can_be_read(name: str, at: float) -> None:
     wire, dialect = STREAMS[name], name.partition("-")[0]
     stream, out = run(name, [wire[: int(len(wire) * at)]])
@@ -243,7 +244,7 @@ def test_giving_up_before_the_first_element_makes_a_whole_array() -> None:
     assert orjson.loads(stream.fail(GAVE_UP))[0]["error"]["message"] == GAVE_UP.message
 
 
-@pytest.mark.parametrize("path", captures("answers/*.sse.txt"), ids=lambda path: path.stem)
+@every("path", captures("answers/*.sse.txt"), ids=lambda path: path.stem)
 def test_answers_that_real_clients_took_pass_untouched(path: Path) -> None:
     words = {"anthropic": "claude", "chat": "openai"}
     word = present(path).name.partition("-")[0]
@@ -254,7 +255,7 @@ def test_answers_that_real_clients_took_pass_untouched(path: Path) -> None:
     assert None not in (stream.usage.input, stream.usage.output)
 
 
-@pytest.mark.parametrize("path", captures("*/*.json"), ids=lambda path: f"{path.parent.name}/{path.stem}")
+@every("path", captures("*/*.json"), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_bodies_of_real_clients_change_only_their_model(path: Path) -> None:
     body = orjson.loads(present(path).read_bytes()).get("body")
     if not isinstance(body, dict):
@@ -279,7 +280,7 @@ def test_a_request_of_the_same_dialect_is_only_renamed(dialect: str) -> None:
     assert ready(dialect, dialect, body, stream=False) == Prepared(orjson.dumps(body | {"model": "new"}))
 
 
-@pytest.mark.parametrize(
+@every(
     ("options", "sent", "hides"),
     [
         ({}, {"stream_options": {"include_usage": True}}, True),
@@ -317,7 +318,7 @@ def test_a_good_whole_reply_passes_byte_for_byte(name: str) -> None:
     assert whole.fault is None
 
 
-@pytest.mark.parametrize(
+@every(
     ("raw", "kind"),
     [
         (b'{"error":{"message":"x","type":"server_error"}}', "server_error"),
@@ -329,7 +330,7 @@ def test_a_good_whole_reply_passes_byte_for_byte(name: str) -> None:
         (b"", "empty"),
     ],
 )
-@pytest.mark.parametrize("dialect", DIALECTS)
+@every("dialect", DIALECTS)
 def test_what_is_no_whole_reply_is_a_fault(dialect: str, raw: bytes, kind: str) -> None:
     whole = read_whole(dialect, dialect, raw, model="m")
     assert whole.fault is not None

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cases import every
 
 from omniroute.dialects.needs import USUAL_OUTPUT, Needs
 
@@ -31,17 +32,17 @@ NONE = {
 }
 
 
-@pytest.mark.parametrize("body", PICTURES.values(), ids=PICTURES)
+@every("body", PICTURES.values(), ids=PICTURES)
 def test_a_picture_is_seen(body) -> None:
     assert Needs(body).images
 
 
-@pytest.mark.parametrize("body", NONE.values(), ids=NONE)
+@every("body", NONE.values(), ids=NONE)
 def test_what_is_no_picture(body) -> None:
     assert not Needs(body).images
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "output"),
     [
         ({"max_tokens": 5}, 5),

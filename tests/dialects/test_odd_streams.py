@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from translate_kit import read_stream
 
 from omniroute.dialects.hub import Stream, read_whole
@@ -80,7 +81,7 @@ SAID: list[tuple[str, list[Any], tuple[Part, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "wanted"), [pytest.param(said, wanted, id=name) for name, said, wanted in SAID])
+@every(("said", "wanted"), [pytest.param(said, wanted, id=name) for name, said, wanted in SAID])
 def test_chunks_of_chat(said: list[Any], wanted: tuple[Part, ...]) -> None:
     assert parts("openai", wire(*said)) == wanted
 
@@ -192,8 +193,8 @@ BLOCKS: list[tuple[str, list[Any], tuple[Part, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize("named", [True, False])
-@pytest.mark.parametrize(("said", "wanted"), [pytest.param(said, wanted, id=name) for name, said, wanted in BLOCKS])
+@every("named", [True, False])
+@every(("said", "wanted"), [pytest.param(said, wanted, id=name) for name, said, wanted in BLOCKS])
 def test_blocks_of_claude(said: list[Any], wanted: tuple[Part, ...], named: bool) -> None:
     assert parts("claude", wire(*said, named=named)) == wanted
 
@@ -315,7 +316,7 @@ ITEMS: list[tuple[str, list[Any], tuple[Part, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "wanted"), [pytest.param(said, wanted, id=name) for name, said, wanted in ITEMS])
+@every(("said", "wanted"), [pytest.param(said, wanted, id=name) for name, said, wanted in ITEMS])
 def test_items_of_responses(said: list[Any], wanted: tuple[Part, ...]) -> None:
     assert parts("responses", wire(*said, named=True)) == wanted
 

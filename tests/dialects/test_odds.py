@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import judge_reply, judge_stream, read_stream, run, write_stream
@@ -40,7 +41,7 @@ def ask(client: str, upstream: str, body: dict[str, Any], model: str) -> Any:
     return translate_request(client, upstream, body, model=model, stream=True, max_output=None)
 
 
-@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@every(("client", "upstream"), PAIRS)
 def test_they_are_asked_for_as_the_upstream_knows_them(client: str, upstream: str) -> None:
     written = ask(client, upstream, ASKED[client], "gpt-4o")
     assert asks(written.body) == asks(ASKED[upstream])
@@ -122,9 +123,7 @@ def test_those_that_gemini_tells_with_its_last_words_belong_to_the_text() -> Non
     assert texts(read_stream("openai", run("openai", "gemini", [wire]))) == [Text("Hi", odds=(Odds("Hi", -0.5),))]
 
 
-@pytest.mark.parametrize(
-    "odd", [5, [], {}, {"content": 5}, {"content": [5]}, {"content": [{"token": 5}]}, {"content": [{"token": "a"}]}]
-)
+@every("odd", [5, [], {}, {"content": 5}, {"content": [5]}, {"content": [{"token": 5}]}, {"content": [{"token": "a"}]}])
 def test_no_answer_fails_by_odd_ones(odd: Any) -> None:
     choice = {"index": 0, "delta": {"content": "a"}, "logprobs": odd, "finish_reason": "stop"}
     stream = Stream("responses", "openai", model="m")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from cases import every
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def test_what_repeats_nothing_stays_as_it_is(count: int, after: int, sizes: list
     assert join(numbered(count), more, sizes) == more
 
 
-@pytest.mark.parametrize(
+@every(
     ("said", "more", "new"),
     [
         ("One two ", " three", "three"),

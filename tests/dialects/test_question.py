@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,7 +84,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "asked"), ODD, ids=range(len(ODD)))
+@every(("dialect", "asked"), ODD, ids=range(len(ODD)))
 def test_more_than_a_text_is_left_alone(dialect: str, asked: Any) -> None:
     assert question(dialect, asked) is None
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda each: f"{each['dialect']}-{each['title']}")
+@every("sample", SAMPLES, ids=lambda each: f"{each['dialect']}-{each['title']}")
 def test_every_sample_of_the_playground_is_known(sample) -> None:
     text = sample["text"] if "text" in sample else json.dumps(sample["body"])
     found = recognise(text.encode())
@@ -31,7 +31,7 @@ def test_every_sample_of_the_playground_is_known(sample) -> None:
     assert found.dialect == told
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests/wire").iterdir()), ids=lambda path: path.name)
+@every("path", sorted((ROOT / "tests/wire").iterdir()), ids=lambda path: path.name)
 def test_every_sample_of_the_wire_is_known(path: Path) -> None:
     found = recognise(path.read_bytes())
     assert found
@@ -42,7 +42,7 @@ def test_every_sample_of_the_wire_is_known(path: Path) -> None:
 SAID = [{"role": "user", "content": "hi"}]
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "dialect"),
     [
         ({"messages": SAID}, "openai"),
@@ -60,9 +60,7 @@ def test_requests_are_told_apart_by_what_one_alone_says(body, dialect) -> None:
     assert recognise(json.dumps(body).encode()) == Recognised("request", dialect)
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"hello", b"{", b"{}", b"[]", b"null", b"[1]", b"data: [DONE]\n\n", b"\xff", b"[" * 100000]
-)
+@every("raw", [b"", b"hello", b"{", b"{}", b"[]", b"null", b"[1]", b"data: [DONE]\n\n", b"\xff", b"[" * 100000])
 def test_what_is_nothing_is_nothing(raw: bytes) -> None:
     assert recognise(raw) is None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import every
 from responses_kit import MODELS, judge
 from translate_kit import judge_reply, judge_request, judge_stream, read_stream, run
 
@@ -49,8 +50,8 @@ def test_there_is_something_to_test(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @needs_wire
-@pytest.mark.parametrize("upstream", OTHERS)
-@pytest.mark.parametrize("path", RESPONSES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@every("upstream", OTHERS)
+@every("path", RESPONSES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_each_request_is_said_in_the_other_dialect(path: Path, upstream: str) -> None:
     body = load(path)
     before = json.dumps(body)
@@ -102,7 +103,7 @@ def texts(body: dict[str, Any]) -> list[str]:
 
 
 @needs_wire
-@pytest.mark.parametrize("path", captured(*SENT), ids=lambda path: f"{path.parent.name}/{path.stem}")
+@every("path", captured(*SENT), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_each_request_of_others_is_said_in_responses(path: Path) -> None:
     record = json.loads(path.read_text(encoding="utf-8"))
     client, body = SENT[record["format"]], record["body"]
@@ -116,8 +117,8 @@ def test_each_request_of_others_is_said_in_responses(path: Path) -> None:
 
 
 @needs_wire
-@pytest.mark.parametrize("client", OTHERS)
-@pytest.mark.parametrize("name", [p.name for p in sorted(WIRE.glob("answers/responses-*.sse.txt"))])
+@every("client", OTHERS)
+@every("name", [p.name for p in sorted(WIRE.glob("answers/responses-*.sse.txt"))])
 def test_each_answer_is_said_in_the_other_dialect(name: str, client: str) -> None:
     wire = (WIRE / "answers" / name).read_bytes()
     said = run(client, "responses", [wire])
@@ -132,7 +133,7 @@ def test_each_answer_is_said_in_the_other_dialect(name: str, client: str) -> Non
 
 
 @needs_wire
-@pytest.mark.parametrize("name", [p.name for p in sorted(WIRE.glob("answers/[ac]*.sse.txt"))])
+@every("name", [p.name for p in sorted(WIRE.glob("answers/[ac]*.sse.txt"))])
 def test_each_answer_of_others_is_said_in_responses(name: str) -> None:
     upstream = "claude" if name.startswith("anthropic") else "openai"
     wire = (WIRE / "answers" / name).read_bytes()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from responses_kit import FORMAT, HI, MODELS, PARAMS, bodies, judge
 from translate_kit import judge_request
@@ -138,7 +139,7 @@ def test_orphans_are_mended_and_reported_by_the_names_of_the_client() -> None:
     assert "lost" in json.dumps(written.body)
 
 
-@pytest.mark.parametrize(
+@every(
     ("item", "reported"),
     [
         ({"type": "web_search_call", "id": "ws", "status": "completed"}, True),
@@ -150,7 +151,7 @@ def test_orphans_are_mended_and_reported_by_the_names_of_the_client() -> None:
         ({"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}, False),
     ],
 )
-@pytest.mark.parametrize("upstream", OTHERS)
+@every("upstream", OTHERS)
 def test_items_of_openai_alone_are_reported_or_refused(upstream: str, item: dict[str, Any], reported: bool) -> None:
     body = {"input": [*HI, item]}
     if reported:
@@ -225,8 +226,8 @@ def test_tools_that_a_client_can_do_without_are_reported(kind: str) -> None:
     assert len(written.body["tools"]) == 1
 
 
-@pytest.mark.parametrize("kind", ["file_search", "code_interpreter", "mcp", "image_generation", "local_shell"])
-@pytest.mark.parametrize("upstream", OTHERS)
+@every("kind", ["file_search", "code_interpreter", "mcp", "image_generation", "local_shell"])
+@every("upstream", OTHERS)
 def test_other_tools_of_the_provider_are_refused(upstream: str, kind: str) -> None:
     refused = refusal(upstream, {"tools": [READ, {"type": kind}]})
     assert refused.param == "tools[1].type"
@@ -378,7 +379,7 @@ FIELDS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
 }
 
 
-@pytest.mark.parametrize("field", sorted(FIELDS))
+@every("field", sorted(FIELDS))
 def test_every_field_is_mapped_reported_or_refused(field: str) -> None:
     value, dropped = FIELDS[field]
     body = {"tools": [READ], field: value}

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -210,7 +211,7 @@ def test_what_cannot_be_gone_on_from_is_not_kept(change: Item) -> None:
     assert state.read_end(json.dumps(WHOLE | change).encode()) is None
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "kept"),
     [
         ({}, True),

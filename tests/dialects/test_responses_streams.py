@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import compact, frames, judge_reply, judge_stream, pieces, read_stream, replies, run, write_stream
@@ -134,7 +135,7 @@ def test_a_fault_leaves_a_half_call_open_so_that_no_one_runs_it() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@every(
     ("reason", "status", "cause"),
     [
         ("stop", "completed", None),
@@ -193,7 +194,7 @@ def without(*kinds: str) -> Callable[[dict[str, Any]], bool]:
     return lambda event: not event["type"].endswith(kinds)
 
 
-@pytest.mark.parametrize(
+@every(
     "kept",
     [
         pytest.param(without("created"), id="no created"),
@@ -312,7 +313,7 @@ def test_sealed_reasoning_reaches_a_client_and_comes_back(client: str) -> None:
         assert again.parts == reply.parts
 
 
-@pytest.mark.parametrize(
+@every(
     "body",
     [
         {},

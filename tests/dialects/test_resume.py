@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 
 from omniroute.dialects.hub import Stream, prepare
 from omniroute.dialects.ir import Begin, Event, Fault, Finish, PartDelta, PartStart, PartStop, Reasoning, Text, Usage
@@ -60,8 +61,8 @@ def resume(client: str, first: str, second: str, cut: int, *, thought: str = "")
     return out, two
 
 
-@pytest.mark.parametrize("thought", ["", "hm"], ids=["text", "thinking first"])
-@pytest.mark.parametrize(("client", "first", "second"), list(itertools.product(NAMES, repeat=3)))
+@every("thought", ["", "hm"], ids=["text", "thinking first"])
+@every(("client", "first", "second"), list(itertools.product(NAMES, repeat=3)))
 def test_one_unbroken_answer_wherever_it_is_cut(client: str, first: str, second: str, thought: str) -> None:
     resumed = 0
     for cut in range(60, len(wire(first, TEXT, thought=thought)), 397):
@@ -92,7 +93,7 @@ def test_one_unbroken_answer_wherever_it_is_cut(client: str, first: str, second:
     assert resumed > 3
 
 
-@pytest.mark.parametrize(("client", "second"), list(itertools.product(NAMES, repeat=2)))
+@every(("client", "second"), list(itertools.product(NAMES, repeat=2)))
 def test_a_second_failure_ends_the_same_stream(client: str, second: str) -> None:
     one = Stream(client, client, model="m", follows=True)
     raw = wire(client, TEXT)
@@ -120,7 +121,7 @@ def test_numbers_are_added_and_what_is_not_known_stays_unknown(client: str) -> N
     assert done[1].known == Usage(30, None)
 
 
-@pytest.mark.parametrize(("client", "upstream"), list(itertools.product(NAMES, repeat=2)))
+@every(("client", "upstream"), list(itertools.product(NAMES, repeat=2)))
 def test_the_next_upstream_is_told_the_beginning(client: str, upstream: str) -> None:
     body = with_beginning(client, CLIENTS[client], "Once upon ", prefill=False)
     raw = json.dumps(body).encode()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from cases import every
 from google.genai.types import GenerateContentConfig
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,8 +74,8 @@ def test_every_field_without_effect_is_one_that_the_sdk_knows(dialect: str) -> N
     assert not unknown, f"{unknown} has gone from the SDK: is it still without effect?"
 
 
-@pytest.mark.parametrize("dialect", sorted(BODIES))
-@pytest.mark.parametrize(
+@every("dialect", sorted(BODIES))
+@every(
     ("temperature", "certain"), [(0, True), (0.0, True), (-0.0, True), (1e-9, False), (None, False), (False, False),
                                  ("0", False), ([0], False)],
 )  # fmt: skip
@@ -86,7 +87,7 @@ def test_only_temperature_0_is_certain(dialect: str, temperature: Any, certain: 
     assert is_certain(dialect, body) is certain
 
 
-@pytest.mark.parametrize("dialect", sorted(BODIES))
-@pytest.mark.parametrize("config", [None, [], "x", 0, {}])
+@every("dialect", sorted(BODIES))
+@every("config", [None, [], "x", 0, {}])
 def test_a_body_that_says_nothing_is_not_certain(dialect: str, config: Any) -> None:
     assert not is_certain(dialect, {"model": "m", "generationConfig": config})

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from cases import every
 from gemini_kit import judge_schema
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,7 +98,7 @@ def losses_of(make: Any, schema: Body, *where: str) -> tuple[Any, tuple[str, ...
     return make(schema, losses, *where), losses.names
 
 
-@pytest.mark.parametrize(
+@every(
     ("inner", "fitted", "lost"),
     [
         ({"type": "string", "nullable": True}, {"type": ["string", "null"]}, ()),
@@ -123,7 +124,7 @@ def test_odd_shapes_for_gemini(inner: Body, fitted: Body, lost: tuple[str, ...])
     assert (said["properties"]["p"], names) == (fitted, lost)
 
 
-@pytest.mark.parametrize(
+@every(
     ("inner", "closed", "lost"),
     [
         ({"$ref": "#/$defs/a", "description": "d"}, {"type": "integer", "description": "d"}, ()),

@@ -1,6 +1,6 @@
 """Seals of reasoning keep their owner, whatever dialect carries them."""
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import judge_stream, read_stream, write_stream
@@ -26,9 +26,9 @@ def test_an_own_seal_is_not_touched(seal: str, own: str) -> None:
     assert unwrap(f"nobody:{seal}", own) == (f"nobody:{seal}", own, False)
 
 
-@pytest.mark.parametrize("dialect", ["claude", "responses"])
-@pytest.mark.parametrize("origin", ["claude", "responses"])
-@pytest.mark.parametrize("part", [Reasoning("hm", "s"), Reasoning("", "s"), Reasoning(sealed="s")])
+@every("dialect", ["claude", "responses"])
+@every("origin", ["claude", "responses"])
+@every("part", [Reasoning("hm", "s"), Reasoning("", "s"), Reasoning(sealed="s")])
 def test_each_kind_of_sealed_reasoning_passes_a_client(dialect: str, origin: str, part: Reasoning) -> None:
     part = Reasoning(part.text, part.signature, part.sealed, origin)
     reply = Reply("r", (part,), "stop")

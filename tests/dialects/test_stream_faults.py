@@ -9,6 +9,7 @@ import google.genai.errors
 import httpx
 import openai
 import pytest
+from cases import every
 from google import genai
 from openai.types.responses import Response, ResponseErrorEvent, ResponseFailedEvent
 from translate_kit import frames, pieces, write_stream
@@ -43,8 +44,8 @@ def until(client: str, upstream: str, mark: bytes) -> tuple[Stream, bytes]:
     raise AssertionError(f"{mark!r} was never said")
 
 
-@pytest.mark.parametrize("upstream", ["openai", "claude", "gemini"])
-@pytest.mark.parametrize("mark", [b"reasoning_summary_text.delta", b"output_text.delta", b'"function_call"'])
+@every("upstream", ["openai", "claude", "gemini"])
+@every("mark", [b"reasoning_summary_text.delta", b"output_text.delta", b'"function_call"'])
 def test_a_failed_response_is_the_one_that_began(upstream: str, mark: bytes) -> None:
     stream, out = until("responses", upstream, mark)
     told = events(out + stream.fail(BROKE))
@@ -102,7 +103,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "claude", "responses", "gemini"), FAULTS)
+@every(("fault", "claude", "responses", "gemini"), FAULTS)
 def test_each_client_reads_what_it_acts_on(fault: Fault, claude: str, responses: str, gemini: int) -> None:
     """Codex asks again at a code that it does not know; Claude Code goes by the type, Google's SDKs by the number."""
     [event] = events(DIALECTS["claude"].write_fault(fault))

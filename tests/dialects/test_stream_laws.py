@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_translate_streams import BROKEN, letters
@@ -123,7 +124,7 @@ def test_a_stream_without_an_end_is_ended(client: str, upstream: str, monkeypatc
     assert BROKEN[client].fullmatch(letters(client, b"".join(told) + stream.fail(stream.fault)))
 
 
-@pytest.mark.parametrize(("client", "upstream"), sorted(PAIRS))
+@every(("client", "upstream"), sorted(PAIRS))
 def test_text_is_told_as_soon_as_it_is_said(client: str, upstream: str) -> None:
     stream = Stream(client, upstream, model="m")
     first = [Begin("m"), PartStart(0, Text()), *(PartDelta(0, f"<{i}>") for i in range(5))]
@@ -137,8 +138,8 @@ def test_text_is_told_as_soon_as_it_is_said(client: str, upstream: str) -> None:
     assert all(f"<{i}>".encode() in out for i in range(5))
 
 
-@pytest.mark.parametrize(("client", "upstream"), sorted(PAIRS))
-@pytest.mark.parametrize("reason", ["stop", "tool_calls"])
+@every(("client", "upstream"), sorted(PAIRS))
+@every("reason", ["stop", "tool_calls"])
 def test_a_turn_with_calls_ends_by_them_whatever_the_upstream_calls_it(client: str, upstream: str, reason: Any) -> None:
     events = [Begin("m"), PartStart(0, ToolCall("c", "n")), PartStop(0), Finish(reason, usage=Usage(1, 2))]
     out = end(Stream(client, upstream, model="m"), [write_stream(upstream, events)])

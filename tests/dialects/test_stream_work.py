@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from itertools import product
 
-import pytest
+from cases import every
 
 from omniroute.dialects import framing, hub
 from omniroute.dialects.ir import Begin, Event, Finish, PartDelta, PartStart, PartStop, Reasoning, Text, ToolCall
@@ -45,8 +45,8 @@ def work(client: str, upstream: str, kind: str, events: int) -> int:
     return count
 
 
-@pytest.mark.parametrize(("client", "upstream"), list(product(SPOKES, repeat=2)))
-@pytest.mark.parametrize("kind", PARTS)
+@every(("client", "upstream"), list(product(SPOKES, repeat=2)))
+@every("kind", PARTS)
 def test_an_event_costs_the_same_however_long_the_stream(client: str, upstream: str, kind: str) -> None:
     short, long = (work(client, upstream, kind, events) for events in (SHORT, LONG))
     assert long <= short * (LONG / SHORT) * 1.05

@@ -1,6 +1,7 @@
 """Thinking that stands between tags in the text of a Chat Completions reply."""
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import compact, judge_stream, read_stream, run
@@ -48,7 +49,7 @@ def test_what_stands_between_the_tags_is_thinking(thought: str, text: str) -> No
     assert split([f"\n<think>\n{thought}</think>\n\n{text}"]) == (thought, text)
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "parts"),
     [
         ("<think>hm</think>so", (Reasoning("hm"), Text("so"))),
@@ -60,7 +61,7 @@ def test_what_stands_between_the_tags_is_thinking(thought: str, text: str) -> No
         ("so <think>hm</think>", (Text("so <think>hm</think>"),)),
     ],
 )
-@pytest.mark.parametrize("client", ["claude", "responses", "gemini"])
+@every("client", ["claude", "responses", "gemini"])
 def test_other_dialects_get_it_as_reasoning(client: str, text: str, parts: tuple[object, ...]) -> None:
     assert read_reply(reply(content=text)).parts == parts
     for size in (1, 3, len(text)):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import every
 from translate_kit import MODELS, OTHER, judge_reply, judge_request, judge_stream, read_stream, run
 
 from omniroute.dialects.translate import SPOKES, translate_request
@@ -40,7 +41,7 @@ def test_there_is_something_to_test(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @needs_wire
-@pytest.mark.parametrize("path", CAPTURED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@every("path", CAPTURED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_each_request_is_said_in_the_other_dialect(path: Path) -> None:
     client, body = load(path)
     upstream = OTHER[client]
@@ -91,7 +92,7 @@ def texts(body: dict[str, Any]) -> list[str]:
 
 
 @needs_wire
-@pytest.mark.parametrize("name", [p.name for p in sorted(WIRE.glob("answers/[ac]*.sse.txt"))])
+@every("name", [p.name for p in sorted(WIRE.glob("answers/[ac]*.sse.txt"))])
 def test_each_answer_is_said_in_the_other_dialect(name: str) -> None:
     upstream = "claude" if name.startswith("anthropic") else "openai"
     client = OTHER[upstream]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-import pytest
+from cases import every
 from everything_kit import EVERYTHING
 
 from omniroute.dialects import hub
@@ -57,7 +57,7 @@ def say(client: str, upstream: str, body: dict[str, Any]) -> hub.Prepared | BadR
         return refused
 
 
-@pytest.mark.parametrize(("client", "upstream"), sorted(PAIRS))
+@every(("client", "upstream"), sorted(PAIRS))
 def test_whatever_is_wrong_is_read_or_refused_by_its_path(client: str, upstream: str) -> None:
     assert isinstance(say(client, upstream, EVERYTHING[client]), hub.Prepared)
     for place in walk(EVERYTHING[client]):
@@ -113,7 +113,7 @@ def noticed(place: Place, dropped: tuple[str, ...]) -> bool:
     return bool(steps & {name.rpartition(".")[2] for name in dropped}) or bool(called & set(dropped))
 
 
-@pytest.mark.parametrize(("client", "upstream"), sorted(PAIRS))
+@every(("client", "upstream"), sorted(PAIRS))
 def test_no_value_is_silently_lost(client: str, upstream: str) -> None:
     """Each single value is changed: the upstream is told so, or the report names the field."""
     whole = EVERYTHING[client]

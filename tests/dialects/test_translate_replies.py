@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import OTHER, judge_reply, replies
@@ -106,7 +107,7 @@ def test_reasoning_may_be_a_part_of_the_content() -> None:
     assert read.parts == (Reasoning("hm"), Text("so"))
 
 
-@pytest.mark.parametrize(
+@every(
     ("message", "finish", "stop"),
     [
         ({"content": "x"}, "stop", "end_turn"),
@@ -158,7 +159,7 @@ def test_missing_ids_are_derived_and_stay_the_same() -> None:
     assert all(ids)
 
 
-@pytest.mark.parametrize(("client", "upstream"), BOTH)
+@every(("client", "upstream"), BOTH)
 def test_the_names_of_tools_go_back_to_the_clients_own(client: str, upstream: str) -> None:
     reply = Reply("m", (ToolCall("a", "sent", "{}"), ToolCall("b", "other", "{}")), "tool_calls")
     body = SPOKES[upstream].write_reply(reply, model="m")
@@ -196,7 +197,7 @@ def test_several_texts_become_one_and_what_the_provider_did_itself_is_left_out()
     assert "tool_calls" not in body["choices"][0]["message"]
 
 
-@pytest.mark.parametrize(
+@every(
     ("upstream", "body"),
     [
         ("openai", {}),

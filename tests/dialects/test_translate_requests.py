@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import DATA, INPUTS, MODELS, NAMES, OTHER, PARAMS, WORDS, compact, judge_request
@@ -236,7 +237,7 @@ def test_the_samples_name_each_field_that_the_sdks_know() -> None:
     assert set(PARAMS["claude"].__annotations__) - SAID <= set(CLAUDE_FIELDS)
 
 
-@pytest.mark.parametrize(
+@every(
     ("client", "key", "value"),
     [("openai", *item) for item in OPENAI_FIELDS.items()] + [("claude", *item) for item in CLAUDE_FIELDS.items()],
 )
@@ -384,7 +385,7 @@ def test_marks_on_tools_are_reported() -> None:
     assert written.body["tools"][0]["function"]["name"] == "read"
 
 
-@pytest.mark.parametrize("name", ["mcp.files/read", "näme", "x" * 65, "a b", "", "🐈" * 70])
+@every("name", ["mcp.files/read", "näme", "x" * 65, "a b", "", "🐈" * 70])
 def test_names_that_are_forbidden_are_mapped_everywhere_the_same(name: str) -> None:
     call = {"id": "c", "type": "function", "function": {"name": name, "arguments": "{}"}}
     messages = [*HI, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "x"}]
@@ -612,7 +613,7 @@ def test_documents() -> None:
     assert source == {"type": "text", "media_type": "text/plain", "data": "Größe"}
 
 
-@pytest.mark.parametrize(
+@every(
     ("client", "content", "path"),
     [
         ("openai", image("data:image/tiff;base64,AAAA"), "messages[0].content[0]"),
@@ -639,7 +640,7 @@ def test_content_that_must_not_be_lost_is_refused_by_its_path(client: str, conte
     assert path in refused.value.message
 
 
-@pytest.mark.parametrize(
+@every(
     ("client", "body", "path"),
     [
         ("openai", {"messages": []}, "messages"),
@@ -713,7 +714,7 @@ def test_openai_has_the_limit_by_the_name_its_model_knows(model: str, field: str
     assert written.dropped == ("max_tokens",)
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "limit", "effort", "thinking", "config"),
     [
         ("claude-sonnet-4-5", 20_000, "minimal", {"type": "enabled", "budget_tokens": 1024}, None),
@@ -801,7 +802,7 @@ def test_thinking_goes_to_openai_only_where_it_came_from() -> None:
     assert unsigned.body["messages"][1]["reasoning_content"] == "hm"
 
 
-@pytest.mark.parametrize(
+@every(
     ("asked", "model", "effort", "dropped"),
     [
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "gpt-5.1", "low", ()),
@@ -836,7 +837,7 @@ def test_sampling_is_fitted_to_claude() -> None:
     assert to_claude({"temperature": 0.3, "top_p": 0.9}, "glm-4.6").dropped == ()
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "thinking", "kept"),
     [
         ("gpt-5", {}, False),

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import (
@@ -196,7 +197,7 @@ SAMPLE = Reply(
 )
 
 
-@pytest.mark.parametrize(("client", "upstream"), BOTH)
+@every(("client", "upstream"), BOTH)
 def test_a_stream_may_be_cut_anywhere(client: str, upstream: str) -> None:
     wire = write_stream(upstream, pieces(SAMPLE, 4))
     whole = run(client, upstream, [wire])
@@ -205,7 +206,7 @@ def test_a_stream_may_be_cut_anywhere(client: str, upstream: str) -> None:
     assert all(run(client, upstream, [wire[:i], wire[i:]]) == whole for i in range(1, len(wire), 29))
 
 
-@pytest.mark.parametrize(("client", "upstream"), BOTH)
+@every(("client", "upstream"), BOTH)
 def test_a_stream_that_breaks_off_is_closed_before_its_fault(client: str, upstream: str) -> None:
     frames = sse.Decoder().feed(write_stream(upstream, pieces(SAMPLE, 4)))
     for i in range(len(frames)):
@@ -288,7 +289,7 @@ A, B = '{"path":"a"}', '{"path":"b"}'
 TWO = [("call_a", "read", A), ("call_b", "read", B)]
 
 
-@pytest.mark.parametrize(
+@every(
     "said",
     [
         pytest.param(
@@ -335,7 +336,7 @@ def test_a_call_goes_out_as_it_comes_though_another_follows() -> None:
         assert json.loads(frames(out)[-1].data)["delta"]["type"] == frame
 
 
-@pytest.mark.parametrize(
+@every(
     ("end", "usage"),
     [
         ([chunk({}, "stop"), chunk(usage={"prompt_tokens": 9, "completion_tokens": 2}), DONE], (9, 2)),
@@ -354,7 +355,7 @@ def test_usage_that_comes_late_still_lands(end: list[bytes], usage: tuple[int, i
     assert final["delta"]["stop_reason"] == "end_turn"
 
 
-@pytest.mark.parametrize(
+@every(
     "deltas",
     [
         [{"reasoning_content": "h"}, {"reasoning_content": "m"}, {"content": "so"}],
@@ -425,7 +426,7 @@ def test_a_call_without_arguments_is_an_empty_object_for_openai() -> None:
         assert message.tool_calls[0].function.arguments == "{}"
 
 
-@pytest.mark.parametrize(
+@every(
     ("word", "calls", "finish"),
     [
         ("end_turn", False, "stop"),
@@ -484,7 +485,7 @@ def test_usage_is_said_only_to_who_asked() -> None:
     assert out.count(b"[DONE]") == 1
 
 
-@pytest.mark.parametrize(("client", "upstream"), BOTH)
+@every(("client", "upstream"), BOTH)
 def test_names_of_tools_come_back_as_the_client_knows_them(client: str, upstream: str) -> None:
     out = run(client, upstream, [write_stream(upstream, unfold(SAMPLE))], names={"read": "mcp.files/read"})
     found = [part.name for part in read_stream(client, out).parts if isinstance(part, ToolCall)]

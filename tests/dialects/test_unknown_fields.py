@@ -8,6 +8,7 @@ from typing import Any
 
 import features_requests as requests
 import pytest
+from cases import every
 from features import DIALECTS, MODELS, Feature, body_of, prepare
 
 from omniroute.dialects.ir import Body
@@ -45,7 +46,7 @@ def put(body: Body, path: tuple[str | int, ...]) -> Body:
     return body
 
 
-@pytest.mark.parametrize(("client", "upstream"), list(permutations(DIALECTS, 2)))
+@every(("client", "upstream"), list(permutations(DIALECTS, 2)))
 def test_a_new_field_is_never_just_gone(client: str, upstream: str) -> None:
     gone = [
         (feature.name, path)

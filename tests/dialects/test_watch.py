@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ def signs_of(path: Path) -> list[Sign]:
     return [DIALECTS[path.name.partition("-")[0]].watch(frame) for frame in frames]
 
 
-@pytest.mark.parametrize("path", sorted(WIRE.glob("*.sse")), ids=lambda path: path.stem)
+@every("path", sorted(WIRE.glob("*.sse")), ids=lambda path: path.stem)
 def test_a_good_stream_is_read_to_its_end(path: Path) -> None:
     signs = signs_of(path)
     usage = Usage()
@@ -71,7 +72,7 @@ def parts(*said: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"candidates": [{"content": {"parts": list(said), "role": "model"}, **fields}]}
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "said"),
     [
         ("openai", chunk({"content": "a"})),
@@ -101,7 +102,7 @@ def test_content(dialect: str, said: dict[str, Any]) -> None:
     assert watch(dialect, said) == Sign(content=True)
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "said"),
     [
         ("openai", chunk({"role": "assistant", "content": ""})),
@@ -132,7 +133,7 @@ def test_nothing(dialect: str, said: Any) -> None:
     assert watch(dialect, said) == Sign()
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "said"),
     [
         ("openai", "[DONE]"),
@@ -161,7 +162,7 @@ def test_only_the_chunk_without_choices_is_only_usage() -> None:
     assert not watch("openai", chunk({}) | {"usage": usage}).only_usage
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "said", "fault"),
     [
         (
@@ -209,8 +210,8 @@ def test_an_error_inside_a_stream(dialect: str, said: dict[str, Any], fault: Fau
     assert fault in (sign.fault, sign.fault.status)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("data", ["hello", "[]", "1", '"x"', "null", '{"a":', "[DONE"])
+@every("dialect", DIALECTS)
+@every("data", ["hello", "[]", "1", '"x"', "null", '{"a":', "[DONE"])
 def test_what_is_not_the_dialect(dialect: str, data: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         watch(dialect, data)
@@ -241,7 +242,7 @@ def test_odd_shapes_are_a_value_error_or_a_sign(dialect: str, said: Any) -> None
         assert isinstance(DIALECTS[dialect].read_whole(said), Sign)
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "body"),
     [
         ("openai", {"choices": [{"message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}]}),
@@ -256,10 +257,8 @@ def test_a_whole_reply_may_say_nothing(dialect: str, body: dict[str, Any]) -> No
     assert DIALECTS[dialect].read_whole(body) == Sign(done=True)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(
-    "body", [{"error": {"message": "why"}}, {"error": "why"}, {"errors": [{"message": "why"}]}, {"detail": "why"}]
-)
+@every("dialect", DIALECTS)
+@every("body", [{"error": {"message": "why"}}, {"error": "why"}, {"errors": [{"message": "why"}]}, {"detail": "why"}])
 def test_a_whole_reply_may_be_an_error(dialect: str, body: dict[str, Any]) -> None:
     fault = DIALECTS[dialect].read_whole(body).fault
     assert fault is not None
@@ -271,14 +270,14 @@ def test_minimax_puts_its_errors_beside_the_choices_that_are_missing() -> None:
     assert DIALECTS["openai"].read_whole(said).fault == Fault("error", "log in")
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("body", [{}, {"hello": 1}, {"choices": 1, "content": 1, "output": 1}])
+@every("dialect", DIALECTS)
+@every("body", [{}, {"hello": 1}, {"choices": 1, "content": 1, "output": 1}])
 def test_a_whole_reply_of_another_kind(dialect: str, body: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"a reply has no"):
         DIALECTS[dialect].read_whole(body)
 
 
-@pytest.mark.parametrize(
+@every(
     ("usage", "expected"),
     [
         # Reasoning beside the completion: the total gives it away.

@@ -1,6 +1,7 @@
 """CONNECT, as an HTTP proxy hears it and answers it."""
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def test_a_tunnel_in_pieces_of_any_size(head: bytes) -> None:
         assert (way.feed(head[cut:]), way.done) == (b"", True)
 
 
-@pytest.mark.parametrize("status", range(100, 600))
+@every("status", range(100, 600))
 def test_every_status(status: int) -> None:
     way = Connect(LOCKED, "api.example", 443)
     head = f"HTTP/1.1 {status} user p:ss\r\nX: p:ss\r\n\r\np:ss".encode()
@@ -61,7 +62,7 @@ def test_the_words_of_a_forwarded_request_that_are_the_proxys() -> None:
     assert refused.again(500) is None
 
 
-@pytest.mark.parametrize(
+@every(
     "heard",
     [b"\x05\x00", b"SSH-2.0", b"HTTP/2 200 OK\r\n\r\n", b"HTTP/1.1 2x0\r\n\r\n", b"HTTP/1.1200 \r\n\r\n", b"\r\n\r\n"],
 )

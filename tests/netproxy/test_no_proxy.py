@@ -3,6 +3,7 @@
 import ipaddress
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,7 +85,7 @@ def test_an_ipv4_address_written_as_ipv6_is_the_same_place() -> None:
     assert not exempt("10.0.0.0/40", "10.0.0.1")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"])
+@every("host", ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"])
 def test_this_machine_is_reached_directly_whatever_is_said(host: str) -> None:
     assert is_here(host)
     found = read_environment({"ALL_PROXY": "http://proxy:1"})
@@ -97,7 +98,7 @@ def test_what_is_not_this_machine(host: str) -> None:
     assert not is_here(host)
 
 
-@pytest.mark.parametrize(
+@every(
     ("environ", "https", "http"),
     [
         ({}, None, None),

@@ -4,6 +4,7 @@ import base64
 from urllib.parse import quote
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from omniroute.netproxy.proxy import SCHEMES, Proxy, Scheme, read_proxy
 WORDS = st.text(st.characters(min_codepoint=33, exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "shown"),
     [
         ("http://proxy.example:3128", "http://proxy.example:3128"),
@@ -28,7 +29,7 @@ def test_what_is_taken(text: str, shown: str) -> None:
     assert str(read_proxy(text)) == shown
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "says"),
     [
         ("", "is empty"),

@@ -4,6 +4,7 @@ import ipaddress
 from itertools import pairwise
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,8 +30,8 @@ def talk(way: Socks5, heard: bytes, cuts: list[int] | None = None) -> bytes:
     return said
 
 
-@pytest.mark.parametrize("bound", BOUND)
-@pytest.mark.parametrize(
+@every("bound", BOUND)
+@every(
     ("host", "address"),
     [
         ("10.1.2.3", b"\x01\x0a\x01\x02\x03"),
@@ -67,8 +68,8 @@ def test_a_proxy_that_wants_no_login_hears_none() -> None:
     assert way.done
 
 
-@pytest.mark.parametrize("code", range(1, 256))
-@pytest.mark.parametrize("rest", [b"", b"\x00\x01" + bytes(6)], ids=["cut", "whole"])
+@every("code", range(1, 256))
+@every("rest", [b"", b"\x00\x01" + bytes(6)], ids=["cut", "whole"])
 def test_every_reply_that_refuses(code: int, rest: bytes) -> None:
     with pytest.raises(Refused) as refused:
         talk(Socks5(OPEN, "api.example", 443), b"\x05\x00\x05" + bytes([code]) + rest)
@@ -79,7 +80,7 @@ def test_every_reply_that_refuses(code: int, rest: bytes) -> None:
     assert "{" not in said
 
 
-@pytest.mark.parametrize(
+@every(
     ("proxy", "heard", "says"),
     [
         (OPEN, b"\x05\xff", "it wants a user and a password"),

@@ -28,7 +28,7 @@ class Api:
             headers |= {"authorization": f"Bearer {self.token}"}
         if peer:
             headers |= {PEER: self.relay.says(peer)}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, **how)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=120, **how)
 
     async def logged_in(self, **how: Any) -> httpx.AsyncClient:
         async with self.client(**how) as client:

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from panel_api import Api, row
 
 from omniroute.store import accounts, keys, read, usage
@@ -70,7 +71,7 @@ async def test_a_combo_is_made_changed_and_removed(admin: httpx.AsyncClient, api
     assert (await admin.patch(path, json={})).status_code == 404
 
 
-@pytest.mark.parametrize(
+@every(
     ("said", "field"),
     [
         ({"name": "a b"}, "name"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from panel_api import Api, StartApi
 
 from omniroute.store import keys
@@ -56,7 +57,7 @@ async def test_what_is_set_aside_is_said(start: StartApi) -> None:
         assert all(each["setAside"] == 0 for each in (await client.get("/api/usage/budget")).json()["budgets"])
 
 
-@pytest.mark.parametrize(
+@every(
     ("said", "field"),
     [
         ({"limit": 5}, "keyId"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from history import NOON, ROW
 from panel_api import Api, StartApi
 from test_api_live import passes
@@ -124,7 +125,7 @@ async def test_a_model_that_is_held_back_is_let_go(api: Api, admin: httpx.AsyncC
     assert unknown.json()["error"]["details"][0]["field"] == "provider"
 
 
-@pytest.mark.parametrize(
+@every(
     ("given", "found"),
     [
         ({"body": {"messages": [], "system": "x"}}, ("claude", "request")),

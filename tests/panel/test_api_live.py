@@ -47,7 +47,7 @@ def passes(api: Api, id: str, *, ended: bool = True, error: str | None = None, t
 
 
 async def hear(socket: ClientConnection) -> dict[str, Any]:
-    heard: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 10))
+    heard: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 120))
     return heard
 
 
@@ -112,7 +112,7 @@ async def test_nobody_watches_when_all_have_gone(api: Api, monkeypatch: pytest.M
     async with watching(api, **token(api)), watching(api, **token(api)):
         assert api.runtime.watching.watched
     for _ in range(2):
-        await asyncio.wait_for(left.get(), 10)
+        await asyncio.wait_for(left.get(), 120)
     assert not api.runtime.watching.watched
 
 
@@ -131,10 +131,10 @@ async def test_who_reads_too_slowly_misses_the_oldest(api: Api, monkeypatch: pyt
         monkeypatch.setattr(live.Live, "write_message", slow)
         passes(api, "first")
         for _ in range(2):  # what was there at first, and this
-            await asyncio.wait_for(offered.get(), 10)
+            await asyncio.wait_for(offered.get(), 120)
         for number in range(9):
             passes(api, str(number))
-        await asyncio.wait_for(offered.get(), 10)
+        await asyncio.wait_for(offered.get(), 120)
         held.set()
         assert [each["id"] for each in (await hear(socket))["exchanges"]] == ["first"]
         heard = await hear(socket)
@@ -156,7 +156,7 @@ async def test_it_ends_with_the_log_in(api: Api, monkeypatch: pytest.MonkeyPatch
         async with watching(api, cookie=cookie) as socket:
             await client.post("/api/auth/logout")
             with pytest.raises(ConnectionClosed) as caught:
-                await asyncio.wait_for(socket.recv(), 10)
+                await asyncio.wait_for(socket.recv(), 120)
             assert caught.value.rcvd
             assert caught.value.rcvd.code == live.ENDED
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from panel_api import Api, StartApi
 
 from omniroute.routing.health import Breaker, Cooling
@@ -101,7 +102,7 @@ async def test_an_account_from_its_beginning_to_its_end(api: Api, admin: httpx.A
     assert (await admin.put(path, json={})).status_code == 404
 
 
-@pytest.mark.parametrize(
+@every(
     ("said", "field"),
     [
         ({"provider": "nobody", "apiKey": KEY}, "provider"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from panel_api import Api
 
 from omniroute.bench import sending
@@ -23,7 +24,7 @@ async def test_nothing_is_sent_before_the_gateway_answers(admin: httpx.AsyncClie
         assert "retry-after" in answer.headers
 
 
-@pytest.mark.parametrize(
+@every(
     "given",
     [{}, {"model": "m"}, {"text": "x"}, {"dialect": "gemini", "body": "{}"}, {"dialect": "klingon", "body": "{}"},
      {"model": "m", "text": "x", "seconds": 0}, {"model": "m" * 301, "text": "x"},

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from panel_api import Api
 
 from omniroute.routing.health import Cooling
@@ -49,7 +50,7 @@ async def test_lists_of_addresses(admin: httpx.AsyncClient, api: Api) -> None:
     assert (made["tempBans"], made["mode"]) == ([], "off")
 
 
-@pytest.mark.parametrize(
+@every(
     ("said", "field"),
     [
         ({"mode": "grey"}, "mode"),

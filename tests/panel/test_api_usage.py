@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from history import NOON, ROW
 from panel_api import Api, StartApi
 
@@ -66,7 +67,7 @@ async def test_exchanges_come_in_pages(admin: httpx.AsyncClient) -> None:
     assert [log["id"] for log in searched["logs"]] == ["r03", "r15", "r27", "r39"]
 
 
-@pytest.mark.parametrize(
+@every(
     ("path", "params", "field"),
     [
         ("/api/usage/analytics", {"period": "fortnight"}, "period"),

@@ -84,7 +84,7 @@ class Walk:
 
     def _ask(self, case: Any) -> None:
         where = f"{case.method} {case.path}"
-        answer = case.call(base_url=self.url, headers=self.headers, timeout=10)
+        answer = case.call(base_url=self.url, headers=self.headers, timeout=120)
         self.statuses.setdefault(where, set()).add(answer.status_code)
         if answer.status_code == 500:
             self.wrong.append(f"{case.as_curl_command()}\n{answer.text}")

@@ -43,7 +43,7 @@ async def test_it_comes_and_goes_with_the_script(api: Api) -> None:
     server.add_sockets(sockets)
     token = {"authorization": f"Bearer {api.token}"}
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    async with httpx.AsyncClient(base_url=url, headers=token, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, headers=token, trust_env=False, timeout=120) as client:
         for _ in range(2):
             panel = Panel(api.runtime, read({}), "x")
             panel.hang_in(app)

@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from cases import every
 from panel_api import Api, StartApi
 
 from omniroute.dialects import hub
@@ -57,7 +58,7 @@ async def test_files_come_with_their_kind_and_once(api: Api) -> None:
     assert script.headers["content-type"].startswith("text/javascript")
 
 
-@pytest.mark.parametrize(
+@every(
     "path",
     [
         "/omniroute/static/../pyproject.toml",
@@ -104,8 +105,8 @@ def test_every_import_of_a_script_is_there() -> None:
                 assert meant in FILES, f"{name} imports {said}"
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["title"])
-@pytest.mark.parametrize("target", DIALECTS)
+@every("sample", SAMPLES, ids=lambda sample: sample["title"])
+@every("target", DIALECTS)
 def test_samples_can_be_said_in_every_dialect(sample, target: str) -> None:
     raw = (sample.get("text") or json.dumps(sample["body"])).encode()
     source = sample["dialect"]

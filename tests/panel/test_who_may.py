@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from panel_api import WORDS, Api, StartApi
 
 from omniroute.panel.api import ROUTES
@@ -127,8 +128,8 @@ PAGES: tuple[dict[str, str], ...] = (
 )
 
 
-@pytest.mark.parametrize("headers", PAGES)
-@pytest.mark.parametrize(("method", "path"), [("GET", "/api/keys"), ("POST", "/api/keys"), ("POST", "/api/auth/login")])
+@every("headers", PAGES)
+@every(("method", "path"), [("GET", "/api/keys"), ("POST", "/api/keys"), ("POST", "/api/auth/login")])
 async def test_a_page_of_another_origin_is_refused(api: Api, method: str, path: str, headers: dict[str, str]) -> None:
     async with await api.logged_in() as client:
         body = None if method == "GET" else {"password": WORDS} if "login" in path else {"name": "x"}

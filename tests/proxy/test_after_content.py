@@ -5,6 +5,7 @@ import json
 import zlib
 
 import pytest
+from cases import every
 from playbook import Play
 from scripted_desk import ScriptedDesk
 from upstream_bytes import ASK, END, FAULT, HEAD, LAST, ROLE, SAID, TEXT, WHOLE, answer, chunk, chunked, sized
@@ -23,7 +24,7 @@ def told(body: bytes) -> dict[str, str]:
     return error
 
 
-@pytest.mark.parametrize("end", ["cut", "garbled", "hang", "fault", "junk", "early end"])
+@every("end", ["cut", "garbled", "hang", "fault", "junk", "early end"])
 def test_the_client_reads_the_failure_inside_its_stream(end: str) -> None:
     play = streaming()
     peer = play.open().say(HEAD, chunk(ROLE), chunk(TEXT))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from cases import every
 from playbook import Play
 from scripted_desk import SECRET, ScriptedDesk
 from upstream_bytes import ASK, END, FAULT, HEAD, REFUSAL, ROLE, SAID, WHOLE, answer, chunk, chunked, good, sized
@@ -92,9 +93,7 @@ CASES += [(name, False, *case) for name, case in WHOLES.items()]
 CASES += [(name, True, *case) for name, case in STREAMS.items()]
 
 
-@pytest.mark.parametrize(
-    ("stream", "misdeed", "label"), [case[1:] for case in CASES], ids=[f"{c[0]}-{'stream' * c[1]}" for c in CASES]
-)
+@every(("stream", "misdeed", "label"), [case[1:] for case in CASES], ids=[f"{c[0]}-{'stream' * c[1]}" for c in CASES])
 def test_a_failure_before_content_is_hidden_by_the_next_target(stream: bool, misdeed: Misdeed, label: str) -> None:
     play = Play(ScriptedDesk(["bad", "good"], stream=stream))
     play.ask(ASK)
@@ -111,9 +110,7 @@ def test_a_failure_before_content_is_hidden_by_the_next_target(stream: bool, mis
     assert not play.leaks()
 
 
-@pytest.mark.parametrize(
-    ("stream", "misdeed", "label"), [case[1:] for case in CASES], ids=[f"{c[0]}-{'stream' * c[1]}" for c in CASES]
-)
+@every(("stream", "misdeed", "label"), [case[1:] for case in CASES], ids=[f"{c[0]}-{'stream' * c[1]}" for c in CASES])
 def test_a_failure_of_the_last_target_is_one_answer(stream: bool, misdeed: Misdeed, label: str) -> None:
     play = Play(ScriptedDesk(["bad"], stream=stream))
     play.ask(ASK)

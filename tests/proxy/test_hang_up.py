@@ -1,6 +1,7 @@
 """A client that leaves takes its upstream call with it, in whatever state that is."""
 
 import pytest
+from cases import every
 from playbook import Peer, Play
 from scripted_desk import ScriptedDesk
 from upstream_bytes import ASK, HEAD, REFUSAL, ROLE, SAID, TEXT, WHOLE, chunk, sized
@@ -38,7 +39,7 @@ def test_while_connecting() -> None:
     check_left(play)
 
 
-@pytest.mark.parametrize("state", WAITING)
+@every("state", WAITING)
 def test_while_the_upstream_speaks(state: str) -> None:
     stream, said = WAITING[state]
     play = Play(ScriptedDesk(["one", "two"], stream=stream))

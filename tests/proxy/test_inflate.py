@@ -4,6 +4,7 @@ import zlib
 
 import brotli
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ def test_an_unknown_encoding_is_named(encoding: str) -> None:
     assert encoding in str(said.value)
 
 
-@pytest.mark.parametrize("encoding", PACK)
+@every("encoding", PACK)
 def test_what_follows_the_end_is_no_crash(encoding: str) -> None:
     inflate = inflater(encoding)
     assert inflate

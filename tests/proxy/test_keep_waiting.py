@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from cases import every
 from h2_sides import H2Client
 from mitmproxy import http
 from mitmproxy.proxy import commands
@@ -351,8 +352,8 @@ def test_a_client_that_leaves_takes_its_upstream_call_with_it(state: str) -> Non
     assert not play.desk.told[0].flow.live
 
 
-@pytest.mark.parametrize("state", ["connecting", "waiting", "probing", "draining"])
-@pytest.mark.parametrize("how", ["leaves", "kill"])
+@every("state", ["connecting", "waiting", "probing", "draining"])
+@every("how", ["leaves", "kill"])
 def test_an_end_while_the_hook_for_the_early_head_runs(state: str, how: str) -> None:
     play = waiting("one", "two", hold=("responseheaders",))
     peer = play.open() if state != "connecting" else None

@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+from cases import every
 from h2_sides import H2Client
 from mitmproxy.connection import Server
 from mitmproxy.proxy import commands
@@ -87,7 +88,7 @@ def test_what_opens_the_proxy_is_not_in_the_flow(proxy: Proxy) -> None:
         assert str(HTTP.authorization) not in repr(shown)
 
 
-@pytest.mark.parametrize(
+@every(
     ("proxy", "said", "why"),
     [
         (HTTP, b"HTTP/1.1 407 No\r\n\r\n", "it does not accept the user and the password (407)"),
@@ -112,8 +113,8 @@ def test_a_proxy_that_refuses_is_a_failure_of_the_path(proxy: Proxy, said: bytes
     assert not play.leaks()
 
 
-@pytest.mark.parametrize("proxy", [HTTP, SOCKS])
-@pytest.mark.parametrize(
+@every("proxy", [HTTP, SOCKS])
+@every(
     ("when", "how"),
     [
         ("dialling", "refuses"),

@@ -2,6 +2,7 @@
 
 import h2.errors
 import pytest
+from cases import every
 from h2_sides import H2Client, H2Upstream
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,8 +54,8 @@ def test_nobody_is_asked_beside_one_that_is_in_time() -> None:
     assert not play.fired["hedge"]
 
 
-@pytest.mark.parametrize("head", [b"", HEAD, HEAD + chunk(ROLE)])
-@pytest.mark.parametrize("wins", [0, 1])
+@every("head", [b"", HEAD, HEAD + chunk(ROLE)])
+@every("wins", [0, 1])
 def test_what_says_something_first_is_the_answer(wins: int, head: bytes) -> None:
     play = late()
     peers = both(play)
@@ -118,8 +119,8 @@ FAILS = {
 }
 
 
-@pytest.mark.parametrize("how", FAILS)
-@pytest.mark.parametrize("fails", [0, 1])
+@every("how", FAILS)
+@every("fails", [0, 1])
 def test_where_one_fails_the_other_goes_on_alone(how: str, fails: int) -> None:
     play = late()
     peers = both(play)

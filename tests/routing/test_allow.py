@@ -1,13 +1,13 @@
 import re
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.routing.allow import allowed
 
 
-@pytest.mark.parametrize(
+@every(
     ("pattern", "name", "may"),
     [
         ("openai/gpt-4o", "openai/gpt-4o", True),

@@ -3,6 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +22,8 @@ COMES_IN = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("who", WHO)
+@every("mode", MODES)
+@every("who", WHO)
 def test_the_modes(mode: str, who: str) -> None:
     doors = Doors(mode, ALLOW, DENY)
     assert (doors.refuses(WHO[who], 0.0) is None) == (who in COMES_IN[mode])

@@ -4,6 +4,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ def asked(*headers: tuple[str, str], peer: str = "10.0.0.1", trusted: Networks =
     return comer(peer, [(name.encode(), value.encode("latin-1")) for name, value in headers], trusted)
 
 
-@pytest.mark.parametrize(
+@every(
     ("headers", "who"),
     [
         ([], "10.0.0.1"),
@@ -45,7 +46,7 @@ def test_the_rightmost_address_that_is_no_trusted_proxy_asks(headers: list[tuple
     assert asked(*headers) == Comer(who)
 
 
-@pytest.mark.parametrize(
+@every(
     "headers",
     [
         [("x-forwarded-for", "unknown")],
@@ -68,8 +69,8 @@ def test_what_cannot_be_understood_is_refused(headers: list[tuple[str, str]]) ->
         asked(*headers)
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-@pytest.mark.parametrize("value", ["127.0.0.1", "for=127.0.0.1", "garbage"])
+@every("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+@every("value", ["127.0.0.1", "for=127.0.0.1", "garbage"])
 def test_who_is_not_trusted_is_not_believed_but_noticed(header: str, value: str) -> None:
     assert asked((header, value), peer=CLIENT) == Comer(CLIENT, relayed=True)
     assert asked((header, value), peer="127.0.0.1", trusted=NOWHERE) == Comer("127.0.0.1", relayed=True)

@@ -1,6 +1,6 @@
 """Cool-downs and breakers as laws over a clock that the test moves: nothing here sleeps."""
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +94,7 @@ def test_a_guess_does_not_shorten_what_the_provider_has_said() -> None:
     assert (rest.until, rest.told) == (60.0, True)
 
 
-@pytest.mark.parametrize(
+@every(
     ("cause", "resting"),
     [
         ("rate", {ONE}),

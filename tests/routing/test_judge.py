@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ def test_it_judges_everything(failure: Failure) -> None:
     assert found.neutral or found.cools
 
 
-@pytest.mark.parametrize(
+@every(
     ("status", "body", "said"),
     [
         (400, '{"error":{"message":"messages: field required","type":"invalid_request_error"}}', "request"),
@@ -103,7 +103,7 @@ def test_what_providers_say(status: int, body: str, said: Cause) -> None:
     assert cause(refusal(status, body)) == said
 
 
-@pytest.mark.parametrize(
+@every(
     ("fault", "said"),
     [
         (Fault("overloaded_error", "Overloaded"), "overload"),
@@ -118,7 +118,7 @@ def test_an_error_inside_a_stream_is_read_as_its_status(fault: Fault, said: Caus
     assert cause(Failure("fault", fault.message, status=fault.status, fault=fault)) == said
 
 
-@pytest.mark.parametrize(
+@every(
     ("failure", "said"),
     [
         (Failure("proxy", "proxy http://p:1: cannot connect"), "path"),

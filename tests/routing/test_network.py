@@ -2,7 +2,7 @@
 
 from itertools import product
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ def test_a_combo_counts_for_who_came_by_it() -> None:
     assert path("outer", made).said_by == "combo outer"
 
 
-@pytest.mark.parametrize(
+@every(
     ("base_url", "direct"),
     [
         (None, False),

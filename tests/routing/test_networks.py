@@ -4,6 +4,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import pytest
+from cases import every
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def test_the_usual_form_is_read_as_itself(network: Network) -> None:
     assert read_network(f"  {network} ") == network
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "words"),
     [
         ("", "is no address and no network"),

@@ -1,6 +1,7 @@
 """What the client is told when nobody has answered."""
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def failed(*failures: Failure) -> list[Failed]:
     return [Failed(f"box{i}/m", f"name {i}", failure) for i, failure in enumerate(failures, 1)]
 
 
-@pytest.mark.parametrize(
+@every(
     ("failure", "kind", "status"),
     [
         (Failure("connect", "refused"), UpstreamFailed, 502),

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from omniroute.errors import GatewayError, NotFound
 from omniroute.routing.paths import CHAT, Claim, claim, dialect_of
 
 
-@pytest.mark.parametrize(
+@every(
     ("path", "dialect"),
     [
         ("/v1/chat/completions", "openai"),
@@ -29,9 +30,9 @@ def test_chat(path: str, dialect: str) -> None:
     assert claim("POST", path) == Claim("chat", dialect)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
-@pytest.mark.parametrize("model", ["gemini-3-pro", "my/box/m", "a:b", "models/x"])
-@pytest.mark.parametrize(("verb", "stream"), [("generateContent", False), ("streamGenerateContent", True)])
+@every("version", ["v1", "v1beta", "v1alpha"])
+@every("model", ["gemini-3-pro", "my/box/m", "a:b", "models/x"])
+@every(("verb", "stream"), [("generateContent", False), ("streamGenerateContent", True)])
 def test_gemini_says_model_and_stream_in_its_path(version: str, model: str, verb: str, stream: bool) -> None:
     assert claim("POST", f"/{version}/models/{model}:{verb}") == Claim("chat", "gemini", model, stream)
 
@@ -41,7 +42,7 @@ def test_a_model_may_be_quoted() -> None:
     assert claim("GET", "/v1/models/box%2Fllama").model == "box/llama"
 
 
-@pytest.mark.parametrize(
+@every(
     ("path", "found"),
     [
         ("/v1/models", Claim("models", "openai")),
@@ -56,13 +57,13 @@ def test_a_model_may_be_quoted() -> None:
         ("/api/hello", Claim("hello", "claude")),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@every("method", ["GET", "HEAD"])
 def test_lists(method: str, path: str, found: Claim) -> None:
     assert claim(method, path) == found
 
 
-@pytest.mark.parametrize("path", [*CHAT, "/v1beta/models/m:generateContent"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS", "X" * 100])
+@every("path", [*CHAT, "/v1beta/models/m:generateContent"])
+@every("method", ["GET", "HEAD", "PUT", "OPTIONS", "X" * 100])
 def test_chat_takes_nothing_but_post(method: str, path: str) -> None:
     with pytest.raises(GatewayError, match="takes POST") as said:
         claim(method, path)
@@ -77,7 +78,7 @@ def test_lists_take_nothing_but_get(method: str, path: str) -> None:
     assert said.value.status == 405
 
 
-@pytest.mark.parametrize(
+@every(
     "path",
     ["/", "", "/v1", "/v1/", "/v2/chat/completions", "/v1/chat", "/v1/chat/completions/x", "/v1/embeddings", "/api",
      "/V1/messages", "//v1/messages", "/v1/v1/v1/messages", "/v1beta/models/m:countToken",
@@ -110,7 +111,7 @@ def test_a_gemini_model_is_told_as_it_is_written(model: str) -> None:
     assert found == Claim("chat", "gemini", model, True)
 
 
-@pytest.mark.parametrize(
+@every(
     ("path", "dialect"),
     [
         ("/v1/messages/count_tokens", "claude"),

@@ -1,6 +1,6 @@
 """Deadlines: who is heard first, and which models are waited for longer."""
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +57,7 @@ def test_who_thinks_is_waited_for_longer(named, asked, times) -> None:
         assert getattr(found, phase) == getattr(Deadlines(), phase) * longer
 
 
-@pytest.mark.parametrize(
+@every(
     "model",
     [
         *("o1", "o3-mini", "o4-mini-2025-04-16", "openai/gpt-5", "gpt-5.1-codex", "gpt-oss-120b", "deepseek-reasoner"),
@@ -69,7 +69,7 @@ def test_models_that_think(model) -> None:
     assert thinks(model)
 
 
-@pytest.mark.parametrize(
+@every(
     "model",
     ["gpt-4o", "gpt-4.1", "claude-sonnet-4-5", "gemini-2.5-flash-lite", "llama-3.3-70b", "mistral-large", "m", "yolo3"],
 )
@@ -77,7 +77,7 @@ def test_models_that_do_not(model) -> None:
     assert not thinks(model)
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "asks"),
     [
         ({"reasoning_effort": "high"}, True),
@@ -100,7 +100,7 @@ def test_requests_that_ask_for_it(body, asks) -> None:
     assert asks_to_think(body) is asks
 
 
-@pytest.mark.parametrize(
+@every(
     ("how", "thinks_then"),
     [
         ({"mode": "passthrough"}, (True, False)),

@@ -2,6 +2,7 @@ import dataclasses
 import time
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ def refused(name, config) -> BadRequest:
 OPENAI = Config(accounts=(account("openai"),))
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "provider", "model"),
     [
         ("openai/gpt-4o", "openai", "gpt-4o"),
@@ -106,7 +107,7 @@ def test_a_bare_model_needs_an_enabled_account() -> None:
     assert refused("gpt-4o", Config(accounts=(account("openai", enabled=False),))).code == "model_not_found"
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "says"),
     [
         ("gpt-4p", "Near names: openai/gpt-4"),
@@ -128,7 +129,7 @@ def test_without_any_account_the_first_step_is_told() -> None:
     assert "`omniroute-ctl provider add PROVIDER`" in refused("gpt-4o", Config()).message
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "openai/\x00", "x\x7f", "\x9b", "\ud800", "x" * 513])
+@every("name", ["", "  ", "a\nb", "openai/\x00", "x\x7f", "\x9b", "\ud800", "x" * 513])
 def test_what_cannot_be_a_name_is_refused(name) -> None:
     error = refused(name, OPENAI)
     assert error.message.isprintable()
@@ -178,4 +179,4 @@ def test_it_is_fast_after_the_first_time() -> None:
         resolve("mix", config)
         resolve("openai/gpt-4o", config)
         resolve("gpt-4o", config)
-    assert (time.process_time() - before) / 900 < 0.0001
+    assert (time.process_time() - before) / 900 < 0.0005

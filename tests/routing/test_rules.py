@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from cases import every
 
 from omniroute.routing.changeable import SETTINGS
 from omniroute.routing.rules import Rules, rules
@@ -82,14 +83,14 @@ def test_each_setting_is_tried_here() -> None:
     assert GOOD.keys() == SETTINGS.keys()
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@every("name", SETTINGS)
 def test_each_setting_changes_the_rules(name) -> None:
     text, value = GOOD[name]
     assert SETTINGS[name].read(text) == value
     assert rules({name: value}) != Rules()
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "text"),
     [
         ("strategy", "telepathy"),

@@ -1,6 +1,6 @@
 """Who says whether something is done for a target."""
 
-import pytest
+from cases import every
 
 from omniroute.catalog.providers import node
 from omniroute.routing.config import Account, Combo
@@ -16,10 +16,10 @@ def target(tries: Tries | None) -> Target:
     return Target(Account("a", "up", "a"), up, "m", "openai", way, "")
 
 
-@pytest.mark.parametrize("what", ["hedge", "resume"])
-@pytest.mark.parametrize("everybody", [True, False])
-@pytest.mark.parametrize("combos", [True, False, None])
-@pytest.mark.parametrize("own", [True, False, None])
+@every("what", ["hedge", "resume"])
+@every("everybody", [True, False])
+@every("combos", [True, False, None])
+@every("own", [True, False, None])
 def test_the_combo_says_so_else_all_combos_else_all_requests(
     what: Switch, own: bool | None, combos: bool | None, everybody: bool
 ) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 
 import pytest
+from cases import every
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ OPENAI = "x-ratelimit-{}-requests"
 CLAUDE = "anthropic-ratelimit-requests-{}"
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "seconds"),
     [
         ("0", 0.0),
@@ -73,7 +74,7 @@ def test_a_span_adds_up(hours: int, minutes: int, seconds: int, ms: int) -> None
     assert read_time(f"{hours} hours {minutes} minutes {seconds + ms / 1000:.3f} seconds", NOW) == pytest.approx(whole)
 
 
-@pytest.mark.parametrize(
+@every(
     ("headers", "body", "seconds"),
     [
         ({}, "", None),
@@ -102,7 +103,7 @@ def test_a_refusal_says_for_how_long(headers: dict[str, str], body: str, seconds
     assert read_wait(headers, body, NOW) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(
+@every(
     ("remaining", "limit", "reset", "seconds"),
     [
         ("0", "60", "1m0s", 1.0),  # fills up steadily: all is back in a minute, one request in a second
@@ -115,7 +116,7 @@ def test_a_refusal_says_for_how_long(headers: dict[str, str], body: str, seconds
         ("nonsense", "60", "59s", None),
     ],
 )
-@pytest.mark.parametrize("family", [OPENAI, CLAUDE])
+@every("family", [OPENAI, CLAUDE])
 def test_when_no_request_is_left_one_is_back_soon(
     family: str, remaining: str, limit: str | None, reset: str | None, seconds: float | None
 ) -> None:

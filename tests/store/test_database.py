@@ -47,7 +47,7 @@ def test_processes_that_start_together_agree(open_store: Open, data_dir: Path) -
         assert process.stdin
         process.stdin.write("\n")
         process.stdin.flush()
-    said = [process.communicate(timeout=60) for process in started]
+    said = [process.communicate(timeout=120) for process in started]
     assert [error for _, error in said] == [""] * 4
     store = open_store()
     assert {digest.strip() for digest, _ in said} == {store.digest("x").hex()}
@@ -62,7 +62,7 @@ def test_changes_of_other_processes_are_seen_while_they_happen(open_store: Open,
         config = snapshot.load(store)
         seen.append((config.revision, len(config.accounts) + sum(not account.enabled for account in config.accounts)))
         assert store.revision() >= config.revision
-    errors = [process.communicate(timeout=60)[1] for process in started]
+    errors = [process.communicate(timeout=120)[1] for process in started]
     assert errors == ["", ""]
     # Each change is one step of the number, and a snapshot has exactly the changes that its number says.
     assert all(changes == revision - 1 for revision, changes in seen)

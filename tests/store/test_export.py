@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cases import every
 from populated import SAID, populate
 
 from omniroute.store import copies, export
@@ -30,16 +31,14 @@ def test_what_becomes_of_every_table_is_decided() -> None:
     assert set(tables()) == set(CONTENTS)
 
 
-@pytest.mark.parametrize(
-    "table", [name for name, each in CONTENTS.items() if each.kind in ("setup", "keys", "history")]
-)
+@every("table", [name for name, each in CONTENTS.items() if each.kind in ("setup", "keys", "history")])
 def test_whether_a_column_leaves_is_decided(table: str) -> None:
     """A migration that adds a column has to say in `contents` whether it is one that leaves."""
     contents = CONTENTS[table]
     assert sorted(contents.shown + contents.hidden) == sorted(name for name, _ in tables()[table])
 
 
-@pytest.mark.parametrize("table", list(CONTENTS))
+@every("table", list(CONTENTS))
 def test_nothing_sealed_and_no_digest_is_ever_shown(table: str) -> None:
     assert not {name for name, kind in tables()[table] if kind == "blob"} & set(CONTENTS[table].shown)
     if CONTENTS[table].kind in ("state", "own"):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import every
 from populated import populate
 
 from omniroute.routing.lockouts import Lockout
@@ -302,7 +303,7 @@ bring_in(Store(Path(sys.argv[1]), environ={}), Path(sys.argv[2]), without_creden
 def test_a_kill_in_the_middle_leaves_the_old_state(here: Store, file: Path, where: str) -> None:
     before = contents(here)
     command = [sys.executable, "-c", KILLED, str(here.data_dir), str(file), where]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60)
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120)
     assert done.returncode == -signal.SIGKILL
     after = contents(here)
     for table in of_kind("setup", "keys", "state"):
@@ -454,7 +455,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("what", VALUES)
+@every("what", VALUES)
 def test_values_that_cannot_stand_there_are_refused(here: Store, file: Path, what: str) -> None:
     _refused(here, altered(file, VALUES[what]), "file.*nothing was changed|file is damaged")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
+from cases import every
 
 from omniroute.netproxy.proxy import read_proxy
 from omniroute.store import accounts, combos, nodes, proxies, read, snapshot
@@ -75,7 +76,7 @@ def test_clearing(full: Store) -> None:
         proxies.clear(full, "global", None)
 
 
-@pytest.mark.parametrize(
+@every(
     ("level", "ref", "url", "says"),
     [
         ("account", "nobody", URL, "no account 'nobody'"),

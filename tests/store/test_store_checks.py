@@ -47,6 +47,6 @@ def test_a_check_leaves_the_locks_that_keep_other_processes_from_deleting_the_lo
     accounts.add(store, "openai", api_key="sk-0123456789")
     check(store)
     other = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('select * from meta'); db.close()"
-    subprocess.run([sys.executable, "-c", other, str(store.path)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", other, str(store.path)], check=True, timeout=120)
     assert store.path.with_name("storage.sqlite-wal").exists()
     assert store.path.with_name("storage.sqlite-shm").exists()

@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import inf, nan
 
 import pytest
+from cases import every
 
 from omniroute.catalog.provider import Model
 from omniroute.routing.config import Alias, Chain
@@ -237,7 +238,7 @@ def test_a_model_is_added_replaced_and_removed(store: Store) -> None:
     assert snapshot.load(store).models == {}
 
 
-@pytest.mark.parametrize(
+@every(
     ("provider", "model", "said"),
     [
         ("nobody", Model("x"), "there is no provider or node 'nobody'"),

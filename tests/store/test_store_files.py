@@ -91,7 +91,7 @@ def test_a_directory_that_cannot_be_written_is_said() -> None:
     with tempfile.TemporaryDirectory() as name:  # not pytest's own, into which only its user can look
         os.chmod(name, 0o555)
         command = [sys.executable, "-c", AS_NOBODY, name]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert f"StoreError: the data directory {name!r} cannot be written: Permission denied" in done.stderr
 
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,8 +113,8 @@ def test_the_key_file_is_made_once(tmp_path: Path) -> None:
     assert load_or_make(tmp_path / "a") != load_or_make(tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["STORAGE_ENCRYPTION_KEY", "API_KEY_SECRET", "JWT_SECRET", "INITIAL_PASSWORD"])
-@pytest.mark.parametrize(
+@every("name", ["STORAGE_ENCRYPTION_KEY", "API_KEY_SECRET", "JWT_SECRET", "INITIAL_PASSWORD"])
+@every(
     "value", ["omniroute-default-secret-change-me", "endpoint-proxy-api-key-secret", "123456", "CHANGEME", " 123456 "]
 )
 def test_secrets_that_everyone_knows_are_refused(open_store: Open, data_dir: Path, name: str, value: str) -> None:

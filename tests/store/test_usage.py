@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from cases import every
 from history import NOON, NOTHING, ROW, write
 
 from omniroute.store import usage
@@ -69,7 +70,7 @@ def test_pages_of_the_history_leave_nothing_out(store: Store) -> None:
     assert found == [row.id for row in usage.recent(store, 50)]
 
 
-@pytest.mark.parametrize(
+@every(
     ("wanted", "ids"),
     [
         (usage.Wanted(), {"r0", "n1", "r2"}),

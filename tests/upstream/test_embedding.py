@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
@@ -56,7 +57,7 @@ async def test_who_embeds_nothing_is_not_asked() -> None:
         await ask("claude", "http://h", {})
 
 
-@pytest.mark.parametrize(
+@every(
     "odd",
     [
         *([], {}, None, 7, {"data": [{}]}, {"data": [{"embedding": "AAAA"}]}, {"data": [{"embedding": []}]}),

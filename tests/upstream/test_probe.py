@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,7 +199,7 @@ def test_counting_models_never_raises(body: bytes) -> None:
     assert count_models(body) is None or body.strip().startswith((b"[", b"{"))
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "count"),
     [(b'{"data": [1, 2]}', 2), (b'{"models": [1]}', 1), (b"[1, 2, 3]", 3), (b"{}", None), (b"7", None), (b"{", None)],
 )

@@ -10,6 +10,7 @@ import pytest
 from faithful.server import Provider
 from harness import Gateway, Upstream
 from matrix_kit import UPSTREAMS, Matrix
+from shared_gateway import SharedGateway
 
 from omniroute.store import keys, nodes
 from omniroute.store.database import Store
@@ -72,15 +73,35 @@ def no_proxies() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def matrix(tmp_path_factory: pytest.TempPathFactory, no_proxies: None) -> Iterator[Matrix]:
-    """One gateway before one faithful provider of each dialect."""
-    made: list[str] = []
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedGateway]:
+    """Start the gateway that tests without options and restarts share, one file or test at a time."""
+    with Gateway.start(tmp_path_factory.mktemp("shared")) as gateway:
+        yield SharedGateway(gateway)
+
+
+@pytest.fixture
+def lent(shared_gateway: SharedGateway) -> Iterator[StartGateway]:
+    """Borrow the shared gateway for one test: `lent(setup=…, deadlines=…)` instead of `gateway(…)`."""
+    with ExitStack() as stack:
+        yield lambda **how: stack.enter_context(shared_gateway.lend(**how))
+
+
+@pytest.fixture(scope="session")
+def _provider() -> Iterator[Provider]:
+    """Start one faithful provider for all dialects."""
     with Provider.start() as provider:
+        yield provider
 
-        def setup(store: Store) -> None:
-            for dialect in UPSTREAMS:
-                nodes.add(store, f"at-{dialect}", dialect, provider.base(dialect))
-            made.append(keys.create(store, "matrix")[1])
 
-        with Gateway.start(tmp_path_factory.mktemp("matrix"), setup=setup) as gateway:
-            yield Matrix(gateway, provider, made[0])
+@pytest.fixture(scope="module")
+def matrix(shared_gateway: SharedGateway, _provider: Provider, no_proxies: None) -> Iterator[Matrix]:
+    """Set up one gateway before one faithful provider of each dialect."""
+    made: list[str] = []
+
+    def setup(store: Store) -> None:
+        for dialect in UPSTREAMS:
+            nodes.add(store, f"at-{dialect}", dialect, _provider.base(dialect))
+        made.append(keys.create(store, "matrix")[1])
+
+    with shared_gateway.lend(setup) as gateway:
+        yield Matrix(gateway, _provider, made[0])

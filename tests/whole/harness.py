@@ -25,7 +25,7 @@ from omniroute.store.database import Store
 
 REPO = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds for anything to happen; far more than it takes, so that a busy machine fails no test."""
 
 ALARMS = (
@@ -66,6 +66,16 @@ def end(process: subprocess.Popen[Any]) -> None:
         process.kill()
         process.wait()
         raise AssertionError(f"{process.args!r} did not stop when it was asked to") from None
+
+
+def leave(url: str, path: str, body: object, *, when: Callable[[], object]) -> None:
+    """Send a request and hang up without an answer, as soon as `when` is true: an event, and not a time."""
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {len(content)}\r\n\r\n"
+    address = httpx.URL(url)
+    with socket.create_connection((address.host, address.port or 80), PATIENCE) as connection:
+        connection.sendall(head.encode() + content)
+        until("the moment to hang up", when)
 
 
 # ---- the upstream
@@ -260,7 +270,7 @@ class Gateway:
             self.runtime = json.loads((self.data_dir / "runtime.json").read_text(encoding="utf-8"))
             if self.runtime["started_at"] < self.started:
                 return False  # an earlier gateway, which was killed, left this behind
-            return httpx.head(f"{self.url}/api/hello", timeout=1, trust_env=False).status_code == 200
+            return httpx.head(f"{self.url}/api/hello", timeout=PATIENCE, trust_env=False).status_code == 200
         except (FileNotFoundError, ValueError, httpx.TransportError):
             return False
 

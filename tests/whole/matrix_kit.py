@@ -5,17 +5,17 @@ import itertools
 from dataclasses import dataclass
 from typing import Literal
 
-import pytest
+from cases import every
 from faithful.server import MODELS, Provider
 from harness import Gateway
 from pydantic import BaseModel
 
 UPSTREAMS = tuple(MODELS)
-HOW = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-AT = pytest.mark.parametrize("at", UPSTREAMS)
-MOVES = pytest.mark.parametrize(("at", "then"), [*itertools.product(UPSTREAMS, repeat=2)])
+HOW = every("stream", [False, True], ids=["whole", "stream"])
+AT = every("at", UPSTREAMS)
+MOVES = every(("at", "then"), [*itertools.product(UPSTREAMS, repeat=2)])
 """Where a conversation begins and where it goes on: a fallback may move it, seals and all."""
-AT_OTHERS = pytest.mark.parametrize("at", [at for at in UPSTREAMS if at != "gemini"])
+AT_OTHERS = every("at", [at for at in UPSTREAMS if at != "gemini"])
 """For Google's client: what it says to its own service is untouched, and spelled as no one else would."""
 
 PNG = base64.b64decode(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from harness import REPO, end
+from harness import PATIENCE, REPO, end
 from proxies import PASSWORD, USER
 
 LOGIN = f"{USER}:{quote(PASSWORD, safe='')}"
@@ -27,7 +27,7 @@ class Proxies:
         return f"{scheme}://{login}{'@' if login else ''}127.0.0.1:{self.ports[kind]}"
 
     def told(self) -> dict[str, Any]:
-        with socket.create_connection(("127.0.0.1", self.ports["log"]), timeout=10) as sock:
+        with socket.create_connection(("127.0.0.1", self.ports["log"]), timeout=PATIENCE) as sock:
             told: dict[str, Any] = json.loads(b"".join(iter(lambda: sock.recv(65536), b"")))
             return told
 

@@ -14,7 +14,7 @@ import httpx
 import openai
 import pytest
 from click.testing import CliRunner
-from harness import BIN, REPO, Gateway, Upstream, until
+from harness import BIN, PATIENCE, REPO, Gateway, Upstream, until
 
 from omniroute.cli import main
 from omniroute.store import doors, keys, nodes, settings
@@ -57,7 +57,9 @@ class Place:
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(f"{self.gateway.url}{path}", json=body or usual, headers=named, timeout=60, trust_env=False)
+        return httpx.post(
+            f"{self.gateway.url}{path}", json=body or usual, headers=named, timeout=PATIENCE, trust_env=False
+        )
 
     def ctl(self, *words: str, code: int = 0) -> Any:
         said = CliRunner().invoke(main, [*words, "--json", "--data-dir", str(self.gateway.data_dir)])

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from harness import PATIENCE, Gateway, Upstream, clean_environ, mitmproxy_command
 
 from omniroute.store import combos, keys, nodes, settings
@@ -36,8 +37,8 @@ ANSWER = re.compile(rb"HTTP/1.1 [^\r]*\r\n(?:content-length: (\d+)\r\n|[^\r]+\r\
 GEMINI = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
 CLAUDE = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
 
-everywhere = pytest.mark.parametrize("dialect", list(PATHS))
-in_a_body = pytest.mark.parametrize("dialect", ["openai", "responses", "claude"])
+everywhere = every("dialect", list(PATHS))
+in_a_body = every("dialect", ["openai", "responses", "claude"])
 
 
 class Client:
@@ -45,7 +46,7 @@ class Client:
 
     def __init__(self, gateway: Gateway, keys: dict[str, str]) -> None:
         self.gateway, self.keys = gateway, keys
-        self.http = httpx.Client(base_url=gateway.url, timeout=20, trust_env=False)
+        self.http = httpx.Client(base_url=gateway.url, timeout=PATIENCE, trust_env=False)
 
     def ask(self, dialect: str, body: Any = None, **how: Any) -> httpx.Response:
         if not isinstance(body, bytes):
@@ -132,7 +133,7 @@ def strict(start: Callable[[dict[str, str]], Any]) -> Iterator[Client]:
 
 
 @everywhere
-@pytest.mark.parametrize(
+@every(
     ("body", "words"),
     [
         (b"{", "not JSON"),
@@ -150,12 +151,13 @@ def strict(start: Callable[[dict[str, str]], Any]) -> Iterator[Client]:
     ids=["cut", "comma", "form", "utf-8", "surrogate", "nan", "deep", "empty", "list", "text", "null"],
 )
 def test_bodies_that_are_none(client: Client, upstream: Upstream, dialect: str, body: bytes, words: str) -> None:
+    upstream.clear()
     assert words in refused(client.ask(dialect, body), 400, dialect)
     assert not upstream.asked()
 
 
 @in_a_body
-@pytest.mark.parametrize("model", [None, "", 5, ["o/ok"], {"a": 1}, True])
+@every("model", [None, "", 5, ["o/ok"], {"a": 1}, True])
 def test_models_that_are_none(client: Client, dialect: str, model: object) -> None:
     body = {**ASK[dialect], "model": model}
     reply = client.ask(dialect, body)
@@ -167,17 +169,17 @@ def test_models_that_are_none(client: Client, dialect: str, model: object) -> No
 
 
 @in_a_body
-@pytest.mark.parametrize("stream", ["true", 1, [], {}])
+@every("stream", ["true", 1, [], {}])
 def test_stream_is_true_or_false(client: Client, upstream: Upstream, dialect: str, stream: object) -> None:
+    upstream.clear()
     assert "stream" in refused(client.ask(dialect, {**ASK[dialect], "stream": stream}), 400, dialect)
     assert not upstream.asked()
 
 
 @everywhere
-@pytest.mark.parametrize(
-    "name", ["god-combo", "nobody/m", "x" * 600, "o/", "/", "a\u0007b", "\u00e9\u4f60", "o\u0000/m"]
-)
+@every("name", ["god-combo", "nobody/m", "x" * 600, "o/", "/", "a\u0007b", "\u00e9\u4f60", "o\u0000/m"])
 def test_unknown_models(client: Client, upstream: Upstream, dialect: str, name: str) -> None:
+    upstream.clear()
     if dialect == "gemini":
         quoted = httpx.QueryParams({"m": name}).__str__()[2:].replace("+", "%20")
         reply = client.ask(dialect, path=f"/v1beta/models/{quoted}:generateContent")
@@ -192,6 +194,7 @@ def test_unknown_models(client: Client, upstream: Upstream, dialect: str, name: 
 
 @everywhere
 def test_deep_json_that_can_be_read_passes(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     deep = json.loads("[" * 200 + "]" * 200)
     body = {**ASK[dialect], "metadata": {"deep": deep}}
     assert client.ask(dialect, body).status_code == 200
@@ -200,6 +203,7 @@ def test_deep_json_that_can_be_read_passes(client: Client, upstream: Upstream, d
 
 @everywhere
 def test_compressed_bodies(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     plain = json.dumps(ASK[dialect]).encode()
     squeezed = {"content-encoding": "gzip"}
     assert client.ask(dialect, gzip.compress(plain), headers=squeezed).status_code == 200
@@ -226,6 +230,7 @@ def padded(dialect: str, size: int) -> bytes:
 def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(
     client: Client, upstream: Upstream, dialect: str
 ) -> None:
+    upstream.clear()
     assert client.ask(dialect, padded(dialect, LIMIT)).status_code == 200
     upstream.clear()
     for size in (LIMIT + 1, 20 * LIMIT):
@@ -238,6 +243,8 @@ def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(
 
 @everywhere
 def test_a_chunked_body_is_counted_as_it_comes(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
+
     def pieces(size: int) -> Iterator[bytes]:
         body = padded(dialect, size)
         for at in range(0, size, 5000):
@@ -270,6 +277,7 @@ def test_who_asks_before_sending_is_told_before_sending(client: Client) -> None:
 
 @everywhere
 def test_wrong_keys(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     wrong = [{"authorization": "Bearer nobody"}, {"x-api-key": "nobody"}, {"x-goog-api-key": "nobody"}]
     wrong += [{"authorization": "nobody"}, {"authorization": "Basic bm9ib2R5"}]
     wrong += [{"authorization": f"Bearer {client.keys['revoked']}"}]
@@ -283,7 +291,7 @@ def test_wrong_keys(client: Client, upstream: Upstream, dialect: str) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-goog-api-key"])
+@every("name", ["authorization", "x-api-key", "x-goog-api-key"])
 def test_keys_of_odd_bytes(client: Client, dialect: str, name: str) -> None:
     for odd in (b"\xff\xfe\x80", "sk-\u4f60\u597d".encode(), b"\xed\xa0\x80", b"x" * 20_000):
         headers = [(name.encode(), b"Bearer " + odd if name == "authorization" else odd)]
@@ -293,6 +301,7 @@ def test_keys_of_odd_bytes(client: Client, dialect: str, name: str) -> None:
 
 @everywhere
 def test_where_keys_are_needed(strict: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     assert "omniroute-ctl key create" in refused(strict.ask(dialect), 401, dialect)
     refused(strict.ask(dialect, b"{"), 401, dialect)
     assert not upstream.asked()
@@ -310,6 +319,7 @@ def test_where_keys_are_needed(strict: Client, upstream: Upstream, dialect: str)
 
 @everywhere
 def test_a_key_that_may_not(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     headers = {"x-api-key": client.keys["narrow"]}
     said = refused(client.ask(dialect, headers=headers), 403, dialect)
     assert "narrow" in said
@@ -326,6 +336,7 @@ def test_a_key_that_may_not(client: Client, upstream: Upstream, dialect: str) ->
 
 @everywhere
 def test_pages_of_other_sites(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example", "http://[::1", "file://"):
         refused(client.ask(dialect, headers={"origin": origin}), 403, dialect)
     assert not upstream.asked()
@@ -339,7 +350,7 @@ def test_pages_of_other_sites(client: Client, upstream: Upstream, dialect: str) 
 # ---- paths
 
 
-@pytest.mark.parametrize(
+@every(
     ("path", "dialect"),
     [
         ("/", "openai"),
@@ -355,6 +366,7 @@ def test_pages_of_other_sites(client: Client, upstream: Upstream, dialect: str) 
     ],
 )
 def test_unknown_paths(client: Client, upstream: Upstream, path: str, dialect: str) -> None:
+    upstream.clear()
     for method in ("GET", "POST", "DELETE"):
         reply = client.http.request(method, path)
         assert "no such path" in refused(reply, 404, dialect)
@@ -362,8 +374,9 @@ def test_unknown_paths(client: Client, upstream: Upstream, path: str, dialect: s
 
 
 @everywhere
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
+@every("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
 def test_wrong_methods(client: Client, upstream: Upstream, dialect: str, method: str) -> None:
+    upstream.clear()
     said = refused(client.http.request(method, PATHS[dialect]), 405, dialect)
     assert "POST" in said
     assert client.http.head(PATHS[dialect]).status_code == 405
@@ -399,6 +412,7 @@ def test_hello(client: Client) -> None:
 
 @everywhere
 def test_a_doubled_prefix_and_slashes_are_tolerated(client: Client, upstream: Upstream, dialect: str) -> None:
+    upstream.clear()
     path = PATHS[dialect]
     variants = [f"{path}/"] if dialect == "gemini" else [f"/v1{path}", f"{path}/", path.removeprefix("/v1")]
     if dialect == "claude":

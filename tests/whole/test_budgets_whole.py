@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from google import genai
 from google.genai import errors as google_errors
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
 
 from omniroute.catalog.rates import Price
@@ -67,7 +67,7 @@ def here(
 def ask(gateway: Gateway, key: str, model: str = "up/m", *, stream: bool = False, **more: Any) -> httpx.Response:
     body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": TEXT}], **more}
     url, headers = f"{gateway.url}/v1/chat/completions", {"authorization": f"Bearer {key}"}
-    return httpx.post(url, json=body, headers=headers, timeout=60, trust_env=False)
+    return httpx.post(url, json=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 def ctl(gateway: Gateway, *words: str) -> Any:

@@ -61,6 +61,6 @@ def settled(run: Chaos) -> dict[str, Any]:
         return None if any(held) else found
 
     try:
-        return until("all is over", look, within=15)
+        return until("all is over", look)
     except AssertionError as error:
         raise AssertionError(f"{error}: {run.look_inside()}") from None

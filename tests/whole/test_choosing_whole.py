@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
+from shared_gateway import SharedGateway
 
 from omniroute.catalog.provider import Model
 from omniroute.cli import main
@@ -52,15 +53,15 @@ def fill(store: Store, upstream: Upstream) -> None:
 
 
 @pytest.fixture(scope="module")
-def there(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def there(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -> Iterator[Gateway]:
     upstream = _upstreams()
-    with Gateway.start(tmp_path_factory.mktemp("choosing"), setup=lambda store: fill(store, upstream)) as gateway:
+    with shared_gateway.lend(setup=lambda store: fill(store, upstream)) as gateway:
         yield gateway
 
 
 def ask(gateway: Gateway, model: str, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
     body = {"model": model, "messages": [{"role": "user", "content": "hello"}], **more}
-    return httpx.post(f"{gateway.url}{path}", json=body, timeout=20, trust_env=False)
+    return httpx.post(f"{gateway.url}{path}", json=body, timeout=PATIENCE, trust_env=False)
 
 
 def route(gateway: Gateway, model: str, **more: Any) -> str:
@@ -212,7 +213,7 @@ def test_the_route_of_one_provider(there: Gateway) -> None:
 
 
 def test_what_can_be_asked_is_listed(there: Gateway) -> None:
-    listed = httpx.get(f"{there.url}/v1/models", timeout=20, trust_env=False).json()["data"]
+    listed = httpx.get(f"{there.url}/v1/models", timeout=PATIENCE, trust_env=False).json()["data"]
     found = {model["id"]: model for model in listed}
     assert [model["owned_by"] for model in listed[:2]] == ["combo", "combo"]
     assert found["up/blind"] | {"context_length": 64_000, "max_output_tokens": 999} == found["up/blind"]
@@ -231,11 +232,11 @@ def test_explaining_tells_what_happens_and_takes_no_turn(there: Gateway) -> None
     assert route(there, "by-round-robin") == explained
 
 
-def test_a_blocked_provider_is_asked_and_listed_no_more(upstream: Upstream, gateway) -> None:
-    running = gateway(setup=lambda store: fill(store, upstream))
+def test_a_blocked_provider_is_asked_and_listed_no_more(upstream: Upstream, lent) -> None:
+    running = lent(setup=lambda store: fill(store, upstream))
     assert route(running, "up/m") == "up/m"
     settings.block(running.store, "up")
     until("the block is in force", lambda: ask(running, "up/m").status_code == 400)
     assert "up is blocked here" in ask(running, "up/m").json()["error"]["message"]
-    listed = httpx.get(f"{running.url}/v1/models", timeout=20, trust_env=False).json()["data"]
+    listed = httpx.get(f"{running.url}/v1/models", timeout=PATIENCE, trust_env=False).json()["data"]
     assert not [model for model in listed if model["id"].startswith("up/")]

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import Gateway
+from harness import PATIENCE, Gateway
+from shared_gateway import SharedGateway
 
 from omniroute.store import usage
 
@@ -15,13 +16,13 @@ WIRE = Path(__file__).resolve().parents[3] / "shared/wire/claude-code-interactiv
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with Gateway.start(tmp_path_factory.mktemp("count")) as gateway:
+def running(shared_gateway: SharedGateway) -> Any:
+    with shared_gateway.lend() as gateway:
         yield gateway
 
 
 def count(running: Gateway, path: str, body: dict[str, Any]) -> httpx.Response:
-    return httpx.post(f"{running.url}{path}", json=body, timeout=20, trust_env=False)
+    return httpx.post(f"{running.url}{path}", json=body, timeout=PATIENCE, trust_env=False)
 
 
 def test_claude(running: Gateway) -> None:
@@ -53,7 +54,8 @@ def test_a_context_view_asks_all_at_once(running: Gateway) -> None:
         pytest.skip(f"NOT TESTED: no captured requests at {WIRE}")
     bodies = [json.loads(path.read_text("utf-8"))["body"] for path in captured]
     asked = (bodies * 36)[:36]
+    before = [row.id for row in usage.recent(running.store, 10)]
     with ThreadPoolExecutor(36) as pool:
         replies = list(pool.map(lambda body: count(running, "/v1/messages/count_tokens?beta=true", body), asked))
     assert all(reply.status_code == 200 and reply.json()["input_tokens"] > 0 for reply in replies)
-    assert not usage.recent(running.store, 10), "counting is no use"
+    assert [row.id for row in usage.recent(running.store, 10)] == before, "counting is no use"

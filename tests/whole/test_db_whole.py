@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 
 from omniroute.cli import main
 from omniroute.store import aliases, keys, nodes, read, sessions
@@ -31,7 +31,9 @@ class Load:
 
     def _run(self) -> None:
         body = {"model": "either", "messages": [{"role": "user", "content": "hello"}]}
-        with httpx.Client(trust_env=False, timeout=60, headers={"authorization": f"Bearer {self._key}"}) as client:
+        with httpx.Client(
+            trust_env=False, timeout=PATIENCE, headers={"authorization": f"Bearer {self._key}"}
+        ) as client:
             while not self.stop.is_set():
                 try:
                     told: int | str = client.post(f"{self._url}/v1/chat/completions", json=body).status_code
@@ -144,7 +146,7 @@ def test_no_request_fails_while_the_database_goes_out_and_comes_in(
     fill, made = setup
     running = gateway(setup=fill)
     headers = {"authorization": f"Bearer {sessions.token(running.store)}"}
-    admin = httpx.Client(base_url=f"{running.url}/api", headers=headers, timeout=60, trust_env=False)
+    admin = httpx.Client(base_url=f"{running.url}/api", headers=headers, timeout=PATIENCE, trust_env=False)
     with Load(running.url, made[0]).going() as load, admin:
         until("the management answers, too", lambda: admin.get("db-backups").status_code == 200)
         here: ByCtl | ByHttp = ByCtl(ctl_of(running)) if way == "ctl" else ByHttp(admin)
@@ -206,7 +208,7 @@ def ctl_of() -> Callable[[Gateway], Any]:
 def _served(running: Gateway) -> str | None:
     """Say whose answer a request of now gets."""
     body = {"model": "either", "messages": [{"role": "user", "content": "hello"}]}
-    told = httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=60, trust_env=False)
+    told = httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=PATIENCE, trust_env=False)
     assert told.status_code == 200, told.text
     return told.headers["x-omniroute-route"].partition("/")[0]
 
@@ -215,7 +217,7 @@ def _status(running: Gateway, key: str) -> int:
     body = {"model": "either", "messages": [{"role": "user", "content": "hello"}]}
     headers = {"authorization": f"Bearer {key}"}
     return httpx.post(
-        f"{running.url}/v1/chat/completions", json=body, headers=headers, timeout=60, trust_env=False
+        f"{running.url}/v1/chat/completions", json=body, headers=headers, timeout=PATIENCE, trust_env=False
     ).status_code
 
 

@@ -9,7 +9,8 @@ import httpx
 import openai
 import pytest
 from click.testing import CliRunner
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
+from shared_gateway import SharedGateway
 
 from omniroute.cli import main
 from omniroute.routing.limits import Limit
@@ -23,7 +24,7 @@ SAY: Any = [{"role": "user", "content": "hello"}]
 
 
 @pytest.fixture(scope="module")
-def here(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def here(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -> Iterator[Gateway]:
     upstream = _upstreams()
 
     def setup(store: Store) -> None:
@@ -42,13 +43,13 @@ def here(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathF
             combos.add(store, f"quick-{name}", [model, "hang/again"], tries=Tries(deadlines={"total": 0.5}))
         combos.add(store, "brave", ["own/m", "ok/m"])
 
-    with Gateway.start(tmp_path_factory.mktemp("deadlines"), setup=setup, deadlines={"connect": 5}) as gateway:
+    with shared_gateway.lend(setup=setup, deadlines={"connect": 5}) as gateway:
         yield gateway
 
 
 def ask(gateway: Gateway, model: str, *, dialect: str = "openai", **more: Any) -> httpx.Response:
     body = {"model": model, "messages": SAY, "max_tokens": 50, **more}
-    return httpx.post(f"{gateway.url}{PATHS[dialect]}", json=body, timeout=30, trust_env=False)
+    return httpx.post(f"{gateway.url}{PATHS[dialect]}", json=body, timeout=PATIENCE, trust_env=False)
 
 
 def explained(gateway: Gateway, model: str, *more: str) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from google import genai
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
+from shared_gateway import SharedGateway
 
 from omniroute.store import keys, nodes, usage
 from omniroute.store.database import Store
@@ -27,7 +29,7 @@ ENDS = {"openai": "data: [DONE]", "claude": '"message_stop"', "responses": '"res
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any) -> Iterator[tuple[Gateway, Upstream]]:
+def running(shared_gateway: SharedGateway, _upstreams: Any) -> Iterator[tuple[Gateway, Upstream]]:
     upstream: Upstream = _upstreams()
 
     def setup(store: Store) -> None:
@@ -35,7 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any) -> Iterat
             base = f"{upstream.base('ok')}/{'v1beta' if dialect == 'gemini' else 'v1'}"
             nodes.add(store, f"at-{dialect}", dialect, base)
 
-    with Gateway.start(tmp_path_factory.mktemp("dialects"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield gateway, upstream
 
 
@@ -46,7 +48,7 @@ def ask(gateway: Gateway, client: str, upstream: str, stream: bool, query: str =
         path = f"/v1beta/models/{model}:{verb}"
     else:
         path, body = PATHS[client], body | {"model": model} | ({"stream": True} if stream else {})
-    return httpx.post(f"{gateway.url}{path}", json=body, timeout=20, trust_env=False)
+    return httpx.post(f"{gateway.url}{path}", json=body, timeout=PATIENCE, trust_env=False)
 
 
 def said(client: str, reply: httpx.Response, stream: bool) -> str:
@@ -80,8 +82,8 @@ def said(client: str, reply: httpx.Response, stream: bool) -> str:
     return text
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize(("client", "upstream"), [*itertools.product(DIALECTS, repeat=2)])
+@every("stream", [False, True], ids=["whole", "stream"])
+@every(("client", "upstream"), [*itertools.product(DIALECTS, repeat=2)])
 def test_any_client_at_any_upstream(
     running: tuple[Gateway, Upstream], client: str, upstream: str, stream: bool
 ) -> None:
@@ -117,7 +119,7 @@ def test_who_does_not_ask_for_events_gets_a_json_array(running: tuple[Gateway, U
 @pytest.mark.parametrize("upstream", DIALECTS)
 def test_googles_own_client(running: tuple[Gateway, Upstream], upstream: str) -> None:
     gateway, _ = running
-    options = genai.types.HttpOptions(base_url=gateway.url, timeout=20_000)
+    options = genai.types.HttpOptions(base_url=gateway.url, timeout=int(PATIENCE * 1000))
     _, key = keys.create(gateway.store, f"google-{upstream}")
     until("the key is known", lambda: httpx.get(f"{gateway.url}/v1/models", headers={"x-goog-api-key": key}).is_success)
     client = genai.Client(api_key=key, http_options=options)

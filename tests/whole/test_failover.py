@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import Gateway, Upstream, until
+from cases import every
+from harness import PATIENCE, Gateway, Upstream, until
+from shared_gateway import SharedGateway
 
 from omniroute.store import combos, nodes, settings
 from omniroute.store.database import Store
@@ -43,14 +45,14 @@ def port_node(store: Store, upstream: Upstream, name: str, scheme: str = "http")
 
 def ask(gateway: Gateway, model: str, *, dialect: str = "openai", stream: bool = False, **more: Any) -> httpx.Response:
     body = {"model": model, **FIELDS[dialect], **({"stream": True} if stream else {}), **more}
-    return httpx.post(f"{gateway.url}{PATHS[dialect]}", json=body, timeout=20, trust_env=False)
+    return httpx.post(f"{gateway.url}{PATHS[dialect]}", json=body, timeout=PATIENCE, trust_env=False)
 
 
 BROKEN_LATE = ("error-late", "cut-late", "hang-late", "stops")
 
 
 @pytest.fixture(scope="module")
-def shared(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def shared(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -> Iterator[Gateway]:
     """Run one gateway for the tests that change nothing in it; a model is named after its behaviour."""
     upstream = _upstreams()
 
@@ -65,7 +67,7 @@ def shared(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPat
         combos.add(store, "brave", [*first, *others, "o-ok/m"])
         combos.add(store, "openai-error-first-429", ["o-error-first/m", "o-429/m", "o-ok/m"])
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup, deadlines=SHORT) as gateway:
+    with shared_gateway.lend(setup=setup, deadlines=SHORT) as gateway:
         yield gateway
 
 
@@ -92,7 +94,7 @@ def test_six_failing_targets_before_a_good_one(shared: Gateway, stream: bool) ->
 
 
 @pytest.mark.parametrize("dialect", ["openai", "claude", "responses"])
-def test_every_kind_of_failure_is_passed_over(gateway: Any, upstream: Upstream, dialect: str) -> None:
+def test_every_kind_of_failure_is_passed_over(lent: Any, upstream: Upstream, dialect: str) -> None:
     kinds = ["401", "403", "404", "408", "429", "500", "503", "529", "context", "html:502", "html:200", "empty"]
     kinds += ["error-first", "cut-first", "wrong", "broken-json", "not-http", "hang", "hang-headers"]
     streams = ["role-only", "hang-byte", "not-sse", "data-junk"]
@@ -104,7 +106,7 @@ def test_every_kind_of_failure_is_passed_over(gateway: Any, upstream: Upstream, 
         ):
             combos.add(store, name.replace(":", "-"), [model, *good])
 
-    running = gateway(setup=setup, deadlines=SHORT)
+    running = lent(setup=setup, deadlines=SHORT)
     asked = [(name, stream) for name in [*kinds, *streams] for stream in (False, True) if stream or name in kinds]
     with ThreadPoolExecutor(8) as pool:
         replies = pool.map(lambda a: ask(running, a[0].replace(":", "-"), dialect=dialect, stream=a[1]), asked)
@@ -115,17 +117,17 @@ def test_every_kind_of_failure_is_passed_over(gateway: Any, upstream: Upstream, 
     until("nothing is left open", lambda: upstream.stats()["in_flight"] == 0)
 
 
-def test_a_refusal_of_the_clients_own_making_stops(gateway: Any, upstream: Upstream) -> None:
+def test_a_refusal_of_the_clients_own_making_stops(lent: Any, upstream: Upstream) -> None:
     def setup(store: Store) -> None:
         combos.add(store, "duo", add(store, upstream, "400", "ok"))
 
-    reply = ask(gateway(setup=setup), "duo")
+    reply = ask(lent(setup=setup), "duo")
     assert reply.status_code == 400
     assert reply.headers["x-omniroute-attempts"] == "1"
     assert reply.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(
+@every(
     ("behaviour", "status"),
     [("429:7", 429), ("429:none", 429), ("500", 500), ("529", 529), ("404", 404), ("401", 502), ("empty", 502),
      ("wrong", 502), ("cut-first", 502), ("hang", 504)],
@@ -138,20 +140,20 @@ def test_one_target_keeps_its_own_status(shared: Gateway, behaviour: str, status
         assert int(reply.headers["retry-after"]) == (7 if behaviour == "429:7" else 5)
 
 
-def test_all_limited_is_429_with_the_soonest_reset_and_else_503(gateway: Any, upstream: Upstream) -> None:
+def test_all_limited_is_429_with_the_soonest_reset_and_else_503(lent: Any, upstream: Upstream) -> None:
     def setup(store: Store) -> None:
         limited = add(store, upstream, "429:30", "429:9")
         combos.add(store, "limited", limited)
         combos.add(store, "mixed", [*limited, *add(store, upstream, "500")])
 
-    running = gateway(setup=setup)
+    running = lent(setup=setup)
     limited, mixed = ask(running, "limited"), ask(running, "mixed")
     assert (limited.status_code, limited.headers["retry-after"]) == (429, "9")
     assert (mixed.status_code, mixed.headers["retry-after"]) == (503, "9")
 
 
-@pytest.mark.parametrize("dialect", ["openai", "claude", "responses"])
-@pytest.mark.parametrize("behaviour", BROKEN_LATE)
+@every("dialect", ["openai", "claude", "responses"])
+@every("behaviour", BROKEN_LATE)
 def test_after_content_the_client_is_told_in_its_own_words(shared: Gateway, dialect: str, behaviour: str) -> None:
     reply = ask(shared, f"{dialect}-{behaviour}", dialect=dialect, stream=True)
     assert reply.status_code == 200
@@ -160,24 +162,24 @@ def test_after_content_the_client_is_told_in_its_own_words(shared: Gateway, dial
     assert any("error" in p or p.get("type") in ("error", "response.failed") for p in payloads), reply.text
 
 
-async def test_a_client_that_leaves_cancels_the_upstream_at_once(gateway: Any, upstream: Upstream) -> None:
+async def test_a_client_that_leaves_cancels_the_upstream_at_once(lent: Any, upstream: Upstream) -> None:
     models: list[str] = []
-    running = gateway(setup=lambda store: models.extend(add(store, upstream, "hang", "hang-late", "slow:0.2")))
+    running = lent(setup=lambda store: models.extend(add(store, upstream, "hang", "hang-late", "slow:0.2")))
     for model, streams in ((models[0], False), (models[0], True), (models[1], True), (models[2], True)):
         upstream.clear()
         body = {"model": model, "stream": streams, **FIELDS["openai"]}
         async with httpx.AsyncClient(trust_env=False) as client:
-            call = asyncio.ensure_future(client.post(f"{running.url}/v1/chat/completions", json=body, timeout=20))
+            call = asyncio.ensure_future(client.post(f"{running.url}/v1/chat/completions", json=body, timeout=PATIENCE))
             while not upstream.asked():  # noqa: ASYNC110 - nothing here could set an event
                 await asyncio.sleep(0.01)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-        until("the upstream was cancelled", lambda: upstream.asked()[0].cancelled, within=5)
+        until("the upstream was cancelled", lambda: upstream.asked()[0].cancelled)
     until("nothing is in flight", lambda: upstream.stats()["in_flight"] == 0)
 
 
-def test_a_keep_alive_client_reaches_a_host_again_that_failed_once(gateway: Any, upstream: Upstream) -> None:
+def test_a_keep_alive_client_reaches_a_host_again_that_failed_once(lent: Any, upstream: Upstream) -> None:
     """mitmproxy itself remembers a failed connection for as long as the client stays."""
     models: list[str] = []
 
@@ -185,8 +187,8 @@ def test_a_keep_alive_client_reaches_a_host_again_that_failed_once(gateway: Any,
         models.append(port_node(store, upstream, "refused"))
         models.extend(add(store, upstream, "500,cut-first,hang,ok"))
 
-    running = gateway(setup=setup, deadlines=SHORT)
-    with httpx.Client(base_url=running.url, timeout=20, trust_env=False) as client:
+    running = lent(setup=setup, deadlines=SHORT)
+    with httpx.Client(base_url=running.url, timeout=PATIENCE, trust_env=False) as client:
         seen = []
         for model in (models[0], models[1], models[0], models[1], models[1], models[0], models[1]):
             body = {"model": model, **FIELDS["openai"]}
@@ -194,11 +196,11 @@ def test_a_keep_alive_client_reaches_a_host_again_that_failed_once(gateway: Any,
     assert seen == [502, 500, 502, 502, 504, 502, 200]
 
 
-def test_a_stale_connection_is_no_failure(gateway: Any, upstream: Upstream) -> None:
+def test_a_stale_connection_is_no_failure(lent: Any, upstream: Upstream) -> None:
     """The upstream closes an idle connection just as the next request goes out: ask again, on a fresh one."""
     models: list[str] = []
-    running = gateway(setup=lambda store: models.extend(add(store, upstream, "stale")))
-    with httpx.Client(base_url=running.url, timeout=20, trust_env=False) as client:
+    running = lent(setup=lambda store: models.extend(add(store, upstream, "stale")))
+    with httpx.Client(base_url=running.url, timeout=PATIENCE, trust_env=False) as client:
         for _ in range(4):
             reply = client.post("/v1/chat/completions", json={"model": models[0], **FIELDS["openai"]})
             assert reply.status_code == 200, reply.text
@@ -221,9 +223,9 @@ def test_http2_upstreams(gateway: Any, upstream_h2: Upstream, stream: bool) -> N
     assert {asked.http for asked in upstream_h2.asked()} == {"2"} or all("2" in a.http for a in upstream_h2.asked())
 
 
-def test_an_untrusted_certificate_is_a_failure_of_the_target(gateway: Any, upstream_tls: Upstream) -> None:
+def test_an_untrusted_certificate_is_a_failure_of_the_target(lent: Any, upstream_tls: Upstream) -> None:
     models: list[str] = []
-    running = gateway(setup=lambda store: models.extend(add(store, upstream_tls, "ok")))
+    running = lent(setup=lambda store: models.extend(add(store, upstream_tls, "ok")))
     reply = ask(running, models[0])
     assert reply.status_code == 502
     assert "TLS" in reply.json()["error"]["message"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from harness import REPO, Gateway, Upstream, mitmproxy_command, until
+from harness import PATIENCE, REPO, Gateway, Upstream, mitmproxy_command, until
 
 from omniroute.routing.admission import InUse
 from omniroute.routing.limits import Limit
@@ -63,7 +63,7 @@ def ask(gateway: Gateway, model: str, *, stream: bool = False, headers: dict[str
     body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "hello"}]}
     url = f"{gateway.url}/v1/chat/completions"
     try:
-        return httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False).status_code
+        return httpx.post(url, json=body, headers=headers, timeout=PATIENCE, trust_env=False).status_code
     except httpx.TransportError:
         return 0
 
@@ -129,7 +129,7 @@ def test_who_is_killed_waits_for_nothing_any_more(there: Gateway) -> None:
     socks = [begin(there, "alone/m", stream=stream) for stream in (False, True, False)]
     until("one hangs and two wait", lambda: held() == (1, 2))
     there.process.send_signal(signal.SIGUSR2)
-    until("all are gone", lambda: held() == (0, 0), within=5)
+    until("all are gone", lambda: held() == (0, 0))
     for sock in socks:
         assert not sock.recv(1), "its connection is closed"
         sock.close()

@@ -10,8 +10,9 @@ import anthropic
 import httpx
 import openai
 import pytest
+from cases import every
 from google import genai
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
 
 from omniroute.dialects.registry import DIALECTS
@@ -41,11 +42,11 @@ class Running:
 
     def read(self, dialect: str, model: str, *, stream: bool = True) -> httpx.Response:
         body = {"model": model, "stream": stream, **BODIES[dialect]}
-        return httpx.post(f"{self.gateway.url}{PATHS[dialect]}", json=body, timeout=20, trust_env=False)
+        return httpx.post(f"{self.gateway.url}{PATHS[dialect]}", json=body, timeout=PATIENCE, trust_env=False)
 
     def sdk_says(self, dialect: str, model: str) -> str:
         """Give the text that the dialect's own SDK reads; it is told not to ask again, which would hide an error."""
-        how: Any = {"base_url": self.gateway.url, "api_key": self.key, "max_retries": 0, "timeout": 20}
+        how: Any = {"base_url": self.gateway.url, "api_key": self.key, "max_retries": 0, "timeout": PATIENCE}
         if dialect == "claude":
             with (
                 anthropic.Anthropic(**how) as claude,
@@ -85,15 +86,15 @@ def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any, no_proxie
         yield Running(gateway, upstream, made[0])
 
 
-@pytest.mark.parametrize("wait", WAITS)
-@pytest.mark.parametrize("upstream", ["openai", "claude"])
-@pytest.mark.parametrize("dialect", PATHS)
+@every("wait", WAITS)
+@every("upstream", ["openai", "claude"])
+@every("dialect", PATHS)
 def test_sdks_read_on(running: Running, dialect: str, upstream: str, wait: str) -> None:
     assert running.sdk_says(dialect, f"{upstream}-{wait}/m") == replies.text("m")
 
 
-@pytest.mark.parametrize("wait", WAITS)
-@pytest.mark.parametrize("dialect", PATHS)
+@every("wait", WAITS)
+@every("dialect", PATHS)
 def test_the_wire_holds_words_between_frames(running: Running, dialect: str, wait: str) -> None:
     reply = running.read(dialect, f"{dialect}-{wait}/m")
     assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -144,7 +145,7 @@ def test_gemini_clients_hear_nothing(running: Running) -> None:
         assert "".join(piece.text or "" for piece in pieces) == replies.text("m")
     path = "/v1beta/models/gemini-lost:streamGenerateContent?alt=sse"
     body = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
-    reply = httpx.post(f"{running.gateway.url}{path}", json=body, timeout=20, trust_env=False)
+    reply = httpx.post(f"{running.gateway.url}{path}", json=body, timeout=PATIENCE, trust_env=False)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "7")
 
 
@@ -152,11 +153,11 @@ async def test_who_leaves_cancels_the_upstream(running: Running) -> None:
     before = running.upstream.stats()["cancelled"]
     body = {"model": "claude-hang/m", "stream": True, **BODIES["claude"]}
     async with (
-        httpx.AsyncClient(base_url=running.gateway.url, timeout=20, trust_env=False) as client,
+        httpx.AsyncClient(base_url=running.gateway.url, timeout=PATIENCE, trust_env=False) as client,
         client.stream("POST", PATHS["claude"], json=body) as reply,
     ):
         with suppress(StopAsyncIteration):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 assert (await anext(reply.aiter_text())).startswith(STILL["claude"])
     until("the upstream is cancelled", lambda: running.upstream.stats()["cancelled"] == before + 1)
     assert running.logged("claude-hang/m").status == 499

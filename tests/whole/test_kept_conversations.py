@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies as scripted
 from scripted import tools
+from shared_gateway import SharedGateway
 
 from omniroute.store import accounts, combos, keys, nodes, replies
 from omniroute.store.database import Store
@@ -31,13 +32,11 @@ class Running:
     keys: list[str]
 
     def client(self, key: int = 0) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.gateway.url}/v1", api_key=self.keys[key], max_retries=0, timeout=20)
+        return openai.OpenAI(base_url=f"{self.gateway.url}/v1", api_key=self.keys[key], max_retries=0, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
-def running(
-    _upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory, no_proxies: None
-) -> Iterator[Running]:
+def running(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway, no_proxies: None) -> Iterator[Running]:
     upstream = _upstreams()
     made: list[str] = []
 
@@ -53,7 +52,7 @@ def running(
         combos.add(store, "strangers", ["ok-claude/m", "ok-gemini/m"])
         made.extend(keys.create(store, name)[1] for name in ("one", "two"))
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield Running(gateway, made)
 
 
@@ -236,7 +235,7 @@ def test_a_conversation_outlives_the_gateway(
         made.append(keys.create(store, "sdk")[1])
 
     before = gateway(setup=setup)
-    how: dict[str, Any] = {"api_key": made[0], "max_retries": 0, "timeout": 20}
+    how: dict[str, Any] = {"api_key": made[0], "max_retries": 0, "timeout": PATIENCE}
     with openai.OpenAI(base_url=f"{before.url}/v1", **how) as client:
         first = ask(client, True, model="local/m", input="the secret of the house")
     until("it is on the disk", lambda: replies.count(before.store)[0])

@@ -6,6 +6,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from cases import every
 from faithful import model
 from matrix_kit import (
     AT,
@@ -33,7 +34,7 @@ THINKING = {"type": "enabled", "budget_tokens": 2000}
 @pytest.fixture(scope="module")
 def client(matrix: Matrix) -> Iterator[anthropic.Anthropic]:
     how: dict[str, Any] = {"base_url": matrix.gateway.url, "api_key": matrix.key}
-    with anthropic.Anthropic(**how, max_retries=0, timeout=20) as client:
+    with anthropic.Anthropic(**how, max_retries=0, timeout=120) as client:
         yield client
 
 
@@ -69,7 +70,7 @@ def test_a_conversation(client: anthropic.Anthropic, matrix: Matrix, at: str, st
 
 @MOVES
 @HOW
-@pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
+@every("thinks", [False, True], ids=["plain", "thinking"])
 def test_a_loop_of_tools(
     client: anthropic.Anthropic, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool
 ) -> None:
@@ -149,7 +150,7 @@ def test_an_answer_of_a_shape(client: anthropic.Anthropic, matrix: Matrix, at: s
 
 @AT
 @HOW
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 529])
+@every("status", [400, 401, 403, 404, 413, 429, 500, 529])
 def test_errors(client: anthropic.Anthropic, matrix: Matrix, at: str, stream: bool, status: int) -> None:
     kinds = {
         400: (anthropic.BadRequestError, "invalid_request_error"),

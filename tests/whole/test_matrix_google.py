@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cases import every
 from faithful import model
 from google import genai
 from google.genai import errors, types
@@ -81,9 +82,9 @@ def test_a_conversation(client: genai.Client, matrix: Matrix, at: str, stream: b
     assert usage.cached_content_token_count == model.CACHED
 
 
-@pytest.mark.parametrize(("at", "then"), [*itertools.product(("openai", "claude", "responses"), repeat=2)])
+@every(("at", "then"), [*itertools.product(("openai", "claude", "responses"), repeat=2)])
 @HOW
-@pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
+@every("thinks", [False, True], ids=["plain", "thinking"])
 def test_a_loop_of_tools(client: genai.Client, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool) -> None:
     """Two calls in one turn; the results have no ids, as this SDK gives none, so they stand in the calls' order."""
     config = types.GenerateContentConfig(
@@ -140,7 +141,7 @@ def test_pictures(client: genai.Client, matrix: Matrix, at: str, stream: bool) -
 
 @AT_OTHERS
 @HOW
-@pytest.mark.parametrize("way", ["response_schema", "response_json_schema"])
+@every("way", ["response_schema", "response_json_schema"])
 def test_an_answer_of_a_shape(client: genai.Client, matrix: Matrix, at: str, stream: bool, way: str) -> None:
     shape: Any = Report if way == "response_schema" else Report.model_json_schema()
     config = types.GenerateContentConfig(response_mime_type="application/json", **{way: shape})
@@ -152,7 +153,7 @@ def test_an_answer_of_a_shape(client: genai.Client, matrix: Matrix, at: str, str
 
 @AT
 @HOW
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 529])
+@every("status", [400, 401, 403, 404, 413, 429, 500, 529])
 def test_errors(client: genai.Client, matrix: Matrix, at: str, stream: bool, status: int) -> None:
     kind = errors.ServerError if shown(status) >= 500 else errors.ClientError
     with pytest.raises(kind, match=f"told to fail with {status}") as caught:

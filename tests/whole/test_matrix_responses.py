@@ -6,6 +6,7 @@ from typing import Any
 
 import openai
 import pytest
+from cases import every
 from faithful import model
 from matrix_kit import AT, HOW, MOVES, PNG, REPORT, SEEN, THOUGHT, TOLD, TWO_CITIES, WEATHER, Matrix, Report, shown
 from pydantic import BaseModel, Field
@@ -29,7 +30,7 @@ REASONING = {"effort": "medium", "summary": "auto"}
 @pytest.fixture(scope="module")
 def client(matrix: Matrix) -> Iterator[openai.OpenAI]:
     base = f"{matrix.gateway.url}/v1"
-    with openai.OpenAI(base_url=base, api_key=matrix.key, max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=base, api_key=matrix.key, max_retries=0, timeout=120) as client:
         yield client
 
 
@@ -60,7 +61,7 @@ def test_a_conversation(client: openai.OpenAI, matrix: Matrix, at: str, stream: 
 
 @MOVES
 @HOW
-@pytest.mark.parametrize("thinks", [False, True], ids=["plain", "thinking"])
+@every("thinks", [False, True], ids=["plain", "thinking"])
 def test_a_loop_of_tools(client: openai.OpenAI, matrix: Matrix, at: str, then: str, stream: bool, thinks: bool) -> None:
     """Two calls in one turn, their results in the other order, and all items given back as they came."""
     items: list[Any] = [{"role": "user", "content": TWO_CITIES}]
@@ -107,7 +108,7 @@ def test_an_answer_of_a_shape(client: openai.OpenAI, matrix: Matrix, at: str, st
 
 @AT
 @HOW
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 529])
+@every("status", [400, 401, 403, 404, 413, 429, 500, 529])
 def test_errors(client: openai.OpenAI, matrix: Matrix, at: str, stream: bool, status: int) -> None:
     kinds = {
         400: openai.BadRequestError,

@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from harness import REPO, Gateway, Upstream
+from cases import every
+from harness import PATIENCE, REPO, Gateway, Upstream
 from scripted import replies
 from scripted.good import LOUD
+from shared_gateway import SharedGateway
 
 from omniroute.store import accounts, keys, nodes
 from omniroute.store.database import Store
@@ -39,9 +41,7 @@ def key() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def running(
-    _upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory, key: list[str]
-) -> Iterator[Gateway]:
+def running(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway, key: list[str]) -> Iterator[Gateway]:
     upstream = _upstreams()
 
     def setup(store: Store) -> None:
@@ -50,13 +50,13 @@ def running(
             accounts.add(store, dialect[0], api_key=SECRET)
         key.append(keys.create(store, "client")[1])
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield gateway
 
 
 @pytest.fixture(scope="module")
 def client(running: Gateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=running.url, timeout=PATIENCE, trust_env=False) as client:
         client.headers.clear()
         yield client
 
@@ -86,19 +86,21 @@ def named(body: bytes, model: str) -> bytes:
     return head + b'"%b"' % model.encode() + tail
 
 
-@pytest.mark.parametrize("dialect", list(PATHS))
-@pytest.mark.parametrize("body", ODD, ids=ODD_NAMES)
+@every("dialect", list(PATHS))
+@every("body", ODD, ids=ODD_NAMES)
 def test_every_other_byte_is_the_clients(client: httpx.Client, upstream: Upstream, dialect: str, body: bytes) -> None:
+    upstream.clear()
     assert client.post(PATHS[dialect], content=named(body, f"{dialect[0]}/m/é")).status_code == 200
     assert upstream.asked()[0].body == named(body, "m/é")
 
 
-@pytest.mark.parametrize("verb", ["generateContent", "streamGenerateContent?alt=sse"])
-@pytest.mark.parametrize("body", ODD, ids=ODD_NAMES)
+@every("verb", ["generateContent", "streamGenerateContent?alt=sse"])
+@every("body", ODD, ids=ODD_NAMES)
 def test_gemini_bodies_are_the_clients_to_the_last_byte(
     client: httpx.Client, upstream: Upstream, verb: str, body: bytes
 ) -> None:
     """The model is in the path."""
+    upstream.clear()
     body = body.replace(b'"model"', b'"labels"').replace(b'"mod\\u0065l"', b'"label\\u0073"')
     assert client.post(f"/v1beta/models/g/m:{verb}", content=body).status_code == 200
     asked = upstream.asked()[0]
@@ -106,7 +108,7 @@ def test_gemini_bodies_are_the_clients_to_the_last_byte(
     assert asked.path == f"/v1beta/models/m:{verb}"
 
 
-@pytest.mark.parametrize(
+@every(
     ("said", "sent"),
     [
         (b'{"model":"X","stream":true}', b'{"model":"X","stream":true,%b}' % USAGE),
@@ -126,6 +128,8 @@ def test_gemini_bodies_are_the_clients_to_the_last_byte(
 def test_usage_is_asked_for_in_openai_streams_alone(
     client: httpx.Client, upstream: Upstream, said: bytes, sent: bytes | None
 ) -> None:
+    upstream.clear()
+
     def ask(dialect: str) -> bytes:
         body = said.replace(b'"X"', b'"%b/m"' % dialect[0].encode())
         assert client.post(PATHS[dialect], content=body).status_code == 200
@@ -247,8 +251,9 @@ def test_there_are_captures_of_every_dialect() -> None:
 
 
 @pytest.mark.skipif(not REPLAYED, reason=f"NO CAPTURES OF REAL CLIENTS: {WIRE} is not here, so nothing is replayed")
-@pytest.mark.parametrize("path", REPLAYED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@every("path", REPLAYED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_what_real_clients_send(client: httpx.Client, upstream: Upstream, key: list[str], path: Path) -> None:
+    upstream.clear()
     captured = json.loads(path.read_bytes())
     dialect, where, body = FORMATS[captured["format"]], captured["path"], captured["body"]
     if dialect == "gemini":

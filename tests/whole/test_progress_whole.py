@@ -9,9 +9,11 @@ import anthropic
 import httpx
 import openai
 import pytest
+from cases import every
 from google import genai
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
+from shared_gateway import SharedGateway
 
 from omniroute.store import keys, nodes, usage
 from omniroute.store.database import Store
@@ -33,9 +35,7 @@ def key() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def running(
-    _upstreams: Any, tmp_path_factory: pytest.TempPathFactory, no_proxies: None, key: list[str]
-) -> Iterator[Gateway]:
+def running(_upstreams: Any, shared_gateway: SharedGateway, no_proxies: None, key: list[str]) -> Iterator[Gateway]:
     upstream: Upstream = _upstreams()
 
     def setup(store: Store) -> None:
@@ -45,13 +45,13 @@ def running(
             nodes.add(store, f"slow-{dialect[:3]}", dialect, upstream.base("slow:0.4") + version)
         key.append(keys.create(store, "client")[1])
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield gateway
 
 
 def read(running: Gateway, dialect: str, model: str, **headers: str) -> httpx.Response:
     body = {"model": model, "stream": True, **BODIES[dialect]}
-    return httpx.post(running.url + PATHS[dialect], json=body, headers=headers, timeout=20, trust_env=False)
+    return httpx.post(running.url + PATHS[dialect], json=body, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 def steady(text: str) -> str:
@@ -59,8 +59,8 @@ def steady(text: str) -> str:
     return re.sub(r'(resp|chatcmpl|msg)[-_]\w+|"created(_at)?":\d+', "", text)
 
 
-@pytest.mark.parametrize("upstream", [*PATHS, "gemini"])
-@pytest.mark.parametrize("client", PATHS)
+@every("upstream", [*PATHS, "gemini"])
+@every("client", PATHS)
 def test_only_who_asks_hears_of_it(running: Gateway, client: str, upstream: str) -> None:
     model = f"{upstream[:3]}/{client}-{upstream}"
     plain, told = read(running, client, model), read(running, client, model, **WANTED)
@@ -92,7 +92,7 @@ def test_it_is_told_while_the_answer_comes(running: Gateway) -> None:
 
 def test_openais_sdk_survives_it(running: Gateway, key: list[str]) -> None:
     with openai.OpenAI(
-        base_url=f"{running.url}/v1", api_key=key[0], max_retries=0, timeout=20, default_headers=WANTED
+        base_url=f"{running.url}/v1", api_key=key[0], max_retries=0, timeout=PATIENCE, default_headers=WANTED
     ) as client:
         chunks = list(client.chat.completions.create(model="slow-ope/m", messages=SAY, stream=True))
         said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
@@ -112,7 +112,7 @@ def test_openais_sdk_survives_it(running: Gateway, key: list[str]) -> None:
 def test_anthropics_sdk_does_not_notice(running: Gateway, key: list[str]) -> None:
     with (
         anthropic.Anthropic(
-            base_url=running.url, api_key=key[0], max_retries=0, timeout=20, default_headers=WANTED
+            base_url=running.url, api_key=key[0], max_retries=0, timeout=PATIENCE, default_headers=WANTED
         ) as client,
         client.messages.stream(model="slow-cla/m", messages=SAY, max_tokens=50) as stream,
     ):

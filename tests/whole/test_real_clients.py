@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from matrix_kit import UPSTREAMS, Matrix
 
 WIRE = Path(__file__).resolve().parents[3] / "shared/wire"
@@ -84,11 +85,11 @@ def ask(matrix: Matrix, record: dict[str, Any], client: str, at: str) -> httpx.R
     headers.append(("x-goog-api-key", matrix.key) if client == "gemini" else ("authorization", f"Bearer {matrix.key}"))
     query = f"?{record['query']}" if record["query"] else ""
     return httpx.post(
-        f"{matrix.gateway.url}{path}{query}", content=json.dumps(body), headers=headers, timeout=30, trust_env=False
+        f"{matrix.gateway.url}{path}{query}", content=json.dumps(body), headers=headers, timeout=120, trust_env=False
     )
 
 
-@pytest.mark.parametrize(("who", "at"), PAIRS)
+@every(("who", "at"), PAIRS)
 def test_what_a_client_sends_in_the_end(matrix: Matrix, who: str, at: str) -> None:
     record = json.loads(LONGEST[who].read_text(encoding="utf-8"))
     client = FORMATS[record["format"]]

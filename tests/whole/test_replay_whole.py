@@ -13,9 +13,10 @@ import anthropic
 import httpx
 import openai
 import pytest
+from cases import every
 from click.testing import CliRunner
 from google import genai
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 
 from omniroute.catalog.rates import Price
 from omniroute.cli import main
@@ -92,7 +93,7 @@ def ask(
         path = path.replace(":generateContent", ":streamGenerateContent?alt=sse")
     said = dict(headers or {}) | ({"authorization": f"Bearer {key}"} if key else {})
     url = gateway.url + path
-    return httpx.post(url, json=body(dialect, way, text, **more), headers=said, timeout=60, trust_env=False)
+    return httpx.post(url, json=body(dialect, way, text, **more), headers=said, timeout=PATIENCE, trust_env=False)
 
 
 def _opens(gateway: Gateway, key: str) -> bool:
@@ -166,7 +167,7 @@ def test_a_hit_uses_up_neither_budgets_nor_limits(here: Gateway, upstream: Upstr
 
 
 @everywhere
-@pytest.mark.parametrize("more", [{"temperature": 1}, {"temperature": None}, {"stream": True}], ids=str)
+@every("more", [{"temperature": 1}, {"temperature": None}, {"stream": True}], ids=str)
 def test_what_is_not_kept(here: Gateway, upstream: Upstream, dialect: str, more: dict[str, Any]) -> None:
     text = fresh()
     replies = [ask(here, dialect, text, **more) for _ in range(2)]
@@ -258,8 +259,8 @@ def test_who_waits_may_leave(here: Gateway, upstream: Upstream) -> None:
     assert asked(upstream, text) == 1
 
 
-@pytest.mark.parametrize("header", ["Idempotency-Key", "X-Request-Id"])
-@pytest.mark.parametrize(
+@every("header", ["Idempotency-Key", "X-Request-Id"])
+@every(
     ("dialect", "stream"),
     [(dialect, stream) for dialect in PATHS for stream in (False, True)],
 )
@@ -286,7 +287,7 @@ def test_a_stream_that_is_an_array_is_given_again_too(here: Gateway, upstream: U
     text, head = fresh(), {"idempotency-key": uuid.uuid4().hex}
     url = f"{here.url}/v1beta/models/{model('openai', 'slow:0.05')}:streamGenerateContent"
     said = body("gemini", "ok", text)
-    replies = [httpx.post(url, json=said, headers=head, timeout=60, trust_env=False) for _ in range(2)]
+    replies = [httpx.post(url, json=said, headers=head, timeout=PATIENCE, trust_env=False) for _ in range(2)]
     assert replies[0].json() == replies[1].json()
     assert len(replies[0].json()) > 2
     assert replies[1].headers["content-type"] == replies[0].headers["content-type"]

@@ -11,10 +11,12 @@ import anthropic
 import httpx
 import openai
 import pytest
+from cases import every
 from google import genai
 from google.genai import types
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
+from shared_gateway import SharedGateway
 
 from omniroute.catalog.rates import Price
 from omniroute.store import budgets, combos, keys, nodes, settings, usage
@@ -50,7 +52,7 @@ class Running:
     key: str
 
     def sdk(self, client: str, model: str) -> Read:
-        how: Any = {"base_url": self.gateway.url, "api_key": self.key, "max_retries": 0, "timeout": 20}
+        how: Any = {"base_url": self.gateway.url, "api_key": self.key, "max_retries": 0, "timeout": PATIENCE}
         if client == "claude":
             with (
                 anthropic.Anthropic(**how) as claude,
@@ -62,7 +64,8 @@ class Running:
                 return Read(message.content[0].text, _whole_input(message.usage), {message.id})
         if client == "gemini":
             with genai.Client(
-                api_key=self.key, http_options=types.HttpOptions(base_url=self.gateway.url, timeout=20_000)
+                api_key=self.key,
+                http_options=types.HttpOptions(base_url=self.gateway.url, timeout=int(PATIENCE * 1000)),
             ) as google:
                 pieces = list(google.models.generate_content_stream(model=model, contents="hello"))
             assert pieces[-1].candidates[0].finish_reason == types.FinishReason.STOP
@@ -86,7 +89,7 @@ class Running:
         return httpx.post(
             f"{self.gateway.url}{PATHS[client]}",
             json=body,
-            timeout=20,
+            timeout=PATIENCE,
             trust_env=False,
             headers={"authorization": f"Bearer {self.key}"},
         )
@@ -106,7 +109,7 @@ def _whole_input(counted: Any) -> int:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any, no_proxies: None) -> Iterator[Running]:
+def running(shared_gateway: SharedGateway, _upstreams: Any, no_proxies: None) -> Iterator[Running]:
     upstream: Upstream = _upstreams()
     made: list[str] = []
 
@@ -128,12 +131,12 @@ def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any, no_proxie
         combos.add(store, "breaks-twice", ["openai-cut-late/m", "claude-cut-late/m", "openai-ok/m"])
         combos.add(store, "lasts", ["openai-cut-late/m", "openai-wait-5/m"])
 
-    with Gateway.start(tmp_path_factory.mktemp("resuming"), setup=setup, deadlines=SHORT) as gateway:
+    with shared_gateway.lend(setup=setup, deadlines=SHORT) as gateway:
         yield Running(gateway, upstream, made[0])
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("first", CLIENTS)
+@every("client", CLIENTS)
+@every("first", CLIENTS)
 def test_sdks_read_one_answer(running: Running, client: str, first: str) -> None:
     """The other dialect of the pair differs with each, so that all ways of going on are seen."""
     then = CLIENTS[(CLIENTS.index(client) + CLIENTS.index(first)) % 4]
@@ -143,8 +146,8 @@ def test_sdks_read_one_answer(running: Running, client: str, first: str) -> None
     assert len(read.ids) == 1
 
 
-@pytest.mark.parametrize("behaviour", BROKEN)
-@pytest.mark.parametrize("client", CLIENTS)
+@every("behaviour", BROKEN)
+@every("client", CLIENTS)
 def test_however_it_breaks(running: Running, client: str, behaviour: str) -> None:
     read = running.sdk(client, f"{client}-{behaviour}")
     assert read.text == TEXT
@@ -269,7 +272,10 @@ def test_who_asks_the_same_at_the_same_time_reads_the_same(running: Running) -> 
     )
     headers = {"authorization": f"Bearer {running.key}", "idempotency-key": "resumed-once"}
     with ThreadPoolExecutor(4) as pool:
-        asks = [pool.submit(httpx.post, url, json=body, headers=headers, timeout=20, trust_env=False) for _ in range(4)]
+        asks = [
+            pool.submit(httpx.post, url, json=body, headers=headers, timeout=PATIENCE, trust_env=False)
+            for _ in range(4)
+        ]
     texts = {each.result().text for each in asks}
     assert len(texts) == 1
     assert texts.pop().count(": resumed after 27 characters") == 1

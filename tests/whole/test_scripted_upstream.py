@@ -11,7 +11,8 @@ import anthropic
 import httpx
 import openai
 import pytest
-from harness import Upstream, until
+from cases import every
+from harness import PATIENCE, Upstream, until
 from scripted import replies
 from scripted.behaviours import BEHAVIOURS
 
@@ -41,9 +42,7 @@ def any_upstream(request: pytest.FixtureRequest) -> Upstream:
     return request.getfixturevalue(kinds[request.param])
 
 
-@pytest.mark.parametrize(
-    "behaviour", ["ok", "drip", "gzip", "comments", "slow:0", "wait:0", "wait-headers:0", "hangup"]
-)
+@every("behaviour", ["ok", "drip", "gzip", "comments", "slow:0", "wait:0", "wait-headers:0", "hangup"])
 def test_official_sdks_read_good_replies(any_upstream: Upstream, behaviour: str) -> None:
     chat = chat_sdk(any_upstream, behaviour)
     options = {"include_usage": True}
@@ -72,7 +71,7 @@ def test_tool_calls_are_read_too(upstream: Upstream) -> None:
         assert stream.get_final_message().content[0].input == {"word": "kumquat"}
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 529])
+@every("status", [400, 401, 404, 429, 500, 503, 529])
 def test_sdks_read_the_errors(any_upstream: Upstream, status: int) -> None:
     with pytest.raises(openai.APIStatusError) as of_openai:
         chat_sdk(any_upstream, str(status)).chat.completions.create(**CHAT)
@@ -88,26 +87,28 @@ def test_retry_after_is_the_scripts(upstream: Upstream) -> None:
     assert "retry-after" not in ask(upstream, "429:none").headers
 
 
-@pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("behaviour", ["hang", "hang-headers", "hang-byte", "hang-late"])
+@every("stream", [True, False])
+@every("behaviour", ["hang", "hang-headers", "hang-byte", "hang-late"])
 def test_a_hang_lasts_until_the_client_goes(any_upstream: Upstream, behaviour: str, *, stream: bool) -> None:
     url = f"{any_upstream.base(behaviour)}/v1/chat/completions"
-    with httpx.Client(timeout=0.2, **any_upstream.connects) as client, pytest.raises(httpx.ReadTimeout):
+    any_upstream.clear()
+    limit = httpx.Timeout(PATIENCE, read=0.2)
+    with httpx.Client(timeout=limit, **any_upstream.connects) as client, pytest.raises(httpx.ReadTimeout):
         client.post(url, json={**CHAT, "stream": stream})
     until("the upstream has seen the client go", lambda: any_upstream.stats()["cancelled"] == 1)
     assert any_upstream.stats()["in_flight"] == 0
     assert any_upstream.asked()[0].cancelled
 
 
-@pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("behaviour", ["cut-first", "cut-late"])
+@every("stream", [True, False])
+@every("behaviour", ["cut-first", "cut-late"])
 def test_a_cut_is_no_end(any_upstream: Upstream, behaviour: str, *, stream: bool) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         ask(any_upstream, behaviour, stream=stream)
     assert any_upstream.stats()["cancelled"] == 0
 
 
-@pytest.mark.parametrize(
+@every(
     ("behaviour", "says"),
     [("empty", ""), ("role-only", "assistant"), ("error-first", "overloaded"), ("error-late", "Greetings"),
      ("stops", "Greetings"), ("wrong", "hello"), ("data-junk", "{oops"), ("not-sse", "Once upon"), ("html", "<h1>")],

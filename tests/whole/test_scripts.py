@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import REPO
+from cases import every
+from harness import PATIENCE, REPO
 
 SCRIPTS = sorted(p for p in [*(REPO / "scripts").iterdir(), REPO / ".ci/run"] if p.is_file() and not p.suffix)
 
@@ -81,14 +82,20 @@ def run(script: Path, *arguments: str, path: Path, **environ: str) -> subprocess
     # Nothing of the real environment comes along, so a machine with or without pyenv gives the same answer.
     env = {"PATH": str(path), "HOME": str(path.parent / "home")} | environ
     return subprocess.run(
-        [script, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        [script, *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 
 # ---- what holds for each of them
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+@every("script", SCRIPTS, ids=lambda p: p.name)
 def test_it_is_plain_shell_and_may_be_run(script: Path) -> None:
     assert script.stat().st_mode & stat.S_IXUSR
     assert script.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
@@ -297,7 +304,7 @@ def test_two_at_once_install_once(repo: Path, tools: Path) -> None:
         )
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=60)[0] for process in both] == ["started with serve\n"] * 2
+    assert [process.communicate(timeout=PATIENCE)[0] for process in both] == ["started with serve\n"] * 2
     assert log(repo) == ["venv .venv", "install tested base"]
     assert not (repo / ".venv.lock").exists()
 
@@ -320,6 +327,6 @@ def test_an_interrupted_install_gives_the_lock_back(repo: Path, tools: Path) -> 
         while "Installing" not in said.readline():
             pass
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=60) != 0  # a shell hears of it between two commands
+        assert process.wait(timeout=PATIENCE) != 0  # a shell hears of it between two commands
     assert not (repo / ".venv.lock").exists()
     assert run(repo / "scripts/serve", path=tools).returncode == 0

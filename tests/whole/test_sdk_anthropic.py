@@ -5,8 +5,10 @@ from typing import Any
 
 import anthropic
 import pytest
-from harness import Gateway, Upstream, until
+from cases import every
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies, tools
+from shared_gateway import SharedGateway
 
 from omniroute.store import combos, nodes, usage
 from omniroute.store import keys as gateway_keys
@@ -26,7 +28,7 @@ def key() -> list[str]:
 
 @pytest.fixture(scope="module")
 def running(
-    _upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory, no_proxies: None, key: list[str]
+    _upstreams: Callable[..., Upstream], shared_gateway: SharedGateway, no_proxies: None, key: list[str]
 ) -> Iterator[Gateway]:
     upstream = _upstreams()
 
@@ -35,14 +37,14 @@ def running(
         combos.add(store, "duo", ["up/529", "up/ok"])
         key.append(gateway_keys.create(store, "sdk")[1])
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield gateway
 
 
 @pytest.fixture
 def how(running: Gateway, key: list[str]) -> dict[str, Any]:
     """How a client is made. Without retries, or it would hide what the tests look at."""
-    return {"base_url": running.url, "api_key": key[0], "max_retries": 0, "timeout": 20}
+    return {"base_url": running.url, "api_key": key[0], "max_retries": 0, "timeout": PATIENCE}
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_a_token_opens_it_too(how: dict[str, Any]) -> None:
         assert said(client.messages.create(model="up/ok", **ASK)) == replies.text("ok")
 
 
-@pytest.mark.parametrize("behaviour", ["ok", "drip", "slow:0.005", "comments", "gzip", "hangup"])
+@every("behaviour", ["ok", "drip", "slow:0.005", "comments", "gzip", "hangup"])
 def test_the_stream_helper(client: anthropic.Anthropic, running: Gateway, behaviour: str) -> None:
     with client.messages.stream(model=f"up/{behaviour}", **ASK) as stream:
         pieces = list(stream.text_stream)
@@ -159,7 +161,7 @@ def test_models(client: anthropic.Anthropic) -> None:
     assert caught.value.body["error"]["type"] == "not_found_error"
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "error", "status", "kind"),
     [
         ("up/400", anthropic.BadRequestError, 400, "invalid_request_error"),
@@ -172,7 +174,7 @@ def test_models(client: anthropic.Anthropic) -> None:
         ("up/cut-first", anthropic.InternalServerError, 502, "api_error"),
     ],
 )
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@every("stream", [False, True], ids=["whole", "stream"])
 def test_errors_are_the_sdks_own(
     client: anthropic.Anthropic,
     model: str,

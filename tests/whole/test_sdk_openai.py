@@ -6,8 +6,10 @@ from typing import Any
 
 import openai
 import pytest
-from harness import Gateway, Upstream, until
+from cases import every
+from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies, tools
+from shared_gateway import SharedGateway
 
 from omniroute.store import combos, keys, nodes, usage
 from omniroute.store.database import Store
@@ -31,13 +33,11 @@ class Running:
     @property
     def how(self) -> dict[str, Any]:
         """How a client is made. Without retries, or it would hide what the tests look at."""
-        return {"base_url": f"{self.gateway.url}/v1", "api_key": self.key, "max_retries": 0, "timeout": 20}
+        return {"base_url": f"{self.gateway.url}/v1", "api_key": self.key, "max_retries": 0, "timeout": PATIENCE}
 
 
 @pytest.fixture(scope="module")
-def running(
-    _upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPathFactory, no_proxies: None
-) -> Iterator[Running]:
+def running(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway, no_proxies: None) -> Iterator[Running]:
     upstream = _upstreams()
     made: list[str] = []
 
@@ -47,7 +47,7 @@ def running(
         combos.add(store, "duo", ["up/500", "up/ok"])
         made.append(keys.create(store, "sdk")[1])
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield Running(gateway, made[0])
 
 
@@ -97,7 +97,7 @@ def test_fallback_is_invisible(client: openai.OpenAI, upstream: Upstream) -> Non
     assert [asked.json["model"] for asked in upstream.asked()] == ["500", "ok"]
 
 
-@pytest.mark.parametrize("behaviour", ["ok", "drip", "slow:0.005", "comments", "gzip", "hangup"])
+@every("behaviour", ["ok", "drip", "slow:0.005", "comments", "gzip", "hangup"])
 def test_a_stream(client: openai.OpenAI, behaviour: str) -> None:
     with client.chat.completions.create(model=f"up/{behaviour}", messages=SAY, stream=True) as stream:
         chunks = list(stream)
@@ -193,7 +193,7 @@ async def test_responses_async(aclient: openai.AsyncOpenAI) -> None:
     assert final.output_text == replies.text("ok")
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "error", "status"),
     [
         ("up/400", openai.BadRequestError, 400),
@@ -206,7 +206,7 @@ async def test_responses_async(aclient: openai.AsyncOpenAI) -> None:
         ("up/cut-first", openai.InternalServerError, 502),
     ],
 )
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@every("stream", [False, True], ids=["whole", "stream"])
 def test_errors_are_the_sdks_own(
     client: openai.OpenAI, model: str, error: type[openai.APIStatusError], status: int, stream: bool
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, until
 from mitmproxy import http, io
 
 from omniroute.store import accounts, combos, keys, nodes, usage
@@ -141,7 +141,7 @@ def talk(client: httpx.Client, key: str) -> list[httpx.Response]:
 def look(web_url: str) -> dict[str, bytes]:
     """Take everything that mitmweb has to say, logged in as its user."""
     views = ("omniroute", "auto")
-    with httpx.Client(base_url=web_url.partition("/?")[0], timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=web_url.partition("/?")[0], timeout=PATIENCE, trust_env=False) as client:
         assert client.get(web_url).status_code == 200
         flows = client.get("/flows").json()
         paths = ["/flows", "/flows/dump", "/events", "/state", "/options"]
@@ -174,7 +174,7 @@ def run(
     options = {"termlog_verbosity": "debug", "proxy_debug": "true", "save_stream_file": str(folder / "saved.flows")}
     options |= {"flow_detail": "4"} if request.param == "mitmdump" else {}
     with Gateway.start(folder, tool=request.param, options=options, setup=setup) as gateway:
-        with httpx.Client(base_url=gateway.url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=gateway.url, timeout=PATIENCE, trust_env=False) as client:
             answers = talk(client, made[0])
         asked = []
         for each in upstream.asked():

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import ALARMS, BIN, clean_environ, end, free_port, until
+from harness import ALARMS, BIN, PATIENCE, clean_environ, end, free_port, until
 
 from omniroute.store import snapshot
 from omniroute.store.database import Store
@@ -54,7 +54,7 @@ def test_the_demo_shows_the_main_job(tmp_path: Path, more: list[str]) -> None:
     with serving(tmp_path, "--demo", *more) as (said, _):
 
         def ask() -> tuple[str, str]:
-            reply = httpx.post(f"{said['endpoint']}/v1/chat/completions", json=ASKED, timeout=20)
+            reply = httpx.post(f"{said['endpoint']}/v1/chat/completions", json=ASKED, timeout=PATIENCE)
             assert reply.status_code == 200
             return reply.headers["x-omniroute-route"], reply.headers["x-omniroute-attempts"]
 
@@ -115,7 +115,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
     try:
         until("it is ready", lambda: "Ctrl-C" in log_file.read_text("utf-8"))
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         end(process)
     assert "Traceback" not in log_file.read_text("utf-8")
@@ -152,4 +152,4 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 def _run(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [str(BIN / "omniroute-ctl"), "serve", *arguments]
     environ = clean_environ(tmp_path / "data", {})
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environ)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environ)

@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from faithful.server import MODELS, Provider
-from harness import Gateway, until
+from harness import PATIENCE, Gateway, until
+from shared_gateway import SharedGateway
 
 from omniroute.store import aliases, nodes, settings
 from omniroute.store.database import Store
@@ -30,14 +32,14 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def running(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def running(provider: Provider, shared_gateway: SharedGateway) -> Iterator[Gateway]:
     def setup(store: Store) -> None:
         for dialect in MODELS:
             nodes.add(store, f"at-{dialect}", dialect, provider.base(dialect))
         aliases.add(store, "fast", f"at-claude/{MODELS['claude']}")
         settings.put(store, "system_prompt", PROMPT)
 
-    with Gateway.start(tmp_path_factory.mktemp("gateway"), setup=setup) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield gateway
 
 
@@ -47,7 +49,7 @@ def ask(running: Gateway, dialect: str, model: str, *, stream: bool = False, **m
         path = f"/v1beta/models/{model}:{'streamGenerateContent?alt=sse' if stream else 'generateContent'}"
     else:
         path, body = PATHS[dialect], {"model": model, "stream": stream} | body
-    return httpx.post(running.url + path, json=body, timeout=20, trust_env=False)
+    return httpx.post(running.url + path, json=body, timeout=PATIENCE, trust_env=False)
 
 
 def set_until(running: Gateway, name: str, value: str, seen: Callable[[], bool]) -> None:
@@ -102,9 +104,9 @@ WANTED = {
 
 
 @pytest.mark.usefixtures("_custom")
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("at", MODELS)
-@pytest.mark.parametrize("client", BODIES)
+@every("stream", [False, True], ids=["whole", "stream"])
+@every("at", MODELS)
+@every("client", BODIES)
 def test_every_dialect_is_told(running: Gateway, provider: Provider, client: str, at: str, stream: bool) -> None:
     reply = ask(running, client, f"at-{at}/{MODELS[at]}", stream=stream)
     assert reply.status_code == 200, reply.text
@@ -168,7 +170,7 @@ def test_the_prompt_is_counted(running: Gateway) -> None:
     body = {"model": "fast", "messages": BODIES["claude"]["messages"]}
 
     def counted() -> int:
-        reply = httpx.post(running.url + path, json=body, timeout=20, trust_env=False)
+        reply = httpx.post(running.url + path, json=body, timeout=PATIENCE, trust_env=False)
         return int(reply.json()["input_tokens"])
 
     before = counted()

@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import Gateway, Upstream, until
+from cases import every
+from harness import PATIENCE, Gateway, Upstream, until
 
 from omniroute.store import accounts, combos, keys, nodes, read, sessions
 from omniroute.store.database import Store
@@ -36,7 +37,7 @@ def running(_upstreams: Callable[..., Upstream], tmp_path_factory: pytest.TempPa
 
 def panel(gateway: Gateway) -> httpx.Client:
     headers = {"authorization": f"Bearer {sessions.token(gateway.store)}"}
-    return httpx.Client(base_url=gateway.url, headers=headers, trust_env=False, timeout=30)
+    return httpx.Client(base_url=gateway.url, headers=headers, trust_env=False, timeout=PATIENCE)
 
 
 def send(gateway: Gateway, **given: Any) -> list[dict[str, Any]]:
@@ -53,8 +54,8 @@ def logs(gateway: Gateway) -> list[dict[str, Any]]:
         return found
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("dialect", ["openai", "responses", "claude", "gemini"])
+@every("stream", [False, True])
+@every("dialect", ["openai", "responses", "claude", "gemini"])
 def test_a_request_is_sent_as_a_client_would(running: Gateway, dialect: str, stream: bool) -> None:
     with panel(running) as client:
         client.delete("/api/monitoring/health").raise_for_status()  # who refuses too often is not asked
@@ -143,7 +144,7 @@ def run(gateway: Gateway, **wanted: Any) -> dict[str, Any]:
             found: dict[str, Any] = client.get("/api/translator/bench").json()
             return None if found["running"] else found
 
-        return until("the run ends", over, within=90)
+        return until("the run ends", over)
 
 
 def test_every_feature_between_some_dialects(running: Gateway) -> None:

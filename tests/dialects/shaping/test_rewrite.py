@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import orjson
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +42,7 @@ def test_other_members_keep_their_bytes(body: dict[str, Any], name: str, value: 
             assert member in made
 
 
-@pytest.mark.parametrize(
+@every(
     ("raw", "change", "made"),
     [
         (b'{ "a" : 1.0 , "b":[ 1 ] }', {"c": 2}, b'{ "a" : 1.0 , "b":[ 1 ] ,"c":2}'),
@@ -68,7 +68,7 @@ def test_only_what_is_new_is_written(raw: bytes, change: dict[str, Any], made: b
     assert rewrite(raw, before, after) == made
 
 
-@pytest.mark.parametrize(
+@every(
     ("raw", "gone", "made"),
     [
         (b'{"a": 1, "b": 2, "c": 3}', "a", b'{"b": 2, "c": 3}'),

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,8 +115,8 @@ def growing(dialect: str) -> list[Body]:
     return grown
 
 
-@pytest.mark.parametrize("dialect", BODIES)
-@pytest.mark.parametrize("mode", MODES)
+@every("dialect", BODIES)
+@every("mode", MODES)
 def test_a_conversation_is_asked_alike_in_all_its_turns(dialect: str, mode: str) -> None:
     shape = Shape(ThinkingRules(mode), PROMPT)
     for model in MODELS[dialect]:
@@ -129,7 +130,7 @@ def test_a_conversation_is_asked_alike_in_all_its_turns(dialect: str, mode: str)
 # ---- thinking
 
 
-@pytest.mark.parametrize(
+@every(
     ("model", "more", "budget", "said"),
     [
         ("claude-sonnet-4-5", {}, 9000, {"thinking": {"type": "enabled", "budget_tokens": 9000}}),
@@ -207,7 +208,7 @@ def test_auto_leaves_it_to_the_model(dialect: str, more: Body) -> None:
     assert added(dialect, more, MODELS[dialect][0], Shape(ThinkingRules("auto"))) == {}
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "model", "more", "how", "said"),
     [
         ("openai", "gpt-5.1", {}, {"budget": 10_240}, {"reasoning_effort": "medium"}),
@@ -275,7 +276,7 @@ def test_adaptive_goes_by_the_task() -> None:
 # ---- the system prompt
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "more", "said"),
     [
         ("claude", {}, {"system": [{"type": "text", "text": PROMPT}]}),
@@ -312,7 +313,7 @@ def test_what_google_keeps_has_its_own_prompt() -> None:
 # ---- another model than the one that was named
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "model", "more", "said", "dropped"),
     [
         (
@@ -382,8 +383,8 @@ def test_a_stand_in_writes_no_more_than_it_can(dialect: str) -> None:
     assert dropped == (names.get(dialect, "max_output_tokens"),)
 
 
-@pytest.mark.parametrize("odd", [{"messages": 3}, {"messages": [7]}, {"system": 3}, {"thinking": [1]}, {"tools": "x"}])
-@pytest.mark.parametrize("dialect", BODIES)
+@every("odd", [{"messages": 3}, {"messages": [7]}, {"system": 3}, {"thinking": [1]}, {"tools": "x"}])
+@every("dialect", BODIES)
 def test_nonsense_is_for_others_to_refuse(dialect: str, odd: Body) -> None:
     for mode in MODES:
         ask(dialect, BODIES[dialect] | odd, MODELS[dialect][0], Shape(ThinkingRules(mode), PROMPT), renamed=True)

@@ -1,7 +1,7 @@
 """Between two sides of one dialect, settings change their own fields and not a byte beside them."""
 
 import orjson
-import pytest
+from cases import every
 
 from omniroute.dialects import hub
 from omniroute.dialects.shaping.rules import Shape, ThinkingRules
@@ -22,7 +22,7 @@ def prepared(dialect: str, raw: str, shape: Shape, *, model: str = "m", renamed:
     return made.raw.decode()
 
 
-@pytest.mark.parametrize(
+@every(
     ("dialect", "raw", "old", "new"),
     [
         ("claude", CLAUDE % "", "[ {", '[ {"type":"text","text":"%s"},{'),
