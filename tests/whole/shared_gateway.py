@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 import httpx
 from harness import PATIENCE, Gateway, until
 
-from omniroute.store import settings
+from omniroute.store import settings, usage
 from omniroute.store.database import Store
 
 TABLES = (
@@ -50,6 +50,7 @@ class SharedGateway:
         """Configure it as `Gateway.start` would, and wait until that is in force; loans may be nested."""
         before = self._read()
         self._write(self._untouched)
+        self._empty_the_log()
         try:
             for phase, seconds in (deadlines or {}).items():
                 settings.put(self.gateway.store, f"deadlines.{phase}", str(seconds))
@@ -73,6 +74,15 @@ class SharedGateway:
                 if values:
                     database.executemany(f"insert into {table} values ({', '.join('?' * len(values[0]))})", values)
         self._in_force()
+
+    def _empty_the_log(self) -> None:
+        """Remove the rows of earlier exchanges. They are written in order: a row of now is behind all of them."""
+        url = f"{self.gateway.url}/v1/chat/completions"
+        refused = httpx.post(url, json={"model": "unknown/m"}, timeout=PATIENCE, trust_env=False)
+        last = refused.headers["x-omniroute-request-id"]
+        until("the log is written", lambda: last in [row.id for row in usage.recent(self.gateway.store, 9)])
+        with closing(sqlite3.connect(self.gateway.store.path, timeout=PATIENCE)) as database, database:
+            database.execute("delete from usage_history")
 
     def _in_force(self) -> None:
         wanted, url = self.gateway.store.revision(), f"{self.gateway.url}/readyz"

@@ -54,8 +54,7 @@ def test_a_context_view_asks_all_at_once(running: Gateway) -> None:
         pytest.skip(f"NOT TESTED: no captured requests at {WIRE}")
     bodies = [json.loads(path.read_text("utf-8"))["body"] for path in captured]
     asked = (bodies * 36)[:36]
-    before = [row.id for row in usage.recent(running.store, 10)]
     with ThreadPoolExecutor(36) as pool:
         replies = list(pool.map(lambda body: count(running, "/v1/messages/count_tokens?beta=true", body), asked))
     assert all(reply.status_code == 200 and reply.json()["input_tokens"] > 0 for reply in replies)
-    assert [row.id for row in usage.recent(running.store, 10)] == before, "counting is no use"
+    assert not usage.recent(running.store, 10), "counting is no use"
