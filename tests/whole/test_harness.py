@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from harness import Gateway, Upstream, mitmproxy_command
+from harness import Gateway, Upstream, alarms, mitmproxy_command
 from scripted import replies
 
 from omniroute.store import nodes, snapshot
@@ -45,3 +45,29 @@ def test_a_gateway_that_cannot_start_says_why(tmp_path: Path) -> None:
         Gateway.start(tmp_path, options={"omniroute_max_body": "0"}),
     ):
         pass
+
+
+AT_THE_STOP = """\
+Exception in callback StreamReaderProtocol.connection_made.<locals>.callback(<Task cancell...rvers.py:185>>) at \
+/usr/lib/python3.12/asyncio/streams.py:248
+handle: <Handle StreamReaderProtocol.connection_made.<locals>.callback(<Task cancell...rvers.py:185>>) at ...:248>
+Traceback (most recent call last):
+  File "/usr/lib/python3.12/asyncio/events.py", line 84, in _run
+    self._context.run(self._callback, *self._args)
+  File "/usr/lib/python3.12/asyncio/streams.py", line 249, in callback
+    exc = task.exception()
+          ^^^^^^^^^^^^^^^^
+  File "/usr/lib/python3/site-packages/mitmproxy/proxy/mode_servers.py", line 219, in handle_stream
+    await handler.handle_client()
+asyncio.exceptions.CancelledError
+"""
+
+
+def test_only_what_python_3_12_1_logs_for_a_cancelled_client_is_no_alarm() -> None:
+    assert not alarms(f"before\n{AT_THE_STOP}{AT_THE_STOP}after")
+    for other in (
+        AT_THE_STOP.replace("asyncio.exceptions.CancelledError", "ValueError: odd"),
+        AT_THE_STOP.replace("    exc = task.exception()", "    exc = something()"),
+        AT_THE_STOP + AT_THE_STOP.partition("\n")[2].partition("\n")[2],
+    ):
+        assert alarms(other) == ["Traceback (most recent call last)"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import ALARMS, BIN, PATIENCE, clean_environ, end, free_port, until
+from harness import BIN, PATIENCE, alarms, clean_environ, end, free_port, until
 
 from omniroute.store import snapshot
 from omniroute.store.database import Store
@@ -46,7 +46,7 @@ def serving(tmp_path: Path, *arguments: str) -> Iterator[tuple[dict[str, Any], P
         end(process)
     text = log_file.read_text(encoding="utf-8")
     assert process.returncode == 0, text
-    assert not [alarm for alarm in ALARMS if alarm in text], text
+    assert not alarms(text), text
 
 
 @pytest.mark.parametrize("more", [[], ["--headless"]], ids=["mitmweb", "headless"])
