@@ -187,6 +187,12 @@ class Upstream:
 # ---- the gateway
 
 
+def set_deadlines(store: Store, node: str, deadlines: Mapping[str, float]) -> None:
+    """Set deadlines of one node by phase: short ones where it hangs, so that good ones have time on a busy machine."""
+    for phase, seconds in deadlines.items():
+        settings.put(store, f"deadlines.{node}.{phase}", str(seconds))
+
+
 @dataclass
 class Gateway:
     """A running gateway: a real mitmdump or mitmweb, on a port and a data directory of its own."""

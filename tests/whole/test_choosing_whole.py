@@ -41,7 +41,7 @@ def fill(store: Store, upstream: Upstream) -> None:
     combos.add(store, "inner", ["up/i", "up/j"])
     combos.add(store, "outer", ["bad-500/x", "inner"])
     combos.add(store, "patient", ["flaky/x", "up/last"], tries=Tries(2, 0.05))
-    combos.add(store, "hasty", ["bad-hang/x", "up/last"], tries=Tries(deadlines={"first_content": 0.3}))
+    combos.add(store, "hasty", ["bad-hang/x", "up/last"], tries=Tries(deadlines={"first_content": 2}))
     aliases.add(store, "quick", "by-priority")
     aliases.add(store, "gpt-*", "up/wild")
     aliases.add(store, "gpt-5*", "up/wilder")

@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from cases import every
-from harness import PATIENCE, Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, set_deadlines, until
 from shared_gateway import SharedGateway
 
 from omniroute.store import combos, nodes, settings
 from omniroute.store.database import Store
 
-SHORT = {"connect": 1, "first_byte": 1, "first_content": 1.5, "idle": 1}
+SHORT = {"first_byte": 1, "first_content": 1.5, "idle": 1}
+"""Seconds for a target that does not answer."""
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "responses": "/v1/responses"}
 FIELDS: dict[str, dict[str, Any]] = {
     "openai": {"messages": [{"role": "user", "content": "hello"}]},
@@ -34,12 +35,15 @@ def add(store: Store, upstream: Upstream, *behaviours: str, dialect: str = "open
     for behaviour in behaviours:
         prefix = f"{dialect[0]}-{behaviour.replace(':', '-').replace(',', '-')}"
         nodes.add(store, prefix, dialect, f"{upstream.base(behaviour)}/v1")
+        if behaviour != "ok":
+            set_deadlines(store, prefix, SHORT)
         models.append(f"{prefix}/m")
     return models
 
 
 def port_node(store: Store, upstream: Upstream, name: str, scheme: str = "http") -> str:
     nodes.add(store, name, "openai", f"{scheme}://127.0.0.1:{upstream.ports[name]}/v1")
+    set_deadlines(store, name, SHORT)
     return f"{name}/m"
 
 
@@ -57,7 +61,9 @@ def shared(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -
     upstream = _upstreams()
 
     def setup(store: Store) -> None:
-        nodes.add(store, "up", "openai", f"{upstream.url}/v1")
+        for name in ("up", "late"):
+            nodes.add(store, name, "openai", f"{upstream.url}/v1")
+        set_deadlines(store, "late", SHORT)
         for dialect in PATHS:
             good = add(store, upstream, "ok", dialect=dialect)
             for behaviour in BROKEN_LATE:
@@ -67,7 +73,7 @@ def shared(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -
         combos.add(store, "brave", [*first, *others, "o-ok/m"])
         combos.add(store, "openai-error-first-429", ["o-error-first/m", "o-429/m", "o-ok/m"])
 
-    with shared_gateway.lend(setup=setup, deadlines=SHORT) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield gateway
 
 
@@ -106,7 +112,7 @@ def test_every_kind_of_failure_is_passed_over(lent: Any, upstream: Upstream, dia
         ):
             combos.add(store, name.replace(":", "-"), [model, *good])
 
-    running = lent(setup=setup, deadlines=SHORT)
+    running = lent(setup=setup)
     asked = [(name, stream) for name in [*kinds, *streams] for stream in (False, True) if stream or name in kinds]
     with ThreadPoolExecutor(8) as pool:
         replies = pool.map(lambda a: ask(running, a[0].replace(":", "-"), dialect=dialect, stream=a[1]), asked)
@@ -133,9 +139,10 @@ def test_a_refusal_of_the_clients_own_making_stops(lent: Any, upstream: Upstream
      ("wrong", 502), ("cut-first", 502), ("hang", 504)],
 )  # fmt: skip
 def test_one_target_keeps_its_own_status(shared: Gateway, behaviour: str, status: int) -> None:
-    reply = ask(shared, f"up/{behaviour}")
+    model = f"{'late' if behaviour == 'hang' else 'up'}/{behaviour}"
+    reply = ask(shared, model)
     assert reply.status_code == status, reply.text
-    assert f"up/{behaviour}" in reply.json()["error"]["message"]
+    assert model in reply.json()["error"]["message"]
     if status == 429:
         assert int(reply.headers["retry-after"]) == (7 if behaviour == "429:7" else 5)
 
@@ -186,8 +193,9 @@ def test_a_keep_alive_client_reaches_a_host_again_that_failed_once(lent: Any, up
     def setup(store: Store) -> None:
         models.append(port_node(store, upstream, "refused"))
         models.extend(add(store, upstream, "500,cut-first,hang,ok"))
+        set_deadlines(store, models[1].partition("/")[0], {"first_byte": 5, "first_content": 5})
 
-    running = lent(setup=setup, deadlines=SHORT)
+    running = lent(setup=setup)
     with httpx.Client(base_url=running.url, timeout=PATIENCE, trust_env=False) as client:
         seen = []
         for model in (models[0], models[1], models[0], models[1], models[1], models[0], models[1]):
@@ -206,8 +214,7 @@ def test_a_stale_connection_is_no_failure(lent: Any, upstream: Upstream) -> None
             assert reply.status_code == 200, reply.text
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_http2_upstreams(gateway: Any, upstream_h2: Upstream, stream: bool) -> None:
+def test_http2_upstreams(gateway: Any, upstream_h2: Upstream) -> None:
     models: list[str] = []
 
     def setup(store: Store) -> None:
@@ -215,8 +222,8 @@ def test_http2_upstreams(gateway: Any, upstream_h2: Upstream, stream: bool) -> N
         combos.add(store, "trio", models)
 
     options = {"ssl_verify_upstream_trusted_ca": str(upstream_h2.ca)}
-    running = gateway(setup=setup, options=options, deadlines=SHORT)
-    for _ in range(2):
+    running = gateway(setup=setup, options=options)
+    for stream in (False, True) * 2:
         reply = ask(running, "trio", stream=stream)
         assert reply.status_code == 200, reply.text
         assert reply.headers["x-omniroute-attempts"] == "3"

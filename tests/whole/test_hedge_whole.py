@@ -49,7 +49,7 @@ def here(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -> 
         combos.add(store, "alone", ["slow/m", "bad/m"], tries=hedged)
         combos.add(store, "stopped", ["late/m", "bad/m", "other/m"], tries=hedged)
         combos.add(store, "both", ["late/m", "hang/m"], tries=Tries(hedge=True))
-        combos.add(store, "plain", ["late/m", "other/m"], tries=Tries(deadlines={"first_content": 0.4}))
+        combos.add(store, "plain", ["late/m", "other/m"], tries=Tries(deadlines={"first_content": 2}))
 
     with shared_gateway.lend(setup=setup) as gateway:
         with httpx.Client(trust_env=False) as client:

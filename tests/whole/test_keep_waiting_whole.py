@@ -12,7 +12,7 @@ import openai
 import pytest
 from cases import every
 from google import genai
-from harness import PATIENCE, Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, set_deadlines, until
 from scripted import replies
 
 from omniroute.dialects.registry import DIALECTS
@@ -21,6 +21,7 @@ from omniroute.store.database import Store
 
 OPTIONS = {"omniroute_keepalive": "0.1"}
 SHORT = {"first_byte": 0.5, "first_content": 2}
+"""Seconds for a target that hangs."""
 SAY: Any = [{"role": "user", "content": "hello"}]
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "responses": "/v1/responses"}
 BODIES: dict[str, dict[str, Any]] = {
@@ -78,11 +79,12 @@ def running(tmp_path_factory: pytest.TempPathFactory, _upstreams: Any, no_proxie
             version = "v1beta" if dialect == "gemini" else "v1"
             for name, behaviour in BEHAVIOURS.items():
                 nodes.add(store, f"{dialect}-{name}", dialect, f"{upstream.base(behaviour)}/{version}")
+            set_deadlines(store, f"{dialect}-hang", SHORT)
             bad = [f"{dialect}-hang/m", f"{dialect}-limited/m"]
             combos.add(store, f"{dialect}-brave", [*bad, f"{dialect}-ok/m"])
             combos.add(store, f"{dialect}-lost", bad)
 
-    with Gateway.start(tmp_path_factory.mktemp("waiting"), setup=setup, options=OPTIONS, deadlines=SHORT) as gateway:
+    with Gateway.start(tmp_path_factory.mktemp("waiting"), setup=setup, options=OPTIONS) as gateway:
         yield Running(gateway, upstream, made[0])
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from cases import every
 from click.testing import CliRunner
-from harness import BIN, PATIENCE, Gateway, Upstream, clean_environ, leave, until
+from harness import BIN, PATIENCE, Gateway, Upstream, clean_environ, leave, set_deadlines, until
 from mitmproxy import http, io
 from proxies import BASIC, PASSWORD, USER
 from proxies_kit import LOGIN, Proxies, start
@@ -54,6 +54,8 @@ def run(
                 accounts.add(store, f"{name}-{kind}", api_key=KEY)
                 login = LOGIN if kind.endswith("auth") else ""
                 proxies.put(store, "provider", f"{name}-{kind}", behind.url(kind, login))
+        for name in ("plain-hang", "tls-hang"):
+            set_deadlines(store, name, {"connect": 1})
         for kind in ("connect-auth", "socks-auth", "forward-auth"):
             for how, login in (("wrong", WRONG), ("none", "")):
                 nodes.add(store, f"{how}-{kind}", "openai", f"{plain.base('ok')}/v1")
@@ -72,7 +74,7 @@ def run(
         "termlog_verbosity": "debug",
         "proxy_debug": "true",
     }
-    with Gateway.start(folder, tool="mitmweb", options=options, setup=setup, deadlines={"connect": 1}) as gateway:
+    with Gateway.start(folder, tool="mitmweb", options=options, setup=setup) as gateway:
         yield gateway
 
 

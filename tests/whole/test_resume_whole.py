@@ -14,7 +14,7 @@ import pytest
 from cases import every
 from google import genai
 from google.genai import types
-from harness import PATIENCE, Gateway, Upstream, until
+from harness import PATIENCE, Gateway, Upstream, set_deadlines, until
 from scripted import replies
 from shared_gateway import SharedGateway
 
@@ -25,7 +25,6 @@ from omniroute.store.database import Store
 
 CLIENTS = ("openai", "claude", "responses", "gemini")
 BROKEN = ("cut-late", "error-late", "hang-late", "stops")
-SHORT = {"connect": 1, "first_byte": 3, "first_content": 3, "idle": 0.5}
 SAY: Any = [{"role": "user", "content": "hello"}]
 TEXT = replies.text("m")
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "responses": "/v1/responses"}
@@ -119,9 +118,11 @@ def running(shared_gateway: SharedGateway, _upstreams: Any, no_proxies: None) ->
         settings.put(store, "cooldowns", "off")
         for dialect in CLIENTS:
             version = "v1beta" if dialect == "gemini" else "v1"
-            for behaviour in (*BROKEN, "cut-tool", "ok", "500", "wait:5"):
+            for behaviour in (*BROKEN, "cut-tool", "ok", "500", "wait:60"):
                 name = behaviour.replace(":", "-")
                 nodes.add(store, f"{dialect}-{name}", dialect, f"{upstream.base(behaviour)}/{version}")
+                if behaviour in BROKEN:
+                    set_deadlines(store, f"{dialect}-{name}", {"idle": 0.5})
         for first in CLIENTS:
             for then in CLIENTS:
                 combos.add(store, f"{first}-then-{then}", [f"{first}-cut-late/m", f"{then}-ok/m"])
@@ -129,9 +130,9 @@ def running(shared_gateway: SharedGateway, _upstreams: Any, no_proxies: None) ->
                 combos.add(store, f"{first}-{behaviour}", [f"{first}-{behaviour}/m", f"{first}-ok/m"])
         combos.add(store, "sinks", ["openai-cut-late/m", "openai-500/m"])
         combos.add(store, "breaks-twice", ["openai-cut-late/m", "claude-cut-late/m", "openai-ok/m"])
-        combos.add(store, "lasts", ["openai-cut-late/m", "openai-wait-5/m"])
+        combos.add(store, "lasts", ["openai-cut-late/m", "openai-wait-60/m"])
 
-    with shared_gateway.lend(setup=setup, deadlines=SHORT) as gateway:
+    with shared_gateway.lend(setup=setup) as gateway:
         yield Running(gateway, upstream, made[0])
 
 
@@ -219,7 +220,7 @@ def test_a_client_that_leaves_before_somebody_goes_on(running: Running) -> None:
     running.upstream.clear()
     body = json.dumps({"model": "lasts", "stream": True, **BODIES["openai"]}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {running.key}\r\n"
-    with socket.create_connection(("127.0.0.1", running.gateway.runtime["port"]), 20) as sock:
+    with socket.create_connection(("127.0.0.1", running.gateway.runtime["port"]), PATIENCE) as sock:
         sock.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         until("the second is asked", lambda: len(running.upstream.asked()) == 2)
     row = running.row("lasts")
