@@ -302,7 +302,7 @@ async def test_a_model_that_fails_is_a_miss_and_is_left_alone_for_a_while(
     here: Here, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     works, here.embeds = here.embeds, FAULTS[fault]
-    cached(here, similar_timeout=0.05)
+    cached(here, similar_timeout=0.5 if fault == "late" else 5.0)
     with caplog.at_level(logging.INFO, "omniroute"):
         for text in (FIRST, NEAR):
             asked = await here.ask(text)
