@@ -132,7 +132,10 @@ def installed(distribution: str) -> str | None:
 
 
 def _raised_in(error: BaseException) -> str | None:
-    """Name the top-level package of the innermost frame of a traceback that is no import machinery."""
-    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    """Name the top-level package in which an import failed; None when no module was being imported."""
+    walked = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not any(frame.f_code.co_name == "<module>" for frame in walked):
+        return None  # a bug of ours may show inside of a dependency, which is not broken by that
+    frames = [frame.f_globals.get("__name__", "") for frame in walked]
     tops = [name.partition(".")[0] for name in frames if name and not name.startswith(("importlib", "_frozen"))]
     return tops[-1] if tops else None

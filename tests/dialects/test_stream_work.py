@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from itertools import product
 
+import pytest
 from cases import every
 
 from omniroute.dialects import framing, hub

@@ -12,12 +12,13 @@ from cases import every
 from panel_api import Api, StartApi
 
 from omniroute.dialects import hub
-from omniroute.panel.pages import ROOT, load
+from omniroute.distribution.files import web_root
+from omniroute.panel.pages import load
 from omniroute.store import doors, snapshot
 from omniroute.translating import say_refusal, say_reply, say_request, say_stream
 
 FILES = load()
-SAMPLES = json.loads((ROOT / "samples.json").read_text("utf-8"))
+SAMPLES = json.loads((web_root() / "samples.json").read_text("utf-8"))
 DIALECTS = ("openai", "responses", "claude", "gemini")
 FOREIGN = re.compile(rb"(?:https?:)?//(?!127\.0\.0\.1|localhost|www\.w3\.org/)[\w-]+\.[\w.]+/?")
 
