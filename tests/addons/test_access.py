@@ -47,7 +47,7 @@ def test_another_machine_does(peer: str) -> None:
     assert not runtime.exchanges[flow].admitted
 
 
-@pytest.mark.parametrize(
+@every(
     "header",
     [
         "x_forwarded_for",

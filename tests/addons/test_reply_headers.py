@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
@@ -128,7 +129,7 @@ def test_no_name_passes_that_is_not_listed(name: str, value: bytes) -> None:
     assert known or all(kept != given_name for kept, _ in fields if kept not in (b"content-type", b"content-length"))
 
 
-@pytest.mark.parametrize(
+@every(
     ("given", "as_array", "expected"),
     [
         ("text/html", False, "text/event-stream"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import pytest
+from cases import every
 
 from omniroute.dialects.hub import Stream, read_whole
 from omniroute.dialects.jsonish import dump
@@ -106,30 +106,30 @@ def read(client: str, upstream: str, events: Events) -> Stream:
     return stream
 
 
-@pytest.mark.parametrize("client", sorted(DIALECTS))
-@pytest.mark.parametrize(("upstream", "events"), FAILURES)
+@every("client", sorted(DIALECTS))
+@every(("upstream", "events"), FAILURES)
 def test_a_stream_without_content_or_a_reason_is_no_answer(client: str, upstream: str, events: Events) -> None:
     stream = read(client, upstream, events)
     assert not stream.content
     assert stream.fault is not None or not stream.reason
 
 
-@pytest.mark.parametrize("client", sorted(DIALECTS))
-@pytest.mark.parametrize(("upstream", "events"), MEANT)
+@every("client", sorted(DIALECTS))
+@every(("upstream", "events"), MEANT)
 def test_a_stream_that_is_empty_on_purpose_is_an_answer(client: str, upstream: str, events: Events) -> None:
     stream = read(client, upstream, events)
     assert (stream.content, stream.reason, stream.fault) == (False, True, None)
 
 
-@pytest.mark.parametrize("client", sorted(DIALECTS))
-@pytest.mark.parametrize(("upstream", "events"), CONTENT)
+@every("client", sorted(DIALECTS))
+@every(("upstream", "events"), CONTENT)
 def test_reasoning_and_calls_are_content_whatever_the_reason(client: str, upstream: str, events: Events) -> None:
     stream = read(client, upstream, events)
     assert (stream.content, stream.fault) == (True, None)
 
 
-@pytest.mark.parametrize("client", sorted(DIALECTS))
-@pytest.mark.parametrize(("upstream", "body"), WHOLE_FAILURES)
+@every("client", sorted(DIALECTS))
+@every(("upstream", "body"), WHOLE_FAILURES)
 def test_a_whole_reply_without_content_or_a_reason_is_no_answer(
     client: str, upstream: str, body: dict[str, Any]
 ) -> None:
@@ -138,8 +138,8 @@ def test_a_whole_reply_without_content_or_a_reason_is_no_answer(
     assert whole.fault is not None or not whole.reason
 
 
-@pytest.mark.parametrize("client", sorted(DIALECTS))
-@pytest.mark.parametrize(("upstream", "body"), WHOLE_MEANT)
+@every("client", sorted(DIALECTS))
+@every(("upstream", "body"), WHOLE_MEANT)
 def test_a_whole_reply_that_is_empty_on_purpose_is_an_answer(client: str, upstream: str, body: dict[str, Any]) -> None:
     whole = read_whole(client, upstream, dump(body), model="m")
     assert (whole.content, whole.reason, whole.fault) == (False, True, None)

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cases import every
 from google import genai
 from google.genai import errors, types
 from translate_kit import pieces, run, write_stream
@@ -112,9 +113,9 @@ ERRORS = {
 BREAKS = {"an error": b"", "a cut": b"", "half an event": b'data: {"id": "x', "junk": b"data: {oops\n\n"}
 
 
-@pytest.mark.parametrize("read", [read_sync, read_async])
-@pytest.mark.parametrize("how", BREAKS)
-@pytest.mark.parametrize("upstream", sorted(SPOKES))
+@every("read", [read_sync, read_async])
+@every("how", BREAKS)
+@every("upstream", sorted(SPOKES))
 def test_google_raises_what_breaks_off_a_stream(
     upstream: str, how: str, read: Callable[[list[bytes], list[str]], None]
 ) -> None:

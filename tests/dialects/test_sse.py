@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,7 +130,7 @@ def test_runs_of_comments_change_no_event(wire: bytes, cuts: list[int]) -> None:
     assert [(frame.event, frame.data) for frame in frames if frame.data] == by_the_standard(wire)
 
 
-@pytest.mark.parametrize("unit", [b":\n", b": waiting\r\n", b"\n", b"\r\n", b"\r", b":\n\n", b":\r"])
+@every("unit", [b":\n", b": waiting\r\n", b"\n", b"\r\n", b"\r", b":\n\n", b":\r"])
 def test_a_million_comments_are_a_handful_of_frames(unit: bytes) -> None:
     decoder = Decoder()
     wire = unit * 1_000_000

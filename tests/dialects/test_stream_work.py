@@ -63,8 +63,8 @@ CROWDS = {
 }
 
 
-@pytest.mark.parametrize("unit", CROWDS.values(), ids=CROWDS)
-@pytest.mark.parametrize(("client", "upstream"), [("openai", "openai"), ("claude", "openai"), ("gemini", "gemini")])
+@every("unit", CROWDS.values(), ids=CROWDS)
+@every(("client", "upstream"), [("openai", "openai"), ("claude", "openai"), ("gemini", "gemini")])
 def test_a_crowded_chunk_is_read_in_pieces(client: str, upstream: str, unit: bytes) -> None:
     chunk = (unit * 70_000)[:65_536]
     stream = hub.Stream(client, upstream, model="m")

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from cases import every
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,7 +100,7 @@ def test_a_number_spoiled_in_the_usage_costs_no_answer(upstream: str) -> None:
             assert whole.fault is None
 
 
-@pytest.mark.parametrize(("upstream", "frames"), STREAMS)
+@every(("upstream", "frames"), STREAMS)
 def test_a_stream_with_any_number_spoiled_ends_well(upstream: str, frames: list[tuple[str | None, str]]) -> None:
     """Every place with a few values, and every value in a few places: all of both would take minutes."""
     turn = itertools.count()

@@ -4,6 +4,7 @@ import unicodedata
 from typing import Any
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,8 +72,8 @@ STREAMED: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("client", sorted(DIALECTS))
-@pytest.mark.parametrize("upstream", sorted(DIALECTS))
+@every("client", sorted(DIALECTS))
+@every("upstream", sorted(DIALECTS))
 def test_faults_of_streams_and_whole_replies_are_plain(client: str, upstream: str) -> None:
     for event in [*STREAMED[upstream], [NASTY], {NASTY: NASTY}]:
         stream = Stream(client, upstream, model="m")

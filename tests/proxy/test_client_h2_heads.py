@@ -5,6 +5,7 @@ from typing import Any
 
 import h2.errors
 import pytest
+from cases import every
 from h2_sides import ASK, H2Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
 
 
-@pytest.mark.parametrize(
+@every(
     ("more", "status"),
     [
         ([("x", "1")] * 101, 431),
@@ -51,7 +52,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
         ([("host", "gateway"), ("host", "gateway")], 400),
     ],
 )
-@pytest.mark.parametrize("end", [True, False])
+@every("end", [True, False])
 def test_a_header_list_that_is_refused_on_its_stream(more: Any, status: int, end: bool) -> None:
     play = stage()
     client = H2Client(play)

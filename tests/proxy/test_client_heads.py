@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from cases import every
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mitmproxy.connection import ConnectionState
@@ -50,7 +51,7 @@ def pieces(data: bytes) -> Iterator[list[bytes]]:
     yield [data[at : at + 1] for at in range(len(data))]
 
 
-@pytest.mark.parametrize("name", BAD)
+@every("name", BAD)
 def test_a_head_that_is_not_valid_is_refused_before_any_hook(name: str) -> None:
     for each in pieces(BAD[name]):
         play = stage()
@@ -114,7 +115,7 @@ def test_empty_lines_before_a_request() -> None:
     check_refused(play, 400, "head_syntax")
 
 
-@pytest.mark.parametrize("name", BAD_CHUNKS)
+@every("name", BAD_CHUNKS)
 def test_bad_chunks_are_refused(name: str) -> None:
     for body in ([BAD_CHUNKS[name]], [CONTENT, BAD_CHUNKS[name]]):
         play = stage(header_bytes=200, header_lines=5)

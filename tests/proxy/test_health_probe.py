@@ -1,6 +1,6 @@
 """Health probes are recognised only where they stand plain and whole."""
 
-import pytest
+from cases import every
 
 from omniroute.proxy.health_probe import Probe, read_probe, write_answer
 
@@ -19,7 +19,7 @@ def test_plain_ones() -> None:
     assert not old.keep_alive
 
 
-@pytest.mark.parametrize(
+@every(
     "data",
     [
         b"",

@@ -6,6 +6,7 @@ import zlib
 
 import brotli
 import pytest
+from cases import every
 from playbook import Play
 from scripted_desk import ScriptedDesk
 from upstream_bytes import ASK, END, FAULT, HEAD, LAST, ROLE, SAID, TEXT, WHOLE, answer, chunk, chunked, sized
@@ -42,7 +43,7 @@ EMPTY = {
 }
 
 
-@pytest.mark.parametrize("said", EMPTY.values(), ids=EMPTY)
+@every("said", EMPTY.values(), ids=EMPTY)
 def test_a_stream_without_an_answer_is_a_failure_even_of_the_last_target(said: bytes) -> None:
     play = asking("one", "two")
     play.open().say(chunked(said))

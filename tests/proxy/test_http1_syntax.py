@@ -4,6 +4,7 @@ import time
 from itertools import pairwise
 
 import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,7 +120,7 @@ def test_a_valid_head_is_taken_however_it_is_cut(head: bytes) -> None:
     assert split_lines(head)[-1] != b""
 
 
-@pytest.mark.parametrize("name", BAD)
+@every("name", BAD)
 def test_a_head_that_is_not_valid(name: str) -> None:
     with pytest.raises(SyntaxViolation) as caught:
         check_request_head(BAD[name])
@@ -127,7 +128,7 @@ def test_a_head_that_is_not_valid(name: str) -> None:
     assert not any(ord(char) < 32 for char in caught.value.message)
 
 
-@pytest.mark.parametrize("name", BAD_REPLIES)
+@every("name", BAD_REPLIES)
 def test_a_reply_head_that_is_not_valid(name: str) -> None:
     with pytest.raises(SyntaxViolation):
         check_response_head(BAD_REPLIES[name])
@@ -176,7 +177,7 @@ def test_a_chunked_body_however_it_is_cut() -> None:
         assert decode(pieces) == (b"abcdefg0123456789", True, b"")
 
 
-@pytest.mark.parametrize("name", BAD_CHUNKS)
+@every("name", BAD_CHUNKS)
 def test_bad_chunks_however_they_are_cut(name: str) -> None:
     body = BAD_CHUNKS[name]
     for pieces in cuts(body) if len(body) < 500 else [[body], [body[at : at + 7] for at in range(0, len(body), 7)]]:

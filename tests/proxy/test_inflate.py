@@ -125,7 +125,7 @@ def test_pieces_of_junk_are_bytes_or_one_kind_of_error(encoding: str, junk: byte
         assert True
 
 
-@pytest.mark.parametrize("encoding", PACK)
+@every("encoding", PACK)
 def test_a_bomb_is_unfolded_only_as_far_as_it_is_read(encoding: str) -> None:
     for size in (200_000, 8_000_000):
         packed = PACK[encoding](bytes(size))

@@ -1,6 +1,7 @@
 """Reply heads of upstreams: what must not be passed on is a failure of the target, and the next one is asked."""
 
 import pytest
+from cases import every
 from h2_sides import H2Upstream
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,8 +21,8 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("name", HEADS)
+@every("stream", [False, True])
+@every("name", HEADS)
 def test_a_head_that_is_refused_is_hidden_by_the_next_target(name: str, stream: bool) -> None:
     head = HEADS[name]
     size = 1 if len(head) < 200 else 60_000

@@ -146,7 +146,7 @@ def test_any_text_is_a_time_within_bounds_or_none(text: str) -> None:
         assert wait is None or 0 <= wait <= LONGEST
 
 
-@pytest.mark.parametrize("text", ["9" * 10_000, "1s" * 10_000, " " * 10_000 + "1", "inf", "nan", "-5", "1e9", "9" * 30])
+@every("text", ["9" * 10_000, "1s" * 10_000, " " * 10_000 + "1", "inf", "nan", "-5", "1e9", "9" * 30])
 def test_times_that_are_too_long_or_no_numbers_are_bounded(text: str) -> None:
     wait = read_wait({"retry-after": text}, "", 0.0)
     assert wait is None or 0 <= wait <= LONGEST

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-import pytest
+from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ def escaped(text: str) -> st.SearchStrategy[str]:
     ).map("".join)
 
 
-@pytest.mark.parametrize(
+@every(
     ("query", "left", "keys", "misplaced"),
     [
         ("", "", (), False),

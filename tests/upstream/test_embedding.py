@@ -73,9 +73,7 @@ async def test_what_is_no_vector_is_said_to_be_none(odd: Any) -> None:
         await ask("openai", "http://h", odd)
 
 
-@pytest.mark.parametrize(
-    "usage", [None, [], "x", {"prompt_tokens": -1}, {"prompt_tokens": 10**12}, {"prompt_tokens": True}]
-)
+@every("usage", [None, [], "x", {"prompt_tokens": -1}, {"prompt_tokens": 10**12}, {"prompt_tokens": True}])
 async def test_a_count_that_cannot_be_is_unknown(usage: Any) -> None:
     _, found = await ask("openai", "http://h", {"data": [{"embedding": VALUES}], "usage": usage})
     assert found == Embedded(VALUES, None)

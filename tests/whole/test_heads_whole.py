@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cases import every
 from harness import PATIENCE, Gateway
 
 from omniroute.store import sessions
@@ -71,12 +72,12 @@ def status(said: bytes) -> int:
     return int(head[9:12])
 
 
-@pytest.mark.parametrize(
+@every(
     ("piece", "times"),
     [(b"a" * MIB, 16), (b"x: 1\r\n" * 100_000, 10), (b"sk-" * (MIB // 3), 16), (b"\r\n x" * (MIB // 4), 16)],
     ids=["one line", "a million lines", "one line of marks of keys", "folded"],
 )
-@pytest.mark.parametrize("leave", [False, True])
+@every("leave", [False, True])
 def test_a_head_without_end(gateway: Gateway, piece: bytes, times: int, leave: bool) -> None:
     forget_peak(gateway)
     spent, memory = seconds(gateway), resident(gateway)
@@ -97,7 +98,7 @@ def test_the_management_paths_have_the_same_bounds(gateway: Gateway) -> None:
         assert status(exchange(gateway, bad, b"-1\r\nx\r\n")) in (400, 401, 403, 405)
 
 
-@pytest.mark.parametrize(
+@every(
     "raw",
     [
         CHUNKED + b"-1\r\n",

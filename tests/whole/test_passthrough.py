@@ -221,8 +221,8 @@ def test_what_a_provider_needs_is_added_where_the_client_says_nothing(client: ht
     assert upstream.asked()[0].headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("dialect", list(PATHS))
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@every("dialect", list(PATHS))
+@every("stream", [False, True], ids=["whole", "stream"])
 def test_only_listed_headers_of_an_upstream_reach_the_client(client: httpx.Client, dialect: str, stream: bool) -> None:
     reply = client.post(PATHS[dialect], json={"model": f"{dialect[0]}/loud", "messages": [], "stream": stream})
     assert reply.status_code == 200
