@@ -16,7 +16,7 @@ from omniroute.routing.config import Config, Key
 from omniroute.routing.forwarded import NOBODY, Comer
 from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
-from omniroute.routing.plan import Plan, Target
+from omniroute.routing.plan import LeftOut, Plan, Target
 from omniroute.routing.queue import Ticket
 from omniroute.store.usage import UsageRow
 from omniroute.visits import Visit
@@ -34,6 +34,8 @@ class Asked:
     dropped: tuple[str, ...] = ()
     at: float = 0.0
     """When it began, as seconds of the epoch."""
+    began: float = 0.0
+    """The same on the runtime's clock."""
     counted: bool = False
     """It counts among what its account is busy with."""
     let_in: float | None = None
@@ -46,6 +48,8 @@ class Asked:
     """After how many seconds it was asked beside another that was late."""
     lost: bool = False
     """Another went on when it ended."""
+    estimate: float | None = None
+    """USD that it must have cost though it was cancelled for another that had answered first."""
 
     @property
     def failed(self) -> Failed:
@@ -124,6 +128,8 @@ class Exchange:
     asked: list[Asked] = field(default_factory=list)
     open: list[Target] = field(default_factory=list)
     """The targets of the plan that are yet to be asked, in order."""
+    left: list[LeftOut] = field(default_factory=list)
+    """Those that are not asked any more, as they began to cool down while the exchange was under way."""
     passed: list[Target] = field(default_factory=list)
     """Those that were at their limits when another could be asked at once."""
     waiting: Waiting | None = None

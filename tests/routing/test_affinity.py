@@ -78,20 +78,20 @@ def test_a_user_is_no_session() -> None:
 def test_it_is_remembered_for_a_while() -> None:
     affinity, one = Affinity(), Conversation(b"1", known=True)
     assert affinity.stay(one, 0.0) is None
-    affinity.served(one, ("a", "box/m"), 10.0)
+    affinity.served(one, ("a", "box/m"), 10.0, began=5.0)
     assert affinity.stay(one, 10.0 + LASTS) == ("a", "box/m")
     assert affinity.stay(one, 11.0 + LASTS) is None
     assert affinity.stay(Conversation(b"1", known=False), 10.0) is None
-    affinity.released(one, "b")
+    affinity.released(one, "b", 10.0)
     assert affinity.stay(one, 10.0) == ("a", "box/m"), "another account's failure says nothing"
-    affinity.released(one, "a")
+    affinity.released(one, "a", 10.0)
     assert affinity.stay(one, 10.0) is None
 
 
 def test_it_does_not_grow_for_ever() -> None:
     affinity = Affinity()
     for number in range(MOST + 1):
-        affinity.served(Conversation(str(number).encode(), known=True), ("a", "box/m"), 0.0)
+        affinity.served(Conversation(str(number).encode(), known=True), ("a", "box/m"), 0.0, began=0.0)
     assert affinity.stay(Conversation(b"0", known=True), 0.0) is None
     assert affinity.stay(Conversation(b"1", known=True), 0.0) is not None
 

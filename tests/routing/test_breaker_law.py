@@ -51,7 +51,7 @@ class World:
         self.probe = None if self.probe == exchange else self.probe
         match how:
             case "ok":
-                self.health.answered(exchange, BOX)
+                self.health.answered(exchange, BOX, began=began)
             case "leave":
                 self.health.left(exchange, BOX)
             case _:

@@ -91,7 +91,7 @@ def test_a_guess_does_not_shorten_what_the_provider_has_said() -> None:
     fail(health, "server", now=1.0)
     rest = health.rest(ONE, 2.0)
     assert rest
-    assert (rest.until, rest.told) == (60.0, True)
+    assert (rest.until, rest.not_before) == (60.0, 60.0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_answer_makes_up_for_everything() -> None:
     for n in range(5):
         fail(health, "server", now=100.0 * n)
     fail(health, "auth", now=500.0)
-    health.answered("x", ONE)
+    health.answered("x", ONE, began=500.0)
     assert health.rest(ONE, 500.0) is None
     fail(health, "server", now=1000.0)
     rest = health.rest(ONE, 1000.0)
@@ -179,7 +179,7 @@ def test_enough_failures_open_it_and_one_exchange_tries() -> None:
     assert health.rest(OTHER_MODEL, 230.0) is None, "half open: one may try"
     health.began("probe", OTHER_MODEL, 230.0)
     assert health.rest(OTHER_MODEL, 231.0), "and one alone"
-    health.answered("probe", OTHER_MODEL)
+    health.answered("probe", OTHER_MODEL, began=230.0)
     assert health.rest(OTHER_MODEL, 231.0) is None
 
 
@@ -266,7 +266,7 @@ def test_what_was_saved_goes_on_as_it_was(before, after) -> None:
     def take(target: Health, step) -> None:
         what, whom = step
         if what == "answer":
-            target.answered("x", whom)
+            target.answered("x", whom, began=now)
         elif what != "wait":
             fail(target, what, whom, now=now)
 
