@@ -236,7 +236,7 @@ def estimate_lost(exchange: Exchange) -> float:
 
 def _read(exchange: Exchange, asked: Asked, hold: Hold | None) -> float:
     """Give what a request costs that was read, and not answered; 0 where nothing counted its tokens."""
-    counts = (asked.usage.input, exchange.usage.input, hold.tokens_in if hold else None)
+    counts = (asked.usage.input, hold.tokens_in if hold else None, exchange.usage.input)
     given = next((count for count in counts if count is not None), 0)
     return _cost(exchange, asked.target, Usage(given, asked.usage.output or 0))
 
