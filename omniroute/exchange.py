@@ -1,6 +1,6 @@
 """One client request with everything that belongs to it, from its first byte to its log row."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from omniroute.catalog.provider import DialectName
@@ -8,7 +8,7 @@ from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
 from omniroute.errors import BadRequest
-from omniroute.proxy.attempt import KEEP, Attempt
+from omniroute.proxy.attempt import Attempt
 from omniroute.replays.flight import Part
 from omniroute.routing.affinity import Conversation
 from omniroute.routing.budgets import Hold
@@ -204,21 +204,6 @@ class Exchange:
             return Usage()
         stream = asked.attempt.stream
         return stream.known if stream and stream.resumes else asked.usage
-
-    def settle(self) -> int:
-        """Let go of what only the way needed, and say how many bytes stay for a person to look at.
-
-        A parsed body is several times as large as its text, and mitmweb keeps a flow for long.
-        """
-        self.body, self.recalled = {}, None
-        kept = len(self.raw)
-        for asked in self.asked:
-            asked.attempt.request = None
-            del asked.attempt.raw[KEEP:]
-            kept += len(asked.attempt.raw)
-            if asked.attempt.whole:
-                asked.attempt.whole = replace(asked.attempt.whole, raw=b"")
-        return kept
 
     def failures(self) -> list[Failed]:
         """The attempts that failed, in order."""
