@@ -86,6 +86,7 @@ class Choosing:
             stay=self._affinity.stay(exchange.conversation, self._clock()),
             alone=exchange.claimed is not None and exchange.claimed.provider is not None,
         )
+        exchange.health_seen = self.health.revision
         if made.targets:
             self._come_to(exchange, made.targets[0])
         return made
@@ -119,8 +120,9 @@ class Choosing:
         Return those that are not asked any more; the others stay open, in the order to be tried.
         """
         rules, health = exchange.config.rules, self.health
-        if not rules.cooldowns or (health.well and all(each.not_before is None for each in exchange.open)):
+        if not rules.cooldowns or health.revision == exchange.health_seen:
             return []
+        exchange.health_seen = health.revision
         now, last = self._wall(), exchange.last
         repeats = bool(last and exchange.open and exchange.open[0] is last.target)
         exchange.open, left = recheck(

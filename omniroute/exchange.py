@@ -128,6 +128,8 @@ class Exchange:
     asked: list[Asked] = field(default_factory=list)
     open: list[Target] = field(default_factory=list)
     """The targets of the plan that are yet to be asked, in order."""
+    health_seen: int = 0
+    """The revision of the cool-downs and breakers that the open targets are ordered by."""
     left: list[LeftOut] = field(default_factory=list)
     """Those that are not asked any more, as they began to cool down while the exchange was under way."""
     passed: list[Target] = field(default_factory=list)

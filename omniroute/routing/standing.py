@@ -68,6 +68,8 @@ class Health:
         self._probes: dict[BreakerKey, str] = {}
         self._recovered: dict[BreakerKey, float] = {}
         """When the attempt began whose answer has closed a breaker last that was open."""
+        self.revision = 0
+        """Counts what may change a plan: failures, and cool-downs and breakers that are taken back."""
         self._changed: set[Key] = set()
         self._changed_breakers: set[BreakerKey] = set()
 
@@ -127,6 +129,7 @@ class Health:
             if cooling and not outlasts(cooling, began=began):
                 del self._cooling[key]
                 self._changed.add(key)
+                self.revision += 1
         for place in whom.breakers:
             if breaker := self._breakers.get(place):
                 self._recover(place, breaker, began)
@@ -136,6 +139,7 @@ class Health:
         if after is before:
             return
         self._changed_breakers.add(place)
+        self.revision += 1
         if after is not CLOSED:
             self._breakers[place] = after
             return
@@ -163,6 +167,7 @@ class Health:
         why: str,
     ) -> None:
         """Note a failure of an attempt that began at `began`; seconds of the epoch."""
+        self.revision += 1
         if judgement.cools:
             key = whom.key(judgement.cools)
             self._cooling[key] = cooled(
@@ -183,6 +188,7 @@ class Health:
 
     def reset(self, ids: Iterable[str] | None = None) -> None:
         """Forget what is held against some accounts or providers; None forgets everything."""
+        self.revision += 1
         chosen = None if ids is None else set(ids)
         for key in [key for key in self._cooling if chosen is None or key[1] in chosen]:
             del self._cooling[key]
@@ -195,6 +201,7 @@ class Health:
 
     def forgive(self, keys: Iterable[Key]) -> int:
         """Let some cool-downs be over, and give how many there were."""
+        self.revision += 1
         there = [key for key in keys if self._cooling.pop(key, None)]
         self._changed.update(there)
         return len(there)

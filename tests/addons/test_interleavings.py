@@ -1,6 +1,7 @@
 """Laws that hold however requests overlap: cool-downs, breakers and what each attempt is counted as."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,7 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from simulated_gateway import Gateway, Request, accounts, simulated
 
+from omniroute.addons.views import comment
+from omniroute.catalog.rates import Price
+from omniroute.dialects.ir import Usage
 from omniroute.exchange import Asked
+from omniroute.routing.budgets import Ledger
 from omniroute.routing.config import Combo, Config
 from omniroute.routing.failure import Failure
 from omniroute.routing.judge import judge
@@ -219,3 +224,40 @@ def happen(gateway: Gateway, providers: Providers, dice: Random) -> None:
             providers.look()
         case "leave":
             gateway.leave(request)
+
+
+def test_each_attempt_of_a_hedged_request_is_counted_once() -> None:
+    """The answer by its own count, what was cancelled by an estimate of its input, and never both."""
+    dice = Random(3)
+    prices = {(name, "m"): Price(input=1e6 * n, output=2e6 * n) for n, name in enumerate("abc", 1)}
+    spent: list[float] = []
+
+    class Recording(Ledger):
+        def spend(self, key: str, usd: float, at: float) -> None:
+            spent.append(usd)
+
+    with simulated(replace(CONFIG, prices=prices, limits={})) as gateway:
+        gateway.runtime.spending.ledger = Recording()
+        due = 0.0
+        for _ in range(300):
+            request = gateway.come("spread")
+            gateway.now += 0.1
+            hedge = gateway.hedge(request) if dice.random() < 0.6 else None
+            if hedge and dice.random() < 0.2:
+                gateway.leave(request)
+                continue
+            winner, *lost = sorted(request.running, key=lambda asked: dice.random())
+            counted = Usage(dice.randrange(1, 100), dice.randrange(1, 100))
+            gateway.answer(request, winner, counted)
+            assert request.row
+            price = {asked: prices[asked.target.provider.id, "m"].input / 1e6 for asked in (winner, *lost)}
+            assert request.row.cost == pytest.approx(price[winner] * (counted.input + 2 * counted.output))
+            estimates = [one.estimate for one in request.row.attempts]
+            assert sorted(each for each in estimates if each is not None) == [
+                price[each] * counted.input for each in lost
+            ]
+            assert sorted(one.outcome for one in request.row.attempts) == ["hedged"] * len(lost) + ["ok"]
+            assert ("hedged with" in comment(request.exchange)) == bool(lost)
+            due += request.row.cost + sum(price[each] * counted.input for each in lost)
+        assert sum(spent) == pytest.approx(due)
+        assert sum("hedged" in {one.outcome for one in row.attempts} for row in gateway.rows) > 50

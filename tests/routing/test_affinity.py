@@ -112,3 +112,14 @@ def test_real_clients_stay_one_conversation() -> None:
         assert len(found) >= 2, folder
         assert len({one.key for one in found}) == 1, folder
         assert found[-1].known, folder
+
+
+def test_an_answer_that_began_before_a_failure_does_not_bring_its_account_back() -> None:
+    affinity, one = Affinity(), Conversation(b"1", known=True)
+    affinity.served(one, ("a", "box/m"), 10.0, began=5.0)
+    affinity.released(one, "a", 20.0)
+    affinity.served(one, ("a", "box/m"), 30.0, began=15.0)
+    assert affinity.stay(one, 30.0) is None
+    affinity.served(one, ("b", "box/m"), 31.0, began=21.0)
+    affinity.served(one, ("a", "box/m"), 40.0, began=15.0)
+    assert affinity.stay(one, 40.0) == ("b", "box/m"), "of two answers the one counts that began last"
