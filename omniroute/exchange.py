@@ -48,6 +48,8 @@ class Asked:
     """After how many seconds it was asked beside another that was late."""
     lost: bool = False
     """Another went on when it ended."""
+    unresumed: str = ""
+    """Why its answer broke off and no other target went on with it, where that is enabled."""
     estimate: float | None = None
     """USD that it must have cost though it was cancelled for another that had answered first."""
 

@@ -106,6 +106,7 @@ class Dispatch:
         assert asked
         verdict = learn(self.runtime, exchange, asked)
         if (broken := exchange.broken) and broken is asked.attempt.stream and not await _divisible(exchange):
+            asked.unresumed = "the request asks for more than one text, or for a document"
             raise outcome([asked.failed], targets=1)
         if exchange.stopped and not exchange.broken:
             asked, verdict = exchange.stopped, "stop"
@@ -155,6 +156,8 @@ class Dispatch:
                 return
         assert exchange.plan
         failures = really_failed(exchange)
+        if exchange.broken and exchange.last:
+            exchange.last.unresumed = "every other target failed or is cooling down"
         if not failures:
             left = (*exchange.plan.left, *exchange.left)
             raise _nothing_to_ask(replace(exchange.plan, left=left), self.runtime.wall())
