@@ -15,7 +15,8 @@ from omniroute.routing.judge import Judgement, judge
 from omniroute.routing.known import by_catalog, by_user
 from omniroute.routing.loads import Loads
 from omniroute.routing.names import Names
-from omniroute.routing.plan import Plan, Target, plan
+from omniroute.routing.plan import LeftOut, Plan, Target, plan
+from omniroute.routing.recheck import recheck
 from omniroute.routing.standing import Health, whom
 from omniroute.routing.strategies import Resting, Seen, nobody_rests
 from omniroute.routing.switches import switched
@@ -85,6 +86,7 @@ class Choosing:
             stay=self._affinity.stay(exchange.conversation, self._clock()),
             alone=exchange.claimed is not None and exchange.claimed.provider is not None,
         )
+        exchange.health_seen = self.health.revision
         if made.targets:
             self._come_to(exchange, made.targets[0])
         return made
@@ -112,6 +114,27 @@ class Choosing:
         """Look up who should not be asked; nobody has to be looked up while all are well, as they mostly are."""
         return nobody_rests if self.health.well else lambda *asked: self.health.rest(whom(*asked), now)
 
+    def recheck(self, exchange: Exchange) -> list[tuple[Target, LeftOut]]:
+        """Check the open targets of an exchange against the failures of others since it was planned.
+
+        Return those that are not asked any more; the others stay open, in the order to be tried.
+        """
+        rules, health = exchange.config.rules, self.health
+        if not rules.cooldowns or health.revision == exchange.health_seen:
+            return []
+        exchange.health_seen = health.revision
+        now, last = self._wall(), exchange.last
+        repeats = bool(last and exchange.open and exchange.open[0] is last.target)
+        exchange.open, left = recheck(
+            exchange.open,
+            lambda target: health.rest(whom(target.provider, target.account, target.model), now),
+            now=now,
+            patience=rules.cooldown_wait,
+            repeats=repeats,
+        )
+        exchange.left += [each for _, each in left]
+        return left
+
     def _come_to(self, exchange: Exchange, target: Target) -> None:
         """Let the combos that lead to a target have had their turn, each once for a request.
 
@@ -124,7 +147,7 @@ class Choosing:
 
     def began(self, exchange: Exchange, asked: Asked) -> None:
         """Note that a target is being asked."""
-        target, asked.counted, asked.at = asked.target, True, self._wall()
+        target, asked.counted, asked.at, asked.began = asked.target, True, self._wall(), self._clock()
         self._come_to(exchange, target)
         self.health.began(exchange.id, whom(target.provider, target.account, target.model), asked.at)
         self.turns.asked(target.provider.id, target.account.id, asked.at)
@@ -175,12 +198,13 @@ class Choosing:
         self._note(exchange, asked, judgement, failed)
         if failure and failure.stale and asked.let_in is not None:
             self.admission.limits.take_back(target.account.id, asked.let_in)
-        self._loads.ended(target.account.id, failed=failed, now=self._clock())
+        now, began = self._clock(), asked.began
+        self._loads.ended(target.account.id, failed=failed, now=now, began=began)
         self.admission.ended(target.account.id)
         if failed:
-            self._affinity.released(exchange.conversation, target.account.id)
+            self._affinity.released(exchange.conversation, target.account.id, now)
         elif failed is False:
-            self._affinity.served(exchange.conversation, (target.account.id, target.name), self._clock())
+            self._affinity.served(exchange.conversation, (target.account.id, target.name), now, began=began)
 
     def _pace(self, exchange: Exchange, asked: Asked, failed: bool | None) -> None:
         """Note how long it took to the first content, or at least, where it was let go for being late."""
@@ -208,7 +232,7 @@ class Choosing:
         target, failure = asked.target, asked.attempt.failure
         who = whom(target.provider, target.account, target.model)
         if failed is False:
-            self.health.answered(exchange.id, who)
+            self.health.answered(exchange.id, who, began=asked.at)
         elif failure is None or judgement is None or judgement.neutral:
             self.health.left(exchange.id, who)
         else:

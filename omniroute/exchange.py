@@ -1,6 +1,6 @@
 """One client request with everything that belongs to it, from its first byte to its log row."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from omniroute.catalog.provider import DialectName
@@ -8,7 +8,7 @@ from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.responses.state import Recalled
 from omniroute.errors import BadRequest
-from omniroute.proxy.attempt import KEEP, Attempt
+from omniroute.proxy.attempt import Attempt
 from omniroute.replays.flight import Part
 from omniroute.routing.affinity import Conversation
 from omniroute.routing.budgets import Hold
@@ -16,7 +16,7 @@ from omniroute.routing.config import Config, Key
 from omniroute.routing.forwarded import NOBODY, Comer
 from omniroute.routing.outcome import Failed
 from omniroute.routing.paths import Claim
-from omniroute.routing.plan import Plan, Target
+from omniroute.routing.plan import LeftOut, Plan, Target
 from omniroute.routing.queue import Ticket
 from omniroute.store.usage import UsageRow
 from omniroute.visits import Visit
@@ -34,6 +34,8 @@ class Asked:
     dropped: tuple[str, ...] = ()
     at: float = 0.0
     """When it began, as seconds of the epoch."""
+    began: float = 0.0
+    """The same on the runtime's clock."""
     counted: bool = False
     """It counts among what its account is busy with."""
     let_in: float | None = None
@@ -46,6 +48,10 @@ class Asked:
     """After how many seconds it was asked beside another that was late."""
     lost: bool = False
     """Another went on when it ended."""
+    unresumed: str = ""
+    """Why its answer broke off and no other target went on with it, where that is enabled."""
+    estimate: float | None = None
+    """USD that it must have cost though it was cancelled for another that had answered first."""
 
     @property
     def failed(self) -> Failed:
@@ -124,6 +130,10 @@ class Exchange:
     asked: list[Asked] = field(default_factory=list)
     open: list[Target] = field(default_factory=list)
     """The targets of the plan that are yet to be asked, in order."""
+    health_seen: int = 0
+    """The revision of the cool-downs and breakers that the open targets are ordered by."""
+    left: list[LeftOut] = field(default_factory=list)
+    """Those that are not asked any more, as they began to cool down while the exchange was under way."""
     passed: list[Target] = field(default_factory=list)
     """Those that were at their limits when another could be asked at once."""
     waiting: Waiting | None = None
@@ -198,21 +208,6 @@ class Exchange:
             return Usage()
         stream = asked.attempt.stream
         return stream.known if stream and stream.resumes else asked.usage
-
-    def settle(self) -> int:
-        """Let go of what only the way needed, and say how many bytes stay for a person to look at.
-
-        A parsed body is several times as large as its text, and mitmweb keeps a flow for long.
-        """
-        self.body, self.recalled = {}, None
-        kept = len(self.raw)
-        for asked in self.asked:
-            asked.attempt.request = None
-            del asked.attempt.raw[KEEP:]
-            kept += len(asked.attempt.raw)
-            if asked.attempt.whole:
-                asked.attempt.whole = replace(asked.attempt.whole, raw=b"")
-        return kept
 
     def failures(self) -> list[Failed]:
         """The attempts that failed, in order."""

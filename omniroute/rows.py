@@ -93,6 +93,13 @@ def _why(asked: Asked) -> str:
     return "" if asked.resumed is None else f"went on after {asked.resumed} characters"
 
 
+def _after(asked: Asked) -> str:
+    """Say what a cancelled attempt must have cost, or why a broken answer was not resumed."""
+    if asked.estimate is not None:
+        return f"its input cost about ${asked.estimate:.6f}"
+    return f"not resumed: {asked.unresumed}" if asked.unresumed else ""
+
+
 def _attempt(asked: Asked, now: float, *, over: bool) -> usage.AttemptRow:
     attempt = asked.attempt
     failure = attempt.failure
@@ -105,5 +112,6 @@ def _attempt(asked: Asked, now: float, *, over: bool) -> usage.AttemptRow:
         outcome=failure.label if failure else "ok" if over else "answering" if attempt.content_at else "asking",
         status=status,
         ms=((attempt.ended or now) - attempt.started) * 1000 if attempt.started else 0.0,
-        detail="; ".join(filter(None, (_why(asked), failure.message if failure else ""))),
+        detail="; ".join(filter(None, (_why(asked), failure.message if failure else "", _after(asked)))),
+        estimate=asked.estimate,
     )

@@ -97,15 +97,16 @@ class Spending:
     def settle(self, exchange: Exchange, config: Config) -> float:
         """Count what a request has cost, and return how much of that is an estimate. Needs the price library."""
         key, hold, known = _owner(exchange), exchange.hold, exchange.cost or 0.0
+        lost = estimate_lost(exchange)
         exchange.hold = None
         if exchange.cost is not None and _ended_well(exchange) and exchange.served and exchange.usage.output:
             self.lengths.learn((key, exchange.served.target.name), exchange.usage.output)
         if hold is None:
-            if known:
-                self.ledger.spend(key, known, exchange.at)
-            guess = 0.0
+            guess = lost
+            if known + guess:
+                self.ledger.spend(key, known + guess, exchange.at)
         else:
-            guess = max(0.0, _guess(exchange, hold) - known) + _hedged(exchange, hold)
+            guess = max(0.0, _guess(exchange, hold) - known) + lost
             self.ledger.settle(hold, known + guess)
         self._warn(exchange, config)
         return guess
@@ -220,20 +221,24 @@ def _left(asked: Asked) -> bool:
     return asked.attempt.sent > 0 and (failure is None or failure.kind == "client_gone")
 
 
-def _hedged(exchange: Exchange, hold: Hold) -> float:
-    """Give what those must have cost that were let go as another was first: they had read the request."""
-    given_up = [
-        asked
-        for asked in exchange.asked
-        if asked.attempt.sent and asked.attempt.failure and asked.attempt.failure.kind == "hedged"
-    ]
-    return sum(_read(exchange, asked, hold) for asked in given_up)
+def estimate_lost(exchange: Exchange) -> float:
+    """Estimate the cost of each attempt that was cancelled as another was first, and return the sum.
+
+    Its upstream had read the request. How much of an answer it had made is not known, so only what it said is counted.
+    Needs the price library.
+    """
+    for asked in exchange.asked:
+        failure = asked.attempt.failure
+        if asked.estimate is None and asked.attempt.sent and failure and failure.kind == "hedged":
+            asked.estimate = _read(exchange, asked, exchange.hold)
+    return sum(asked.estimate for asked in exchange.asked if asked.estimate)
 
 
-def _read(exchange: Exchange, asked: Asked, hold: Hold) -> float:
-    """Give what a request costs that was read, and not answered."""
-    counted = asked.usage.input
-    return _cost(exchange, asked.target, Usage(hold.tokens_in if counted is None else counted, 0))
+def _read(exchange: Exchange, asked: Asked, hold: Hold | None) -> float:
+    """Give what a request costs that was read, and not answered; 0 where nothing counted its tokens."""
+    counts = (asked.usage.input, hold.tokens_in if hold else None, exchange.usage.input)
+    given = next((count for count in counts if count is not None), 0)
+    return _cost(exchange, asked.target, Usage(given, asked.usage.output or 0))
 
 
 def _cost(exchange: Exchange, target: Target, usage: Usage) -> float:

@@ -39,6 +39,7 @@ QUIET = ("omniroute.", "mitmproxy.addons.")
 
 
 PROGRESS_EVERY = 2.0
+NO_TARGET = "no other target was left"
 
 
 def _progress(exchange: Exchange) -> bytes:
@@ -102,10 +103,17 @@ class Attach:
     def resumes(self, flow: http.HTTPFlow) -> bool:
         """Let the next target go on, where that is wanted and the client has heard nothing but text."""
         exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or not exchange.last or not exchange.open:
+        if exchange is None or not exchange.last:
             return False
-        stream = exchange.last.attempt.stream
-        if stream is None or stream.said is None or exchange.resumed >= exchange.config.rules.resume.most:
+        stream, most = exchange.last.attempt.stream, exchange.config.rules.resume.most
+        if stream is None:
+            return False
+        if stream.said is None:
+            exchange.last.unresumed = (stream.followed and stream.followed.obstacle) or ""
+            return False
+        if exchange.resumed >= most or not exchange.open:
+            exhausted = f"resume.most allows {most} for one answer" if exchange.resumed >= most else NO_TARGET
+            exchange.last.unresumed = exhausted
             return False
         exchange.broken = stream
         exchange.resumed += 1

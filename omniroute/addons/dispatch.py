@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import orjson
@@ -14,7 +15,7 @@ from omniroute.addons.count import QUICK
 from omniroute.addons.guard import guard
 from omniroute.addons.head import dress
 from omniroute.addons.learning import learn
-from omniroute.addons.lines import add_unsent, line_up, passed_over, really_failed
+from omniroute.addons.lines import add_unsent, leave_out_cooling, line_up, passed_over, really_failed
 from omniroute.addons.overdue import in_time, last_moment
 from omniroute.addons.reply_headers import safe_value
 from omniroute.addons.waking import wake
@@ -105,6 +106,7 @@ class Dispatch:
         assert asked
         verdict = learn(self.runtime, exchange, asked)
         if (broken := exchange.broken) and broken is asked.attempt.stream and not await _divisible(exchange):
+            asked.unresumed = "the request asks for more than one text, or for a document"
             raise outcome([asked.failed], targets=1)
         if exchange.stopped and not exchange.broken:
             asked, verdict = exchange.stopped, "stop"
@@ -126,8 +128,11 @@ class Dispatch:
         exchange.waiting = None
         if waiting.ticket and (taken := self.runtime.choosing.admission.take(waiting.ticket)):
             place, let_in = taken
-            target = next(target for target in exchange.open if place_of(target) == place)
-            if await self._try(flow, exchange, target, let_in):
+            leave_out_cooling(self.runtime, exchange)
+            ready = [target for target in exchange.open if place_of(target) == place and not self._too_early(target)]
+            if not ready:  # it began to cool down while the exchange waited for it
+                self.runtime.choosing.admission.give_back(place[0], let_in)
+            elif await self._try(flow, exchange, ready[0], let_in):
                 return
         await self._ask_next(flow, exchange)
 
@@ -135,6 +140,8 @@ class Dispatch:
         """Ask the first target that can be asked now, or say what the exchange waits for."""
         while exchange.open:
             exchange.open = in_time(exchange, self.runtime.clock())
+            if leave_out_cooling(self.runtime, exchange) and not exchange.open:
+                break
             early = [self._too_early(target) for target in exchange.open]
             if pause or min(early):
                 until = self.runtime.clock() + (pause or min(early))
@@ -149,6 +156,11 @@ class Dispatch:
                 return
         assert exchange.plan
         failures = really_failed(exchange)
+        if exchange.broken and exchange.last:
+            exchange.last.unresumed = "every other target failed or is cooling down"
+        if not failures:
+            left = (*exchange.plan.left, *exchange.left)
+            raise _nothing_to_ask(replace(exchange.plan, left=left), self.runtime.wall())
         if exchange.refused is not None and all(failed.failure.kind == "unable" for failed in failures):
             raise exchange.refused  # nobody was asked: it is the request's own fault
         raise outcome(failures, targets=len(exchange.plan.targets))

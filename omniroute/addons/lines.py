@@ -68,6 +68,16 @@ def passed_over(exchange: Exchange, waits: Waits) -> None:
             add_unsent(exchange, target, Failure("limited", wait.why))
 
 
+def leave_out_cooling(runtime: Runtime, exchange: Exchange) -> bool:
+    """Take the targets out of an exchange that began to cool down since it was planned; tell whether there were any."""
+    left = runtime.choosing.recheck(exchange)
+    for target, each in left:
+        if target not in exchange.passed:
+            exchange.passed.append(target)
+            add_unsent(exchange, target, Failure("limited", each.why))
+    return bool(left)
+
+
 def really_failed(exchange: Exchange) -> list[Failed]:
     """Give the failures of those that were asked, or could not be told the request."""
     return [failed for failed in exchange.failures() if failed.failure.kind not in ("limited", "hedged")]

@@ -10,6 +10,7 @@ from omniroute.exchange import CLIENT_GONE, Exchange
 from omniroute.routing.failure import Failure
 from omniroute.rows import row_of
 from omniroute.runtime import Runtime
+from omniroute.spending import estimate_lost
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def _conclude(runtime: Runtime, exchange: Exchange, status: int) -> None:
         exchange.cost = 0.0
     elif exchange.served and runtime.prices_known.is_set():
         exchange.cost = _cost(exchange)
+        estimate_lost(exchange)
     exchange.row = row_of(exchange, status, runtime.clock())
     if exchange.visit and exchange.visit.rehearsal:
         return

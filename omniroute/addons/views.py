@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, ref
 
 from mitmproxy import contentviews, ctx, flow, http
 
+from omniroute.addons.kept_sides import Sides, Weight, Weights, sides_of
 from omniroute.exchange import Exchange
 from omniroute.redact import redact
 from omniroute.runtime import Runtime
@@ -22,7 +23,9 @@ SOURCES = {
 COLUMN = 48
 """Characters: two columns fit beside mitmweb's list."""
 MOST = 256 * 1024 * 1024
-"""Bytes of bodies that mitmweb keeps, of however few flows."""
+"""Bytes of memory that mitmweb's flows take, however few they are."""
+EVENTS = 1000
+"""Lines of mitmweb's event log that are kept: it would keep ten times as many, and each connection writes several."""
 SHOWN = 200_000
 """Characters of one side: more than a person reads, less than what would hold up the event loop for long."""
 
@@ -32,13 +35,16 @@ class Views:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._sides = SideBySide(runtime.exchanges)
-        self._flows: deque[ref[http.HTTPFlow]] = deque()
-        self._weights: deque[int] = deque()
-        self._weight = 0
+        self._over: WeakKeyDictionary[http.HTTPFlow, Sides] = WeakKeyDictionary()
+        """What stays of the exchanges that are over."""
+        self._sides = SideBySide(runtime.exchanges, self._over)
+        self._flows: deque[tuple[ref[http.HTTPFlow], Weight]] = deque()
+        self._weights = Weights()
 
     def running(self) -> None:
         contentviews.add(self._sides)
+        if events := getattr(ctx.master, "events", None):
+            events.data = deque(events.data, maxlen=EVENTS)
 
     def done(self) -> None:
         contentviews.registry._by_name.pop(self._sides.name.lower(), None)
@@ -56,21 +62,20 @@ class Views:
 
     def _keep(self, flow: http.HTTPFlow) -> None:
         """Let the oldest flows go, by number and by weight, so that a window may stay open for weeks."""
-        exchange = self.runtime.exchanges.get(flow)
-        weight = exchange.settle() if exchange else 0
+        exchange = self.runtime.exchanges.pop(flow, None)
         view = getattr(ctx.master, "view", None)
         if view is None:
             return
-        weight += len(flow.request.raw_content or b"")
-        weight += len(flow.response.raw_content or b"") if flow.response else 0
-        self._flows.append(ref(flow))
-        self._weights.append(weight)
-        self._weight += weight
-        while len(self._flows) > ctx.options.omniroute_keep_flows or (self._weight > MOST and len(self._flows) > 1):
-            self._weight -= self._weights.popleft()
-            oldest = self._flows.popleft()()
-            if oldest is not None:
-                view.remove([oldest])
+        sides = None
+        if exchange:
+            sides = self._over[flow] = sides_of(exchange, flow)
+        self._flows.append((ref(flow), self._weights.add(flow, sides)))
+        many, weights = ctx.options.omniroute_keep_flows, self._weights
+        while len(self._flows) > many or (weights.total > MOST and len(self._flows) > 1):
+            oldest, weight = self._flows.popleft()
+            weights.remove(weight)
+            if (gone := oldest()) is not None:
+                view.remove([gone])
 
     def _describe(self, flow: http.HTTPFlow) -> None:
         exchange = self.runtime.exchanges.get(flow)
@@ -131,8 +136,12 @@ def _number(count: int | None) -> str:
 class SideBySide(contentviews.Contentview):
     """Client and upstream beside each other, of the request and of the reply."""
 
-    def __init__(self, exchanges: "WeakKeyDictionary[http.HTTPFlow, Exchange]") -> None:
-        self._exchanges = exchanges
+    def __init__(
+        self,
+        exchanges: "WeakKeyDictionary[http.HTTPFlow, Exchange]",
+        over: "WeakKeyDictionary[http.HTTPFlow, Sides]",
+    ) -> None:
+        self._exchanges, self._over = exchanges, over
 
     @property
     def name(self) -> str:
@@ -144,28 +153,29 @@ class SideBySide(contentviews.Contentview):
 
     def render_priority(self, data: bytes, metadata: contentviews.Metadata) -> float:
         """Never chosen by itself: a person who wants both sides says so."""
-        return 0 if self._exchange(metadata.flow) else -1
+        return 0 if self._both(metadata.flow) else -1
 
     def prettify(self, data: bytes, metadata: contentviews.Metadata) -> str:
-        exchange = self._exchange(metadata.flow)
-        if exchange is None:
+        sides = self._both(metadata.flow)
+        if sides is None:
             raise ValueError("not an exchange of this run: only the upstream's side was saved")
         if isinstance(metadata.http_message, http.Request):
-            route = exchange.last.target if exchange.last else None
-            right = f"upstream ({route.dialect}, {route.name})" if route else "upstream (none was asked)"
-            return _beside(f"client ({exchange.dialect})", exchange.raw, right, data if route else b"")
-        return _beside(f"client ({exchange.dialect})", data, "upstream", _upstreams_words(exchange))
+            right = f"upstream ({sides.route})" if sides.route else "upstream (none was asked)"
+            return _beside(f"client ({sides.dialect})", sides.client, right, data if sides.route else b"")
+        return _beside(f"client ({sides.dialect})", data, "upstream", _upstreams_words(sides))
 
-    def _exchange(self, flow: flow.Flow | None) -> Exchange | None:
-        return self._exchanges.get(flow) if isinstance(flow, http.HTTPFlow) else None
+    def _both(self, flow: flow.Flow | None) -> Sides | None:
+        if not isinstance(flow, http.HTTPFlow):
+            return None
+        if (sides := self._over.get(flow)) is not None:
+            return sides
+        exchange = self._exchanges.get(flow)
+        return sides_of(exchange) if exchange else None
 
 
-def _upstreams_words(exchange: Exchange) -> bytes:
-    if exchange.last is None:
-        return b""
-    attempt = exchange.last.attempt
-    text = attempt.raw[:SHOWN].decode("utf-8", "replace")
-    return redact(text, attempt.secrets).encode()  # some repeat the credential in their errors
+def _upstreams_words(sides: Sides) -> bytes:
+    text = sides.upstream[:SHOWN].decode("utf-8", "replace")
+    return redact(text, sides.secrets).encode()  # some repeat the credential in their errors
 
 
 def _beside(left_name: str, left: bytes, right_name: str, right: bytes) -> str:

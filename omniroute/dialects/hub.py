@@ -228,10 +228,15 @@ class Stream:
         return self._way if isinstance(self._way, Translator) else self._following.way if self._following else None
 
     @property
+    def followed(self) -> Said | None:
+        """What the client was told, where account is kept of it; not of an array that passes untouched."""
+        untouched = self._framing.is_array and isinstance(self._way, Passing)
+        return self._teller.said if self._teller and not untouched else None
+
+    @property
     def said(self) -> str | None:
         """The text of the answer up to here, where another stream may go on from it."""
-        teller = None if self._framing.is_array and isinstance(self._way, Passing) else self._teller
-        return teller.said.text if teller and teller.said and teller.said.goes_on else None
+        return self.followed.text if self.followed and self.followed.goes_on else None
 
     @property
     def own(self) -> Usage:

@@ -26,7 +26,18 @@ class Said:
 
         Of less than `WHOLE` characters nobody could tell whether who goes on repeats them.
         """
-        return self._plain and self._open and self._size <= MOST and len(self.text.strip()) >= WHOLE
+        return self.obstacle is None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Say why nobody can go on from here; None where somebody can."""
+        if not self._plain:
+            return "it is not plain text alone"
+        if not self._open:
+            return "it had no text yet, or its text had ended"
+        if self._size > MOST:
+            return f"it is over {MOST} characters long"
+        return f"it has fewer than {WHOLE} characters" if len(self.text.strip()) < WHOLE else None
 
     def note(self, event: Event) -> None:
         match event:

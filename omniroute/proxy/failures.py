@@ -1,11 +1,14 @@
 """What the layer saw, as a `Failure`."""
 
+import time
+
 from mitmproxy.proxy.layers.http._events import ResponseProtocolError
 
 from omniroute.dialects.ir import Fault
 from omniroute.proxy.attempt import Attempt
 from omniroute.proxy.tunnel import PATH_FAILED
 from omniroute.routing.failure import Failure, Kind
+from omniroute.routing.times import read_wait
 
 OURS: dict[str, Kind] = {"empty": "empty", "cut": "cut", "garbage": "garbage"}
 """Faults that the dialects found themselves, and not an error that the upstream told us."""
@@ -26,8 +29,10 @@ def of_dial(error: str) -> Failure:
 
 
 def of_fault(fault: Fault) -> Failure:
-    """Make a failure of what a stream or a whole reply turned out to be."""
-    return Failure(OURS.get(fault.kind, "fault"), fault.message, status=fault.status, fault=fault)
+    """Make a failure of what a stream or a whole reply turned out to be; some errors name the time to wait in words."""
+    kind = OURS.get(fault.kind, "fault")
+    wait = read_wait({}, fault.message, time.time()) if kind == "fault" else None
+    return Failure(kind, fault.message, status=fault.status, fault=fault, retry_after=wait)
 
 
 def fault_of(failure: Failure) -> Fault:

@@ -92,24 +92,38 @@ class Affinity:
     """Where conversations were served last: the newest of them, for a while."""
 
     def __init__(self) -> None:
-        self._stays: OrderedDict[bytes, tuple[Stay, float]] = OrderedDict()
+        self._stays: OrderedDict[bytes, tuple[Stay | None, float, float]] = OrderedDict()
+        """Conversation -> where it stays, until when that is remembered, and since when it is known."""
 
     def stay(self, conversation: Conversation | None, now: float) -> Stay | None:
         """Say where a conversation was served last; `now` is on the gateway's own clock."""
         if conversation is None or not conversation.known:
             return None
-        stay, at = self._stays.get(conversation.key, (None, 0.0))
-        return stay if now - at <= LASTS else None
+        stay, until, _ = self._stays.get(conversation.key, (None, 0.0, 0.0))
+        return stay if now <= until else None
 
-    def served(self, conversation: Conversation | None, stay: Stay, now: float) -> None:
-        """Note who serves a conversation."""
-        if conversation is not None:
-            self._stays[conversation.key] = (stay, now)
-            self._stays.move_to_end(conversation.key)
-            if len(self._stays) > MOST:
-                self._stays.popitem(last=False)
+    def served(self, conversation: Conversation | None, stay: Stay, now: float, *, began: float) -> None:
+        """Note the account that has served a conversation, by an attempt that began at `began`.
 
-    def released(self, conversation: Conversation | None, account: str) -> None:
+        Of several attempts the one counts that began last, and none that began before its account failed.
+        """
+        if conversation is None:
+            return
+        known, _, since = self._stays.get(conversation.key, (None, 0.0, began))
+        if began < since and known != stay:
+            return
+        self._note(conversation.key, stay, now, max(began, since))
+
+    def released(self, conversation: Conversation | None, account: str, now: float) -> None:
         """Let a conversation go from an account that failed it."""
-        if conversation is not None and (found := self._stays.get(conversation.key)) and found[0][0] == account:
-            del self._stays[conversation.key]
+        if conversation is None:
+            return
+        found = self._stays.get(conversation.key)
+        if found and found[0] and found[0][0] == account:
+            self._note(conversation.key, None, now, now)
+
+    def _note(self, key: bytes, stay: Stay | None, now: float, since: float) -> None:
+        self._stays[key] = (stay, now + LASTS, since)
+        self._stays.move_to_end(key)
+        if len(self._stays) > MOST:
+            self._stays.popitem(last=False)

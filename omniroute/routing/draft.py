@@ -10,6 +10,7 @@ from omniroute.routing.config import Account, Chain, Config, Key
 from omniroute.routing.fit import misfit
 from omniroute.routing.known import Known
 from omniroute.routing.names import Names
+from omniroute.routing.recheck import left_out
 from omniroute.routing.resolve import Branch, Item, Leg, Missing, leaves, step
 from omniroute.routing.standing import Rest
 from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
@@ -56,14 +57,11 @@ class Draft:
         now, patience = self._known.seen.now, self._rules.cooldown_wait
         found = []
         for rest, target in sorted(self.resting, key=lambda pair: pair[0].until):
-            wait = rest.until - now
-            if rest.told and wait > patience:
-                limited = rest.cause in ("rate", "quota")
-                why = f"{rest.why}, for {wait:,.0f} s more"
-                self.left.append(LeftOut(target.name, target.account.name, why, rest.until, limited))
+            if rest.not_before is not None and rest.not_before - now > patience:
+                self.left.append(left_out(target, rest, now))
             else:
-                because = f"last resort: {rest.why}, for {wait:,.1f} s more"
-                found.append(replace(target, because=because, not_before=rest.until if rest.told else None))
+                because = f"last resort: {rest.why}, for {rest.until - now:,.1f} s more"
+                found.append(replace(target, because=because, not_before=rest.not_before))
         return found
 
     def add_branch(self, branch: Branch) -> None:

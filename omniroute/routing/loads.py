@@ -1,6 +1,7 @@
 """How badly each account stands right now: what it is busy with, and whether it has failed of late."""
 
 from collections import Counter
+from math import inf
 
 FAILED = 10.0
 """What a fresh failure weighs, in exchanges in flight."""
@@ -9,7 +10,7 @@ FORGIVEN = 60.0
 
 
 class Loads:
-    """Counts by account. Clocks are arguments; an answer makes up for all failures."""
+    """Counts by account. Clocks are arguments; an answer makes up for all failures before its attempt began."""
 
     def __init__(self) -> None:
         self._in_flight: Counter[str] = Counter()
@@ -18,14 +19,14 @@ class Loads:
     def began(self, account: str) -> None:
         self._in_flight[account] += 1
 
-    def ended(self, account: str, *, failed: bool | None, now: float) -> None:
-        """Note the end of what has begun; `failed` is None where it says nothing about the account."""
+    def ended(self, account: str, *, failed: bool | None, now: float, began: float = inf) -> None:
+        """Note the end of what began at `began`; `failed` is None where it says nothing about the account."""
         self._in_flight[account] -= 1
         if self._in_flight[account] <= 0:
             del self._in_flight[account]
         if failed:
             self._failed[account] = now
-        elif failed is not None:
+        elif failed is not None and began >= self._failed.get(account, began):
             self._failed.pop(account, None)
 
     def in_flight(self, account: str) -> int:

@@ -1,13 +1,13 @@
 """The health of all accounts and providers as it is now: noted, asked, saved. No clock and no dice of its own."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 
 from omniroute.catalog.provider import Provider
 from omniroute.routing.causes import Cause
 from omniroute.routing.config import Account
-from omniroute.routing.health import CLOSED, Breaker, Cooling, Key, Snapshot, cooled, tripped
+from omniroute.routing.health import CLOSED, Breaker, Cooling, Key, Snapshot, cooled, outlasts, recovered, tripped
 from omniroute.routing.judge import Judgement
 from omniroute.routing.profiles import Profile
 
@@ -26,8 +26,8 @@ class Rest:
     until: float
     why: str
     cause: Cause
-    told: bool = False
-    """The provider has named the time: before it, asking is of no use."""
+    not_before: float | None = None
+    """The time that the provider has named, at most `until`: before it, asking is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,10 @@ class Health:
         self._cooling: dict[Key, Cooling] = dict(saved.cooling) if saved else {}
         self._breakers: dict[BreakerKey, Breaker] = dict(saved.breakers) if saved else {}
         self._probes: dict[BreakerKey, str] = {}
+        self._recovered: dict[BreakerKey, float] = {}
+        """When the attempt began whose answer has closed a breaker last that was open."""
+        self.revision = 0
+        """Counts what may change a plan: failures, and cool-downs and breakers that are taken back."""
         self._changed: set[Key] = set()
         self._changed_breakers: set[BreakerKey] = set()
 
@@ -77,13 +81,22 @@ class Health:
     def rest(self, whom: Whom, now: float) -> Rest | None:
         """Say why a target should not be asked now; of several reasons the one that lasts longest."""
         found = [
-            Rest(cooling.until, f"cooling down after {cooling.why}", cooling.cause, cooling.told)
+            Rest(
+                cooling.until,
+                f"cooling down after {cooling.why}",
+                cooling.cause,
+                cooling.until if cooling.told else None,
+            )
             for scope in ("model", "account", "provider")
             if self._cooling and (cooling := self._cooling.get(whom.key(scope))) and cooling.until > now
         ]
         if self._breakers:
             found += [rest for key in whom.breakers if (rest := self._broken(key, now))]
-        return max(found, key=lambda rest: rest.until, default=None)
+        if len(found) < 2:
+            return found[0] if found else None
+        longest = max(found, key=lambda rest: rest.until)
+        named = max((rest.not_before for rest in found if rest.not_before is not None), default=None)
+        return replace(longest, not_before=named)
 
     def ready(self, whom: Whom, now: float) -> bool:
         """Say whether nothing at all speaks against a target; half open is not enough."""
@@ -106,15 +119,33 @@ class Health:
             if self._breakers.get(key, CLOSED).state(now) == "HALF_OPEN":
                 self._probes.setdefault(key, exchange)
 
-    def answered(self, exchange: str, whom: Whom) -> None:
-        """Note an answer: it makes up for everything."""
+    def answered(self, exchange: str, whom: Whom, *, began: float) -> None:
+        """Note an answer of an attempt that began at `began`: it makes up for every failure before that."""
         self.left(exchange, whom)
+        if self.well:
+            return
         for scope in ("model", "account", "provider"):
-            if self._cooling.pop(key := whom.key(scope), None):
+            cooling = self._cooling.get(key := whom.key(scope))
+            if cooling and not outlasts(cooling, began=began):
+                del self._cooling[key]
                 self._changed.add(key)
-        for breaker in whom.breakers:
-            if self._breakers.pop(breaker, None):
-                self._changed_breakers.add(breaker)
+                self.revision += 1
+        for place in whom.breakers:
+            if breaker := self._breakers.get(place):
+                self._recover(place, breaker, began)
+
+    def _recover(self, place: BreakerKey, before: Breaker, began: float) -> None:
+        after = recovered(before, began=began)
+        if after is before:
+            return
+        self._changed_breakers.add(place)
+        self.revision += 1
+        if after is not CLOSED:
+            self._breakers[place] = after
+            return
+        del self._breakers[place]
+        if before.opened is not None:
+            self._recovered[place] = began
 
     def left(self, exchange: str, whom: Whom) -> None:
         """Note an end that says nothing: a probe then is none."""
@@ -136,6 +167,7 @@ class Health:
         why: str,
     ) -> None:
         """Note a failure of an attempt that began at `began`; seconds of the epoch."""
+        self.revision += 1
         if judgement.cools:
             key = whom.key(judgement.cools)
             self._cooling[key] = cooled(
@@ -145,6 +177,8 @@ class Health:
             if len(self._cooling) > MOST:
                 self.forget(now)
         for breaker in whom.breakers if judgement.trips else ():
+            if began < self._recovered.get(breaker, began):
+                continue  # it was under way when the breaker was open, and says nothing about the time since
             self._breakers[breaker] = tripped(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
             self._changed_breakers.add(breaker)
         self.left(exchange, whom)
@@ -154,6 +188,7 @@ class Health:
 
     def reset(self, ids: Iterable[str] | None = None) -> None:
         """Forget what is held against some accounts or providers; None forgets everything."""
+        self.revision += 1
         chosen = None if ids is None else set(ids)
         for key in [key for key in self._cooling if chosen is None or key[1] in chosen]:
             del self._cooling[key]
@@ -161,9 +196,12 @@ class Health:
         for breaker in [key for key in self._breakers if chosen is None or key[1] in chosen]:
             del self._breakers[breaker]
             self._changed_breakers.add(breaker)
+        for breaker in [key for key in self._recovered if chosen is None or key[1] in chosen]:
+            del self._recovered[breaker]
 
     def forgive(self, keys: Iterable[Key]) -> int:
         """Let some cool-downs be over, and give how many there were."""
+        self.revision += 1
         there = [key for key in keys if self._cooling.pop(key, None)]
         self._changed.update(there)
         return len(there)
@@ -180,6 +218,8 @@ class Health:
         for key in over:
             del self._cooling[key]
             self._changed.add(key)
+        for breaker in [key for key, began in self._recovered.items() if began + FORGOTTEN < now]:
+            del self._recovered[breaker]
 
     def changes(self) -> Changes | None:
         """Give what has changed since the last call; None when nothing has."""

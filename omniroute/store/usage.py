@@ -29,6 +29,8 @@ class AttemptRow:
     status: int | None
     ms: float
     detail: str
+    estimate: float | None = None
+    """USD that it must have cost, where it was cancelled for another that had answered first."""
 
 
 @dataclass(frozen=True, slots=True)

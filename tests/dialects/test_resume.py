@@ -8,8 +8,21 @@ import pytest
 from cases import every
 
 from omniroute.dialects.hub import Stream, prepare
-from omniroute.dialects.ir import Begin, Event, Fault, Finish, PartDelta, PartStart, PartStop, Reasoning, Text, Usage
+from omniroute.dialects.ir import (
+    Begin,
+    Event,
+    Fault,
+    Finish,
+    PartDelta,
+    PartStart,
+    PartStop,
+    Reasoning,
+    Text,
+    ToolCall,
+    Usage,
+)
 from omniroute.dialects.resume import GO_ON, goes_on, with_beginning
+from omniroute.dialects.said import Said
 from omniroute.dialects.sse import Decoder
 from omniroute.dialects.translate import SPOKES
 
@@ -163,3 +176,22 @@ def test_who_does_not_follow_gives_nothing_to_go_on_from(client: str) -> None:
     stream = Stream(client, client, model="m")
     stream.feed(wire(client, TEXT)[:-200])
     assert stream.said is None
+
+
+@pytest.mark.parametrize(
+    ("events", "obstacle"),
+    [
+        ([Begin("1", Usage())], "it had no text yet"),
+        ([PartStart(0, Reasoning()), PartDelta(0, "I think so")], "it had no text yet"),
+        ([PartStart(0, Text()), PartDelta(0, "abc")], "fewer than 4 characters"),
+        ([PartStart(0, Text()), PartDelta(0, "abcd"), PartStop(0)], "its text had ended"),
+        ([PartStart(0, Text()), PartDelta(0, "abcd"), PartStart(1, ToolCall("1", "look"))], "not plain text"),
+        ([PartStart(0, Text()), PartDelta(0, "abcd")], None),
+    ],
+)
+def test_the_obstacle_to_resuming_has_a_name(events: list[Event], obstacle: str | None) -> None:
+    said = Said()
+    for event in events:
+        said.note(event)
+    assert said.goes_on == (obstacle is None)
+    assert (obstacle or "") in (said.obstacle or "")

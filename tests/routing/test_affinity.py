@@ -78,20 +78,20 @@ def test_a_user_is_no_session() -> None:
 def test_it_is_remembered_for_a_while() -> None:
     affinity, one = Affinity(), Conversation(b"1", known=True)
     assert affinity.stay(one, 0.0) is None
-    affinity.served(one, ("a", "box/m"), 10.0)
+    affinity.served(one, ("a", "box/m"), 10.0, began=5.0)
     assert affinity.stay(one, 10.0 + LASTS) == ("a", "box/m")
     assert affinity.stay(one, 11.0 + LASTS) is None
     assert affinity.stay(Conversation(b"1", known=False), 10.0) is None
-    affinity.released(one, "b")
+    affinity.released(one, "b", 10.0)
     assert affinity.stay(one, 10.0) == ("a", "box/m"), "another account's failure says nothing"
-    affinity.released(one, "a")
+    affinity.released(one, "a", 10.0)
     assert affinity.stay(one, 10.0) is None
 
 
 def test_it_does_not_grow_for_ever() -> None:
     affinity = Affinity()
     for number in range(MOST + 1):
-        affinity.served(Conversation(str(number).encode(), known=True), ("a", "box/m"), 0.0)
+        affinity.served(Conversation(str(number).encode(), known=True), ("a", "box/m"), 0.0, began=0.0)
     assert affinity.stay(Conversation(b"0", known=True), 0.0) is None
     assert affinity.stay(Conversation(b"1", known=True), 0.0) is not None
 
@@ -112,3 +112,14 @@ def test_real_clients_stay_one_conversation() -> None:
         assert len(found) >= 2, folder
         assert len({one.key for one in found}) == 1, folder
         assert found[-1].known, folder
+
+
+def test_an_answer_that_began_before_a_failure_does_not_bring_its_account_back() -> None:
+    affinity, one = Affinity(), Conversation(b"1", known=True)
+    affinity.served(one, ("a", "box/m"), 10.0, began=5.0)
+    affinity.released(one, "a", 20.0)
+    affinity.served(one, ("a", "box/m"), 30.0, began=15.0)
+    assert affinity.stay(one, 30.0) is None
+    affinity.served(one, ("b", "box/m"), 31.0, began=21.0)
+    affinity.served(one, ("a", "box/m"), 40.0, began=15.0)
+    assert affinity.stay(one, 40.0) == ("b", "box/m"), "of two answers the one counts that began last"

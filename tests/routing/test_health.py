@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import PROVIDERS, node
-from omniroute.routing.health import CLOSED, cooled, tripped
+from omniroute.routing.health import CLOSED, cooled, recovered, tripped
 from omniroute.routing.judge import TABLE
 from omniroute.routing.profiles import FIELDS, PROFILES, Profile, Resilience
 from omniroute.routing.standing import FORGOTTEN, MOST, Health, Whom
@@ -91,7 +91,7 @@ def test_a_guess_does_not_shorten_what_the_provider_has_said() -> None:
     fail(health, "server", now=1.0)
     rest = health.rest(ONE, 2.0)
     assert rest
-    assert (rest.until, rest.told) == (60.0, True)
+    assert (rest.until, rest.not_before) == (60.0, 60.0)
 
 
 @every(
@@ -126,12 +126,35 @@ def test_an_answer_makes_up_for_everything() -> None:
     for n in range(5):
         fail(health, "server", now=100.0 * n)
     fail(health, "auth", now=500.0)
-    health.answered("x", ONE)
+    health.answered("x", ONE, began=500.0)
     assert health.rest(ONE, 500.0) is None
     fail(health, "server", now=1000.0)
     rest = health.rest(ONE, 1000.0)
     assert rest
     assert rest.until == 1001.0, "the levels begin anew"
+
+
+def test_an_older_answer_clears_nothing() -> None:
+    health = Health()
+    fail(health, "rate", began=5.0, now=10.0, hint=40.0)
+    health.answered("slow", ONE, began=9.0)
+    rest = health.rest(ONE, 18.0)
+    assert rest
+    assert (rest.until, rest.not_before) == (50.0, 50.0)
+    health.answered("new", ONE, began=10.0)
+    assert health.rest(ONE, 18.0) is None
+
+
+def test_a_named_time_shows_through_a_longer_guess() -> None:
+    health = Health()
+    fail(health, "rate", now=0.0, hint=5.0)
+    fail(health, "quota", now=0.0)
+    rest = health.rest(ONE, 1.0)
+    assert rest
+    assert (rest.cause, rest.not_before) == ("quota", 5.0)
+    fail(health, "server", began=2.0, now=3.0)
+    kept = health.snapshot().cooling["model", "a", "m"]
+    assert (kept.until, kept.told, kept.level) == (5.0, True, 2)
 
 
 def test_the_longest_reason_is_told() -> None:
@@ -179,7 +202,7 @@ def test_enough_failures_open_it_and_one_exchange_tries() -> None:
     assert health.rest(OTHER_MODEL, 230.0) is None, "half open: one may try"
     health.began("probe", OTHER_MODEL, 230.0)
     assert health.rest(OTHER_MODEL, 231.0), "and one alone"
-    health.answered("probe", OTHER_MODEL)
+    health.answered("probe", OTHER_MODEL, began=230.0)
     assert health.rest(OTHER_MODEL, 231.0) is None
 
 
@@ -236,6 +259,40 @@ def test_who_was_under_way_when_it_opened_does_not_keep_it_open() -> None:
     assert tripped(breaker, CALM, began=5.0, now=35.0) == breaker
 
 
+def test_an_older_answer_takes_back_one_failure_and_leaves_an_open_breaker() -> None:
+    breaker = CLOSED
+    for now in (10.0, 20.0):
+        breaker = tripped(breaker, CALM, began=now, now=now)
+    assert recovered(breaker, began=15.0).failures == 1
+    assert recovered(breaker, began=20.0) == CLOSED
+    breaker = tripped(breaker, CALM, began=30.0, now=30.0)
+    assert breaker.state(30.0) == "OPEN"
+    assert recovered(breaker, began=29.0) is breaker
+    assert recovered(breaker, began=30.0) == CLOSED
+
+
+def test_few_failures_among_many_overlapping_answers_open_nothing() -> None:
+    breaker = CLOSED
+    for n in range(1000):
+        now = n / 10
+        fails = n % 10 == 0
+        breaker = tripped(breaker, CALM, began=now, now=now) if fails else recovered(breaker, began=now - 60.0)
+        assert breaker.state(now) == "CLOSED"
+
+
+def test_a_failure_from_before_the_recovery_does_not_open_it_again() -> None:
+    health = Health()
+    for n in range(3):
+        fail(health, "timeout", now=100.0 * n)
+    health.answered("probe", ONE, began=240.0)
+    for _ in range(5):
+        fail(health, "timeout", began=150.0, now=250.0)
+    assert not health.snapshot().breakers
+    for _ in range(3):
+        fail(health, "timeout", began=240.0, now=251.0)
+    assert health.snapshot().breakers["account", "a"].state(251.0) == "OPEN"
+
+
 # profiles, saving, reset
 
 
@@ -266,7 +323,7 @@ def test_what_was_saved_goes_on_as_it_was(before, after) -> None:
     def take(target: Health, step) -> None:
         what, whom = step
         if what == "answer":
-            target.answered("x", whom)
+            target.answered("x", whom, began=now)
         elif what != "wait":
             fail(target, what, whom, now=now)
 

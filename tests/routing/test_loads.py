@@ -23,3 +23,14 @@ def test_a_failure_is_forgiven_with_time() -> None:
     loads.ended("a", failed=True, now=100.0)
     weights = [loads.load("a", 100.0 + FORGIVEN * part) for part in (0.0, 0.5, 1.0, 9.0)]
     assert weights == [FAILED, FAILED / 2, 0.0, 0.0]
+
+
+def test_an_older_answer_leaves_a_failure_where_it_is() -> None:
+    loads = Loads()
+    for failed, began in ((True, 90.0), (False, 95.0)):
+        loads.began("a")
+        loads.ended("a", failed=failed, now=100.0, began=began)
+    assert loads.load("a", 100.0) == FAILED
+    loads.began("a")
+    loads.ended("a", failed=False, now=110.0, began=100.0)
+    assert loads.load("a", 110.0) == 0.0

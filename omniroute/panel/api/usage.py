@@ -73,6 +73,7 @@ class Attempt(Body):
     status: int | None
     ms: float
     detail: str
+    estimate: float | None = Field(None, description="USD that it must have cost, where another answered first.")
 
 
 class Exchange(Body):

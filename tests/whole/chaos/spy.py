@@ -13,6 +13,7 @@ from mitmproxy import ctx
 
 KEPT = ("Exchange", "HTTPFlow", "RoutedLayer", "RoutedStream", "Runner", "Attempt", "Ticket", "Stream", "Through")
 """What comes and goes with exchanges and their connections."""
+STATES = {"01": "established", "08": "close-wait", "0A": "listen"}
 
 
 class Spy:
@@ -40,7 +41,7 @@ class Spy:
             "connections": len(ctx.master.addons.get("proxyserver").connections),
             "objects": {name: kinds[name] for name in KEPT if kinds[name]},
             "tasks": sorted(task.get_name() for task in asyncio.all_tasks()),
-            "sockets": sum(name.startswith("socket:") for name in _open()),
+            "sockets": _sockets(),
             "transports": transports,
             "fds": len(_open()),
             "megabytes": int(status.partition("VmRSS:")[2].split()[0]) / 1024,
@@ -49,6 +50,18 @@ class Spy:
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(found), encoding="utf-8")
         draft.replace(path)
+
+
+def _sockets() -> list[str]:
+    """Describe the open sockets: their addresses and state, or `local` for those that are not TCP."""
+    known = {}
+    for family in ("tcp", "tcp6"):
+        table = Path(f"/proc/self/net/{family}")
+        for line in table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else ():
+            _, local, remote, state, *_ = line.split()
+            ports = [str(int(address.rpartition(":")[2], 16)) for address in (local, remote)]
+            known[f"socket:[{line.split()[9]}]"] = f"{family} {' > '.join(ports)} {STATES.get(state, state)}"
+    return sorted(known.get(name, "local") for name in _open() if name.startswith("socket:"))
 
 
 def _open() -> list[str]:

@@ -1,0 +1,43 @@
+"""Why a broken answer was not resumed, as the log row says it."""
+
+import pytest
+from mitmproxy.test import tflow
+
+from omniroute.addons.attach import NO_TARGET, Attach
+from omniroute.catalog.providers import node
+from omniroute.dialects.hub import Stream
+from omniroute.exchange import Asked, Exchange
+from omniroute.proxy.attempt import Attempt
+from omniroute.routing.config import Account, Config
+from omniroute.routing.deadlines import Deadlines
+from omniroute.routing.failure import Failure
+from omniroute.routing.target import Target, Way
+from omniroute.rows import row_of
+from omniroute.runtime import Runtime
+
+PIECE = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("follows", "text", "resumed", "left", "why"),
+    [
+        (False, b"hello", 0, 1, ""),
+        (True, b"hel", 0, 1, "not resumed: it has fewer than 4 characters"),
+        (True, b"hello", 0, 0, f"not resumed: {NO_TARGET}"),
+        (True, b"hello", 1, 1, "not resumed: resume.most allows 1 for one answer"),
+        (True, b"hello", 0, 1, None),
+    ],
+)
+def test_the_log_says_why(follows: bool, text: bytes, resumed: int, left: int, why: str | None) -> None:
+    runtime, flow = Runtime(), tflow.tflow()
+    target = Target(Account("a", "up", "main"), node("up", "openai", "http://up.test"), "m", "openai", Way(""), "")
+    stream = Stream("openai", "openai", model="m", follows=follows)
+    stream.feed(PIECE % text)
+    attempt = Attempt({}, Deadlines(), stream, lambda raw: None, last=True)  # type: ignore[arg-type,return-value]
+    attempt.failure, attempt.content_at = Failure("cut", "it broke"), 1.0
+    exchange = Exchange("x", 0.0, 0.0, "openai", "/", "", (), Config())
+    exchange.asked, exchange.open, exchange.resumed = [Asked(target, attempt)], [target] * left, resumed
+    runtime.exchanges[flow] = exchange
+    assert Attach(runtime).resumes(flow) == (why is None)
+    [one] = row_of(exchange, 200, 2.0).attempts
+    assert one.detail == "; ".join(filter(None, ("it broke", why)))
