@@ -94,10 +94,10 @@ def test_what_tests_and_scripts_import_is_declared() -> None:
 def test_an_undeclared_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "REPO", tmp_path)
     source = tmp_path / "uses_flask.py"
-    source.write_text("def late():\n    import flask.json\n    from h2 import connection\n", "utf-8")
+    source.write_text("def late():\n    import flask.json\n    from h11 import Connection\n", "utf-8")
     assert undeclared([source], names(RUNTIME)) == {
         "uses_flask.py: flask.json",
-        "uses_flask.py: h2.connection",
+        "uses_flask.py: h11.Connection",
     }
 
 

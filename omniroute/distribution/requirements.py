@@ -21,6 +21,7 @@ MODULES = (
     "click",
     "cryptography",
     "genai_prices",
+    "h2",
     "httpcore",
     "httpx",
     "mitmproxy",
