@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from mitmproxy import http
 
+from omniroute.body_budget import BodyBudget
 from omniroute.choosing import Choosing
 from omniroute.chores import back_up, keep_answers, learn_prices, take_up_answers, tidy
 from omniroute.exchange import Exchange
@@ -44,6 +45,9 @@ from omniroute.watching import Watching
 
 log = logging.getLogger(__name__)
 
+LARGE_AT_ONCE = 1
+"""Large bodies that are parsed or translated at a time; more would starve the event loop of the interpreter lock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,6 +74,9 @@ class Runtime:
         self.wall = wall
         self.limits = Limits()
         self.config = Config()
+        self.bodies = BodyBudget(lambda: self.config.rules.server.body_total)
+        self.large_bodies = asyncio.Semaphore(LARGE_AT_ONCE)
+        """Held while a thread parses or translates a large body: parsing keeps the interpreter lock."""
         self.credentials: dict[str, str] = {}
         """Account id -> API key. Never logged, never in a flow; `redact` knows them all."""
         self.proxies: dict[Place, Proxy] = {}

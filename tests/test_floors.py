@@ -10,7 +10,7 @@ from cases import every
 
 ROOT = Path(__file__).resolve().parents[1] / "omniroute"
 FLOORS = [
-    {"errors", "settings", "redact", "distribution"},
+    {"errors", "settings", "redact", "distribution", "allocator"},
     {"dialects", "catalog", "netproxy"},
     {"routing"},
     {"store", "upstream", "proxy"},
@@ -34,6 +34,7 @@ FLOORS = [
         "spent",
         "chores",
         "runtime",
+        "body_budget",
     },
     {"demo", "bench"},
     {"panel"},

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from mitmproxy import http
 
 from omniroute.addons.guard import guard
-from omniroute.errors import Forbidden, GatewayError, NotAllowed
+from omniroute.addons.intake import read_path
+from omniroute.errors import Forbidden, NotAllowed
 from omniroute.exchange import Exchange
 from omniroute.routing.config import Key
 from omniroute.routing.doors import enter
@@ -30,25 +31,28 @@ class Access:
 
     @guard
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Keep out who may not come in, before their request is read, whatever it is."""
+        """Admit or refuse by address, path and key, at the head: no body is read of a request that is refused."""
         exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or flow.response:
-            return
-        if exchange.visit:
-            exchange.who = exchange.visit.who
+        if exchange is None:
             return
         try:
-            peer, fields = flow.client_conn.peername[0], flow.request.headers.fields
-            exchange.who = enter(peer, fields, exchange.config.doors, self.runtime.wall())
-        except GatewayError:
-            flow.request.headers.pop("expect", None)  # who waits with a body need not send it
-            raise
+            if flow.response is None:
+                self._admit(flow, exchange)
+        finally:
+            if flow.response or not exchange.admitted:
+                flow.request.headers.pop("expect", None)  # a client that waits with a body need not send it
 
-    @guard
-    def request(self, flow: http.HTTPFlow) -> None:
+    def _admit(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        peer, fields = flow.client_conn.peername[0], flow.request.headers.fields
+        visit = exchange.visit
+        exchange.who = visit.who if visit else enter(peer, fields, exchange.config.doors, self.runtime.wall())
+        if exchange.claimed is None:
+            read_path(self.runtime, flow, exchange)
+        self._check_key(flow, exchange)
+
+    def _check_key(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """Check the key. A wrong one is refused even where none is needed: its owner should know."""
-        exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or flow.response or (exchange.claimed and exchange.claimed.kind == "hello"):
+        if exchange.claimed and exchange.claimed.kind == "hello":
             return
         shown, exchange.shown = exchange.shown, ()
         visit = exchange.visit

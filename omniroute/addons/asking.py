@@ -66,7 +66,11 @@ async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: floa
             renamed=not target.is_named(exchange.model),
         )
 
-    prepared = await asyncio.to_thread(say) if weight(exchange) > BIG else say()
+    if weight(exchange) > BIG:
+        async with runtime.large_bodies:
+            prepared = await asyncio.to_thread(say)
+    else:
+        prepared = say()
     api_key = runtime.credentials.get(target.account.id)
     ways = (exchange.dialect, target.dialect)
     told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at), "reply_id": None}

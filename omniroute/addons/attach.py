@@ -15,14 +15,15 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionIO
 
 from omniroute.addons.answers import in_stream, refusal
+from omniroute.addons.body import READ
 from omniroute.addons.guard import answer
 from omniroute.addons.head import dress, early_head
 from omniroute.addons.hedge import beside
 from omniroute.addons.learning import lose
 from omniroute.dialects.registry import DIALECTS
-from omniroute.errors import GatewayError
+from omniroute.errors import GatewayError, TooLarge
 from omniroute.exchange import Exchange
-from omniroute.proxy.attempt import Attempt, Beat, Keepalive
+from omniroute.proxy.attempt import BIG, Attempt, Beat, Keepalive
 from omniroute.proxy.client_tls import BoundedClientTLS
 from omniroute.proxy.layer import RoutedLayer
 from omniroute.proxy.relay import Relay
@@ -40,6 +41,8 @@ QUIET = ("omniroute.", "mitmproxy.addons.")
 
 PROGRESS_EVERY = 2.0
 NO_TARGET = "no other target was left"
+UNREAD = 64 * 1024
+"""Bytes of a body that are taken where a path takes none."""
 
 
 def _progress(exchange: Exchange) -> bytes:
@@ -66,9 +69,33 @@ class Attach:
         self._listeners = True
 
     @property
-    def max_body(self) -> int:
-        """Bytes of the largest request body."""
-        return self.runtime.limits.max_body
+    def server_limits(self) -> ServerLimits:
+        """Return the bounds on clients that are in force."""
+        return self.runtime.config.rules.server
+
+    def check_body(self, flow: http.HTTPFlow, received: int, size: int) -> GatewayError | None:
+        """Count the bytes of a body that have arrived; return why it is refused, if it is."""
+        limit = self.runtime.limits.max_body
+        if size > limit:
+            return TooLarge(f"the request body is over the limit of {limit} bytes (option omniroute_max_body)")
+        exchange = self.runtime.exchanges.get(flow)
+        if size > UNREAD and exchange and exchange.claimed and exchange.claimed.kind not in READ:
+            return TooLarge(f"{exchange.path[:200]} takes no body")
+        try:
+            if received:
+                self.runtime.bodies.account(flow).resize(received)
+            else:
+                self.runtime.bodies.check(size)
+        except GatewayError as error:
+            return error
+        return None
+
+    def over(self, flow: http.HTTPFlow) -> None:
+        """Release large bodies where no view shows them: frames of mitmproxy may refer to an ended flow for long."""
+        if getattr(ctx.master, "view", None) is None:
+            for message in (flow.request, flow.response):
+                if message and len(message.raw_content or b"") > BIG:
+                    message.data.content = None
 
     def relay(self, request: http.Request) -> Relay | None:
         """Pass on what is about the gateway itself."""
@@ -177,11 +204,6 @@ class Attach:
     def refusal(self, path: str, error: GatewayError) -> http.Response:
         """Write an error in the dialect that a path suggests, for a request that is no flow."""
         return refusal(dialect_of(path), error)
-
-    @property
-    def server_limits(self) -> ServerLimits:
-        """Return the bounds on clients that are in force."""
-        return self.runtime.config.rules.server
 
     def count_protocol_error(self, reason: str, peer: str) -> None:
         """Count a violation of the protocol by a client."""

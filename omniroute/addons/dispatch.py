@@ -69,7 +69,8 @@ class Dispatch:
         known = self.runtime.prices_known.is_set()
         needs = Needs(exchange.body, len(exchange.raw))
         if len(exchange.raw) > BIG:
-            await asyncio.to_thread(needs.look)
+            async with self.runtime.large_bodies:
+                await asyncio.to_thread(needs.look)
         exchange.plan = self.runtime.choosing.plan(exchange, needs, with_catalog=known)
         if not exchange.plan.targets:
             raise _nothing_to_ask(exchange.plan, self.runtime.wall())

@@ -103,24 +103,24 @@ class Intake:
         """Count the request as ended: the client has left, or the flow was killed."""
         self.runtime.in_flight.discard(flow)
 
-    @guard
     def request(self, flow: http.HTTPFlow) -> None:
-        """Read from method and path what is asked, and in which dialect."""
-        exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or flow.response:
-            return
-        exchange.received = self.runtime.clock()
-        if self.runtime.store is None:
-            raise GatewayError("the gateway is starting", status=503, retry_after=1)
-        if is_managed(flow.request.path):
-            flow.request.content = b""  # it may be a password, and a flow is shown and saved
-            raise GatewayError("the management of the gateway is starting", status=503, retry_after=1)
-        if flow.request.path.startswith(("/v1/responses", "/responses")) and _wants_websocket(flow.request):
-            exchange.dialect = "responses"
-            raise UpgradeRequired("no WebSocket here: POST the request to /v1/responses")
-        claimed = claim(flow.request.method, exchange.path)
-        exchange.dialect = claimed.dialect if claimed.kind == "chat" else _sdk(flow.request, exchange, claimed.dialect)
-        exchange.claimed = claimed
+        """Note when the body was whole."""
+        if exchange := self.runtime.exchanges.get(flow):
+            exchange.received = self.runtime.clock()
+
+
+def read_path(runtime: Runtime, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    """Read from method and path what is requested, and in which dialect. Raises GatewayError for what is not served."""
+    if runtime.store is None:
+        raise GatewayError("the gateway is starting", status=503, retry_after=1)
+    if is_managed(flow.request.path):  # answered before the body: it may be a password, and a flow is shown and saved
+        raise GatewayError("the management of the gateway is starting", status=503, retry_after=1)
+    if flow.request.path.startswith(("/v1/responses", "/responses")) and _wants_websocket(flow.request):
+        exchange.dialect = "responses"
+        raise UpgradeRequired("no WebSocket here: POST the request to /v1/responses")
+    claimed = claim(flow.request.method, exchange.path)
+    exchange.dialect = claimed.dialect if claimed.kind == "chat" else _sdk(flow.request, exchange, claimed.dialect)
+    exchange.claimed = claimed
 
 
 def _take_keys(request: http.Request) -> tuple[tuple[str, ...], bool]:

@@ -14,6 +14,7 @@ from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from omniroute import allocator
 from omniroute.addons.meter import break_off
 from omniroute.netproxy.environment import read_environment
 from omniroute.routing.patience import longest
@@ -59,6 +60,7 @@ class Lifecycle:
         said = "Seconds of silence after which a client that waits for a stream is kept; 0 switches it off."
         add("omniroute_keepalive", str, f"{limits.keepalive:g}", said)
         logging.getLogger().addHandler(self._hint)
+        allocator.set_up()
 
     def configure(self, updated: set[str]) -> None:
         options = ctx.options

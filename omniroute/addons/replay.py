@@ -55,7 +55,11 @@ class Replay:
             return
         name = flow.request.headers.get("idempotency-key", "")
         request = "" if name else flow.request.headers.get("x-request-id", "")
-        if (name or request) and exchange.config.rules.idempotency.window and self._once(flow, exchange, name, request):
+        if (
+            (name or request)
+            and exchange.config.rules.idempotency.window
+            and await self._once(flow, exchange, name, request)
+        ):
             return
         await self._cached(flow, exchange)
 
@@ -98,10 +102,11 @@ class Replay:
         if exchange := self.runtime.exchanges.get(flow):
             self._end(exchange, None)
 
-    def _once(self, flow: http.HTTPFlow, exchange: Exchange, name: str, request: str) -> bool:
+    async def _once(self, flow: http.HTTPFlow, exchange: Exchange, name: str, request: str) -> bool:
         """Say whether a request of this name was sent before, and is answered with that."""
         progress = flow.request.headers.get(PREFIX + "progress", "")
-        said = digest(exchange.raw, exchange.query.encode(), progress.encode())
+        parts = (exchange.raw, exchange.query.encode(), progress.encode())
+        said = await asyncio.to_thread(digest, *parts) if len(exchange.raw) > BIG else digest(*parts)
         scope = (owner(exchange), exchange.path, name or request, "" if name else said)
         # Some clients give several requests one X-Request-Id, so it means the same only with the same body.
         key = digest(*(part.encode("utf-8", "surrogateescape") for part in (*scope, "key" if name else "id")))
@@ -127,7 +132,11 @@ class Replay:
         if exchange.stream or not rules.cache.enabled or exchange.recalled or not _certain(exchange):
             return
         what = (self.runtime, exchange, exchange.body)
-        key = await asyncio.to_thread(key_of, *what) if len(exchange.raw) > BIG else key_of(*what)
+        if len(exchange.raw) > BIG:
+            async with self.runtime.large_bodies:
+                key = await asyncio.to_thread(key_of, *what)
+        else:
+            key = key_of(*what)
         replay.said = "BYPASS" if "refresh" in wishes else "MISS"
         replay.key = key
         if "refresh" in wishes:

@@ -1,5 +1,6 @@
 """How mitmproxy shows an exchange: comment, marker, a view of both sides, and only the newest flows."""
 
+import asyncio
 import contextlib
 import json
 from collections import deque
@@ -7,6 +8,7 @@ from itertools import zip_longest
 from weakref import WeakKeyDictionary, ref
 
 from mitmproxy import contentviews, ctx, flow, http
+from mitmproxy.addons.view import View
 
 from omniroute.addons.kept_sides import Sides, Weight, Weights, sides_of
 from omniroute.exchange import Exchange
@@ -26,6 +28,8 @@ MOST = 256 * 1024 * 1024
 """Bytes of memory that mitmweb's flows take, however few they are."""
 EVENTS = 1000
 """Lines of mitmweb's event log that are kept: it would keep ten times as many, and each connection writes several."""
+LOOK_AGAIN = 0.5
+"""Seconds after which flows that were live are looked at again."""
 SHOWN = 200_000
 """Characters of one side: more than a person reads, less than what would hold up the event loop for long."""
 
@@ -40,6 +44,7 @@ class Views:
         self._sides = SideBySide(runtime.exchanges, self._over)
         self._flows: deque[tuple[ref[http.HTTPFlow], Weight]] = deque()
         self._weights = Weights()
+        self._again: asyncio.TimerHandle | None = None
 
     def running(self) -> None:
         contentviews.add(self._sides)
@@ -47,6 +52,8 @@ class Views:
             events.data = deque(events.data, maxlen=EVENTS)
 
     def done(self) -> None:
+        if self._again:
+            self._again.cancel()
         contentviews.registry._by_name.pop(self._sides.name.lower(), None)
 
     def next_attempt(self, flow: http.HTTPFlow) -> None:
@@ -70,12 +77,25 @@ class Views:
         if exchange:
             sides = self._over[flow] = sides_of(exchange, flow)
         self._flows.append((ref(flow), self._weights.add(flow, sides)))
-        many, weights = ctx.options.omniroute_keep_flows, self._weights
-        while len(self._flows) > many or (weights.total > MOST and len(self._flows) > 1):
-            oldest, weight = self._flows.popleft()
-            weights.remove(weight)
+        if self._again is None:
+            self._remove_old(view)
+
+    def _remove_old(self, view: View) -> None:
+        """Remove the oldest flows. One that is live waits for its end: mitmproxy kills a live flow that it removes."""
+        self._again = None
+        while self._is_over():
+            oldest, weight = self._flows[0]
             if (gone := oldest()) is not None:
+                if gone.live:
+                    self._again = asyncio.get_running_loop().call_later(LOOK_AGAIN, self._remove_old, view)
+                    return
                 view.remove([gone])
+            self._flows.popleft()
+            self._weights.remove(weight)
+
+    def _is_over(self) -> bool:
+        many = len(self._flows)
+        return many > ctx.options.omniroute_keep_flows or (self._weights.total > MOST and many > 1)
 
     def _describe(self, flow: http.HTTPFlow) -> None:
         exchange = self.runtime.exchanges.get(flow)

@@ -7,12 +7,12 @@ of a recursive schema for those that take none.
 from collections.abc import Mapping
 from typing import Any
 
-from omniroute.dialects.refs import Schema, both, find
+from omniroute.dialects.refs import Schema, find, join
 from omniroute.dialects.written import Losses
 
 DEPTH = 60
 NODES = 20_000
-"""Schemas that one may grow to by putting in what it refers to."""
+"""Schemas that one may grow to by putting in what it refers to, and that may be put in for one request."""
 
 COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 KEPT = {
@@ -52,12 +52,14 @@ class Fitter:
             self._lose("false")
         if not isinstance(schema, Mapping):
             return {}
-        if depth > DEPTH or self._nodes > NODES:
+        if path:
+            self._losses.inlined += 1
+        if depth > DEPTH or self._nodes > NODES or self._losses.inlined > NODES:
             self._lose("depth")
             return {}
         schema, path = self._resolve(schema, path)
-        for part in _objects(schema.get("allOf")):
-            schema = both(schema, self._resolve(part, path)[0])
+        if parts := _objects(schema.get("allOf")):
+            schema = join([schema, *(self._resolve(part, path)[0] for part in parts)])
         fitted: dict[str, Any] = {}
         for key, value in schema.items():
             if key in INNER:
@@ -99,7 +101,7 @@ class Fitter:
         while isinstance(ref := schema.get("$ref"), str):
             beside = {key: value for key, value in schema.items() if key != "$ref"}
             target = find(self._root, ref)
-            if target is None or ref in path:
+            if target is None or ref in path or len(path) > DEPTH:
                 self._lose("$ref")
                 kind = target.get("type") if target else None
                 return ({"type": kind} if isinstance(kind, str) else {}) | beside, path

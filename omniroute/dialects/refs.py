@@ -1,7 +1,8 @@
 """Where a JSON schema refers to a part of itself."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,20 +27,31 @@ def find(root: Schema, ref: str) -> Schema | None:
 def resolve(schema: Schema, root: Schema) -> Schema:
     """Give a schema with what it refers to at its top put in; what stands beside the reference counts more."""
     seen: set[str] = set()
-    while isinstance(ref := schema.get("$ref"), str) and ref not in seen and (target := find(root, ref)) is not None:
+    while (
+        isinstance(ref := schema.get("$ref"), str)
+        and ref not in seen
+        and len(seen) < DEPTH
+        and (target := find(root, ref)) is not None
+    ):
         seen.add(ref)
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     return schema
 
 
-def both(one: Schema, other: Schema) -> dict[str, Any]:
-    """Join two schemas that both hold."""
-    joined = {**other, **one}
+def join(schemas: Sequence[Schema]) -> dict[str, Any]:
+    """Join schemas that all hold; what an earlier one states counts more. Takes linear time."""
+    joined: dict[str, Any] = {}
+    for schema in reversed(schemas):
+        joined.update(schema)
     for key in ("properties", "$defs"):
-        if isinstance(one.get(key), Mapping) and isinstance(other.get(key), Mapping):
-            joined[key] = {**other[key], **one[key]}
-    if isinstance(one.get("required"), list) and isinstance(other.get("required"), list):
-        joined["required"] = list(dict.fromkeys([*one["required"], *other["required"]]))
+        maps = [schema[key] for schema in schemas if isinstance(schema.get(key), Mapping)]
+        if len(maps) > 1:
+            joined[key] = {}
+            for each in reversed(maps):
+                joined[key].update(each)
+    lists = [schema["required"] for schema in schemas if isinstance(schema.get("required"), list)]
+    if len(lists) > 1:
+        joined["required"] = list({repr(name): name for names in lists for name in names}.values())
     return joined
 
 
@@ -50,10 +62,15 @@ def has_plain_refs(root: Schema) -> bool:
         if not PLAIN.fullmatch(ref) or (target := find(root, ref)) is None:
             return False
         leads[ref] = set(_refs(target))
-    while ends := {ref for ref, to in leads.items() if not to & leads.keys()}:
-        for ref in ends:
-            del leads[ref]
-    return not leads
+    return _is_acyclic(leads)
+
+
+def _is_acyclic(leads: Mapping[str, set[str]]) -> bool:
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError:
+        return False
+    return True
 
 
 def _refs(value: Any, depth: int = 0) -> Iterator[str]:

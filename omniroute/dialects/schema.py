@@ -5,7 +5,7 @@ from typing import Any
 
 from omniroute.dialects.fitting import allow_null, fit_schema
 from omniroute.dialects.ir import Format
-from omniroute.dialects.refs import Schema, both, has_plain_refs, resolve
+from omniroute.dialects.refs import Schema, has_plain_refs, join, resolve
 from omniroute.dialects.written import Losses
 
 DEPTH = 100
@@ -90,9 +90,8 @@ class _Closer:
     def _plain(self, schema: Schema) -> Schema:
         """Join what holds together: nothing may stand beside a reference, and no reference in `allOf`."""
         if isinstance(parts := schema.get("allOf"), list):
-            schema = {key: value for key, value in schema.items() if key != "allOf"}
-            for part in parts:
-                schema = both(schema, resolve(part, self._root)) if isinstance(part, dict) else schema
+            own = {key: value for key, value in schema.items() if key != "allOf"}
+            schema = join([own, *(resolve(part, self._root) for part in parts if isinstance(part, dict))])
         beside = schema.keys() - {"$ref", "$defs", "definitions"}
         if "$ref" in schema and beside:
             schema = resolve(schema, self._root)

@@ -23,6 +23,8 @@ class Losses:
 
     def __init__(self) -> None:
         self._names: dict[str, None] = {}
+        self.inlined = 0
+        """Schemas that were put in where others refer to them, over all tools of a request."""
 
     def add(self, name: str) -> None:
         self._names[name] = None

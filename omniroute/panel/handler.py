@@ -10,13 +10,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from tornado.web import RequestHandler, stream_request_body
 
+from omniroute.dialects.json_bounds import JsonBounds, scan
 from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
 from omniroute.panel.answers import of_fields, of_gateway, shape
 from omniroute.panel.door import Door, Visitor, bearer
 from omniroute.panel.route import Call, Download, Lines, Route, Text
 from omniroute.panel.sends import hand_over, tell_lines
 from omniroute.panel.upload import Upload
+from omniroute.proxy.attempt import BIG
 from omniroute.proxy.relay import PEER
+from omniroute.proxy.upload import MAX_DRAINED
 from omniroute.routing.forwarded import NOBODY
 from omniroute.store import sessions
 from omniroute.store.database import Store
@@ -160,6 +163,7 @@ class Endpoint(Base):
             await self._look()
         except Exception as error:
             self._refusal = error
+            self.request.connection.set_max_body_size(MAX_DRAINED)  # type: ignore[attr-defined]
 
     async def _look(self) -> None:
         self.enter()
@@ -192,9 +196,16 @@ class Endpoint(Base):
             if self._upload:
                 await asyncio.to_thread(self._upload.feed, chunk)
             else:
+                self.door.runtime.bodies.account(self).resize(self._got)
                 self._content += chunk
         except Exception as error:
+            self._content.clear()
+            self.door.runtime.bodies.close(self)
             self._refusal = error
+
+    def on_finish(self) -> None:
+        """Return the bytes of the body to the budget."""
+        self.door.runtime.bodies.close(self)
 
     async def serve(self, **path: str) -> None:
         """Run the route; the same for every method."""
@@ -238,7 +249,7 @@ class Endpoint(Base):
             await asyncio.to_thread(self._upload.finish)
             given["upload"] = self._upload
         elif route.body:
-            given["body"] = self._body(route.body)
+            given["body"] = await self._body(route.body)
         elif self._content:
             raise BadRequest(f"{route.method} {route.path} takes no body")
         return given | self._query(route)
@@ -270,11 +281,19 @@ class Endpoint(Base):
             super().on_connection_close()
             self.door.runtime.tasks.start(self._put_away(), "upload")
 
-    def _body(self, model: type[BaseModel]) -> BaseModel:
+    async def _body(self, model: type[BaseModel]) -> BaseModel:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind == CURLS and self._is_curl()):
             raise BadRequest("the body has to be JSON: say content-type: application/json", status=415)
-        return _valid(lambda: model.model_validate_json(bytes(self._content)))
+        if len(self._content) <= BIG:
+            return self._read(model)
+        async with self.door.runtime.large_bodies:
+            return await asyncio.to_thread(self._read, model)
+
+    def _read(self, model: type[BaseModel]) -> BaseModel:
+        server = self.door.runtime.config.rules.server
+        scan(raw := bytes(self._content), JsonBounds(server.json_depth, server.messages))
+        return _valid(lambda: model.model_validate_json(raw))
 
     def _is_curl(self) -> bool:
         """Tell whether JSON comes under the name that `curl -d` gives it: no browser sends a token by itself."""

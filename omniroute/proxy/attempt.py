@@ -93,12 +93,21 @@ class Desk(Protocol):
     """Who the layer asks."""
 
     @property
-    def max_body(self) -> int:
-        """Bytes of the largest request body."""
+    def server_limits(self) -> ServerLimits:
+        """Return the bounds on clients that are in force."""
+
+    def check_body(self, flow: http.HTTPFlow, received: int, size: int) -> GatewayError | None:
+        """Count the bytes of a body that have arrived; return why it is refused, if it is.
+
+        `size` is the larger of these and, before any has arrived, what the client declares.
+        """
 
     @property
     def clock(self) -> Callable[[], float]:
         """Give seconds that only ever grow."""
+
+    def over(self, flow: http.HTTPFlow) -> None:
+        """Release what a flow holds that has ended, all hooks included."""
 
     def relay(self, request: http.Request) -> Relay | None:
         """Say where a request goes that is about the gateway itself; None for every other one."""
@@ -138,10 +147,6 @@ class Desk(Protocol):
 
     def refusal(self, path: str, error: GatewayError) -> http.Response:
         """Write an error in the dialect that a path suggests, for a request that is no flow."""
-
-    @property
-    def server_limits(self) -> ServerLimits:
-        """Return the bounds on clients that are in force."""
 
     def count_protocol_error(self, reason: str, peer: str) -> None:
         """Count a violation of the protocol by a client."""

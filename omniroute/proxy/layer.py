@@ -20,6 +20,7 @@ from mitmproxy.proxy.layers.tls import ServerTLSLayer
 from omniroute.netproxy.handshake import Refused
 from omniroute.netproxy.proxy import Proxy
 from omniroute.proxy.attempt import Desk
+from omniroute.proxy.client_upload import ClientUpload
 from omniroute.proxy.dial import Crashed, Dial, Late, Turn
 from omniroute.proxy.http1_server import StrictHttp1Server
 from omniroute.proxy.http2_server import StrictHttp2Server
@@ -57,6 +58,8 @@ class RoutedLayer(HttpLayer):
         self._attempt_id = 1_000_001
         self._alarm: commands.RequestWakeup | None = None
         self._alarm_at = 0.0
+        self.uploads: set[ClientUpload] = set()
+        """Streams whose request body is under way."""
         self._forwarding: dict[Proxy, Refused] = {}
         """Proxies that open no tunnels for what is not encrypted."""
 
@@ -88,6 +91,8 @@ class RoutedLayer(HttpLayer):
                 raise
             log_crash("a request failed", error)
             yield from self.event_to_child(child, Crashed(child.stream_id))
+        if child.ended and child not in self.streams.values():
+            child.forget()
 
     def _stream_for(self, stream: RoutedStream, head: RequestHeaders) -> layer.CommandGenerator[layer.Layer]:
         relay = self.desk.relay(head.request)
@@ -130,11 +135,16 @@ class RoutedLayer(HttpLayer):
                 yield from self._server_broken(event.connection, error)
             else:
                 yield from self._client_broken(error)
+        yield from self._watch_uploads()
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             if event.connection.state is not ConnectionState.CLOSED:
                 yield commands.CloseConnection(event.connection)  # mitmproxy leaves it half open after a 101
             # A client that stays for weeks would collect them.
             self._forget(self._inner(event.connection))
+
+    def _watch_uploads(self) -> layer.CommandGenerator[None]:
+        for stream in [stream for stream in self.uploads if stream.due is None]:
+            yield from stream.watch_upload()
 
     def _turn(self, turn: Turn) -> layer.CommandGenerator[None]:
         for stream in self._streams():

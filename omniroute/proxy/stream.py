@@ -23,36 +23,30 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, GetHttpConnectionCompleted, SendHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import (
-    ErrorCode,
-    RequestEndOfMessage,
-    RequestHeaders,
     RequestProtocolError,
-    ResponseEndOfMessage,
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import (
     HttpErrorHook,
-    HttpRequestHeadersHook,
-    HttpResponseHeadersHook,
     HttpResponseHook,
 )
 
 from omniroute.dialects.hub import Stream
-from omniroute.errors import GatewayError, TooLarge
+from omniroute.errors import GatewayError
 from omniroute.proxy.attempt import HedgeHook, NextAttemptHook
+from omniroute.proxy.client_upload import ClientUpload
 from omniroute.proxy.dial import Crashed, Late, Turn
 from omniroute.proxy.failures import fault_of
 from omniroute.proxy.http1_server import StreamFailed
-from omniroute.proxy.reply import DRAIN, Reply
+from omniroute.proxy.reply import Reply
 from omniroute.proxy.runner import Runner
-from omniroute.proxy.telling import Telling
 from omniroute.routing.failure import Failure
 
 if TYPE_CHECKING:
     from omniroute.proxy.layer import RoutedLayer
 
 
-class RoutedStream(Telling):
+class RoutedStream(ClientUpload):
     """mitmproxy's stream, with the part between request and response replaced."""
 
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
@@ -91,7 +85,9 @@ class RoutedStream(Telling):
 
     def _on_time(self, now: float) -> layer.CommandGenerator[None]:
         """Do the first thing that is due; for the others the layer comes again."""
-        if self.too_late_at is not None and self.too_late_at <= now:
+        if self._upload_due is not None and self._upload_due <= now:
+            yield from self._upload_late(now)
+        elif self.too_late_at is not None and self.too_late_at <= now:
             yield from self._late(now)
         elif self._hedge_at is not None and self._hedge_at <= now:
             yield from self._hedge()
@@ -113,7 +109,10 @@ class RoutedStream(Telling):
     def due(self) -> float | None:
         """When the layer is to say `Late`."""
         due = super().due
-        return due if self._hedge_at is None or (due is not None and due < self._hedge_at) else self._hedge_at
+        for at in (self._hedge_at, self._upload_due):
+            if at is not None and (due is None or at < due):
+                due = at
+        return due
 
     @property
     def alone(self) -> bool:
@@ -142,59 +141,6 @@ class RoutedStream(Telling):
             yield from self.parent.alarm(self, due)
 
     # the request
-
-    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
-        """Hold uploads to the limit, whether they say their length or not; replies have limits of their own."""
-        if not request:
-            return False
-        limit = self.parent.desk.max_body
-        size = len(self.request_body_buf)
-        if not size:
-            declared = self.flow.request.headers.get("content-length", "")
-            size = int(declared) if declared.isdigit() else 0
-        if size <= limit:
-            return False
-        if not self.request_body_buf:
-            yield HttpRequestHeadersHook(self.flow)
-        self.request_body_buf.clear()
-        error = TooLarge(f"the request body is over the limit of {limit} bytes (option omniroute_max_body)")
-        self.flow.response = self.flow.response or self.parent.desk.answer(self.flow, error)
-        yield from self._turn_away()
-        return True
-
-    def state_wait_for_request_headers(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Answer before the body comes where that is decided: who is kept out need not be listened to."""
-        yield from super().state_wait_for_request_headers(event)
-        decided = self.client_state == self.state_consume_request_body and self.flow.response
-        if decided and isinstance(event, RequestHeaders) and not event.end_stream:
-            yield from self._turn_away()
-
-    def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Let the head of an answer that an addon has given do without a hook that nobody listens to."""
-        steps, reply = super().state_consume_request_body(event), None
-        while True:
-            try:
-                command = steps.send(reply)
-            except StopIteration:
-                return
-            hooked = isinstance(command, HttpResponseHeadersHook) and self.parent.desk.dressed(self.flow)
-            reply = None if hooked else (yield command)
-
-    def _turn_away(self) -> layer.CommandGenerator[None]:
-        """Answer a request that has not ended."""
-        assert self.flow.response
-        self.client_state = self.state_refused
-        self.flow.response.headers["connection"] = "close"
-        yield from self._arm(DRAIN)
-        yield from self.answer()
-        if self.server_state == self.state_done:
-            # The request has not ended, so mitmproxy has not ended the response.
-            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-
-    def state_refused(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Let the rest of a refused upload run out: closing at once would lose the answer on its way."""
-        if isinstance(event, RequestEndOfMessage):
-            yield from self._done()
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         """Start the first attempt. mitmproxy has nothing more to do with the request after this."""
@@ -266,9 +212,7 @@ class RoutedStream(Telling):
             if self._waits_for_turn:
                 yield from self._decide()
                 return
-            error = ResponseProtocolError(self.stream_id, "the upload has not ended", ErrorCode.CANCEL)
-            yield SendHttp(error, self.context.client)
-            yield from self._done()
+            yield from self._cut_upload()
             return
         for runner in [*self._runners]:
             if runner.too_late_at is not None and runner.too_late_at <= now:
@@ -378,8 +322,22 @@ class RoutedStream(Telling):
             yield from self._done()
         return killed
 
+    @property
+    def ended(self) -> bool:
+        """Whether neither side has anything more to say."""
+        over = (self.state_done, self.state_errored)
+        return self.client_state in over and self.server_state in over
+
+    def forget(self) -> None:
+        """Let go of the flow: stream, layers and context refer to each other, and would keep its bodies for long."""
+        self._runners.clear()
+        self._broken = self._head = None
+        if flow := self.__dict__.pop("flow", None):
+            self.parent.desk.over(flow)
+
     def _done(self) -> layer.CommandGenerator[None]:
         self._deadline = self._hedge_at = None
+        self._end_upload()
         self._fall_silent()
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored

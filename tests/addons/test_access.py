@@ -8,6 +8,7 @@ from mitmproxy.test import tflow
 from omniroute.addons.access import Access
 from omniroute.exchange import Exchange
 from omniroute.routing.config import Config
+from omniroute.routing.paths import Claim
 from omniroute.runtime import Runtime
 
 
@@ -19,13 +20,12 @@ def asked(runtime: Runtime, peer: str, **headers: str) -> HTTPFlow:
     runtime.exchanges[flow] = Exchange(
         id="1", at=0.0, started=0.0, dialect="openai", path="/", query="", headers=(), config=Config()
     )
+    runtime.exchanges[flow].claimed = Claim("models", "openai")
     return flow
 
 
 def enter(runtime: Runtime, flow: HTTPFlow) -> None:
-    access = Access(runtime)
-    access.requestheaders(flow)
-    access.request(flow)
+    Access(runtime).requestheaders(flow)
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])

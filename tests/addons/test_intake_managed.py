@@ -6,6 +6,7 @@ import pytest
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow
 
+from omniroute.addons.access import Access
 from omniroute.addons.intake import Intake
 from omniroute.runtime import Runtime
 
@@ -19,9 +20,10 @@ def test_it_is_starting(path: str) -> None:
     flow.request.path, flow.request.method = path, "POST"
     flow.request.content = b'{"password": "correct horse battery"}'
     flow.request.headers["cookie"] = "omniroute_session=x"
-    intake = Intake(runtime)
-    intake.requestheaders(flow)
-    intake.request(flow)
+    body, flow.request.data.content = flow.request.data.content, None  # at the head there is none yet
+    Intake(runtime).requestheaders(flow)
+    Access(runtime).requestheaders(flow)
+    assert body
     assert flow.response
     assert flow.response.status_code == 503
     assert flow.response.headers["retry-after"] == "1"

@@ -1,10 +1,11 @@
 """What mitmweb keeps, and what an exchange lets go of when it is over."""
 
+import asyncio
 import gc
 import os
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from weakref import ref
 
 import pytest
@@ -71,6 +72,36 @@ def test_a_flow_that_somebody_removed_is_no_trouble(window: tuple[Views, View]) 
     window[1].remove([gone])
     flows = [finished(window) for _ in range(4)]
     assert [flow in window[1] for flow in flows] == [False, True, True, True]
+
+
+def gone_with(flow: HTTPFlow, gone: asyncio.Event) -> Callable[..., None]:
+    def removed(flow_removed: HTTPFlow) -> None:
+        if flow_removed is flow:
+            gone.set()
+
+    return lambda flow: removed(flow)
+
+
+async def test_a_live_flow_is_not_killed_but_goes_when_it_is_over(
+    window: tuple[Views, View], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST", 1000)
+    monkeypatch.setattr(views, "LOOK_AGAIN", 0.0)
+    flow = tflow.tflow(resp=True)
+    flow.live = True  # its response hook has run, but nothing is sent yet
+    flow.response.content = b"x" * 800
+    window[1].add([flow])
+    window[0].response(flow)
+    second = finished(window, 800)
+    assert flow in window[1]
+    assert flow.error is None
+    gone = asyncio.Event()
+    window[1].sig_store_remove.connect(heard := gone_with(flow, gone))
+    flow.live = False
+    await asyncio.wait_for(gone.wait(), 10)
+    assert heard
+    assert flow.error is None
+    assert second in window[1]
 
 
 def test_an_exchange_that_is_over_keeps_both_sides_and_no_more(window: tuple[Views, View]) -> None:

@@ -1,5 +1,7 @@
 """JSON schemas with odd names, references and shapes, as each target takes them."""
 
+import functools
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 from omniroute.dialects.fitting import fit_schema
 from omniroute.dialects.refs import find, has_plain_refs
 from omniroute.dialects.schema import FORMATS, as_object, close
+from omniroute.dialects.translate import translate_request
 from omniroute.dialects.written import Losses
+from omniroute.errors import BadRequest
 
 type Body = dict[str, Any]
 
@@ -178,3 +182,52 @@ def test_references_are_found_as_json_pointers_say() -> None:
     assert find(root, "#") == root
     assert find(root, "#/$defs/none") is None
     assert find(root, "other.json#/$defs/a") is None
+
+
+def referring(defs: dict[str, Any], **beside: Any) -> dict[str, Any]:
+    return {"type": "object", "$defs": defs, "properties": {"x": {"$ref": "#/$defs/a0"}}, **beside}
+
+
+HOSTILE = {
+    "doubling": referring(
+        {f"a{i}": {"type": "object", "properties": {n: {"$ref": f"#/$defs/a{i + 1}"} for n in "ab"}} for i in range(60)}
+        | {"a60": {"type": "string"}}
+    ),
+    "recursive": referring({"a0": {"type": "object", "properties": {n: {"$ref": "#/$defs/a0"} for n in "abcdef"}}}),
+    "a chain": referring(
+        {f"a{i}": {"$ref": f"#/$defs/a{i + 1}"} for i in range(20_000)} | {"a20000": {"type": "null"}}
+    ),
+    "a ring": referring({f"a{i}": {"$ref": f"#/$defs/a{(i + 1) % 5000}"} for i in range(5000)}),
+    "a long allOf": {
+        "type": "object",
+        "allOf": [{"properties": {f"p{i}": {}}, "required": [f"p{i}"]} for i in range(20_000)],
+    },
+    "deep": functools.reduce(lambda inner, _: {"type": "array", "items": inner}, range(240), {"type": "string"}),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_schema_costs_little_however_often_it_comes(kind: str) -> None:
+    schema = HOSTILE[kind]
+    tools = 1 if len(repr(schema)) > 100_000 else 100
+    messages = [{"role": "user", "content": "hi"}]
+    body = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": messages,
+        "tools": [{"name": f"t{i}", "input_schema": schema} for i in range(tools)],
+    }
+    begun = time.process_time()
+    for upstream in ("openai", "responses", "gemini"):
+        try:
+            translate_request("claude", upstream, body, model="m", stream=False, max_output=None)
+        except BadRequest:
+            continue
+    asked = {
+        "model": "m",
+        "messages": messages,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+    }
+    for upstream in ("claude", "gemini"):
+        translate_request("openai", upstream, asked, model="m", stream=False, max_output=None)
+    assert time.process_time() - begun < 10.0  # some 0.3 s; without bounds it takes minutes

@@ -15,7 +15,7 @@ from omniroute.addons.head import early_head
 from omniroute.catalog.provider import DialectName
 from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
-from omniroute.errors import Exhausted, GatewayError
+from omniroute.errors import Exhausted, GatewayError, TooLarge
 from omniroute.proxy.attempt import Attempt, Beat, Keepalive
 from omniroute.proxy.heads import copy_head
 from omniroute.routing.deadlines import Deadlines
@@ -70,6 +70,9 @@ class ScriptedDesk:
         self.max_body = 1000
         self.server_limits = ServerLimits()
         self.protocol_errors = Counter[str]()
+        self.ended: list[str] = []
+        self.counted: list[int] = []
+        """Bytes that had arrived at each check."""
         self.pause = 0.0
         """Seconds before each attempt but the first."""
         self.until: float | None = None
@@ -86,6 +89,13 @@ class ScriptedDesk:
         self.undecided: set[str] = set()
         """Hooks that decide nothing."""
         self.other: Callable[[commands.StartHook], None] = lambda hook: None
+
+    def check_body(self, flow: http.HTTPFlow, received: int, size: int) -> GatewayError | None:
+        self.counted.append(received)
+        return TooLarge(f"the limit is {self.max_body} bytes") if size > self.max_body else None
+
+    def over(self, flow: http.HTTPFlow) -> None:
+        self.ended.append(flow.id)
 
     def relay(self, request: http.Request) -> None:
         """Nothing here is about the gateway itself."""

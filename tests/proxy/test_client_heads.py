@@ -191,7 +191,7 @@ def test_the_deadline_begins_with_each_head() -> None:
 
 
 def test_a_slow_body_has_no_deadline_of_the_head() -> None:
-    play = stage(header_timeout=10.0)
+    play = stage(header_timeout=10.0, body_min_rate=0)
     play.ask(CHUNKED[:9])
     play.ask(CHUNKED[9:])
     play.pass_time(100)
