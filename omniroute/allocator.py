@@ -10,8 +10,10 @@ import sys
 from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-MAPPED = 512 * 1024
+MAPPED = 1024 * 1024
 """Bytes from which a block is mapped by itself, and returned as soon as it is freed."""
+SLACK = 32 * 1024 * 1024
+"""Free bytes at the end of a heap that stay: returning them after each request costs more than they do."""
 ARENAS = 4
 """Heaps that threads share."""
 
@@ -21,7 +23,7 @@ def set_up() -> bool:
     mallopt = _function("mallopt")
     if mallopt is None:
         return False
-    set_all = [mallopt(M_MMAP_THRESHOLD, MAPPED), mallopt(M_TRIM_THRESHOLD, 2 * MAPPED), mallopt(M_ARENA_MAX, ARENAS)]
+    set_all = [mallopt(M_MMAP_THRESHOLD, MAPPED), mallopt(M_TRIM_THRESHOLD, SLACK), mallopt(M_ARENA_MAX, ARENAS)]
     return all(set_all)
 
 

@@ -2,6 +2,9 @@
 
 from io import BytesIO
 
+SPILL = 1024 * 1024
+"""Bytes up to which joining pieces at the end costs less than growing in place."""
+
 
 class BodyBuffer:
     """Takes the place of mitmproxy's `ReceiveBuffer`, which joins its pieces at the end.
@@ -10,20 +13,20 @@ class BodyBuffer:
     """
 
     def __init__(self) -> None:
-        self._first = b""
-        self._rest: BytesIO | None = None
+        self._pieces: list[bytes] = []
+        self._large: BytesIO | None = None
         self._size = 0
 
     def __iadd__(self, piece: bytes) -> "BodyBuffer":
-        if self._size == 0:
-            self._first = piece
-        else:
-            if self._rest is None:
-                self._rest = BytesIO()
-                self._rest.write(self._first)
-                self._first = b""
-            self._rest.write(piece)
         self._size += len(piece)
+        if self._large is not None:
+            self._large.write(piece)
+            return self
+        self._pieces.append(piece)
+        if self._size > SPILL:
+            self._large = BytesIO()
+            self._large.writelines(self._pieces)
+            self._pieces.clear()
         return self
 
     def __len__(self) -> int:
@@ -33,8 +36,8 @@ class BodyBuffer:
         return self._size > 0
 
     def __bytes__(self) -> bytes:
-        return self._first if self._rest is None else self._rest.getvalue()
+        return b"".join(self._pieces) if self._large is None else self._large.getvalue()
 
     def clear(self) -> None:
         """Drop all pieces."""
-        self._first, self._rest, self._size = b"", None, 0
+        self._pieces, self._large, self._size = [], None, 0
