@@ -19,6 +19,13 @@ log = logging.getLogger(__name__)
 GATHER, WINDOW = 0.03, 0.06
 """Seconds that a log row waits for company, here and in the writer: together less than a kill may lose."""
 
+RETRY = 1.0
+"""Seconds between two attempts while the database takes no writes."""
+MOST_ROWS, MOST_BYTES = 20_000, 32 * 1024 * 1024
+"""Usage records, and their bytes roughly, that wait while the database takes no writes; what comes then is dropped."""
+ROW_BYTES = 2048
+"""Bytes of a usage record without its texts."""
+
 type Source = tuple[Callable[[], Any], Callable[[Store, Any], None]]
 """Gives what has changed since it was asked last, if anything has; and what writes that."""
 
@@ -35,6 +42,7 @@ class Pending:
             (self._take_rows, usage.record),
         )
         self._near = False
+        self._held_bytes = 0
         self._store: Store | None = None
         self._writer: Writer | None = None
 
@@ -46,12 +54,29 @@ class Pending:
 
     def record(self, row: UsageRow) -> None:
         """Log an exchange. Rows of the same moment go as one job: a job for each would cost more than its row."""
+        if self._failing and not self._has_room(row):
+            assert self._store
+            self._store.write_health.drop(1)
+            return
         self.rows.append(row)
         self.soon()
 
     def guessed(self, estimate: Estimate) -> None:
         """Keep what of an exchange's cost is an estimate; goes with the exchange's row."""
-        self._estimates.append(estimate)
+        if not (self._failing and len(self._estimates) >= MOST_ROWS):
+            self._estimates.append(estimate)
+
+    @property
+    def _failing(self) -> bool:
+        return self._writer is not None and self._writer.failing
+
+    def _has_room(self, row: UsageRow) -> bool:
+        """Count the bytes of a record that has to wait; False when too many wait."""
+        size = ROW_BYTES + len(row.error or "") + sum(len(attempt.detail) for attempt in row.attempts)
+        if len(self.rows) >= MOST_ROWS or self._held_bytes + size > MOST_BYTES:
+            return False
+        self._held_bytes += size
+        return True
 
     def soon(self) -> None:
         """Look in a moment for what has changed."""
@@ -60,30 +85,46 @@ class Pending:
             asyncio.get_running_loop().call_later(GATHER, self.flush)
 
     def flush(self) -> None:
-        """Give the writer all that has changed."""
+        """Give the writer all that has changed; while the database takes no writes, look again later."""
         self._near = False
+        if self._failing:
+            self._near = True
+            asyncio.get_running_loop().call_later(RETRY, self.flush)
+        else:
+            self._hand_over()
+
+    def _hand_over(self, *, at_once: bool = False) -> None:
+        self._held_bytes = 0
         for changes, save in self._sources:
             if what := changes():
-                self.write(partial(_given, save, what))
+                records = len(what) if save is usage.record else 0
+                self.write(partial(_given, save, what), keep=True, at_once=at_once, records=records)
 
-    def write(self, job: Callable[[Store], None]) -> None:
-        """Have something written; what cannot be is said in the log."""
-        if self._writer and self._store:
+    def write(
+        self, job: Callable[[Store], None], *, keep: bool = False, at_once: bool = False, records: int = 0
+    ) -> None:
+        """Have something written. What cannot be is logged; with `keep` it waits until the database takes writes.
+
+        `records` is how many usage records are in it, to be counted when they are lost.
+        """
+        if self._writer and self._store and (keep or not self._failing):
             try:
-                self._writer.submit(partial(job, self._store)).add_done_callback(_complain)
+                written = self._writer.submit(partial(job, self._store), keep=keep, at_once=at_once)
+                written.add_done_callback(partial(_complain, self._store, records))
             except StoreError as error:
+                self._store.write_health.drop(records)
                 log.error("what the gateway has done could not be written down: %s", error)
 
     def read[T](self, job: Callable[[Store], T]) -> Future[T]:
         """Read what is there when all that was given before is written, and nothing that comes after."""
         assert self._writer
         assert self._store
-        self.flush()
+        self._hand_over()
         return self._writer.submit(partial(job, self._store))
 
     def close(self) -> None:
         """Write what is pending and end the thread."""
-        self.flush()
+        self._hand_over()
         if self._writer:
             self._writer.close(timeout=10.0)
         self._store, self._writer = None, None
@@ -101,6 +142,7 @@ def _given(save: Callable[[Store, Any], None], what: Any, store: Store) -> None:
     save(store, what)
 
 
-def _complain(done: "Future[None]") -> None:
+def _complain(store: Store, records: int, done: "Future[None]") -> None:
     if error := done.exception():
+        store.write_health.drop(records)
         log.error("what the gateway has done could not be written down: %s", error)

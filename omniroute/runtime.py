@@ -36,6 +36,7 @@ from omniroute.store import health, keys, limits, lockouts, turns
 from omniroute.store.budgets import Estimate
 from omniroute.store.database import Store
 from omniroute.store.keeper import Keeper
+from omniroute.store.recovery import recover
 from omniroute.store.usage import UsageRow
 from omniroute.tally import Tally
 from omniroute.tasks import Tasks
@@ -127,6 +128,7 @@ class Runtime:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
         self._redactor.install()
         self.store = store = Store(data_dir)
+        recover(store)
         found = read(store, self.environment)
         self._take(found)
         self.choosing.take_up(turns.load(store), health.load(store), self.config)

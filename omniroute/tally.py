@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
+from omniroute.store import bounds
 from omniroute.store.usage import UsageRow
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -47,10 +48,10 @@ class Tally:
         self.exchanges[provider, str(row.status or 0)] += 1
         self.attempts.update(attempt.outcome for attempt in row.attempts)
         for kind in ("input", "output", "cache_read", "cache_write", "reasoning"):
-            if count := getattr(row, kind):
+            if count := bounds.count(getattr(row, kind)):
                 self.tokens[provider, kind] += count
-        if row.cost is not None:
-            self.cost[provider] = self.cost.get(provider, 0.0) + row.cost
+        if (cost := bounds.number(row.cost, bounds.MAX_COST)) is not None:
+            self.cost[provider] = self.cost.get(provider, 0.0) + cost
         elif row.input or row.output:
             self.unknown_cost[provider] += 1
         self.whole.setdefault(provider, Times()).add(row.latency_ms / 1000)

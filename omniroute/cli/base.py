@@ -55,7 +55,7 @@ class State:
         from omniroute.cli.running import wait_for  # not at the top: `--help` needs neither
         from omniroute.store.database import Store
 
-        store = Store(self.data_dir)
+        store = Store(self.data_dir, upgrade=False)
         try:
             before = store.revision()
             yield store

@@ -27,8 +27,9 @@ from omniroute.settings import SettingsError
 from omniroute.store import password, snapshot
 from omniroute.store.files import StoreError
 from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.recovery import recover
 from omniroute.store.secrets import PASSWORD_VARIABLE, VARIABLES, is_known_to_all
-from omniroute.store.upgrade import inspect
+from omniroute.store.upgrade import inspect, needs_migration
 
 
 def check_all(state: State) -> Iterator[Check]:
@@ -56,16 +57,14 @@ def check_store(state: State, running: Running | None) -> Iterator[Check]:
     try:
         found = inspect(path) if path.exists() else 0
         if 0 < found < len(MIGRATIONS):
-            said = f"it has version {found} of {len(MIGRATIONS)}"
-            yield Check(
-                "warn", "database", f"{said}: the next start brings it up to date", "a copy is made before that"
-            )
+            yield Check("warn", "database", needs_migration(state.data_dir, found), "omniroute-ctl db migrate")
             return
         with state.store() as store:
             store.verify()
             config = snapshot.load(store)
             snapshot.credentials(store)
             yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
+            yield Check("ok", "leftovers", str(recover(store)) or "killed processes have left nothing behind")
             with suppress(SettingsError):  # `check_port` tells it
                 yield from check_setup(store, config, os.environ, running)
     except StoreError as error:

@@ -1,5 +1,6 @@
 """`omniroute-ctl db …`: the database out of here, into here, back to a copy, and whether it is well."""
 
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,13 @@ import click
 from omniroute.cli.base import Group, State
 from omniroute.cli.db_backups import backups
 from omniroute.cli.output import note, say, show_json, table
+from omniroute.cli.progress import progress_line
 from omniroute.store import checks, export, importing
+from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.importing import Imported, Step
+from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.recovery import recover
 
 FILE = click.Path(path_type=Path)
 STEPS = {"backup": "Making a backup of what is here …", "replace": "Taking it over …"}
@@ -122,6 +127,34 @@ def restore(state: State, id: str, force: bool) -> None:
     with state.store() as store:
         done = importing.restore(store, id, force=force, step=_step(state))
     _tell(state, done, f"Restored {id}")
+
+
+@db.command()
+@click.pass_obj
+def migrate(state: State) -> None:
+    """Bring the database up to the version of this program, and keep a copy of what was there.
+
+    The gateway does the same when it starts; no other command does. A running gateway has to be stopped first.
+    """
+    with progress_line(state) as progress, closing(Store(state.data_dir, progress=progress)) as store:
+        recovered = recover(store)
+    done = store.migrated
+    if state.as_json:
+        show_json(
+            {
+                "from": done.before if done else len(MIGRATIONS),
+                "to": len(MIGRATIONS),
+                "backup": done.backup if done else None,
+                "leftovers": list(recovered.leftovers),
+                "history_undone": recovered.history,
+            }
+        )
+        return
+    if done is None or not done.before:
+        say(f"Nothing to migrate: the database has version {len(MIGRATIONS)}.")
+    else:
+        say(f"Migrated from version {done.before} to {done.after}.")
+        note(f"What was there before is the backup {done.backup}; it stays until `omniroute-ctl db backups remove`.")
 
 
 @db.command()

@@ -41,6 +41,7 @@ def serve(
 
     from omniroute import settings
     from omniroute.addons.lifecycle import check_port
+    from omniroute.cli.progress import progress_line
     from omniroute.cli.running import answers, read_runtime
     from omniroute.serving.run import Setup, run
     from omniroute.store.database import Store
@@ -55,7 +56,8 @@ def serve(
         demo=demo,
         options=dict(_named(text) for text in sets),
     )
-    Store(setup.data_dir).close()  # its refusals are better said before anything has started
+    with progress_line(state) as progress:
+        Store(setup.data_dir, progress=progress).close()  # its refusals are better said before anything has started
     try:
         check_port(setup.host, setup.port)
         if not headless:

@@ -12,8 +12,10 @@ from omniroute.cli.output import fields, iso, local, say, show_json, table
 from omniroute.cli.running import Running, answers, read_runtime
 from omniroute.cli.standing import show, show_limited
 from omniroute.store import replies, snapshot
+from omniroute.store.files import NeedsMigration
 from omniroute.store.standing import Rows, breakers, cooling, limited, locked
 
+COUNTED = ("accounts", "nodes", "combos", "keys")
 SECTIONS = {
     "cooling": "Cooling down",
     "breakers": "Circuit breakers that are not closed",
@@ -40,7 +42,11 @@ def status(state: State, watch: float | None) -> None:
 def _show(state: State) -> None:
     running = read_runtime(state.data_dir)
     answering = running is not None and answers(running)
-    counts, (number, size), now = _read(state, running=running is not None)
+    needs = None
+    try:
+        counts, (number, size), now = _read(state, running=running is not None)
+    except NeedsMigration as error:
+        needs, (counts, (number, size), now) = str(error), _nothing()
     if state.as_json:
         show_json(
             {
@@ -53,6 +59,7 @@ def _show(state: State) -> None:
                 "panel": running and f"{running.url}/omniroute/",
                 "mitmweb": running and running.web_url,
                 "data_dir": str(state.data_dir),
+                "needs_migration": needs,
                 **counts,
                 "kept_responses": number,
                 "kept_bytes": size,
@@ -68,7 +75,9 @@ def _show(state: State) -> None:
             ("responses", f"{number} kept, {size:,} bytes"),
         ]
     )
-    if running is None:
+    if needs:
+        say(needs[0].upper() + needs[1:] + ".")
+    elif running is None:
         say("Start it: omniroute-ctl serve")
     elif not counts["accounts"] and not counts["nodes"]:
         say("Nobody can be asked yet: omniroute-ctl provider add PROVIDER")
@@ -97,9 +106,8 @@ def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
 
 def _read(state: State, *, running: bool) -> tuple[dict[str, int], tuple[int, int], dict[str, Rows]]:
     """Count what is set up and the replies that are kept with their bytes, and list who is held back."""
-    counts = dict.fromkeys(("accounts", "nodes", "combos", "keys"), 0)
     if not Path(state.data_dir, "storage.sqlite").exists():
-        return counts, (0, 0), {name: [] for name in SECTIONS}  # asking makes nothing
+        return _nothing()  # asking makes nothing
     with state.store() as store:
         config, kept = snapshot.load(store), replies.count(store)
         now = {
@@ -109,7 +117,11 @@ def _read(state: State, *, running: bool) -> tuple[dict[str, int], tuple[int, in
             "locked": locked(store),
         }
     found = (config.accounts, config.nodes, config.combos, config.keys)
-    return {name: len(each) for name, each in zip(counts, found, strict=True)}, kept, now
+    return {name: len(each) for name, each in zip(COUNTED, found, strict=True)}, kept, now
+
+
+def _nothing() -> tuple[dict[str, int], tuple[int, int], dict[str, Rows]]:
+    return dict.fromkeys(COUNTED, 0), (0, 0), {name: [] for name in SECTIONS}
 
 
 @click.command(cls=Command)

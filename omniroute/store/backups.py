@@ -6,13 +6,14 @@ A copy is named after its database's version, the time and the reason, so that o
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from omniroute.store.copies import copy_database, sweep
+from omniroute.store import aside
+from omniroute.store.copies import Progress, no_progress, prepared
 from omniroute.store.files import BACKUPS, KEY_FILE, StoreError
 
 type Reason = Literal["manual", "scheduled", "import", "restore", "migration"]
@@ -76,24 +77,35 @@ def remove(database: Path, id: str) -> None:
 
 def create(database: Path, reason: Reason, version: int, now: float) -> Backup:
     """Copy the database as last committed. Raises StoreError, and leaves nothing behind then."""
+    with preparing(database, reason, version, now) as backup:
+        return backup
+
+
+@contextlib.contextmanager
+def preparing(
+    database: Path, reason: Reason, version: int, now: float, *, progress: Progress = no_progress
+) -> Iterator[Backup]:
+    """Copy the database as `create` does; the backup appears when the block ends well, and never when it fails."""
     directory = database.parent / BACKUPS
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        sweep(directory, now)
+        aside.sweep(directory, aside.DRAFT)
     except OSError as exc:
         raise StoreError(f"the folder {str(directory)!r} cannot be made: {exc.strerror}") from exc
     base = f"storage-v{version}-{datetime.fromtimestamp(now, UTC):{TIME}}-{reason}"
-    for number in range(1, MOST_AT_ONCE + 1):
-        path = directory / (f"{base}.sqlite" if number == 1 else f"{base}-{number}.sqlite")
-        if not path.exists():
-            size = copy_database(database, path, without=() if reason == "migration" else CONVERSATIONS)
-            return Backup(path.stem, path, float(int(now)), size, reason, version)
-    raise StoreError(f"{MOST_AT_ONCE} backups of the same second are there already")
+    names = [base, *(f"{base}-{number}" for number in range(2, MOST_AT_ONCE + 1))]
+    path = next((path for name in names if not (path := directory / f"{name}.sqlite").exists()), None)
+    if path is None:
+        raise StoreError(f"{MOST_AT_ONCE} backups of the same second are there already")
+    without = () if reason == "migration" else CONVERSATIONS
+    with prepared(database, path, without=without, progress=progress) as size:
+        yield Backup(path.stem, path, float(int(now)), size, reason, version)
 
 
 def prune(database: Path, keep: int) -> list[str]:
-    """Delete what is older than the newest `keep` of each reason, and give the ids. What a person made stays.
+    """Delete what is older than the newest `keep` of each reason, and give the ids.
 
+    What a person made stays, and so does what was made before a migration: only that opens with an older version.
     The newest of a reason is never deleted.
     """
     gone: list[str] = []
@@ -132,6 +144,6 @@ def _version(database: Path) -> int:
 def _by_reason(backups: Iterable[Backup]) -> list[list[Backup]]:
     found: dict[str, list[Backup]] = {}
     for backup in backups:
-        if backup.reason != "manual":
+        if backup.reason not in ("manual", "migration"):
             found.setdefault(backup.reason, []).append(backup)
     return list(found.values())

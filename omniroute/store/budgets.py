@@ -8,7 +8,7 @@ from peewee import fn
 
 from omniroute.routing.budgets import NO_KEY, WARN, Budget
 from omniroute.routing.periods import PERIODS, Period
-from omniroute.store import keys
+from omniroute.store import bounds, keys
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.kept import UsageSlots
@@ -97,9 +97,9 @@ def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tup
     found: dict[tuple[str, Period], Spent] = {}
     with store.view():
         for period, (start, end) in spans.items():
-            guessed = E.select(E.key, fn.sum(E.usd).alias("usd")).where((E.at >= start) & (E.at < end)).group_by(E.key)
+            guessed = E.select(E.key, fn.total(E.usd).alias("usd")).where((E.at >= start) & (E.at < end)).group_by(E.key)
             estimates = {row["key"]: float(row["usd"]) for row in store.rows(guessed)}
-            costs = S.select(S.of, fn.sum(S.cost).alias("cost"), fn.sum(S.unknown_cost).alias("unknown"))
+            costs = S.select(S.of, fn.total(S.cost).alias("cost"), fn.total(S.unknown_cost).alias("unknown"))
             costs = costs.where((S.kind == "key") & (S.slot >= start) & (S.slot < end)).group_by(S.of)
             for row in store.rows(costs):
                 more = estimates.pop(row["of"], 0.0)
@@ -114,5 +114,5 @@ def record(store: Store, estimates: Sequence[Estimate]) -> None:
     with store.change():
         store.run_many(
             "insert into budget_estimates (exchange, key, at, usd) values (?, ?, ?, ?) on conflict do nothing",
-            [(one.exchange, one.key, one.at, one.usd) for one in estimates],
+            [(one.exchange, one.key, one.at, bounds.number(one.usd, bounds.MAX_COST) or 0.0) for one in estimates],
         )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from peewee import SQL, fn
 
+from omniroute.store.bounds import MAX_TIME
 from omniroute.store.database import Store
 from omniroute.store.kept import ComboSlots as S
-from omniroute.store.sums import QUARTER
+from omniroute.store.sums import QUARTER, REALS, whole
 
 SUMS = ("requests", "failed", "moved_on", "input", "output", "cost", "unknown_cost", "latency")
 
@@ -39,8 +40,8 @@ def of_combos(store: Store, since: float) -> list[Use]:
 
     What the cache has answered is not in it, as nobody was asked.
     """
-    added = [fn.sum(getattr(S, name)).alias(name) for name in SUMS]
+    added = [(fn.total if name in REALS else whole)(getattr(S, name)).alias(name) for name in SUMS]
     query = S.select(S.combo, S.target, *added, fn.max(S.last).alias("last"))
-    query = query.where(S.slot >= since // QUARTER * QUARTER).group_by(S.combo, S.target)
+    query = query.where(S.slot.between(since // QUARTER * QUARTER, MAX_TIME)).group_by(S.combo, S.target)
     query = query.order_by(S.combo, SQL("requests desc"), S.target)
     return [Use(**row) for row in store.rows(query)]

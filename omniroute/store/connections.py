@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import threading
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from peewee import SqliteDatabase
 
@@ -27,6 +27,17 @@ class Connections(SqliteDatabase):
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection, opened now if need be."""
         return cast(sqlite3.Connection, super().connection())  # type: ignore[no-untyped-call]
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Run a statement, but roll no savepoint back that SQLite has ended: an error such as a full disk ends all."""
+        if sql.startswith("ROLLBACK TO ") and not self.connection().in_transaction:
+            return None
+        return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+
+    def rollback(self) -> None:
+        """Roll the transaction back, unless SQLite has done so itself: its own error is the one to report."""
+        if not self.is_closed() and self.connection().in_transaction:
+            super().rollback()  # type: ignore[no-untyped-call]
 
     def _connect(self) -> sqlite3.Connection:
         fresh = cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]  # the stubs lack it

@@ -64,6 +64,8 @@ CONTENTS: dict[str, Contents] = {
     "usage_slots": Contents("own"),
     "usage_latencies": Contents("own"),
     "combo_slots": Contents("own"),
+    "imports": Contents("own"),
+    "import_rows": Contents("own"),
     "meta": Contents("own"),
     "config_revision": Contents("own"),
     "account_uses": Contents("state"),

@@ -4,19 +4,23 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from omniroute.store import aside
 from omniroute.store.files import StoreError, sync
 
 SPARE = 16 * 1024 * 1024
 """Bytes that stay free beside a copy: a full disk would stop the gateway's own writing."""
-DRAFT = ".copy-"
-LEFT_BEHIND = 3600.0
-"""Seconds after which a draft is that of a process that was killed."""
-SIDES = ("", "-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database."""
+PAGES = 4096
+"""Pages that are copied between two reports of progress."""
+
+type Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 def need_room(directory: Path, size: int) -> None:
@@ -35,25 +39,22 @@ def draft_of(target: Path, *, replace: bool) -> Iterator[Path]:
 
     StoreError when it cannot be written, or is there already and shall not be replaced; nothing is left behind then.
     """
-    draft = None
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=DRAFT)
-        os.close(handle)
-        yield (draft := Path(name))
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(draft, target)
-        else:
-            os.link(draft, target)
-        sync(target.parent)
+        with aside.folder(target.parent, aside.DRAFT) as folder:
+            draft = folder / "draft"
+            draft.touch(mode=0o600)
+            yield draft
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            if replace:
+                os.replace(draft, target)
+            else:
+                os.link(draft, target)
+            sync(target.parent)
     except FileExistsError as exc:
         raise StoreError(f"{str(target)!r} is there already; it was left as it is") from exc
     except OSError as exc:
         raise StoreError(f"{str(target)!r} cannot be written: {exc.strerror}") from exc
-    finally:
-        if draft:
-            remove(draft)
 
 
 def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), replace: bool = False) -> int:
@@ -62,35 +63,43 @@ def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), re
     The rows of the tables `without` are left out, and nothing of them stays in the file. It is sound, or StoreError
     says why there is none.
     """
+    with prepared(source, target, without=without, replace=replace) as size:
+        return size
+
+
+@contextlib.contextmanager
+def prepared(
+    source: Path,
+    target: Path,
+    *,
+    without: Sequence[str] = (),
+    replace: bool = False,
+    progress: Progress = no_progress,
+) -> Iterator[int]:
+    """Copy a database as `copy_database` does; the copy appears when the block ends well, and never when it fails."""
     with draft_of(target, replace=replace) as draft:
         try:
-            return _copy(source, draft, without)
+            size = _copy(source, draft, without, progress)
         except sqlite3.Error as exc:
             raise StoreError(f"{str(source)!r} cannot be copied: {exc}") from exc
+        yield size
 
 
-def remove(database: Path) -> None:
-    """Delete a database that nobody uses, and what SQLite put beside it."""
-    for side in SIDES:
-        database.with_name(database.name + side).unlink(missing_ok=True)
-
-
-def sweep(directory: Path, now: float) -> None:
-    """Delete the drafts of processes that were killed."""
-    for draft in directory.glob(f"{DRAFT}*"):
-        with contextlib.suppress(FileNotFoundError):
-            if now - draft.stat().st_mtime > LEFT_BEHIND:
-                draft.unlink()
-
-
-def _copy(source: Path, draft: Path, without: Sequence[str]) -> int:
+def _copy(source: Path, draft: Path, without: Sequence[str], progress: Progress) -> int:
     with (
         contextlib.closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=rw", uri=True, timeout=5)) as live,
         contextlib.closing(sqlite3.connect(draft)) as copy,
     ):
         pages, page = (int(live.execute(f"pragma {what}").fetchone()[0]) for what in ("page_count", "page_size"))
         need_room(draft.parent, pages * page * (2 if without else 1))
-        live.backup(copy)  # one step: a moment of the database, while others write on
+        if progress is no_progress:
+            live.backup(copy)  # one step: a moment of the database, while others write on
+        else:  # the caller holds the write lock, or the copy would begin anew with each write of others
+
+            def report(_status: int, left: int, total: int) -> None:
+                progress("copying the database", total - left, total)
+
+            live.backup(copy, pages=PAGES, progress=report)
         copy.execute("pragma journal_mode = delete")  # else it would want files beside it to be read
         _leave_out(copy, without)
         if (said := copy.execute("pragma quick_check").fetchone()[0]) != "ok":

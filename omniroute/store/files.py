@@ -24,6 +24,10 @@ class StoreError(Exception):
         self.field = field
 
 
+class NeedsMigration(StoreError):
+    """The database is of an older version than this program."""
+
+
 class StoreFailed(StoreError):
     """The database itself is busy or broken, whatever was asked of it."""
 
@@ -62,7 +66,8 @@ def reserve(path: Path) -> None:
                 keep_private(path.with_name(path.name + end))
         for copy in path.parent.glob(f"{BACKUPS}/*"):
             with contextlib.suppress(FileNotFoundError):  # another process has just finished or deleted it
-                keep_private(copy)
+                if not copy.is_dir():  # a copy that is being made has a private folder
+                    keep_private(copy)
     except OSError as exc:
         raise StoreError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
 

@@ -64,6 +64,7 @@ def bring_in(
     what was here before is made first and stays. Lists of addresses that would keep out the `caller` or this machine
     are refused unless forced.
     """
+    aside.sweep(store.data_dir, aside.FOLDER)
     with aside.folder(store.data_dir) as folder:
         step("look")
         if unpacking.is_archive(file):
@@ -77,7 +78,7 @@ def bring_in(
             step("backup")
             backup = backups.create(store.path, reason, len(MIGRATIONS), store.clock())
             with (
-                past.added(store, found, step) if history else contextlib.nullcontext(0) as exchanges,
+                past.added(store, found, folder.name, step) if history else contextlib.nullcontext(0) as exchanges,
                 store.change(),
                 doors.changing(store, caller, force=force),
             ):
@@ -86,6 +87,7 @@ def bring_in(
                 answers.clear(store)  # whoever the same names lead to now has not given them
                 step("check")
                 check_setup(store)
+                past.complete(store, folder.name)
                 step("commit")
             step("done")
     return Imported(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from peewee import SqliteDatabase
 
+from omniroute.store.bounded_usage import m017_bounded_usage
 from omniroute.store.combo_slots import m016_combo_slots
 from omniroute.store.slots import m010_usage_slots
 
@@ -274,3 +275,15 @@ def m015_similar_answers(db: SqliteDatabase) -> None:
 
 
 step(m016_combo_slots)
+step(m017_bounded_usage)
+
+
+@step
+def m018_import_journal(db: SqliteDatabase) -> None:
+    # What an import has added to the history so far, to be taken out again if its process is killed.
+    for sql in (
+        "create table imports (id text not null primary key, at real not null)",
+        """create table import_rows (
+            import text not null, tab text not null, row text not null, primary key (import, tab, row)) without rowid""",
+    ):
+        db.execute_sql(sql)

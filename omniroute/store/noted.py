@@ -119,3 +119,22 @@ class BudgetEstimates(Table):
     key = TextField()
     at = FloatField()
     usd = FloatField()
+
+
+class Imports(Table):
+    """Imports that are not complete: what they have added to the history is in `ImportRows`."""
+
+    id = TextField(primary_key=True)
+    """The name of the folder that the process of the import has locked."""
+    at = FloatField()
+
+
+class ImportRows(Table):
+    """What an import has added to the history."""
+
+    import_ = TextField(column_name="import")
+    tab = TextField()
+    row = TextField()
+
+    class Meta:  # noqa: D106
+        primary_key = CompositeKey("import_", "tab", "row")

@@ -9,7 +9,9 @@ from typing import Any
 from peewee import PeeweeException, Query
 
 from omniroute.store.connections import BUSY_SECONDS, Connections
+from omniroute.store.disk_errors import disk_error
 from omniroute.store.files import StoreFailed
+from omniroute.store.write_health import WriteHealth
 
 type Row = dict[str, Any]
 
@@ -20,6 +22,7 @@ class Queries:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.db = Connections(path)
+        self.write_health = WriteHealth()
 
     def rows(self, query: Query) -> list[Row]:
         """Run a query that gives rows."""
@@ -39,8 +42,15 @@ class Queries:
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
         """All or nothing: one transaction, or a part of the one that is open in this thread already."""
-        with self.failures(), self.db.atomic("IMMEDIATE"):
-            yield
+        if self.write_health.stopped:
+            raise StoreFailed(f"nothing is written: {self.write_health.reason}")
+        try:
+            with self.failures(), self.db.atomic("IMMEDIATE"):
+                yield
+        except StoreFailed as exc:
+            if error := disk_error(exc, self.path.parent):
+                self.write_health.failed(error)
+            raise
 
     @contextlib.contextmanager
     def view(self) -> Iterator[None]:
@@ -56,6 +66,8 @@ class Queries:
         except (PeeweeException, sqlite3.Error) as exc:
             if "locked" in str(exc):
                 raise StoreFailed(f"the database is busy: another process has held it for {BUSY_SECONDS} s") from exc
+            if error := disk_error(exc, self.path.parent):
+                raise StoreFailed(f"the database cannot be used: {error.reason}") from exc
             raise StoreFailed(f"the database {str(self.path)!r} failed: {exc}") from exc
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isclose
 
 from omniroute.dialects.ir import Usage
+from omniroute.store import bounds
 from omniroute.store.database import Store
 from omniroute.store.kept import UsageHistory
 from omniroute.store.tables import Settings
@@ -62,10 +63,11 @@ def reprice(
         rows = store.rows(query)
         changed = []
         for row in rows:
-            usage = Usage(row["input"], row["output"], row["cache_read"], row["cache_write"], row["reasoning"])
+            usage = Usage(*(bounds.count(row[column.name]) for column in tokens))
             made = price(row["provider"], row["model_served"].partition("/")[2], usage, row["at"])
-            _count(done, row["cost"], made, used=bool(row["input"] or row["output"]))
-            if not _same(row["cost"], made):
+            before = bounds.number(row["cost"], bounds.MAX_COST)
+            _count(done, before, made, used=bool(usage.input or usage.output))
+            if not _same(before, made):
                 changed.append((made, row["id"]))
         if changed:
             with store.change():

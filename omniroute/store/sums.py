@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, get_args
 
-from peewee import SQL, ModelSelect, Select, fn
+from peewee import SQL, Case, ModelSelect, Select, fn
 
+from omniroute.store.bounds import MAX_COST, MAX_COUNT, MAX_MS, MAX_TIME
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.kept import UsageHistory, UsageLatencies, UsageSlots
@@ -70,6 +71,7 @@ class MinuteSum:
 
 SUMS = ("requests", "failed", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unknown_cost")
 TIMES = ("latency", "ttft", "ttfts")
+REALS = ("cost", "latency", "ttft")
 
 
 def summary(store: Store, by: By, since: float) -> list[UsageSum]:
@@ -125,8 +127,9 @@ def by_minute(store: Store, minutes: int, now: float) -> list[MinuteSum]:
     """Add up each of the last minutes, this one at the end; they are read from the history itself, so ask for few."""
     begins = [now // MINUTE * MINUTE - MINUTE * back for back in reversed(range(minutes))]
     minute = (H.at.cast("integer") / MINUTE * MINUTE).alias("minute")
-    tokens = (fn.sum(fn.coalesce(column, 0)).alias(column.name) for column in (H.input, H.output))
-    query = H.select(minute, fn.count(SQL("*")).alias("requests"), *tokens, fn.total(H.cost).alias("cost"))
+    tokens = (whole(_within(column, MAX_COUNT)).alias(column.name) for column in (H.input, H.output))
+    cost = fn.total(_within(H.cost, MAX_COST)).alias("cost")
+    query = H.select(minute, fn.count(SQL("*")).alias("requests"), *tokens, cost)
     found = {row.pop("minute"): row for row in store.rows(query.where(H.at >= begins[0]).group_by(SQL("1")))}
     return [MinuteSum(at, **found.get(int(at), {})) for at in begins]
 
@@ -145,7 +148,7 @@ def percentiles(store: Store, what: What, since: float, *, at: tuple[float, ...]
 
     Two digits of each are true.
     """
-    chosen = L.select(L.provider, L.bucket, fn.sum(L.number).alias("number"))
+    chosen = L.select(L.provider, L.bucket, whole(L.number).alias("number"))
     chosen = chosen.where((L.what == what) & (L.slot >= since // HOUR * HOUR))
     counts: dict[str, list[tuple[int, int]]] = {}
     for row in store.rows(chosen.group_by(L.provider, L.bucket).order_by(L.provider, L.bucket)):
@@ -166,26 +169,40 @@ def _added(kind: str, since: float, of: Any, name: Any, *more: Any) -> Select:
     """Add up the kept sums and the rest before them; grouped by what it is `of` and by `more`."""
     edge = -(-since // QUARTER) * QUARTER
     both = (_kept(kind, edge) + _rest(kind, since, edge)).alias("both")
-    columns = [fn.sum(SQL(column)).alias(column) for column in (*SUMS, *TIMES)]
+    columns = [
+        (fn.total(SQL(column)) if column in REALS else whole(SQL(column))).alias(column) for column in (*SUMS, *TIMES)
+    ]
     query = Select([both], [of, name, *more, *columns, fn.max(SQL("last"))])
     return query.group_by(SQL("1"), *(SQL(str(3 + at)) for at in range(len(more))))
 
 
 def _kept(kind: str, edge: float) -> "ModelSelect[UsageSlots]":
     columns = [getattr(S, column) for column in (*SUMS, *TIMES)]
-    return S.select(S.of, S.name, S.slot, *columns, S.last).where((S.kind == kind) & (S.slot >= edge))
+    return S.select(S.of, S.name, S.slot, *columns, S.last).where((S.kind == kind) & S.slot.between(edge, MAX_TIME))
 
 
 def _rest(kind: str, since: float, edge: float) -> "ModelSelect[UsageHistory]":
     of, name = KINDS[kind]
     failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
-    unknown = H.cost.is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
-    tokens = [fn.coalesce(column, 0) for column in (H.input, H.output, H.cache_read, H.cache_write, H.reasoning)]
+    unknown = _within(H.cost, MAX_COST).is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
+    counts = (H.input, H.output, H.cache_read, H.cache_write, H.reasoning)
+    tokens = [fn.coalesce(_within(column, MAX_COUNT), 0) for column in counts]
+    cost, latency, ttft = _within(H.cost, MAX_COST), _within(H.latency_ms, MAX_MS), _within(H.ttft_ms, MAX_MS)
     slot = H.at.cast("integer") / QUARTER * QUARTER
     return H.select(
-        *(of, name, slot, SQL("1"), failed, *tokens, fn.coalesce(H.cost, 0.0), unknown, H.latency_ms),
-        *(fn.coalesce(H.ttft_ms, 0.0), H.ttft_ms.is_null(False), H.at),
+        *(of, name, slot, SQL("1"), failed, *tokens, fn.coalesce(cost, 0.0), unknown, fn.coalesce(latency, 0.0)),
+        *(fn.coalesce(ttft, 0.0), ttft.is_null(False), H.at),
     ).where((H.at >= since) & (H.at < edge))
+
+
+def _within(column: Any, most: float) -> Any:
+    """Take the values of a column that are numbers from 0 to `most`; the others are unknown."""
+    return Case(None, [(fn.typeof(column).in_(["integer", "real"]) & column.between(0, most), column)])
+
+
+def whole(column: Any) -> Any:
+    """Add whole numbers up. SQLite's own sum raises an error where integers overflow."""
+    return fn.total(column).cast("integer")
 
 
 def _sum(row: Row) -> UsageSum:

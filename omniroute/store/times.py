@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 
+from omniroute.store import bounds
 from omniroute.store.database import Store
 from omniroute.store.kept import UsageHistory as H
 
@@ -19,7 +20,10 @@ def since(store: Store, at: float) -> tuple[Times, bool]:
     rows = store.rows(asked.order_by(H.at.desc()).limit(MOST + 1))
     names = {"total": "latency_ms", "firstContent": "ttft_ms", "gateway": "overhead_ms"}
     kept = rows[:MOST]
-    times = {name: sorted(row[of] for row in kept if row[of] is not None) for name, of in names.items()}
+    times = {
+        name: sorted(ms for row in kept if (ms := bounds.number(row[of], bounds.MAX_MS)) is not None)
+        for name, of in names.items()
+    }
     return times, len(rows) > MOST
 
 

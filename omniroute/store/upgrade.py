@@ -4,11 +4,14 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from peewee import OperationalError, SqliteDatabase
 
 from omniroute.store import backups
+from omniroute.store.copies import Progress, no_progress
+from omniroute.store.directory_lock import running_gateway
 from omniroute.store.files import StoreError
 from omniroute.store.migrations import APPLICATION_ID, MIGRATIONS, Migration
 
@@ -55,6 +58,15 @@ def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False)
     return version
 
 
+def needs_migration(data_dir: Path, version: int) -> str:
+    """Say in one sentence what a database of an older version needs."""
+    first = f"stop the gateway that runs on it (process {pid}), then " if (pid := running_gateway(data_dir)) else ""
+    return (
+        f"the database in {str(data_dir)!r} has version {version} and this program needs version {len(MIGRATIONS)}: "
+        f"{first}run `omniroute-ctl db migrate` or start the gateway; both keep a copy"
+    )
+
+
 def use_wal(db: SqliteDatabase) -> None:
     """Switch to write-ahead logging, for good. SQLite does not wait here for another process that does the same."""
     for left in reversed(range(WAL_TRIES)):
@@ -68,6 +80,16 @@ def use_wal(db: SqliteDatabase) -> None:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a migration has done."""
+
+    before: int
+    after: int
+    backup: str | None
+    """The id of the copy of what was there before; None for a database that was empty."""
+
+
 def migrate(
     db: SqliteDatabase,
     path: Path,
@@ -75,31 +97,41 @@ def migrate(
     clock: Callable[[], float],
     migrations: Sequence[Migration] = MIGRATIONS,
     copies: bool = True,
-) -> None:
-    """Take the steps that are missing. A step that fails leaves the database as it was before it.
+    progress: Progress = no_progress,
+) -> Migrated | None:
+    """Take the steps that are missing, all in one transaction, and return what was done; None when none is missing.
 
-    A copy is made before each step, unless the database was empty when the first one was taken here, or is a copy
-    itself.
+    One copy is made before the first step, unless the database is empty or a copy itself. It appears together with
+    the result: when a step fails, or the process is killed, the database stays as it was and there is no copy.
     """
-    fresh = False
-    while True:
-        with db.atomic("IMMEDIATE"):  # of several processes one migrates, the others wait and find it done
+    made = None
+    try:
+        with db.atomic("IMMEDIATE"), contextlib.ExitStack() as stack:  # other processes wait, and find it done
             version = int(db.pragma("user_version"))
             if version >= len(migrations):
-                return
-            if version and not fresh and copies:
-                back_up(path, version, clock())
+                return None
+            if version and copies:
+                made = _back_up(stack, path, version, clock(), progress)
             if not version:
-                fresh = True
                 db.pragma("application_id", APPLICATION_ID)
-            migrations[version](db)
-            db.pragma("user_version", version + 1)
+            for number in range(version, len(migrations)):
+                progress(f"migrating to version {len(migrations)}", number - version, len(migrations) - version)
+                migrations[number](db)
+            db.pragma("user_version", len(migrations))
+    except BaseException:
+        if made:  # the commit itself failed
+            made.path.unlink(missing_ok=True)
+        raise
+    progress("done", 1, 1)
+    return Migrated(version, len(migrations), made and made.id)
 
 
-def back_up(path: Path, version: int, now: float) -> None:
-    """Make the copy before a step."""
+def _back_up(
+    stack: contextlib.ExitStack, path: Path, version: int, now: float, progress: Progress
+) -> backups.Backup:
+    """Make the copy before the first step; it appears when the stack is closed."""
     try:
-        backups.create(path, "migration", version, now)
+        return stack.enter_context(backups.preparing(path, "migration", version, now, progress=progress))
     except StoreError as exc:
         raise StoreError(
             f"the backup of {str(path)!r} before a migration failed ({exc}); nothing was migrated"

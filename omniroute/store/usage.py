@@ -1,19 +1,25 @@
 """The history: one row for each exchange."""
 
 import json
+import logging
 import re
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import reduce
 from operator import or_
 from typing import Any, Literal
 
 from peewee import SQL
 
+from omniroute.store import bounds
 from omniroute.store.database import Store
+from omniroute.store.disk_errors import disk_error
 from omniroute.store.files import StoreError
 from omniroute.store.kept import UsageHistory
 from omniroute.store.queries import Row
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,35 @@ H = UsageHistory
 
 
 def record(store: Store, rows: Sequence[UsageRow]) -> None:
-    """Write exchanges to the history, all or none."""
+    """Write exchanges to the history. One that the database refuses is counted and left out, and takes no other along.
+
+    StoreError, with none of them written, when the database takes no writes.
+    """
     with store.change():
-        store.run_many(INSERT, [_values(row) for row in rows])
+        try:
+            with store.db.atomic():
+                store.db.connection().executemany(INSERT, [_values(row) for row in rows])
+        except Exception as exc:
+            if _is_disk(store, exc):
+                raise
+        else:
+            return
+        refused = 0
+        for row in rows:
+            try:
+                with store.db.atomic():
+                    store.db.connection().execute(INSERT, _values(row))
+            except Exception as exc:
+                refused += 1
+                if _is_disk(store, exc) or (refused == len(rows) and isinstance(exc, sqlite3.OperationalError)):
+                    raise  # it is the database, not the row
+                log.error("a usage record was refused by the database and left out: %s", type(exc).__name__)
+    store.write_health.reject(refused)
+
+
+def _is_disk(store: Store, exc: Exception) -> bool:
+    """Say whether an error concerns the whole database; else the transaction goes on without the statement."""
+    return not store.db.connection().in_transaction or disk_error(exc, store.data_dir) is not None
 
 
 def models(store: Store) -> list[tuple[str, str]]:
@@ -139,12 +171,48 @@ def _place(before: str) -> tuple[float, int]:
 
 
 def _values(row: UsageRow) -> tuple[Any, ...]:
-    plain = {name: getattr(row, name) for name in COLUMNS}
-    plain["attempts"] = json.dumps([asdict(attempt) for attempt in row.attempts])
+    """Make the columns of a row, each within its bounds: numbers of upstreams and texts of clients may be anything."""
+    plain = bounded({name: getattr(row, name) for name in COLUMNS})
+    attempts = [asdict(attempt) | {"ms": bounds.number(attempt.ms, bounds.MAX_MS) or 0.0} for attempt in row.attempts]
+    plain["attempts"] = json.dumps(attempts)  # in ASCII, so it can be stored whatever is in it
     plain["dropped"] = json.dumps(row.dropped)
     return tuple(plain.values())
 
 
+def bounded(row: Row) -> Row:
+    """Make numbers that are out of bounds unknown, and texts such that they can be stored and sent."""
+    plain = {name: bounds.text(value) if isinstance(value, str) else value for name, value in row.items()}
+    for name in ("input", "output", "cache_read", "cache_write", "reasoning"):
+        plain[name] = bounds.count(row[name])
+    for name in ("ttft_ms", "overhead_ms"):
+        plain[name] = bounds.number(row[name], bounds.MAX_MS)
+    plain["cost"] = bounds.number(row["cost"], bounds.MAX_COST)
+    plain["status"] = bounds.status(row["status"])
+    plain["latency_ms"] = bounds.number(row["latency_ms"], bounds.MAX_MS) or 0.0
+    plain["at"] = bounds.number(row["at"], bounds.MAX_TIME) or 0.0
+    return plain
+
+
 def _row(row: Row) -> UsageRow:
-    attempts = tuple(AttemptRow(**attempt) for attempt in json.loads(row["attempts"]))
-    return UsageRow(**row | {"attempts": attempts, "dropped": tuple(json.loads(row["dropped"]))})
+    """Make a value of a stored row, which another program may have changed."""
+    attempts = tuple(attempt for each in _list(row["attempts"]) if (attempt := _attempt(each)))
+    dropped = tuple(each for each in _list(row["dropped"]) if isinstance(each, str))
+    return UsageRow(**bounded(row) | {"attempts": attempts, "dropped": dropped})
+
+
+def _attempt(stored: object) -> AttemptRow | None:
+    try:
+        attempt = AttemptRow(**stored)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return replace(
+        attempt, status=bounds.status(attempt.status), ms=bounds.number(attempt.ms, bounds.MAX_MS) or 0.0
+    )
+
+
+def _list(stored: object) -> list[Any]:
+    try:
+        found = json.loads(stored) if isinstance(stored, str) else []
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []

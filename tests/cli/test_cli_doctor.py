@@ -154,7 +154,8 @@ def test_an_older_database_is_left_as_it_is(ctl: Ctl, found: Found, data_dir: Pa
     db.shut()
     ((verdict, words),) = found("database")
     assert verdict == "warn"
-    assert f"version 3 of {len(MIGRATIONS)}" in words
+    assert f"has version 3 and this program needs version {len(MIGRATIONS)}" in words
+    assert "omniroute-ctl db migrate" in words
     assert inspect(path) == 3
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from populated import populate
 
-from omniroute.store import backups, copies, nodes, read
+from omniroute.store import aside, backups, copies, nodes, read
 from omniroute.store.backups import Reason
 from omniroute.store.database import Store
 from omniroute.store.files import StoreError
 from omniroute.store.importing import restore
 from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.recovery import recover
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -144,7 +145,10 @@ def test_drafts_of_the_killed_are_swept_away(store: Store) -> None:
     folder = store.data_dir / "backups"
     for name in (".copy-old", ".copy-new"):
         (folder / name).touch()
-    os.utime(folder / ".copy-old", (NOW - 2 * HOUR, NOW - 2 * HOUR))
-    os.utime(folder / ".copy-new", (NOW, NOW))
-    make(store)
-    assert [path.name for path in folder.glob(".copy-*")] == [".copy-new"]
+    os.utime(folder / ".copy-old", (1, 1))
+    (folder / ".copy-left").mkdir()
+    with aside.folder(folder, aside.DRAFT) as used:
+        make(store)
+        assert {path.name for path in folder.glob(".copy-*")} == {".copy-new", used.name}
+    assert recover(store).leftovers == ("backups/.copy-new",)  # no other process has this store open
+    assert not [*folder.glob(".copy-*")]

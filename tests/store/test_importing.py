@@ -39,6 +39,7 @@ from omniroute.store.files import StoreError
 from omniroute.store.foreign import made
 from omniroute.store.importing import bring_in, restore
 from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.recovery import recover
 
 type Open = Callable[..., Store]
 
@@ -311,7 +312,11 @@ def test_a_kill_in_the_middle_leaves_the_old_state(here: Store, file: Path, wher
     assert here.db.connection().execute("pragma integrity_check").fetchone() == ("ok",)
     [left] = here.data_dir.glob(".import-*")
     assert left.stat().st_mode & 0o777 == 0o700
-    os.utime(left, (1, 1))
+    found = recover(here)
+    assert found.leftovers == (left.name,)
+    assert found.history == len(after["usage_history"]) - len(before["usage_history"])
+    assert contents(here)["usage_history"] == before["usage_history"]
+    assert contents(here)["usage_slots"] == before["usage_slots"]
     bring_in(here, file, without_credentials=True)
     assert not list(here.data_dir.glob(".import-*"))
 

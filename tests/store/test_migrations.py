@@ -1,19 +1,30 @@
+import json
+import os
+import re
+import signal
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import Clock
 from peewee import SqliteDatabase
 
 from omniroute.routing.config import Combo
-from omniroute.store import accounts, kept, noted, snapshot, tables, upgrade, usage
+from omniroute.store import accounts, directory_lock, kept, noted, snapshot, tables, upgrade, usage
+from omniroute.store.backups import create, listed, prune
 from omniroute.store.connections import Connections
 from omniroute.store.database import Store
-from omniroute.store.files import StoreError, reserve
+from omniroute.store.directory_lock import DirectoryLock, running_gateway
+from omniroute.store.files import NeedsMigration, StoreError, reserve
 from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.recovery import recover
 from omniroute.store.tables import Table
-from omniroute.store.upgrade import inspect, migrate
+from omniroute.store.upgrade import Migrated, inspect, migrate
 
 Open = Callable[..., Store]
 
@@ -27,6 +38,16 @@ def at_version(path: Path, version: int, *rows: str) -> None:
     for sql in rows:
         db.execute_sql(sql)
     db.shut()
+
+
+@contextmanager
+def gateway_stand_in() -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that could be a gateway, by its command line."""
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", "omniroute-ctl", "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
 
 
 def backups(data_dir: Path) -> list[str]:
@@ -67,13 +88,136 @@ def test_the_first_version_with_rows_comes_up_to_date(open_store: Open, data_dir
     assert accounts.find(store, "old").id == "abcd1234"
     assert usage.recent(store, 1) == []
     assert snapshot.load(store).revision == 2
-    made = [f"storage-v{n}-20231114T2213{20 + n}Z-migration.sqlite" for n in range(1, len(MIGRATIONS))]
-    assert backups(data_dir) == sorted(made)
+    assert backups(data_dir) == ["storage-v1-20231114T221321Z-migration.sqlite"]
     kept = data_dir / "backups" / backups(data_dir)[0]
     assert kept.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(kept)) as db:
         assert db.execute("pragma user_version").fetchone() == (1,)
         assert db.execute("select name from provider_connections").fetchall() == [("old",)]
+
+
+def first_version(open_store: Open, data_dir: Path) -> Path:
+    """Make the database of the first version, with the keys that belong to it."""
+    path = data_dir / "storage.sqlite"
+    at_version(path, 1)
+    open_store(data_dir.parent / "fresh").close()
+    (data_dir / "secrets.json").write_bytes((data_dir.parent / "fresh" / "secrets.json").read_bytes())
+    return path
+
+
+def test_only_who_may_upgrade_migrates(open_store: Open, data_dir: Path) -> None:
+    path = first_version(open_store, data_dir)
+    said = f"has version 1 and this program needs version {len(MIGRATIONS)}: run `omniroute-ctl db migrate`"
+    with pytest.raises(NeedsMigration, match=re.escape(said)):
+        Store(data_dir, environ={}, upgrade=False)
+    assert inspect(path) == 1
+    assert open_store().migrated == Migrated(1, len(MIGRATIONS), "storage-v1-20231114T221321Z-migration")
+    Store(data_dir, environ={}, upgrade=False).close()
+
+
+def test_the_copy_stays_until_a_person_removes_it(open_store: Open, data_dir: Path, clock: Clock) -> None:
+    first_version(open_store, data_dir)
+    store = open_store()
+    for _ in range(5):
+        create(store.path, "import", len(MIGRATIONS), clock())
+    assert len(prune(store.path, 1)) == 4
+    assert [backup.reason for backup in listed(store.path)] == ["import", "migration"]
+
+
+def test_nothing_is_migrated_under_a_running_gateway(
+    open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of an older version holds no lock; its process is known by the file that it keeps."""
+    path = first_version(open_store, data_dir)
+    with gateway_stand_in() as process:
+        (data_dir / "runtime.json").write_text(json.dumps({"pid": process.pid}), encoding="utf-8")
+        with pytest.raises(StoreError, match=f"process {process.pid} is a gateway that still uses it: stop it first"):
+            open_store()
+        with pytest.raises(NeedsMigration, match=rf"stop the gateway that runs on it \(process {process.pid}\), then"):
+            Store(data_dir, environ={}, upgrade=False)
+        assert inspect(path) == 1
+    open_store()
+    assert inspect(path) == len(MIGRATIONS)
+
+
+def test_a_process_that_has_the_id_of_a_killed_gateway_is_none(
+    open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_version(open_store, data_dir)
+    runtime = data_dir / "runtime.json"
+    with gateway_stand_in() as process:
+        runtime.write_text(json.dumps({"pid": process.pid}), encoding="utf-8")
+        os.utime(runtime, (1, 1))  # written long before that process began
+        assert running_gateway(data_dir) is None
+        runtime.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+        assert running_gateway(data_dir) is None
+    open_store()
+
+
+def test_nothing_is_migrated_while_another_process_has_it_open(
+    open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = first_version(open_store, data_dir)
+    monkeypatch.setattr(directory_lock, "PATIENCE", -1.0)
+    with closing(DirectoryLock(data_dir)) as other:
+        other.share()
+        with pytest.raises(StoreError, match="cannot be migrated while another process has it open"):
+            open_store()
+    assert inspect(path) == 1
+    open_store()
+
+
+def test_who_waits_for_a_migration_finds_it_done(
+    open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = first_version(open_store, data_dir)
+    with closing(DirectoryLock(data_dir)) as other:
+        other.share()
+
+        def migrated_by_the_other(_: float) -> None:
+            db = Connections(path)
+            migrate(db, path, clock=time.time, copies=False)
+            db.shut()
+
+        monkeypatch.setattr(directory_lock.time, "sleep", migrated_by_the_other)
+        assert open_store().migrated is None
+
+
+def test_progress_is_reported(open_store: Open, data_dir: Path) -> None:
+    first_version(open_store, data_dir)
+    told: list[tuple[str, int, int]] = []
+    Store(data_dir, environ={}, progress=lambda *what: told.append(what)).close()
+    assert told[0][0] == "copying the database"
+    steps = [what for what in told if what[0].startswith("migrating")]
+    assert [done for _, done, _ in steps] == list(range(len(MIGRATIONS) - 1))
+    assert told[-1] == ("done", 1, 1)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from omniroute.store.database import Store
+def progress(what, done, total):
+    if [what.split()[0], str(done)] == sys.argv[2:]:
+        os.kill(os.getpid(), signal.SIGKILL)
+Store(Path(sys.argv[1]), environ={}, progress=progress)
+"""
+
+
+@pytest.mark.parametrize("where", [("copying", "all"), ("migrating", "0"), ("migrating", str(len(MIGRATIONS) - 2))])
+def test_a_kill_leaves_the_old_version_and_no_copy(open_store: Open, data_dir: Path, where: tuple[str, str]) -> None:
+    path = first_version(open_store, data_dir)
+    with closing(sqlite3.connect(path)) as db:
+        pages = db.execute("pragma page_count").fetchone()[0]
+    command = [sys.executable, "-c", KILLED, str(data_dir), where[0], str(pages) if where[1] == "all" else where[1]]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert inspect(path) == 1
+    [left] = (data_dir / "backups").iterdir()
+    store = open_store()
+    assert recover(store).leftovers == ()  # the copy before the migration has removed it already
+    assert not left.exists()
+    assert backups(data_dir) == ["storage-v1-20231114T221321Z-migration.sqlite"]
 
 
 def test_combos_of_the_version_before_go_by_the_setting_for_all(open_store: Open, data_dir: Path) -> None:
@@ -113,7 +257,7 @@ def test_opening_again_changes_nothing(open_store: Open, data_dir: Path) -> None
     assert backups(data_dir) == []
 
 
-def test_a_step_that_fails_is_undone_and_the_copy_stays(store: Store, data_dir: Path) -> None:
+def test_a_step_that_fails_is_undone_with_all_before_it_and_leaves_no_copy(store: Store, data_dir: Path) -> None:
     accounts.add(store, "openai", api_key="sk-one", name="mine")
 
     def broken(db: SqliteDatabase) -> None:
@@ -122,10 +266,10 @@ def test_a_step_that_fails_is_undone_and_the_copy_stays(store: Store, data_dir: 
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        migrate(store.db, store.path, clock=store.clock, migrations=[*MIGRATIONS, broken])
+        migrate(store.db, store.path, clock=store.clock, migrations=[*MIGRATIONS, lambda db: None, broken])
     assert accounts.find(store, "mine").provider == "openai"
     assert inspect(store.path, thorough=True) == len(MIGRATIONS)
-    assert len(backups(data_dir)) == 1
+    assert backups(data_dir) == []
 
 
 def test_no_one_else_can_write_from_before_the_copy_until_the_step_is_done(store: Store) -> None:

@@ -31,10 +31,39 @@ def test_recording_again_changes_nothing(store: Store) -> None:
     assert {row.id: row.status for row in usage.recent(store, 10)} == {"r": 200, "other": 200}
 
 
-def test_all_or_none(store: Store) -> None:
-    with pytest.raises(StoreError):
-        usage.record(store, [ROW, replace(ROW, id="x", path=None)])  # type: ignore[arg-type]
-    assert usage.recent(store, 10) == []
+def test_a_row_that_is_refused_takes_no_other_along(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    bad = [replace(ROW, id="x", path=None, error="secret words"), replace(ROW, id="y", model_asked=None)]  # type: ignore[arg-type]
+    usage.record(store, [ROW, *bad, replace(ROW, id="z")])
+    assert {row.id for row in usage.recent(store, 10)} == {ROW.id, "z"}
+    assert store.write_health.rejected == 2
+    assert caplog.messages == ["a usage record was refused by the database and left out: IntegrityError"] * 2
+    assert "secret words" not in caplog.text
+
+
+ABSURD = [9223372036854775807, 99999999999999999999999999, -5, 1e308, float("inf"), float("nan"), True, "many", b"x", []]
+
+
+def test_numbers_out_of_bounds_are_unknown_and_take_no_other_row_along(store: Store) -> None:
+    counts = ("input", "output", "cache_read", "cache_write", "reasoning", "cost", "ttft_ms", "overhead_ms", "status")
+    rows = [
+        replace(ROW, id=f"{number}", latency_ms=value, at=NOON if value == "many" else value, **dict.fromkeys(counts, value))
+        for number, value in enumerate(value for value in ABSURD if value is not True)
+    ]
+    usage.record(store, [*rows, ROW])
+    assert store.write_health.rejected == 0
+    found = {row.id: row for row in usage.recent(store, 100)}
+    assert found.pop(ROW.id) == ROW
+    assert len(found) == len(rows)
+    assert all(getattr(row, name) is None for row in found.values() for name in counts)
+
+
+def test_texts_that_are_no_unicode_are_stored(store: Store) -> None:
+    attempt = replace(ROW.attempts[0], detail="\ud800")
+    usage.record(store, [replace(ROW, model_asked="a\ud800b", error="\udfff", dropped=("\ud800",), attempts=(attempt,))])
+    (row,) = usage.recent(store, 1)
+    assert (row.model_asked, row.error) == ("a?b", "?")
+
+
 
 
 def test_old_rows_are_not_even_looked_at(store: Store) -> None:

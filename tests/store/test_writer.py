@@ -85,7 +85,7 @@ def test_a_job_that_fails_is_undone_alone(store: Store, caplog: pytest.LogCaptur
     assert more.result(WAIT) == "two"
     waiting.close(WAIT)
     assert names(store) == {"one", "two"}
-    assert caplog.messages == ["a write failed: ZeroDivisionError('on purpose')"]  # a refusal is no fault
+    assert caplog.messages == ["a write failed: ZeroDivisionError"]  # a refusal is no fault
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
@@ -166,8 +166,8 @@ def test_a_lock_is_not_waited_for_for_ever(
     monkeypatch.setattr(writer, "PATIENCE", -1.0)
     holder = Holder(store)
     lost = running.submit(partial(add, store, "one"))
-    assert "could not be written: database is locked" in str(lost.exception(WAIT))
-    assert "1 writes were lost: database is locked" in caplog.text
+    assert "could not be written: another process holds the write lock" in str(lost.exception(WAIT))
+    assert "1 writes were lost: another process holds the write lock" in caplog.text
     holder.let_go()
     assert running.submit(partial(add, store, "two")).result(WAIT) == "two"
     assert names(store) == {"two"}

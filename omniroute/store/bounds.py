@@ -1,0 +1,35 @@
+"""Bounds of numbers and texts in the usage history; what is outside them is stored and read as unknown."""
+
+from math import isfinite
+
+MAX_COUNT = 10**9
+"""Tokens of one class in one exchange. Sums of so many stay far below 2**63 in any history."""
+MAX_COST = 1e9
+"""USD of one exchange."""
+MAX_MS = 1e10
+MAX_TIME = 253_402_300_799.0
+"""The last second of the year 9999, as seconds of the epoch."""
+
+
+def count(value: object) -> int | None:
+    """Return a number of tokens, or None when it is not a whole number from 0 to `MAX_COUNT`."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
+
+
+def number(value: object, most: float) -> float | None:
+    """Return a finite number from 0 to `most`, else None."""
+    if not isinstance(value, int | float) or not 0 <= value <= most:
+        return None
+    return float(value) if isfinite(value) else None
+
+
+def status(value: object) -> int | None:
+    """Return an HTTP status, else None."""
+    return value if isinstance(value, int) and 0 <= value <= 999 else None
+
+
+def text(value: object) -> str:
+    """Return a text that SQLite can store: lone surrogates become question marks."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else "" if value is None else str(value)
