@@ -2,13 +2,14 @@
 
 import hmac
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from omniroute.errors import Forbidden, NotAllowed, RateLimited
 from omniroute.routing.config import Config, Key, Scope
 from omniroute.routing.forwarded import Comer
-from omniroute.routing.limits import Limits
+from omniroute.routing.limits import MINUTE, Limits
 from omniroute.routing.loads import Loads
 from omniroute.routing.lockouts import Kind, Lockouts, words
 from omniroute.routing.sources import is_loopback, read_address, source_of
@@ -36,6 +37,8 @@ class Gate:
         self._familiar: dict[tuple[str, str], None] = {}
         self._noted: dict[str, float] = {}
         self._uses: dict[str, Use] = {}
+        self._begun: deque[tuple[str, float]] = deque()
+        """Exchanges that are counted and not saved yet: the key's id, and when they began."""
 
     def take_up(self, lockouts: Lockouts, uses: Mapping[str, Use], config: Config) -> None:
         """Go on from what was saved."""
@@ -103,6 +106,26 @@ class Gate:
             said = wait.why.removeprefix("it ")
             raise RateLimited(f"the key {key.name!r} {said}", retry_after=wait.seconds or 1.0)
         self._limits.begin(key.id, now)
+        if self.counts(key):
+            self._begun.append((key.id, now))
+            while self._begun[0][1] + MINUTE <= now:  # nobody takes these at the moment
+                self._begun.popleft()
+            self.changed()
+
+    def counts(self, key: Key | None) -> bool:
+        """Say whether it matters when the exchanges of a key begin."""
+        return key is not None and self._limits.counts(key.id)
+
+    def begun(self) -> list[tuple[str, float]]:
+        """Give what has to be saved since the last call: the ids of keys, and how many seconds ago exchanges began."""
+        begun, self._begun = self._begun, deque()
+        return [(key, self._clock() - at) for key, at in begun]
+
+    def take_up_begun(self, begun: Mapping[str, Sequence[float]]) -> None:
+        """Go on from when exchanges of keys have begun, as seconds of the epoch, the oldest first."""
+        passed = self._clock() - self._wall()
+        for key, times in begun.items():
+            self._limits.take_up(key, [at + passed for at in times])
 
     def leave(self, key: Key) -> None:
         """Note the end of an exchange."""

@@ -23,6 +23,8 @@ RETRY = 1.0
 """Seconds between two attempts while the database takes no writes."""
 MOST_ROWS, MOST_BYTES = 20_000, 32 * 1024 * 1024
 """Usage records, and their bytes roughly, that wait while the database takes no writes; what comes then is dropped."""
+PATIENCE = 0.5
+"""Seconds that a request waits at most until what it counts for is on the disk."""
 ROW_BYTES = 2048
 """Bytes of a usage record without its texts."""
 
@@ -115,6 +117,17 @@ class Pending:
                 self._store.write_health.drop(records)
                 log.error("what the gateway has done could not be written down: %s", error)
 
+    async def written(self) -> None:
+        """Wait until all that has changed so far is on the disk, but not for long, and not while writes fail."""
+        if self._writer is None or self._failing:
+            return
+        self._hand_over(at_once=True)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wrap_future(self._writer.submit(_nothing, at_once=True))
+        except (TimeoutError, StoreError) as error:
+            log.info("a request goes on before the limits that it counts for are saved: %s", error or "it takes long")
+
     def read[T](self, job: Callable[[Store], T]) -> Future[T]:
         """Read what is there when all that was given before is written, and nothing that comes after."""
         assert self._writer
@@ -136,6 +149,10 @@ class Pending:
     def _take_estimates(self) -> list[Estimate]:
         estimates, self._estimates = self._estimates, []
         return estimates
+
+
+def _nothing() -> None:
+    """Do nothing: that it is done says that all before it is."""
 
 
 def _given(save: Callable[[Store, Any], None], what: Any, store: Store) -> None:

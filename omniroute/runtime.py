@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,6 +102,7 @@ class Runtime:
             (lambda: self.choosing.health.changes(), health.save),
             (self.choosing.admission.changes, lambda store, held: limits.save(store, held, at=wall())),
             (self.gate.uses, keys.save_uses),
+            (self.gate.begun, self._save_begun),
             (lambda: self.gate.lockouts.changes(), lockouts.save),
         )
         self.choosing.changed = self.gate.changed = self.pending.soon
@@ -132,8 +133,10 @@ class Runtime:
         found = read(store, self.environment)
         self._take(found)
         self.choosing.take_up(turns.load(store), health.load(store), self.config)
-        self.choosing.limited(limits.start(store), limits.begun(store, self.wall()))
+        begun = limits.begun(store, self.wall())
+        self.choosing.limited(limits.start(store), begun)
         self.gate.take_up(Lockouts(lockouts.load(store)), keys.uses(store), self.config)
+        self.gate.take_up_begun(limits.begun_by_key(begun))
         writer = self.pending.open(store)
         self.spent.read(self.config.rules.budget.zone)
         self.keeper = Keeper(store, writer, wall=self.wall)
@@ -209,6 +212,14 @@ class Runtime:
         """Log an exchange."""
         self.tally.add(row)
         self.pending.record(row)
+
+    def _save_begun(self, store: Store, begun: Sequence[tuple[str, float]]) -> None:
+        limits.save_begun(store, [(limits.of_key(key), age) for key, age in begun], self.wall())
+
+    async def save_windows(self, exchange: Exchange, target: Target) -> None:
+        """Have it on the disk that a limited account or key is about to be used, so that its limit outlives a kill."""
+        if self.choosing.admission.limits.counts(target.account.id) or self.gate.counts(exchange.key):
+            await self.pending.written()
 
     def close(self) -> None:
         """Write what is pending, end the threads, close the store."""

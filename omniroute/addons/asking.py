@@ -40,6 +40,7 @@ class Told(TypedDict):
 async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: float, request: http.Request) -> Asked:
     """Make of a request that of a target, and note that it is being asked."""
     limits, rules = runtime.limits, exchange.config.rules
+    await runtime.save_windows(exchange, target)
     raw, body, lost = await words_for(runtime, exchange, target)
     broken = exchange.broken
     begun = broken.said if broken else None

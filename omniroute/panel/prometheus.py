@@ -6,6 +6,7 @@ from itertools import accumulate
 from omniroute import __version__
 from omniroute.loop_watchdog import BUCKETS
 from omniroute.runtime import Runtime
+from omniroute.store.write_health import WriteHealth
 from omniroute.tally import SECONDS, Times
 
 type Labels = Mapping[str, str]
@@ -15,6 +16,7 @@ type Sample = tuple[str, Labels, float]
 def write(runtime: Runtime) -> str:
     """Write everything that is counted. Labels are words of ours or a provider's name, never a key or an account."""
     tally, now = runtime.tally, runtime.wall()
+    writes = runtime.store.write_health if runtime.store else WriteHealth()
     health = runtime.choosing.health.snapshot()
     opened: list[Sample] = [
         (
@@ -48,6 +50,14 @@ def write(runtime: Runtime) -> str:
         _loop_lag(runtime),
         _clients(runtime),
         _family("omniroute_breakers_open", "gauge", "Circuit breakers that are open.", opened),
+        _family("omniroute_store_failing", "gauge", "1 while the database takes no writes.",
+                [("", {}, writes.reason is not None)]),
+        _family("omniroute_usage_records_waiting", "gauge", "Usage records that wait to be written.",
+                [("", {}, len(runtime.pending.rows))]),
+        _family("omniroute_usage_records_dropped_total", "counter", "Usage records for which there was no room.",
+                [("", {}, writes.dropped)]),
+        _family("omniroute_usage_records_rejected_total", "counter", "Usage records that the database refused.",
+                [("", {}, writes.rejected)]),
     ))  # fmt: skip
 
 

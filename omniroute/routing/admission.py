@@ -3,11 +3,12 @@
 Clock and alarm are arguments: nothing here waits, and nobody asks again and again.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from omniroute.routing.limits import Limit, Limits, Wait
+from omniroute.routing.limits import MINUTE, Limit, Limits, Wait
 from omniroute.routing.loads import Loads
 from omniroute.routing.queue import Place, Queue, Ticket
 from omniroute.routing.target import Target
@@ -51,7 +52,7 @@ class Admission:
         self._clock = clock
         self._changed: set[str] = set()
         self._learned: set[Place] = set()
-        self._begun: dict[tuple[str, float], None] = {}
+        self._begun: Counter[tuple[str, float]] = Counter()
 
     def admit(self, targets: Sequence[Target]) -> tuple[Target, float] | None:
         """Let a request in at the first target that can be asked now, and say when that was; None when none can."""
@@ -105,7 +106,10 @@ class Admission:
     def give_back(self, account: str, at: float) -> None:
         """End what was let in, and of which the upstream has heard nothing."""
         self.limits.take_back(account, at)
-        self._begun.pop((account, at), None)
+        if self._begun[account, at] > 1:
+            self._begun[account, at] -= 1
+        else:
+            del self._begun[account, at]
         self.limits.end(account)
         self.ended(account)
 
@@ -160,7 +164,9 @@ class Admission:
 
     def _count(self, account: str, now: float) -> None:
         if self.limits.counts(account):
-            self._begun[account, now] = None
+            self._begun[account, now] += 1  # several are let in at the same moment
+            while (oldest := next(iter(self._begun)))[1] + MINUTE <= now:  # nobody takes these at the moment
+                del self._begun[oldest]
 
     def _note(self, *accounts: str) -> None:
         if limited := [account for account in accounts if account in self.limits.set]:
@@ -176,7 +182,7 @@ class Admission:
         learned = {place: until - now if (until := shut.get(place, 0.0)) > now else None for place in self._learned}
         self._changed.clear()
         self._learned.clear()
-        begun = tuple((account, now - at) for account, at in self._begun)
+        begun = tuple((account, now - at) for account, at in self._begun.elements())
         self._begun.clear()
         return Changes(in_use, learned, begun)
 

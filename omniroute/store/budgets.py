@@ -97,7 +97,9 @@ def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tup
     found: dict[tuple[str, Period], Spent] = {}
     with store.view():
         for period, (start, end) in spans.items():
-            guessed = E.select(E.key, fn.total(E.usd).alias("usd")).where((E.at >= start) & (E.at < end)).group_by(E.key)
+            guessed = (
+                E.select(E.key, fn.total(E.usd).alias("usd")).where((E.at >= start) & (E.at < end)).group_by(E.key)
+            )
             estimates = {row["key"]: float(row["usd"]) for row in store.rows(guessed)}
             costs = S.select(S.of, fn.total(S.cost).alias("cost"), fn.total(S.unknown_cost).alias("unknown"))
             costs = costs.where((S.kind == "key") & (S.slot >= start) & (S.slot < end)).group_by(S.of)

@@ -37,7 +37,7 @@ class Connections(SqliteDatabase):
     def rollback(self) -> None:
         """Roll the transaction back, unless SQLite has done so itself: its own error is the one to report."""
         if not self.is_closed() and self.connection().in_transaction:
-            super().rollback()  # type: ignore[no-untyped-call]
+            super().rollback()
 
     def _connect(self) -> sqlite3.Connection:
         fresh = cast(sqlite3.Connection, super()._connect())  # type: ignore[misc]  # the stubs lack it

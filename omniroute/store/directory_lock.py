@@ -14,8 +14,6 @@ RUNTIME = "runtime.json"
 """The file in which a running gateway says where it is."""
 NAMES = (b"omniroute", b"mitm")
 """One of these stands in the command line of a gateway."""
-CLOCKS = 5.0
-"""Seconds by which the start of a process may seem later than a file that it wrote."""
 
 
 class DirectoryLock:
@@ -61,17 +59,20 @@ class DirectoryLock:
 def running_gateway(directory: Path) -> int | None:
     """Return the process id of another gateway that serves from this data directory, by the file that it keeps.
 
-    Gateways of older versions hold no lock. A process that has the id of one that was killed is told apart by its
-    command line and by its start.
+    Gateways of older versions hold no lock. Another program that has the id of one that was killed is told apart by
+    its command line, where the system shows it.
     """
-    path = directory / RUNTIME
     try:
-        pid, written = int(json.loads(path.read_bytes())["pid"]), path.stat().st_mtime
+        pid = int(json.loads((directory / RUNTIME).read_bytes())["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if pid in (0, os.getpid()) or not _is_alive(pid):
+    if pid in (0, os.getpid(), os.getppid()) or not _is_alive(pid):
         return None
-    return None if _is_another(pid, written) else pid
+    try:
+        command = Path("/proc", str(pid), "cmdline").read_bytes()
+    except OSError:
+        return pid
+    return pid if any(name in command for name in NAMES) else None
 
 
 def _is_alive(pid: int) -> bool:
@@ -82,16 +83,3 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _is_another(pid: int, written: float) -> bool:
-    """Say whether a process cannot be the gateway that wrote a file at a time; only Linux tells."""
-    folder = Path("/proc", str(pid))
-    try:
-        command = (folder / "cmdline").read_bytes()
-        ticks = int((folder / "stat").read_text().rpartition(")")[2].split()[19])
-        booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return False
-    started = int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
-    return not any(name in command for name in NAMES) or started > written + CLOCKS

@@ -15,6 +15,9 @@ from omniroute.store.noted import LearnedLimits, LimitsBegun, LimitsInUse
 from omniroute.store.tables import AccountLimits
 
 MOST = 1_000_000
+KEY = "key:"
+APART = 1e-5
+"""Seconds between the noted beginnings of requests that began at the same moment."""
 LONGEST_GAP = 600_000
 """Milliseconds."""
 
@@ -82,6 +85,28 @@ def begun(store: Store, now: float) -> Mapping[str, Sequence[float]]:
     return found
 
 
+def save_begun(store: Store, begun: Sequence[tuple[str, float]], at: float) -> None:
+    """Write when requests of accounts, and of keys by `of_key`, have begun: how many seconds before `at`."""
+    if not begun:
+        return
+    with store.change():
+        store.run(LimitsBegun.delete().where(LimitsBegun.at <= at - MINUTE))
+        for account, age in begun:
+            moment = at - age
+            while not store.run(LimitsBegun.insert(account=account, at=moment).on_conflict_ignore().as_rowcount()):
+                moment += APART  # several began at the same moment, and each counts
+
+
+def of_key(id: str) -> str:
+    """Name what the requests of a key are noted under, beside those of accounts."""
+    return f"{KEY}{id}"
+
+
+def begun_by_key(begun: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    """Take those of keys out of what `begun` gives, by the keys' ids."""
+    return {name.removeprefix(KEY): times for name, times in begun.items() if name.startswith(KEY)}
+
+
 def save(store: Store, changes: Changes, at: float) -> None:
     """Write what has changed at a time; safe to repeat."""
     with store.change():
@@ -101,12 +126,7 @@ def save(store: Store, changes: Changes, at: float) -> None:
             "insert or replace into learned_limits (account, model, until) values (?, ?, ?)",
             [(*place, at + seconds) for place, seconds in changes.learned.items() if seconds is not None],
         )
-        if changes.begun:
-            store.run(LimitsBegun.delete().where(LimitsBegun.at <= at - MINUTE))
-            store.run_many(
-                "insert or ignore into limits_begun (account, at) values (?, ?)",
-                [(account, at - age) for account, age in changes.begun],
-            )
+        save_begun(store, changes.begun, at)
         store.run_many(
             "delete from learned_limits where account = ? and model = ?",
             [place for place, seconds in changes.learned.items() if seconds is None],

@@ -284,6 +284,7 @@ def m018_import_journal(db: SqliteDatabase) -> None:
     for sql in (
         "create table imports (id text not null primary key, at real not null)",
         """create table import_rows (
-            import text not null, tab text not null, row text not null, primary key (import, tab, row)) without rowid""",
+            import text not null, tab text not null, row text not null,
+            primary key (import, tab, row)) without rowid""",
     ):
         db.execute_sql(sql)

@@ -123,12 +123,10 @@ def migrate(
             made.path.unlink(missing_ok=True)
         raise
     progress("done", 1, 1)
-    return Migrated(version, len(migrations), made and made.id)
+    return Migrated(version, len(migrations), made.id if made else None)
 
 
-def _back_up(
-    stack: contextlib.ExitStack, path: Path, version: int, now: float, progress: Progress
-) -> backups.Backup:
+def _back_up(stack: contextlib.ExitStack, path: Path, version: int, now: float, progress: Progress) -> backups.Backup:
     """Make the copy before the first step; it appears when the stack is closed."""
     try:
         return stack.enter_context(backups.preparing(path, "migration", version, now, progress=progress))

@@ -205,9 +205,7 @@ def _attempt(stored: object) -> AttemptRow | None:
         attempt = AttemptRow(**stored)  # type: ignore[arg-type]
     except TypeError:
         return None
-    return replace(
-        attempt, status=bounds.status(attempt.status), ms=bounds.number(attempt.ms, bounds.MAX_MS) or 0.0
-    )
+    return replace(attempt, status=bounds.status(attempt.status), ms=bounds.number(attempt.ms, bounds.MAX_MS) or 0.0)
 
 
 def _list(stored: object) -> list[Any]:

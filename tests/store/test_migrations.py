@@ -43,10 +43,12 @@ def at_version(path: Path, version: int, *rows: str) -> None:
 @contextmanager
 def gateway_stand_in() -> Iterator[subprocess.Popen[bytes]]:
     """Run a process that could be a gateway, by its command line."""
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()", "omniroute-ctl", "serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        yield process
+    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", "omniroute-ctl", "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
+        assert process.stdout
+        process.stdout.readline()  # before that it may have no command line
+        yield process
         process.stdin.close()
 
 
@@ -124,9 +126,7 @@ def test_the_copy_stays_until_a_person_removes_it(open_store: Open, data_dir: Pa
     assert [backup.reason for backup in listed(store.path)] == ["import", "migration"]
 
 
-def test_nothing_is_migrated_under_a_running_gateway(
-    open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_migrated_under_a_running_gateway(open_store: Open, data_dir: Path) -> None:
     """One of an older version holds no lock; its process is known by the file that it keeps."""
     path = first_version(open_store, data_dir)
     with gateway_stand_in() as process:
@@ -140,17 +140,13 @@ def test_nothing_is_migrated_under_a_running_gateway(
     assert inspect(path) == len(MIGRATIONS)
 
 
-def test_a_process_that_has_the_id_of_a_killed_gateway_is_none(
-    open_store: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_has_the_id_of_a_killed_gateway_is_none(open_store: Open, data_dir: Path) -> None:
     first_version(open_store, data_dir)
     runtime = data_dir / "runtime.json"
-    with gateway_stand_in() as process:
-        runtime.write_text(json.dumps({"pid": process.pid}), encoding="utf-8")
-        os.utime(runtime, (1, 1))  # written long before that process began
-        assert running_gateway(data_dir) is None
-        runtime.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
-        assert running_gateway(data_dir) is None
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        for pid in (process.pid, os.getpid(), 0, 2**22 + 1):
+            runtime.write_text(json.dumps({"pid": pid}), encoding="utf-8")
+            assert running_gateway(data_dir) is None
     open_store()
 
 

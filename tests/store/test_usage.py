@@ -40,14 +40,14 @@ def test_a_row_that_is_refused_takes_no_other_along(store: Store, caplog: pytest
     assert "secret words" not in caplog.text
 
 
-ABSURD = [9223372036854775807, 99999999999999999999999999, -5, 1e308, float("inf"), float("nan"), True, "many", b"x", []]
+ABSURD = [9223372036854775807, 10**26, -5, 1e308, float("inf"), float("nan"), "many", b"x", []]
 
 
 def test_numbers_out_of_bounds_are_unknown_and_take_no_other_row_along(store: Store) -> None:
     counts = ("input", "output", "cache_read", "cache_write", "reasoning", "cost", "ttft_ms", "overhead_ms", "status")
     rows = [
-        replace(ROW, id=f"{number}", latency_ms=value, at=NOON if value == "many" else value, **dict.fromkeys(counts, value))
-        for number, value in enumerate(value for value in ABSURD if value is not True)
+        replace(ROW, id=str(number), at=value, latency_ms=value, **dict.fromkeys(counts, value))  # type: ignore[arg-type]
+        for number, value in enumerate(ABSURD)
     ]
     usage.record(store, [*rows, ROW])
     assert store.write_health.rejected == 0
@@ -59,11 +59,11 @@ def test_numbers_out_of_bounds_are_unknown_and_take_no_other_row_along(store: St
 
 def test_texts_that_are_no_unicode_are_stored(store: Store) -> None:
     attempt = replace(ROW.attempts[0], detail="\ud800")
-    usage.record(store, [replace(ROW, model_asked="a\ud800b", error="\udfff", dropped=("\ud800",), attempts=(attempt,))])
+    usage.record(
+        store, [replace(ROW, model_asked="a\ud800b", error="\udfff", dropped=("\ud800",), attempts=(attempt,))]
+    )
     (row,) = usage.recent(store, 1)
     assert (row.model_asked, row.error) == ("a?b", "?")
-
-
 
 
 def test_old_rows_are_not_even_looked_at(store: Store) -> None:

@@ -13,6 +13,7 @@ class Alive(Body):
 
 class Ready(Alive):
     revision: int = Field(description="Of the configuration that requests go by; it grows with every change.")
+    reasons: list[str] = Field(description="Why the status is `degraded`: requests are served all the same.")
 
 
 class Initialized(Body):

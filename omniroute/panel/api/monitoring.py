@@ -48,8 +48,15 @@ class Cooling(Body):
     times: int
 
 
+class Storage(Body):
+    reason: str | None = Field(description="Why the database takes no writes now.")
+    waiting: int = Field(description="Usage records that are written when it does again.")
+    dropped: int = Field(description="Usage records since the start for which there was no room in memory.")
+    rejected: int = Field(description="Usage records since the start that the database refused.")
+
+
 class Health(Body):
-    status: str = Field(description="`ok`, or `degraded` while a breaker is open.")
+    status: str = Field(description="`ok`, or `degraded` while a breaker is open or the database takes no writes.")
     timestamp: float
     system: System
     provider_health: dict[str, Breaker]
@@ -57,6 +64,7 @@ class Health(Body):
     cooling: list[Cooling]
     lockouts: list[dict[str, Any]]
     setup_complete: bool
+    storage: Storage
 
 
 class Reset(Body):
@@ -74,8 +82,9 @@ async def health(call: Call) -> Health:
         by_scope[scope][whose] = Breaker(scope=scope, state=each.state(now), failures=each.failures, seconds=left)
     clients = runtime.clients
     opened = any(each.state == "OPEN" for found in by_scope.values() for each in found.values())
+    writes = call.store.write_health
     return Health(
-        status="degraded" if opened else "ok",
+        status="degraded" if opened or writes.reason else "ok",
         timestamp=now,
         system=System(
             version=__version__,
@@ -110,6 +119,9 @@ async def health(call: Call) -> Health:
             for name, each in runtime.gate.lockouts.locked(now).items()
         ],
         setup_complete=await asyncio.to_thread(password.is_set, call.store),
+        storage=Storage(
+            reason=writes.reason, waiting=len(runtime.pending.rows), dropped=writes.dropped, rejected=writes.rejected
+        ),
     )
 
 
