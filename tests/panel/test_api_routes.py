@@ -220,10 +220,10 @@ async def test_readiness_waits_for_the_port(api: Api) -> None:
         assert (await client.get("/readyz")).status_code == 503
         api.runtime.announced.set()
         assert (await client.get("/readyz")).json() == {
-                "status": "ok",
-                "revision": api.runtime.config.revision,
-                "reasons": [],
-            }
+            "status": "ok",
+            "revision": api.runtime.config.revision,
+            "reasons": [],
+        }
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/api/init")).json() == {"initialized": True}
 
