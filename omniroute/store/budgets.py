@@ -14,6 +14,7 @@ from omniroute.store.files import StoreError
 from omniroute.store.kept import UsageSlots
 from omniroute.store.names import quoted
 from omniroute.store.noted import BudgetEstimates
+from omniroute.store.sums import MAX_SUM, within
 from omniroute.store.tables import Budgets
 
 LEAST, MOST = 0.000001, 1_000_000.0
@@ -98,10 +99,14 @@ def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tup
     with store.view():
         for period, (start, end) in spans.items():
             guessed = (
-                E.select(E.key, fn.total(E.usd).alias("usd")).where((E.at >= start) & (E.at < end)).group_by(E.key)
+                E.select(E.key, fn.total(within(E.usd, bounds.MAX_COST)).alias("usd"))
+                .where((E.at >= start) & (E.at < end))
+                .group_by(E.key)
             )
             estimates = {row["key"]: float(row["usd"]) for row in store.rows(guessed)}
-            costs = S.select(S.of, fn.total(S.cost).alias("cost"), fn.total(S.unknown_cost).alias("unknown"))
+            costs = S.select(
+                S.of, fn.total(within(S.cost, MAX_SUM)).alias("cost"), fn.total(S.unknown_cost).alias("unknown")
+            )
             costs = costs.where((S.kind == "key") & (S.slot >= start) & (S.slot < end)).group_by(S.of)
             for row in store.rows(costs):
                 more = estimates.pop(row["of"], 0.0)

@@ -7,7 +7,7 @@ from peewee import SQL, fn
 from omniroute.store.bounds import MAX_TIME
 from omniroute.store.database import Store
 from omniroute.store.kept import ComboSlots as S
-from omniroute.store.sums import QUARTER, REALS, whole
+from omniroute.store.sums import MAX_SUM, QUARTER, REALS, whole, within
 
 SUMS = ("requests", "failed", "moved_on", "input", "output", "cost", "unknown_cost", "latency")
 
@@ -40,7 +40,7 @@ def of_combos(store: Store, since: float) -> list[Use]:
 
     What the cache has answered is not in it, as nobody was asked.
     """
-    added = [(fn.total if name in REALS else whole)(getattr(S, name)).alias(name) for name in SUMS]
+    added = [(fn.total if name in REALS else whole)(within(getattr(S, name), MAX_SUM)).alias(name) for name in SUMS]
     query = S.select(S.combo, S.target, *added, fn.max(S.last).alias("last"))
     query = query.where(S.slot.between(since // QUARTER * QUARTER, MAX_TIME)).group_by(S.combo, S.target)
     query = query.order_by(S.combo, SQL("requests desc"), S.target)

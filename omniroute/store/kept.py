@@ -1,13 +1,29 @@
 """Tables of what was asked and answered."""
 
+from typing import Any
+
 from peewee import AutoField, BlobField, BooleanField, CompositeKey, FloatField, IntegerField, TextField
 
 from omniroute.store.tables import Table
 
 
+class AnyInteger(IntegerField):
+    """An integer column whose values are read as they are: `bounds` sorts out those that are none."""
+
+    def python_value(self, value: Any) -> Any:
+        return value
+
+
+class AnyReal(FloatField):
+    """The same for a real column."""
+
+    def python_value(self, value: Any) -> Any:
+        return value
+
+
 class UsageHistory(Table):
     id = TextField(primary_key=True)
-    at = FloatField()
+    at = AnyReal()
     key_id = TextField(null=True)
     key_name = TextField(null=True)
     account_id = TextField(null=True)
@@ -20,18 +36,18 @@ class UsageHistory(Table):
     upstream_dialect = TextField(null=True)
     path = TextField()
     streamed = BooleanField()
-    status = IntegerField(null=True)
+    status = AnyInteger(null=True)
     error = TextField(null=True)
-    input = IntegerField(null=True)
-    output = IntegerField(null=True)
-    cache_read = IntegerField(null=True)
-    cache_write = IntegerField(null=True)
-    reasoning = IntegerField(null=True)
-    cost = FloatField(null=True)
+    input = AnyInteger(null=True)
+    output = AnyInteger(null=True)
+    cache_read = AnyInteger(null=True)
+    cache_write = AnyInteger(null=True)
+    reasoning = AnyInteger(null=True)
+    cost = AnyReal(null=True)
     attempts = TextField()
-    latency_ms = FloatField()
-    ttft_ms = FloatField(null=True)
-    overhead_ms = FloatField(null=True)
+    latency_ms = AnyReal()
+    ttft_ms = AnyReal(null=True)
+    overhead_ms = AnyReal(null=True)
     dropped = TextField()
     replayed = TextField(null=True)
 

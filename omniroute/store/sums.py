@@ -23,6 +23,8 @@ type Kind = Literal["total", "provider", "model", "key", "account"]
 type Step = Literal["quarter", "hour", "day"]
 type What = Literal["latency", "ttft"]
 
+MAX_SUM = 1e15
+"""What a quarter of an hour can add up to at most; a larger number is no sum of ours."""
 MINUTE, QUARTER, HOUR = 60, 900, 3600
 H, S, L = UsageHistory, UsageSlots, UsageLatencies
 # What tells things of a kind apart in the history, and the name that is shown.
@@ -127,8 +129,8 @@ def by_minute(store: Store, minutes: int, now: float) -> list[MinuteSum]:
     """Add up each of the last minutes, this one at the end; they are read from the history itself, so ask for few."""
     begins = [now // MINUTE * MINUTE - MINUTE * back for back in reversed(range(minutes))]
     minute = (H.at.cast("integer") / MINUTE * MINUTE).alias("minute")
-    tokens = (whole(_within(column, MAX_COUNT)).alias(column.name) for column in (H.input, H.output))
-    cost = fn.total(_within(H.cost, MAX_COST)).alias("cost")
+    tokens = (whole(within(column, MAX_COUNT)).alias(column.name) for column in (H.input, H.output))
+    cost = fn.total(within(H.cost, MAX_COST)).alias("cost")
     query = H.select(minute, fn.count(SQL("*")).alias("requests"), *tokens, cost)
     found = {row.pop("minute"): row for row in store.rows(query.where(H.at >= begins[0]).group_by(SQL("1")))}
     return [MinuteSum(at, **found.get(int(at), {})) for at in begins]
@@ -148,7 +150,7 @@ def percentiles(store: Store, what: What, since: float, *, at: tuple[float, ...]
 
     Two digits of each are true.
     """
-    chosen = L.select(L.provider, L.bucket, whole(L.number).alias("number"))
+    chosen = L.select(L.provider, L.bucket, whole(within(L.number, MAX_SUM)).alias("number"))
     chosen = chosen.where((L.what == what) & (L.slot >= since // HOUR * HOUR))
     counts: dict[str, list[tuple[int, int]]] = {}
     for row in store.rows(chosen.group_by(L.provider, L.bucket).order_by(L.provider, L.bucket)):
@@ -177,17 +179,17 @@ def _added(kind: str, since: float, of: Any, name: Any, *more: Any) -> Select:
 
 
 def _kept(kind: str, edge: float) -> "ModelSelect[UsageSlots]":
-    columns = [getattr(S, column) for column in (*SUMS, *TIMES)]
+    columns = [fn.coalesce(within(getattr(S, column), MAX_SUM), 0).alias(column) for column in (*SUMS, *TIMES)]
     return S.select(S.of, S.name, S.slot, *columns, S.last).where((S.kind == kind) & S.slot.between(edge, MAX_TIME))
 
 
 def _rest(kind: str, since: float, edge: float) -> "ModelSelect[UsageHistory]":
     of, name = KINDS[kind]
     failed = H.status.is_null() | (H.status >= 400) | H.error.is_null(False)
-    unknown = _within(H.cost, MAX_COST).is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
+    unknown = within(H.cost, MAX_COST).is_null() & (fn.coalesce(H.input, 0) + fn.coalesce(H.output, 0) > 0)
     counts = (H.input, H.output, H.cache_read, H.cache_write, H.reasoning)
-    tokens = [fn.coalesce(_within(column, MAX_COUNT), 0) for column in counts]
-    cost, latency, ttft = _within(H.cost, MAX_COST), _within(H.latency_ms, MAX_MS), _within(H.ttft_ms, MAX_MS)
+    tokens = [fn.coalesce(within(column, MAX_COUNT), 0) for column in counts]
+    cost, latency, ttft = within(H.cost, MAX_COST), within(H.latency_ms, MAX_MS), within(H.ttft_ms, MAX_MS)
     slot = H.at.cast("integer") / QUARTER * QUARTER
     return H.select(
         *(of, name, slot, SQL("1"), failed, *tokens, fn.coalesce(cost, 0.0), unknown, fn.coalesce(latency, 0.0)),
@@ -195,7 +197,7 @@ def _rest(kind: str, since: float, edge: float) -> "ModelSelect[UsageHistory]":
     ).where((H.at >= since) & (H.at < edge))
 
 
-def _within(column: Any, most: float) -> Any:
+def within(column: Any, most: float) -> Any:
     """Take the values of a column that are numbers from 0 to `most`; the others are unknown."""
     return Case(None, [(fn.typeof(column).in_(["integer", "real"]) & column.between(0, most), column)])
 

@@ -1,6 +1,7 @@
 """`omniroute-ctl db`, as a person uses it."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,11 @@ from typing import Any
 
 import pytest
 from stand_ins import Ctl
+
+from omniroute.store import aside
+from omniroute.store.connections import Connections
+from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.upgrade import inspect, migrate
 
 type Json = Callable[..., Any]
 type Refused = Callable[..., str]
@@ -39,6 +45,44 @@ def test_an_archive_names_who_needs_a_key(ctl: Ctl, as_json: Json, tmp_path: Pat
     assert not as_json("provider", "show", "work")["enabled"]
     ctl("provider", "set-key", "work", "--api-key-stdin", input="sk-another-123456\n")
     assert as_json("provider", "show", "work")["enabled"]
+
+
+def test_only_db_migrate_migrates(ctl: Ctl, as_json: Json, refused: Refused, data_dir: Path) -> None:
+    ctl("node", "list")
+    path = data_dir / "storage.sqlite"
+    for file in data_dir.glob("storage.sqlite*"):
+        file.unlink()
+    path.touch(mode=0o600)
+    db = Connections(path)
+    migrate(db, path, clock=time.time, migrations=MIGRATIONS[:3])
+    db.shut()
+    needs = f"has version 3 and this program needs version {len(MIGRATIONS)}: run `omniroute-ctl db migrate`"
+    assert needs in refused("node", "list")
+    assert needs in as_json("status")["needs_migration"]
+    assert needs in ctl("status").stdout
+    assert needs in ctl("doctor").stdout
+    assert inspect(path) == 3
+    left = data_dir / ".import-left"
+    left.mkdir()
+    done = as_json("db", "migrate")
+    assert (done["from"], done["to"], done["leftovers"]) == (3, len(MIGRATIONS), [".import-left"])
+    assert [each["id"] for each in as_json("db", "backups")] == [done["backup"]]
+    assert as_json("db", "migrate")["backup"] is None
+    assert "Nothing to migrate" in ctl("db", "migrate").stdout
+    assert as_json("status")["needs_migration"] is None
+    assert as_json("db", "backups", "prune", "--keep", "1") == {"deleted": []}
+
+
+def test_doctor_removes_what_killed_processes_left(ctl: Ctl, as_json: Json, data_dir: Path) -> None:
+    ctl("db", "backups", "create")
+    (data_dir / ".import-left").mkdir()
+    (data_dir / ".import-left" / "copy.sqlite").touch(mode=0o600)
+    (data_dir / "backups" / ".copy-left").mkdir()
+    (data_dir / "backups" / ".copy-file").touch(mode=0o600)
+    with aside.folder(data_dir) as used:  # that of an import that runs
+        assert "removed what killed processes left behind" in ctl("doctor").stdout
+        assert used.exists()
+    assert not [*data_dir.glob(".import-*"), *data_dir.glob("backups/.copy-*")]
 
 
 def test_backups_by_hand(ctl: Ctl, as_json: Json) -> None:

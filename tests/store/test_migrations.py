@@ -11,11 +11,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Clock
 from peewee import SqliteDatabase
 
 from omniroute.routing.config import Combo
-from omniroute.store import accounts, directory_lock, kept, noted, snapshot, tables, upgrade, usage
+from omniroute.store import accounts, directory_lock, kept, noted, snapshot, sums, tables, upgrade, usage
 from omniroute.store.backups import create, listed, prune
 from omniroute.store.connections import Connections
 from omniroute.store.database import Store
@@ -117,7 +116,7 @@ def test_only_who_may_upgrade_migrates(open_store: Open, data_dir: Path) -> None
     Store(data_dir, environ={}, upgrade=False).close()
 
 
-def test_the_copy_stays_until_a_person_removes_it(open_store: Open, data_dir: Path, clock: Clock) -> None:
+def test_the_copy_stays_until_a_person_removes_it(open_store: Open, data_dir: Path, clock: Callable[[], float]) -> None:
     first_version(open_store, data_dir)
     store = open_store()
     for _ in range(5):
@@ -214,6 +213,35 @@ def test_a_kill_leaves_the_old_version_and_no_copy(open_store: Open, data_dir: P
     assert recover(store).leftovers == ()  # the copy before the migration has removed it already
     assert not left.exists()
     assert backups(data_dir) == ["storage-v1-20231114T221321Z-migration.sqlite"]
+
+
+def test_absurd_numbers_of_older_versions_become_unknown(open_store: Open, data_dir: Path) -> None:
+    """Upstreams have reported them, and sums of them overflowed."""
+    names = "id, at, provider, model_asked, client_dialect, path, streamed, status, combo, attempts, dropped"
+    names += ", input, output, cost, latency_ms"
+    values = ("9223372036854775807", "9.9e307", "-5", "'many'", "12", "12")
+    rows = [
+        f"insert into usage_history ({names}) values ('r{number}', {at}, 'p', 'm', 'openai', '/', 0, 200, 'c', "
+        f"'[]', '[]', {value}, {value}, {value}, {value})"
+        for number, value in enumerate(values)
+        for at in ["1e300" if number == 3 else "'x'" if number == 5 else "1000.5"]
+    ]
+    path = data_dir / "storage.sqlite"
+    at_version(path, 16, *rows)
+    open_store(data_dir.parent / "fresh").close()
+    (data_dir / "secrets.json").write_bytes((data_dir.parent / "fresh" / "secrets.json").read_bytes())
+    store = open_store()
+    found = {row.id: row for row in usage.recent(store, 10)}
+    assert [found[f"r{number}"].input for number in range(6)] == [None] * 4 + [12, 12]
+    assert [found[f"r{number}"].cost for number in range(6)] == [None] * 4 + [12.0, 12.0]
+    assert [found[f"r{number}"].at for number in range(6)] == [1000.5] * 3 + [0.0, 1000.5, 0.0]
+    total = sums.totals(store, 0)
+    assert (total.requests, total.input, total.output, total.cost) == (6, 24, 24, 24.0)
+    with store.change():  # what is taken out is taken out as it was added
+        store.db.execute_sql("update usage_history set cost = 1e308 where id = 'r0'")
+        store.db.execute_sql("delete from usage_history")
+    for table in ("usage_slots", "usage_latencies", "combo_slots"):
+        assert store.db.execute_sql(f"select * from {table}").fetchall() == []
 
 
 def test_combos_of_the_version_before_go_by_the_setting_for_all(open_store: Open, data_dir: Path) -> None:
