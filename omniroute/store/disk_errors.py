@@ -63,6 +63,8 @@ class DiskError:
     kind: Kind
     reason: str
     """One sentence: what is wrong, and what to do."""
+    public: str
+    """The same without the path, for who is not logged in."""
 
     @property
     def final(self) -> bool:
@@ -76,7 +78,9 @@ def disk_error(exc: BaseException, directory: Path) -> DiskError | None:
         if kind := _kind(error):
             if kind == "io" and _is_full(directory):
                 kind = "full"
-            return DiskError(kind, REASONS[kind].format(where=repr(str(directory)), error=error))
+            said = REASONS[kind]
+            reason = said.format(where=repr(str(directory)), error=error)
+            return DiskError(kind, reason, said.format(where="the data directory", error=error))
     return None
 
 

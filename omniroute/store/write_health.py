@@ -16,6 +16,8 @@ class WriteHealth:
 
     reason: str | None = None
     """Why writes fail now, in one sentence; None while they work."""
+    public: str | None = None
+    """The same without paths, for who is not logged in."""
     stopped: bool = False
     """Whether nothing is written any more, since writing could do harm."""
     dropped: int = 0
@@ -32,7 +34,7 @@ class WriteHealth:
             first = self.reason is None
             if self.stopped:
                 return
-            self.reason, self.stopped = error.reason, error.final
+            self.reason, self.public, self.stopped = error.reason, error.public, error.final
         if first or error.final:
             log.error("the database cannot be written, usage records wait: %s", error.reason)
         if first:
@@ -43,7 +45,7 @@ class WriteHealth:
         if self.reason is None or self.stopped:
             return
         with self._guard:
-            self.reason = None
+            self.reason = self.public = None
         log.warning("the database takes writes again; %d usage records were dropped since the start", self.dropped)
 
     def drop(self, records: int) -> None:

@@ -120,7 +120,10 @@ def test_a_full_disk_is_reported_and_the_gateway_goes_on(small_disk: Path, upstr
             asked += 20
             ready, health = admin.get("/readyz"), admin.get("/api/monitoring/health").json()
             reason = f"the disk with '{small_disk}' is full: free some space"
-            assert (ready.status_code, ready.json()["reasons"]) == (200, [reason])
+            assert (ready.status_code, ready.json()["reasons"]) == (
+                200,
+                ["the disk with the data directory is full: free some space"],
+            )
             assert health["status"] == "degraded"
             assert health["storage"]["reason"] == reason
             assert health["storage"]["waiting"] >= 20
