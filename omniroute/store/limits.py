@@ -108,7 +108,7 @@ def begun_by_key(begun: Mapping[str, Sequence[float]]) -> dict[str, Sequence[flo
 
 
 def save(store: Store, changes: Changes, at: float) -> None:
-    """Write what has changed at a time; safe to repeat."""
+    """Write what has changed at a time. Repeated, it counts what has begun once more."""
     with store.change():
         store.run_many(
             "insert or replace into limits_in_use (account, in_flight, waiting, minute, at) values (?, ?, ?, ?, ?)",
