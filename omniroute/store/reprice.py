@@ -63,7 +63,8 @@ def reprice(
         rows = store.rows(query)
         changed = []
         for row in rows:
-            usage = Usage(**{column.name: bounds.count(row[column.name]) for column in tokens})
+            counts = [bounds.count(row[column.name]) for column in tokens]
+            usage = Usage(counts[0], counts[1], counts[2], counts[3], counts[4])
             made = price(row["provider"], row["model_served"].partition("/")[2], usage, row["at"])
             before = bounds.number(row["cost"], bounds.MAX_COST)
             _count(done, before, made, used=bool(usage.input or usage.output))
