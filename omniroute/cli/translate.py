@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from io import BufferedReader
 
 import click
@@ -88,7 +87,7 @@ def _reply(
     if said.fault is not None:
         raise click.ClickException(f"no answer: {said.fault.message}")
     if state.as_json:
-        show_json({"body": json.loads(said.raw), "usage": said.usage and asdict(said.usage)})
+        show_json({"body": json.loads(said.raw), "usage": said.usage and said.usage.counts()})
     else:
         _print(said.raw)
 
@@ -111,7 +110,7 @@ def _stream(
         chunk = file.read1(PIECE)
     out(saying.finish())
     if state.as_json:
-        show_json({"stream": b"".join(kept).decode("utf-8", "replace"), "usage": asdict(saying.usage)})
+        show_json({"stream": b"".join(kept).decode("utf-8", "replace"), "usage": saying.usage.counts()})
     if saying.fault is not None:
         raise click.ClickException(f"{'the answer broke off' if saying.began else 'no answer'}: {saying.fault.message}")
 

@@ -31,6 +31,11 @@ class Usage:
     doubted: tuple[str, ...] = field(default=(), compare=False)
     """Names of the upstream's fields whose numbers no request can have used: they count as not given."""
 
+    def counts(self) -> dict[str, int | None]:
+        """Give the token counts by class, without `doubted`."""
+        classes = ("input", "output", "cache_read", "cache_write", "reasoning")
+        return {name: getattr(self, name) for name in classes}
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -1,6 +1,6 @@
 """An answer that is given again: what it is, and as one run of bytes."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -45,7 +45,7 @@ class Answer:
 def pack(answer: Answer) -> bytes:
     """Make one run of bytes of it."""
     about = {name: getattr(answer, name) for name in ABOUT}
-    about |= {"usage": asdict(answer.usage), "vector": len(answer.vector)}
+    about |= {"usage": answer.usage.counts(), "vector": len(answer.vector)}
     return orjson.dumps(about) + b"\n" + answer.vector + answer.body
 
 

@@ -2,20 +2,16 @@
 
 from math import isfinite
 
-MAX_COUNT = 10**9
-"""Tokens of one class in one exchange. Sums of so many stay far below 2**63 in any history."""
+from omniroute.dialects.usage import MOST as MAX_COUNT
+from omniroute.dialects.usage import count
+
+__all__ = ["MAX_COST", "MAX_COUNT", "MAX_MS", "MAX_TIME", "count", "number", "status", "text"]
+
 MAX_COST = 1e9
 """USD of one exchange."""
 MAX_MS = 1e10
 MAX_TIME = 253_402_300_799.0
 """The last second of the year 9999, as seconds of the epoch."""
-
-
-def count(value: object) -> int | None:
-    """Return a number of tokens, or None when it is not a whole number from 0 to `MAX_COUNT`."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
 
 
 def number(value: object, most: float) -> float | None:

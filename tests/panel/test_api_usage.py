@@ -58,9 +58,8 @@ async def test_exchanges_come_in_pages(admin: httpx.AsyncClient) -> None:
             break
     assert ids == [f"r{number:02}" for number in range(1, 40)]
     one = (await admin.get("/api/usage/call-logs/r07")).json()
-    assert one["attempts"] == [
-        {"target": "openai/gpt-4o", "account": "work", "outcome": "ok", "status": 200, "ms": 80.0, "detail": ""}
-    ]
+    attempt = {"target": "openai/gpt-4o", "account": "work", "outcome": "ok", "status": 200, "ms": 80.0, "detail": ""}
+    assert one["attempts"] == [attempt | {"estimate": None}]
     assert one["dropped"] == ["seed"]
     assert (await admin.get("/api/usage/call-logs/none")).status_code == 404
     searched = (await admin.get("/api/usage/call-logs", params={"search": "p3", "outcome": "ok"})).json()

@@ -1,6 +1,5 @@
 """The playground of the translator: what the gateway would make of a request or an answer."""
 
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -77,7 +76,7 @@ def translate(call: Call, body: Given) -> Translated:
         success=said.fault is None,
         result=said.raw.decode("utf-8", "replace"),
         dropped=said.dropped,
-        usage=Tokens(**asdict(said.usage)) if said.usage else None,
+        usage=Tokens(**said.usage.counts()) if said.usage else None,
         status=said.status,
         error=Wrong(message=said.fault.message) if said.fault else None,
     )
