@@ -19,7 +19,7 @@ LEAST = 4
 SLOW = 0.035
 """Seconds of an iteration above which the next one starts less."""
 QUICK = 0.025
-"""Seconds of an iteration below which the next one starts more; also the window of work that starts at once."""
+"""Seconds of an iteration below which the next one starts more."""
 
 type Work = Callable[[], None]
 
@@ -37,7 +37,8 @@ class Pacer:
         """`active` is called whenever there is work."""
         self._loop, self._active, self._clock = loop, active, clock
         self._queue: deque[Work] = deque()
-        self._batch = self._left = MOST // 4
+        self._batch = self._left = MOST
+        self._counting = False
         self._since = float("-inf")
 
     def __len__(self) -> int:
@@ -48,10 +49,14 @@ class Pacer:
         self._active()
         if self._queue:
             return False
-        if (now := self._clock()) - self._since > QUICK:
-            self._since, self._left = now, self._batch
+        if not self._counting:
+            self._counting, self._left = True, self._batch
+            self._loop.call_soon(self._next_iteration)
         self._left -= 1
         return self._left >= 0
+
+    def _next_iteration(self) -> None:
+        self._counting = False
 
     def submit(self, work: Work) -> None:
         """Start work in its turn."""
