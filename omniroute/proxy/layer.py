@@ -91,7 +91,7 @@ class RoutedLayer(HttpLayer):
                 raise
             log_crash("a request failed", error)
             yield from self.event_to_child(child, Crashed(child.stream_id))
-        if child.ended and child not in self.streams.values():
+        if self.streams.get(child.stream_id) is not child and child.ended:
             child.forget()
 
     def _stream_for(self, stream: RoutedStream, head: RequestHeaders) -> layer.CommandGenerator[layer.Layer]:
@@ -135,7 +135,7 @@ class RoutedLayer(HttpLayer):
                 yield from self._server_broken(event.connection, error)
             else:
                 yield from self._client_broken(error)
-        yield from self._watch_uploads()
+        yield from self._watch_uploads() if self.uploads else ()
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             if event.connection.state is not ConnectionState.CLOSED:
                 yield commands.CloseConnection(event.connection)  # mitmproxy leaves it half open after a 101
