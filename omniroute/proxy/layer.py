@@ -4,7 +4,7 @@ This package is the only seam into mitmproxy's internals. What it relies on, and
 release is checked for: `HttpLayer.make_stream`, `.get_connection`, `.register_connection`, `.streams`,
 `.connections`, `.command_sources` and `.waiting_for_establishment`; `HttpStream.make_server_connection`,
 `.check_body_size`, `.send_response`, `.check_killed` and its two state attributes; `HttpClient` and `TunnelLayer`;
-what the modules `http1_server`, `http2_server` and `upstream_http` name in their docstrings.
+what the modules `http1_heads`, `http1_server`, `http2_server` and `upstream_http` name in their docstrings.
 """
 
 import logging
