@@ -26,7 +26,8 @@ class BodyAccount:
         self._budget.change(self, 0)
 
     def __del__(self) -> None:
-        self.close()
+        if self.size:
+            self.close()
 
 
 class BodyBudget:

@@ -83,4 +83,6 @@ def safe_value(text: str) -> str:
     """Make a text fit for a header: what is not printable ASCII becomes percent-encoded UTF-8, and it is cut."""
     if len(text) > MAX_TEXT:
         text = text[:MAX_TEXT] + "..."
+    if text.isascii() and text.isprintable():
+        return text
     return UNSAFE_TEXT.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "replace")), text)

@@ -49,7 +49,8 @@ def _replace(raw: bytes, body: Body, key: str, value: object) -> bytes:
 def find_value(raw: bytes, key: str, value: object) -> int:
     """Say where the value of a top-level key begins; of keys that stand there twice the last one counts."""
     spelled = b'"%b"' % key.encode()
-    if not (b"\\u00" in raw and ESCAPED_LETTER.search(raw)):
+    # The first search is the quick one: for a single byte.
+    if not (b"\\" in raw and b"\\u00" in raw and ESCAPED_LETTER.search(raw)):
         # Every key of this name, in any depth, is among these; mostly only one has the value that was read.
         starts = list(_spelled(raw, spelled))
         if len(starts) > 1:

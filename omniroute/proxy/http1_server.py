@@ -27,13 +27,13 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Server, make_body_reader
 
 from omniroute.errors import BadRequest, GatewayError, TimedOut
+from omniroute.proxy.http1_heads import read_request
 from omniroute.proxy.http1_syntax import (
     ByteBuffer,
     ChunkedDecoder,
     HeadLimits,
     SyntaxViolation,
     check_request_head,
-    split_lines,
 )
 from omniroute.routing.server_limits import ServerLimits
 
@@ -98,18 +98,21 @@ class StrictHttp1Server(Http1Server):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Wakeup):
-            yield from self._on_wakeup()
-        elif self.state == self.lingering:
-            if not isinstance(event, HttpEvent):
-                yield from self.lingering(event)
-        elif isinstance(event, events.DataReceived) and self.state == self.wait:
-            if len(self.buf) + len(event.data) > self.head_limits.size:
-                self._overrun = True
-                self.buf.clear()
-            if not self._overrun:
-                self.buf += event.data
-        else:
-            yield from super()._handle_event(event)
+            return self._on_wakeup()
+        if self.state == self.lingering:
+            return self.lingering(event)
+        if isinstance(event, events.DataReceived) and self.state == self.wait:
+            return self._keep(event.data)
+        return super()._handle_event(event)
+
+    def _keep(self, data: bytes) -> layer.CommandGenerator[None]:
+        """Keep what comes behind the current request, within bounds."""
+        if len(self.buf) + len(data) > self.head_limits.size:
+            self._overrun = True
+            self.buf.clear()
+        if not self._overrun:
+            self.buf += data
+        yield from ()
 
     # heads
 
@@ -268,7 +271,7 @@ class StrictHttp1Server(Http1Server):
         yield from self._wake_in(LINGER_SECONDS)
 
     def lingering(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Drop what comes."""
+        """Drop what comes, and what the streams still send."""
         if isinstance(event, events.DataReceived):
             self._linger_left -= len(event.data)
         if isinstance(event, events.ConnectionClosed) or self._linger_left < 0:
@@ -290,7 +293,6 @@ def _read_request(head: bytes) -> tuple[http.Request, int | None]:
     """Parse a head that is whole into a request and the size of its body: None for chunked."""
     check_request_head(head)
     try:
-        request = http1.read_request_head(split_lines(head))
-        return request, http1.expected_http_body_size(request)
+        return read_request(head)
     except ValueError as error:
         raise SyntaxViolation(f"the request head is not valid: {error}"[:300], reason="head_syntax") from error

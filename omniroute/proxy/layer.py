@@ -4,7 +4,7 @@ This package is the only seam into mitmproxy's internals. What it relies on, and
 release is checked for: `HttpLayer.make_stream`, `.get_connection`, `.register_connection`, `.streams`,
 `.connections`, `.command_sources` and `.waiting_for_establishment`; `HttpStream.make_server_connection`,
 `.check_body_size`, `.send_response`, `.check_killed` and its two state attributes; `HttpClient` and `TunnelLayer`;
-what the modules `http1_server`, `http2_server` and `upstream_http` name in their docstrings.
+what the modules `http1_heads`, `http1_server`, `http2_server` and `upstream_http` name in their docstrings.
 """
 
 import logging
@@ -91,7 +91,7 @@ class RoutedLayer(HttpLayer):
                 raise
             log_crash("a request failed", error)
             yield from self.event_to_child(child, Crashed(child.stream_id))
-        if child.ended and child not in self.streams.values():
+        if self.streams.get(child.stream_id) is not child and child.ended:
             child.forget()
 
     def _stream_for(self, stream: RoutedStream, head: RequestHeaders) -> layer.CommandGenerator[layer.Layer]:
@@ -135,7 +135,7 @@ class RoutedLayer(HttpLayer):
                 yield from self._server_broken(event.connection, error)
             else:
                 yield from self._client_broken(error)
-        yield from self._watch_uploads()
+        yield from self._watch_uploads() if self.uploads else ()
         if isinstance(event, events.ConnectionClosed) and isinstance(event.connection, Server):
             if event.connection.state is not ConnectionState.CLOSED:
                 yield commands.CloseConnection(event.connection)  # mitmproxy leaves it half open after a 101

@@ -17,6 +17,7 @@ from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
 
+from omniroute.dialects.framing import CROWDED
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import BOM
@@ -97,6 +98,10 @@ class Reply(ABC):
             self.state = self.probing
             spent = now - attempt.sent
             yield from self.arm("first content", max(0.0, attempt.deadlines.first_content - spent))
+
+    def is_little(self, data: bytes) -> bool:
+        """Return whether data are one piece for sure, as they are not encoded and too few to be crowded."""
+        return self._inflate is None and len(data) <= CROWDED
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Give data without its content encoding, in pieces that are little work; zlib.error where that is broken."""

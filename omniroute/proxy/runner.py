@@ -122,7 +122,7 @@ class Runner(Reply):
         """Take a word of the upstream."""
         if isinstance(event, ResponseProtocolError):
             yield from self._broken(event)
-        elif isinstance(event, ResponseData):
+        elif isinstance(event, ResponseData) and not self.is_little(event.data):
             yield from self._take(event.data)
         else:
             yield from self.state(event)

@@ -13,7 +13,6 @@ import h2.errors
 import h2.events
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState
-from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpClient, RegisterHttpConnection
@@ -28,13 +27,13 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Client, make_body_reader
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
+from omniroute.proxy.http1_heads import body_size, read_response
 from omniroute.proxy.http1_syntax import (
     ByteBuffer,
     ChunkedDecoder,
     HeadLimits,
     SyntaxViolation,
     check_response_head,
-    split_lines,
 )
 from omniroute.proxy.http2_server import BAD_VALUE
 
@@ -84,7 +83,7 @@ class StrictHttp1Client(Http1Client):
             response = self._next_head()
             if response is None:
                 return
-            size = http1.expected_http_body_size(self.request, response)
+            size = body_size(self.request, response)
         except (SyntaxViolation, ValueError) as error:
             yield from self._fail(f"Cannot parse HTTP response: {error}"[:300])
             return
@@ -103,7 +102,7 @@ class StrictHttp1Client(Http1Client):
         """Parse the next reply head; None when it is not there yet. Interim responses but 101 are dropped."""
         while (head := self.buf.take_head(HEAD_LIMITS)) is not None:
             check_response_head(head)
-            response = http1.read_response_head(split_lines(head))
+            response = read_response(head)
             if response.status_code >= 200 or response.status_code == 101:
                 return response
             self._interim += 1

@@ -28,4 +28,6 @@ def status(value: object) -> int | None:
 
 def text(value: object) -> str:
     """Return a text that SQLite can store: lone surrogates become question marks."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else "" if value is None else str(value)
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return "" if value is None else str(value)

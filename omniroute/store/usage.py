@@ -5,7 +5,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import or_
 from typing import Any, Literal
@@ -76,6 +76,7 @@ class UsageRow:
     """`cache`, `similar` or `idempotency` where the answer is that of an earlier exchange, and nobody was asked."""
 
 
+ATTEMPT_FIELDS = tuple(field.name for field in fields(AttemptRow))
 COLUMNS = tuple(field.name for field in fields(UsageRow))
 # A row that is recorded again is the same row: ids are random, so writing is safe to repeat.
 INSERT = (
@@ -173,7 +174,9 @@ def _place(before: str) -> tuple[float, int]:
 def _values(row: UsageRow) -> tuple[Any, ...]:
     """Make the columns of a row, each within its bounds: numbers of upstreams and texts of clients may be anything."""
     plain = bounded({name: getattr(row, name) for name in COLUMNS})
-    attempts = [asdict(attempt) | {"ms": bounds.number(attempt.ms, bounds.MAX_MS) or 0.0} for attempt in row.attempts]
+    attempts = [{name: getattr(attempt, name) for name in ATTEMPT_FIELDS} for attempt in row.attempts]
+    for attempt in attempts:
+        attempt["ms"] = bounds.number(attempt["ms"], bounds.MAX_MS) or 0.0
     plain["attempts"] = json.dumps(attempts)  # in ASCII, so it can be stored whatever is in it
     plain["dropped"] = json.dumps(row.dropped)
     return tuple(plain.values())

@@ -136,3 +136,22 @@ def test_an_ordinary_large_body_passes() -> None:
     raw = json.dumps(body).encode()
     scan(raw, BOUNDS)
     check(body, raw, BOUNDS)
+
+
+def test_what_orjson_writes_has_no_more_levels_than_the_bound() -> None:
+    for levels in (*range(1, 300), 1000):
+        for opened, closed in (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")):
+            many = levels // len(closed)
+            raw = b'{"x":%b,"pad":"%b"}' % (f"{opened * many}1{closed * many}".encode(), b"[{" * BOUNDS.depth)
+            body, deep = json.loads(raw), 1 + many * len(closed) > BOUNDS.depth
+            assert _is_refused(body, raw, BOUNDS) is deep, (levels, opened)
+            if not deep:
+                assert _is_refused(body, raw, JsonBounds(depth=many * len(closed))) is True
+
+
+def _is_refused(body: Any, raw: bytes, bounds: JsonBounds) -> bool:
+    try:
+        check(body, raw, bounds)
+    except BadRequest:
+        return True
+    return False
