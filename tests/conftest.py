@@ -1,5 +1,6 @@
 """What all tests share: laws are held on whatever machine, however busy it is."""
 
+import importlib.util
 import os
 import time
 from collections.abc import Iterator
@@ -31,6 +32,12 @@ def _no_process_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
         time.sleep(0.05)
     guard.communicate()
     assert interrupted or not left, f"tests have left processes behind: {left}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ignore a warning class of pyparsing that mitmproxy's imports raise; older versions do not have it."""
+    if importlib.util.find_spec("pyparsing.warnings"):
+        config.addinivalue_line("filterwarnings", "ignore::pyparsing.warnings.PyparsingDeprecationWarning")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
