@@ -11,6 +11,13 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The upper ends of the buckets in which times are counted."""
 NOBODY = "none"
 """The provider of an exchange that nobody was asked for."""
+OTHER = "other"
+"""The label of what exceeds a bound."""
+MAX_PROVIDERS = 200
+"""Distinct providers and nodes that have series of their own: nodes can be added and removed without end."""
+MAX_OUTCOMES = 100
+"""Distinct outcomes of attempts, and reasons of protocol errors."""
+STATUSES = range(100, 600)
 
 
 @dataclass(slots=True)
@@ -43,10 +50,18 @@ class Tally:
     whole: dict[str, Times] = field(default_factory=dict)
     first: dict[str, Times] = field(default_factory=dict)
 
+    def protocol_error(self, reason: str) -> None:
+        """Count a violation of HTTP."""
+        _count(self.protocol_errors, reason)
+
     def add(self, row: UsageRow) -> None:
         provider = row.provider or NOBODY
-        self.exchanges[provider, str(row.status or 0)] += 1
-        self.attempts.update(attempt.outcome for attempt in row.attempts)
+        if provider not in self.whole and len(self.whole) >= MAX_PROVIDERS:
+            provider = OTHER
+        status = row.status or 0
+        self.exchanges[provider, str(status) if status == 0 or status in STATUSES else OTHER] += 1
+        for attempt in row.attempts:
+            _count(self.attempts, attempt.outcome)
         for kind in ("input", "output", "cache_read", "cache_write", "reasoning"):
             if count := bounds.count(getattr(row, kind)):
                 self.tokens[provider, kind] += count
@@ -57,3 +72,8 @@ class Tally:
         self.whole.setdefault(provider, Times()).add(row.latency_ms / 1000)
         if row.ttft_ms is not None:
             self.first.setdefault(provider, Times()).add(row.ttft_ms / 1000)
+
+
+def _count(counter: Counter[str], label: str) -> None:
+    """Count one more of a label; new labels beyond the bound count together."""
+    counter[label if label in counter or len(counter) < MAX_OUTCOMES else OTHER] += 1

@@ -207,7 +207,7 @@ class Attach:
 
     def count_protocol_error(self, reason: str, peer: str) -> None:
         """Count a violation of the protocol by a client."""
-        self.runtime.tally.protocol_errors[reason] += 1
+        self.runtime.tally.protocol_error(reason)
         log.debug("protocol error of %s: %s", peer, reason)
 
     def next_layer(self, data: layer.NextLayer) -> None:

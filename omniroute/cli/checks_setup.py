@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from omniroute import settings
 from omniroute.catalog.urls import check_base_url, embedding_url
+from omniroute.cli.checks_bounds import available_memory, check_bounds, open_files
 from omniroute.cli.finding import Check
 from omniroute.cli.running import Running
 from omniroute.routing.affected import targets_of
@@ -27,6 +28,7 @@ def check_setup(store: Store, config: Config, environ: Mapping[str, str], runnin
     """Run every check of a store that opens."""
     said = settings.read(environ)
     yield from check_ways_in(config, said, running)
+    yield from check_bounds(config.rules.server, open_files(), available_memory())
     yield check_password(store, said)
     yield check_accounts(config)
     yield from check_combos(config)

@@ -1,7 +1,6 @@
 """Reading a body that a client wrote: what is not as its dialect promises is refused with the path of the field."""
 
 import base64
-import binascii
 from typing import Any
 
 from omniroute.errors import BadRequest
@@ -10,9 +9,20 @@ KINDS: dict[type, str] = {str: "a string", bool: "true or false", int: "an integ
 KINDS |= {dict: "an object", list: "a list"}
 
 
+MAX_SHOWN = 500
+"""Characters of a path, and of a reason, in a refusal: both may hold names and values that the client made up."""
+
+
 def refuse(path: str, why: str, *, code: str | None = None) -> BadRequest:
     """Make the refusal of a body: `why` goes on from the path, as in "… must be a string"."""
-    return BadRequest(f"{path} {why}", param=path, code=code)
+    path = _shown(path)
+    return BadRequest(f"{path} {_shown(why)}", param=path, code=code)
+
+
+def _shown(text: str) -> str:
+    """Cut a text and escape what is not printable: control characters, and marks that turn its direction."""
+    text = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def expect[T](value: Any, kind: type[T], path: str) -> T:
@@ -56,5 +66,5 @@ def read_base64(text: str, path: str) -> bytes:
     """Give the bytes that a field holds as base64."""
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of a text that is not ASCII
         raise refuse(path, "must be base64") from None

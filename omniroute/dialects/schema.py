@@ -120,7 +120,7 @@ def _is_answered(key: str, value: Any) -> bool:
         case "minItems":
             return value in (0, 1)
         case "format":
-            return value in FORMATS
+            return isinstance(value, str) and value in FORMATS
         case "items":
             return value is not False and not isinstance(value, list)  # those are the places of a tuple
         case _:

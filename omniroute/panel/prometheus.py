@@ -14,7 +14,10 @@ type Sample = tuple[str, Labels, float]
 
 
 def write(runtime: Runtime) -> str:
-    """Write everything that is counted. Labels are words of ours or a provider's name, never a key or an account."""
+    """Write everything that is counted.
+
+    Labels are words of ours or a provider's name, never a key, an account or a model; `Tally` bounds their number.
+    """
     tally, now = runtime.tally, runtime.wall()
     writes = runtime.store.write_health if runtime.store else WriteHealth()
     health = runtime.choosing.health.snapshot()

@@ -24,7 +24,11 @@ EMPTY = {"path": "", "attempts": "[]", "dropped": "[]"}
 GONE = b"\0"
 """Stands for a credential that an archive does not have."""
 MOST_MEMBERS = 100
-BROKEN = (tarfile.TarError, EOFError, zlib.error, sqlite3.Error, ValueError, LookupError, TypeError, RecursionError)
+BROKEN = (
+    *(tarfile.TarError, OSError, EOFError, zlib.error, sqlite3.Error),
+    *(ValueError, LookupError, TypeError, OverflowError, RecursionError),
+)
+"""What a damaged archive may raise."""
 
 
 def is_archive(file: Path) -> bool:
@@ -53,16 +57,7 @@ def unpack(file: Path, folder: Path) -> Path:
                 f"{FORMAT!r} up to {len(MIGRATIONS)}: it was written by a newer OmniRoute"
             )
         return _build(members, folder / "unpacked.sqlite", int(about["schema"]))
-    except (
-        tarfile.TarError,
-        OSError,
-        EOFError,
-        sqlite3.Error,
-        ValueError,
-        LookupError,
-        TypeError,
-        RecursionError,
-    ) as exc:
+    except BROKEN as exc:
         raise StoreError(f"{str(file)!r} is damaged or no archive of ours ({exc}); nothing was changed") from exc
 
 
@@ -104,7 +99,8 @@ def _build(members: dict[str, bytes], path: Path, version: int) -> Path:
 def _rows(table: str, text: str) -> Iterator[Values]:
     if not file_of(table).endswith(".csv"):
         for row in json.loads(text):
-            yield dict(row) | {"secret": GONE if row.get(HAD_ONE) else None}
+            values = dict(row)
+            yield values | {"secret": GONE if values.get(HAD_ONE) else None}
         return
     kinds, needed = columns(table)
     for row in csv.DictReader(io.StringIO(text, newline="")):

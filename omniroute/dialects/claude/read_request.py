@@ -41,7 +41,7 @@ def read_request(body: Body) -> Request:
         raise refuse(
             "thread", "is kept by Anthropic alone: send the whole conversation", code="thread_unsupported_request"
         )
-    prompt = _parts(body.get("system"), "system")
+    prompt = _parts_of_role("system", body.get("system"), "system")
     system = (Message("system", prompt),) if prompt else ()
     messages = objects(required(body, "messages", list), "messages")
     if not messages:
@@ -98,7 +98,19 @@ def _message(message: Body, path: str) -> Message:
     if "content" not in message:
         raise refuse(f"{path}.content", "is missing")
     known: Any = role
-    return Message(known, _parts(message["content"], f"{path}.content"), _rest(message, "role", "content"))
+    parts = _parts_of_role(role, message["content"], f"{path}.content")
+    return Message(known, parts, _rest(message, "role", "content"))
+
+
+def _parts_of_role(role: str, content: Any, path: str) -> tuple[Part, ...]:
+    """Read content; tools are called by the assistant and answered by the user, as Anthropic itself requires."""
+    parts = _parts(content, path)
+    for part in parts:
+        if role != "assistant" and isinstance(part, ToolCall | Reasoning):
+            raise refuse(path, f"must hold no tool_use or thinking block, as its role is {role}")
+        if role != "user" and isinstance(part, ToolResult):
+            raise refuse(path, f"must hold no tool_result block, as its role is {role}")
+    return parts
 
 
 def _parts(content: Any, path: str) -> tuple[Part, ...]:
