@@ -69,7 +69,9 @@ def test_twenty_kills_leave_the_database_whole(open_store: Callable[..., Store],
     store.close()
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     swept, undone, longest = 0, 0, 0.0
-    for number in range(KILLS):
+    for number in range(10 * KILLS):
+        if number >= KILLS and swept and undone:
+            break  # a fast machine may need more kills until one hits an import or a copy
         mode = ("import", "copy", "write")[number % 3]
         command = [sys.executable, "-c", CHILD, str(data_dir), str(file), mode, str(Path(__file__).parent)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
