@@ -1,23 +1,23 @@
 """The addons in the order in which a request meets them."""
 
 from omniroute.addons.access import Access
-from omniroute.addons.attach import Attach
 from omniroute.addons.body import Body
-from omniroute.addons.connections import Connections
-from omniroute.addons.count import Count
+from omniroute.addons.cache import Replay
+from omniroute.addons.client_connections import Connections
+from omniroute.addons.conversations import Recall
+from omniroute.addons.count_tokens import Count
 from omniroute.addons.dispatch import Dispatch
-from omniroute.addons.hedge import Hedge
+from omniroute.addons.hedging import Hedge
+from omniroute.addons.http_layer import Attach
 from omniroute.addons.intake import Intake
 from omniroute.addons.lifecycle import Lifecycle
-from omniroute.addons.listing import Listing
 from omniroute.addons.meter import Meter
+from omniroute.addons.models import Listing
+from omniroute.addons.monitor import Watch
 from omniroute.addons.panel import Panel
-from omniroute.addons.recall import Recall
-from omniroute.addons.replay import Replay
 from omniroute.addons.views import Views
-from omniroute.addons.watch import Watch
-from omniroute.proxy import seam
-from omniroute.runtime import Runtime
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm import seam
 
 
 def build(runtime: Runtime | None = None) -> list[object]:

@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from omniroute.config.settings_registry import SETTINGS
 from omniroute.distribution import requirements
 from omniroute.distribution.requirements import (
     DependencyError,
@@ -24,8 +25,7 @@ from omniroute.distribution.requirements import (
     distribution_of,
     explain,
 )
-from omniroute.proxy import seam
-from omniroute.routing.changeable import SETTINGS
+from omniroute.mitm import seam
 
 REPO = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]

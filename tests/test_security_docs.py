@@ -3,15 +3,17 @@
 import re
 from pathlib import Path
 
-from omniroute.panel import app, live, route, web_limits
+from omniroute.access import lockouts
+from omniroute.config.server_limits import ServerLimits
+from omniroute.config.settings_registry import SETTINGS
+from omniroute.gateway.metrics import MAX_OUTCOMES, MAX_PROVIDERS
+from omniroute.gateway.runtime import Limits
+from omniroute.mitm import client_connections, client_tls, http1_syntax, ports, upload_pace, upstream_reply
+from omniroute.panel import app, live_socket, routes, web_limits
 from omniroute.panel.api import translator
-from omniroute.proxy import attempt, client_connections, client_tls, http1_syntax, reply, upload
-from omniroute.routing import lockouts, resolve
-from omniroute.routing.changeable import SETTINGS
-from omniroute.routing.server_limits import ServerLimits
-from omniroute.runtime import Limits
-from omniroute.store import foreign, importing, names, unpacking
-from omniroute.tally import MAX_OUTCOMES, MAX_PROVIDERS
+from omniroute.routing import resolve
+from omniroute.store.config import validation
+from omniroute.store.transfer import import_, read_archive, untrusted
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SECURITY = (DOCS / "security.md").read_text("utf-8")
@@ -38,20 +40,20 @@ def test_constants_in_the_tables_are_the_real_ones() -> None:
     kb, mb = 1024, 1024 * 1024
     for begin, shown, value in (
         ("bytes of a chunk header", 4096, http1_syntax.MAX_CHUNK_LINE),
-        ("bytes of a refused body", 64, upload.MAX_DRAINED / mb),
+        ("bytes of a refused body", 64, upload_pace.MAX_DRAINED / mb),
         ("bytes of a TLS ClientHello", 64, client_tls.MAX_CLIENT_HELLO / kb),
         ("client connections in all", 64, client_connections.SPARE),
         ("characters of a model name", 512, resolve.LONGEST),
-        ("body of a management request", 1, route.LARGEST / mb),
+        ("body of a management request", 1, routes.LARGEST / mb),
         ("body of a management request", 4, translator.LARGEST / mb),
-        ("body of a management request", 100, foreign.MOST_BYTES / mb),
+        ("body of a management request", 100, untrusted.MOST_BYTES / mb),
         ("body of a request to mitmweb", 64, web_limits.MAX_ANONYMOUS_BODY / kb),
         ("connections of the management server", 1024, app.MOST_CONNECTIONS),
-        ("WebSocket watchers", 16, live.MOST_WATCHERS),
-        ("WebSocket watchers", 1000, live.MOST_WAITING),
-        ("archive or database", 100, unpacking.MOST_MEMBERS),
-        ("archive or database", 100_000, importing.MOST_ROWS),
-        ("names of accounts", 100, names.MAX_NAME),
+        ("WebSocket watchers", 16, live_socket.MOST_WATCHERS),
+        ("WebSocket watchers", 1000, live_socket.MOST_WAITING),
+        ("archive or database", 100, read_archive.MOST_MEMBERS),
+        ("archive or database", 100_000, import_.MOST_ROWS),
+        ("names of accounts", 100, validation.MAX_NAME),
         ("sources that wrong keys", 10_000, lockouts.MOST),
         ("providers with series", 200, MAX_PROVIDERS),
         ("outcomes of attempts", 100, MAX_OUTCOMES),
@@ -59,8 +61,8 @@ def test_constants_in_the_tables_are_the_real_ones() -> None:
         assert shown == value, begin
         assert re.search(rf"\b{shown}\b|\b{shown:,}\b", row(begin)), (begin, shown)
     assert str(Limits().max_body) in row("bytes of one body")
-    assert 64 * mb == attempt.MAX_REPLY
-    assert 256 * kb == reply.MAX_ERROR_BODY
+    assert 64 * mb == ports.MAX_REPLY
+    assert 256 * kb == upstream_reply.MAX_ERROR_BODY
 
 
 def test_links_lead_to_files_and_headings() -> None:

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from omniroute.store.usage import AttemptRow, UsageRow
-from omniroute.tally import MAX_OUTCOMES, MAX_PROVIDERS, OTHER, Tally
+from omniroute.gateway.metrics import MAX_OUTCOMES, MAX_PROVIDERS, OTHER, Tally
+from omniroute.store.history.usage import AttemptRow, UsageRow
 
 ROW = UsageRow(
     id="a", at=1.0, key_id=None, key_name=None, account_id=None, account_name=None, provider="openai", model_asked="m",

@@ -6,16 +6,15 @@ from urllib.parse import urlsplit
 
 from mitmproxy import http
 
+from omniroute.access.client_address import Comer, is_loopback
+from omniroute.access.ip_filter import enter
 from omniroute.addons.guard import guard
 from omniroute.addons.intake import read_path
+from omniroute.config.model import Key
 from omniroute.errors import Forbidden, NotAllowed
-from omniroute.exchange import Exchange
-from omniroute.routing.config import Key
-from omniroute.routing.doors import enter
-from omniroute.routing.forwarded import Comer
-from omniroute.routing.sources import is_loopback
-from omniroute.runtime import Runtime
-from omniroute.store import keys
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.store.config import keys
 
 KEY_PLACES = (
     "a gateway key counts only in the header Authorization (Bearer), x-api-key, x-goog-api-key or api-key, or in the "

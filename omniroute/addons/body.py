@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 from mitmproxy import http
 
-from omniroute import allocator
 from omniroute.addons.guard import guard
-from omniroute.body_budget import BodyAccount
 from omniroute.dialects.json_bounds import JsonBounds, check, scan
 from omniroute.errors import BadRequest, TooLarge
-from omniroute.exchange import Exchange
-from omniroute.proxy.attempt import BIG
-from omniroute.proxy.inflate import in_pieces
-from omniroute.routing.dedicated import at_provider
-from omniroute.runtime import Runtime
+from omniroute.gateway import allocator
+from omniroute.gateway.body_budget import BodyAccount
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm.decompress import in_pieces
+from omniroute.mitm.ports import BIG
+from omniroute.routing.resolve import at_provider
 
 PIECE = 16 * 1024
 TRIM_AFTER = 1.0

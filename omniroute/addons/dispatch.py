@@ -9,28 +9,38 @@ import orjson
 from mitmproxy import ctx, http
 from mitmproxy.flow import Error, Flow
 
-from omniroute.addons.answers import PREFIX
-from omniroute.addons.asking import ask
-from omniroute.addons.count import QUICK
+from omniroute.addons.attempt_builder import ask
+from omniroute.addons.count_tokens import QUICK
+from omniroute.addons.failover import (
+    add_unsent,
+    in_time,
+    last_moment,
+    learn,
+    leave_out_cooling,
+    line_up,
+    passed_over,
+    really_failed,
+)
 from omniroute.addons.guard import guard
-from omniroute.addons.head import dress
-from omniroute.addons.learning import learn
-from omniroute.addons.lines import add_unsent, leave_out_cooling, line_up, passed_over, really_failed
-from omniroute.addons.overdue import in_time, last_moment
 from omniroute.addons.reply_headers import safe_value
-from omniroute.addons.waking import wake
-from omniroute.dialects.needs import Needs
+from omniroute.addons.response_headers import PREFIX, dress
+from omniroute.dialects.requirements import Needs
 from omniroute.dialects.resume import goes_on
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
-from omniroute.exchange import Asked, Exchange, Waiting
-from omniroute.proxy.attempt import BIG
-from omniroute.routing.admission import place_of
-from omniroute.routing.failure import Failure
-from omniroute.routing.judge import CLIENTS_OWN, Verdict
-from omniroute.routing.outcome import outcome
+from omniroute.gateway.exchange import Asked, Exchange, Waiting
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm.commands import Turn
+from omniroute.mitm.ports import BIG
+from omniroute.routing.admission_queue import place_of
+from omniroute.routing.attempt_policy import again_after
+from omniroute.routing.failures import CLIENTS_OWN, Failure, Verdict, outcome
 from omniroute.routing.plan import Plan, Target
-from omniroute.routing.retry import again_after
-from omniroute.runtime import Runtime
+
+
+def wake(runtime: Runtime, flow: http.HTTPFlow) -> None:
+    """Tell the layer of a waiting flow that its turn has come."""
+    if handler := ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id):
+        runtime.tasks.start(handler.server_event(Turn(flow)), "turn")
 
 
 class Dispatch:

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from mitmproxy import http
 
-from omniroute.addons.answers import refusal
+from omniroute.addons.response_headers import refusal
 from omniroute.errors import GatewayError
-from omniroute.routing.paths import dialect_of
-from omniroute.runtime import Runtime
+from omniroute.gateway.runtime import Runtime
+from omniroute.routing.endpoints import dialect_of
 
 log = logging.getLogger(__name__)
 

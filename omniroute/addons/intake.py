@@ -4,15 +4,15 @@ import secrets
 
 from mitmproxy import http
 
-from omniroute.addons.answers import PREFIX
-from omniroute.addons.attach import is_ours
+from omniroute.access import url_keys
 from omniroute.addons.guard import guard
+from omniroute.addons.http_layer import is_ours
+from omniroute.addons.response_headers import PREFIX
 from omniroute.catalog.provider import DialectName
 from omniroute.errors import GatewayError, UpgradeRequired
-from omniroute.exchange import Exchange
-from omniroute.routing import url_keys
-from omniroute.routing.paths import claim, dialect_of, is_managed
-from omniroute.runtime import Runtime
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.routing.endpoints import claim, dialect_of, is_managed
 
 KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"))
 CREDENTIALS = KEY_HEADERS | {b"proxy-authorization", b"cookie"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from mitmproxy import http
 
-from omniroute.exchange import Exchange
-from omniroute.proxy.attempt import KEEP
+from omniroute.gateway.exchange import Exchange
+from omniroute.mitm.ports import KEEP
 
 FLOW = 3000
 """Bytes of a flow with its two messages, its comment, its metadata and its place in mitmweb's list, without bodies."""

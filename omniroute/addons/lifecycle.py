@@ -14,13 +14,13 @@ from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from omniroute import allocator
 from omniroute.addons.meter import break_off
-from omniroute.netproxy.environment import read_environment
-from omniroute.routing.patience import longest
-from omniroute.runtime import Limits, Runtime
-from omniroute.settings import SettingsError, is_loopback, read
-from omniroute.store.files import StoreError
+from omniroute.env import SettingsError, is_loopback, read
+from omniroute.gateway import allocator
+from omniroute.gateway.runtime import Limits, Runtime
+from omniroute.netproxy.env_proxies import read_environment
+from omniroute.routing.attempt_policy import longest
+from omniroute.store.db.files import StoreError
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from mitmproxy import http
 
-from omniroute.catalog.prices import cost
-from omniroute.exchange import CLIENT_GONE, Exchange
-from omniroute.routing.failure import Failure
-from omniroute.rows import row_of
-from omniroute.runtime import Runtime
-from omniroute.spending import estimate_lost
+from omniroute.catalog.pricing import cost
+from omniroute.gateway.budget_enforcer import estimate_lost
+from omniroute.gateway.exchange import CLIENT_GONE, Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.gateway.usage_recorder import row_of
+from omniroute.routing.failures import Failure
 
 log = logging.getLogger(__name__)
 

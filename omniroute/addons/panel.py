@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from mitmproxy import ctx, exceptions
 
-from omniroute.proxy.relay import Relay
-from omniroute.runtime import Runtime
-from omniroute.settings import SettingsError, is_loopback, read
-from omniroute.store import password
-from omniroute.store.files import StoreError
+from omniroute.env import SettingsError, is_loopback, read
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm.management_relay import Relay
+from omniroute.store.db.files import StoreError
+from omniroute.store.state import password
 
 if TYPE_CHECKING:
     from omniroute.panel.app import Panel as App

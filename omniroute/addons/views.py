@@ -11,9 +11,9 @@ from mitmproxy import contentviews, ctx, flow, http
 from mitmproxy.addons.view import View
 
 from omniroute.addons.kept_sides import Sides, Weight, Weights, sides_of
-from omniroute.exchange import Exchange
-from omniroute.redact import redact
-from omniroute.runtime import Runtime
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.redaction import redact
 
 MARK = ":leftwards_arrow_with_hook:"
 SOURCES = {

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from omniroute.bench.said import Ask, Call, Result, Script, Turn
+from omniroute.bench.vocabulary import Ask, Call, Result, Script, Turn
 from omniroute.catalog.provider import DialectName
 
 type Kind = Literal["answer", "count", "refusal", "broken"]

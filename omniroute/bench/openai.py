@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from omniroute.bench.said import (
+from omniroute.bench.vocabulary import (
     ABOUT,
     CITY,
     INPUT,

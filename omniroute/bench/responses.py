@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from omniroute.bench.said import (
+from omniroute.bench.vocabulary import (
     ABOUT,
     CITY,
     INPUT,

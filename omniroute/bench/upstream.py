@@ -9,8 +9,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from omniroute.bench.said import Body, Script
-from omniroute.bench.wires import WIRES
+from omniroute.bench.registry import WIRES
+from omniroute.bench.vocabulary import Body, Script
 from omniroute.catalog.provider import DialectName
 
 HOST = "127.0.0.1"

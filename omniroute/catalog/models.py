@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from omniroute.catalog.library import priced
+from omniroute.catalog.price_library import priced
 from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import PROVIDERS
 

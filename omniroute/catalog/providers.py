@@ -7,8 +7,8 @@ new model needs no update here. What else is known of them comes from `models` a
 import re
 from collections.abc import Mapping, Sequence
 
+from omniroute.catalog.endpoints import check_base_url
 from omniroute.catalog.provider import Auth, DialectName, Model, Provider, Quirks
-from omniroute.catalog.urls import check_base_url
 
 type Paths = dict[DialectName, str]
 

@@ -4,7 +4,7 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import local, say, show_json, table
-from omniroute.store import aliases, read
+from omniroute.store.config import aliases, rows
 
 
 @click.group(cls=Group)
@@ -36,7 +36,7 @@ def add(state: State, pattern: str, target: str) -> None:
 def list_(state: State) -> None:
     """List the aliases, the oldest first."""
     with state.store() as store:
-        found = read.aliases(store)
+        found = rows.aliases(store)
     if state.as_json:
         show_json([{"pattern": each.pattern, "target": each.target} for each in found])
     elif not found:

@@ -9,11 +9,11 @@ import click
 import httpx
 
 from omniroute.cli.base import Command, State, clean
+from omniroute.cli.gateway_process import read_runtime
 from omniroute.cli.output import note, show_json
-from omniroute.cli.running import read_runtime
-from omniroute.dialects.fault import read_error
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Decoder, Frame
+from omniroute.dialects.upstream_errors import read_error
 from omniroute.upstream.client import gateway_client
 
 WATCH = DIALECTS["openai"].watch

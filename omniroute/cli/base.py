@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omniroute import settings
+from omniroute import env
 from omniroute.distribution.requirements import explain
-from omniroute.redact import redact
+from omniroute.redaction import redact
 
 if TYPE_CHECKING:
-    from omniroute.store.database import Store
+    from omniroute.store.db.database import Store
 
 
 NAME_SHOWN = 200
@@ -43,7 +43,7 @@ class State:
     def data_dir(self) -> Path:
         """Where everything is kept; SettingsError when the environment says nonsense."""
         said = str(self.chosen_dir or os.environ.get("DATA_DIR", ""))
-        return settings.read({"DATA_DIR": said}).data_dir  # what else the environment says matters to `serve` alone
+        return env.read({"DATA_DIR": said}).data_dir  # what else the environment says matters to `serve` alone
 
     @contextmanager
     def store(self) -> "Iterator[Store]":
@@ -52,8 +52,8 @@ class State:
         What it has changed is in force in a running gateway when the command ends: the next line of a script may
         count on it.
         """
-        from omniroute.cli.running import wait_for  # not at the top: `--help` needs neither
-        from omniroute.store.database import Store
+        from omniroute.cli.gateway_process import wait_for  # not at the top: `--help` needs neither
+        from omniroute.store.db.database import Store
 
         store = Store(self.data_dir, upgrade=False)
         try:
@@ -135,9 +135,9 @@ def _with_lines(help: str | None) -> str | None:
 def _foreseen() -> tuple[type[Exception], ...]:
     """List the errors whose words are meant for people: late, since only a failure needs their modules."""
     from omniroute.errors import GatewayError
-    from omniroute.store.files import StoreError
+    from omniroute.store.db.files import StoreError
 
-    return GatewayError, settings.SettingsError, StoreError
+    return GatewayError, env.SettingsError, StoreError
 
 
 def explain_error(error: Exception, words: Sequence[str]) -> int:

@@ -8,16 +8,17 @@ from typing import Any
 
 import click
 
+from omniroute.budgets.ledger import Budget
+from omniroute.budgets.periods import PERIODS, zone_of
 from omniroute.cli.base import Group, State
+from omniroute.cli.gateway_process import manage, read_runtime
 from omniroute.cli.output import iso, say, show_json, table
-from omniroute.cli.running import manage, read_runtime
-from omniroute.routing.budgets import Budget
-from omniroute.routing.periods import PERIODS, zone_of
-from omniroute.spending import dollars
-from omniroute.store import budgets as kept
-from omniroute.store import sessions, snapshot
-from omniroute.store.database import Store
-from omniroute.store.spent import standings
+from omniroute.gateway.budget_enforcer import dollars
+from omniroute.store.config import budgets as kept
+from omniroute.store.config import snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.history.budget_status import standings
+from omniroute.store.state import sessions
 
 type Aside = Mapping[tuple[str, str], float]
 """(key id, period) -> what is set aside."""

@@ -6,8 +6,9 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.routing.rules import rules
-from omniroute.store import answers, read
+from omniroute.config.settings import rules
+from omniroute.store.config import rows
+from omniroute.store.state import cached_answers
 
 
 @click.group(cls=Group)
@@ -27,7 +28,7 @@ def cache() -> None:
 def stats(state: State) -> None:
     """Show how much is kept, and how often it was of use."""
     with state.store() as store:
-        found, limits = answers.stats(store), rules(read.settings(store)).cache
+        found, limits = cached_answers.stats(store), rules(rows.settings(store)).cache
     if state.as_json:
         show_json(
             {
@@ -75,7 +76,7 @@ def stats(state: State) -> None:
 def clear(state: State) -> None:
     """Forget every answer; a running gateway does so at once."""
     with state.store() as store:
-        number = answers.clear(store)
+        number = cached_answers.clear(store)
     if state.as_json:
         show_json({"forgotten": number})
     else:

@@ -4,9 +4,9 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import fields, note, say, show_json, table
-from omniroute.routing.config import Chain
+from omniroute.config.model import Chain
 from omniroute.routing.resolve import Missing, step
-from omniroute.store import chains, read, snapshot
+from omniroute.store.config import chains, rows, snapshot
 
 
 @click.group(cls=Group)
@@ -48,7 +48,7 @@ def add(state: State, name: str, models: tuple[str, ...], serves: tuple[str, ...
 def list_(state: State) -> None:
     """List the chains, in the order in which they are asked."""
     with state.store() as store:
-        found = read.chains(store)
+        found = rows.chains(store)
     if state.as_json:
         show_json([as_json(each) for each in found])
     elif not found:

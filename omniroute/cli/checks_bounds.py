@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
-from omniroute.cli.finding import Check
-from omniroute.proxy.client_connections import ClientConnections
-from omniroute.routing.server_limits import ServerLimits
+from omniroute.cli.doctor import Check
+from omniroute.config.server_limits import ServerLimits
+from omniroute.mitm.client_connections import ClientConnections
 
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup/memory.max")

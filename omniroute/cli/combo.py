@@ -6,14 +6,14 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.combo_options import its_own, tries_of
-from omniroute.cli.options import timeout_option
+from omniroute.cli.common_options import timeout_option
 from omniroute.cli.output import fields, note, say, show_json, table
-from omniroute.cli.paths import proxy_for
+from omniroute.cli.proxy_path import proxy_for
+from omniroute.config.model import Combo
+from omniroute.config.settings import Tries
 from omniroute.errors import Exhausted
-from omniroute.routing.config import Combo
 from omniroute.routing.plan import plan
-from omniroute.routing.rules import Tries
-from omniroute.store import combos, snapshot
+from omniroute.store.config import combos, snapshot
 
 DEFAULT = "as set for all"
 
@@ -157,7 +157,7 @@ def remove(state: State, name: str) -> None:
 @click.pass_context
 def test(ctx: click.Context, name: str, timeout: float) -> None:
     """Ask every target of a combo a tiny question, in order; exit 1 when none answers."""
-    from omniroute.cli.probing import ask_target
+    from omniroute.cli.probe import ask_target
 
     state: State = ctx.obj
     with state.store() as store:

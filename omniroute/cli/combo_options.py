@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import click
 
-from omniroute.routing.deadlines import PHASES
-from omniroute.routing.rules import COMBO_STRATEGIES, MAX_RETRIES, Tries
+from omniroute.config.deadlines import PHASES
+from omniroute.config.settings import COMBO_STRATEGIES, MAX_RETRIES, Tries
 
 WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
 WAIT = "How long to wait "

@@ -11,12 +11,14 @@ from omniroute.cli.base import Group, State
 from omniroute.cli.db_backups import backups
 from omniroute.cli.output import note, say, show_json, table
 from omniroute.cli.progress import progress_line
-from omniroute.store import checks, export, importing
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.importing import Imported, Step
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.recovery import recover
+from omniroute.store.db import checks
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.recovery import recover
+from omniroute.store.transfer import export
+from omniroute.store.transfer import import_ as importing
+from omniroute.store.transfer.import_ import Imported, Step
 
 FILE = click.Path(path_type=Path)
 STEPS = {"backup": "Making a backup of what is here …", "replace": "Taking it over …"}

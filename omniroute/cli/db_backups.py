@@ -6,11 +6,11 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.routing.rules import rules
-from omniroute.store import backups as kept
-from omniroute.store import read
-from omniroute.store.backups import Backup
-from omniroute.store.migrations import MIGRATIONS
+from omniroute.config.settings import rules
+from omniroute.store.config import rows
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.transfer import backups as kept
+from omniroute.store.transfer.backups import Backup
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -66,7 +66,7 @@ def create(state: State) -> None:
 def prune(state: State, keep: int | None) -> None:
     """Delete the oldest backups of each reason. What you made by hand stays, and so does the newest."""
     with state.store() as store:
-        gone = kept.prune(store.path, keep or rules(read.settings(store)).backup.keep)
+        gone = kept.prune(store.path, keep or rules(rows.settings(store)).backup.keep)
     if state.as_json:
         show_json({"deleted": gone})
     else:

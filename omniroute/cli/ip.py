@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from omniroute.access.ip_filter import MODES
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.cli.when import span
-from omniroute.routing.doors import MODES
-from omniroute.store import doors
-from omniroute.store.database import Store
+from omniroute.cli.time_args import span
+from omniroute.store.config import ip_filter
+from omniroute.store.db.database import Store
 
 WHAT_IT_DOES = {
     "off": "the lists keep nobody out",
@@ -53,7 +53,7 @@ def _all(networks: Sequence[str], file: Path | None) -> list[str]:
 def allow(state: State, networks: tuple[str, ...], file: Path | None, force: bool) -> None:
     """Put addresses or networks on the list of who is allowed."""
     with state.store() as store:
-        made = doors.put(store, "allow", _all(networks, file), force=force)
+        made = ip_filter.put(store, "allow", _all(networks, file), force=force)
         _tell(state, store, f"Allowed {_some(made)}")
 
 
@@ -64,7 +64,7 @@ def allow(state: State, networks: tuple[str, ...], file: Path | None, force: boo
 def deny(state: State, networks: tuple[str, ...], file: Path | None, force: bool) -> None:
     """Put addresses or networks on the list of who is denied."""
     with state.store() as store:
-        made = doors.put(store, "deny", _all(networks, file), force=force)
+        made = ip_filter.put(store, "deny", _all(networks, file), force=force)
         _tell(state, store, f"Denied {_some(made)}")
 
 
@@ -78,7 +78,7 @@ def ban(state: State, networks: tuple[str, ...], file: Path | None, seconds: flo
     """Keep addresses or networks out for a time, whatever the mode and the lists say."""
     with state.store() as store:
         until = time.time() + seconds
-        made = doors.put(store, "ban", _all(networks, file), until=until, reason=reason, force=force)
+        made = ip_filter.put(store, "ban", _all(networks, file), until=until, reason=reason, force=force)
         _tell(state, store, f"Banned {_some(made)} until {local(until)}", lists=False)
 
 
@@ -89,7 +89,10 @@ def unban(state: State, networks: tuple[str, ...], file: Path | None) -> None:
     """End bans before their time."""
     with state.store() as store:
         _tell(
-            state, store, f"{_some(doors.remove(store, _all(networks, file), ('ban',)))}: banned no more", lists=False
+            state,
+            store,
+            f"{_some(ip_filter.remove(store, _all(networks, file), ('ban',)))}: banned no more",
+            lists=False,
         )
 
 
@@ -100,7 +103,7 @@ def unban(state: State, networks: tuple[str, ...], file: Path | None) -> None:
 def remove(state: State, networks: tuple[str, ...], file: Path | None, force: bool) -> None:
     """Take addresses or networks off both lists."""
     with state.store() as store:
-        _tell(state, store, f"{_some(doors.remove(store, _all(networks, file), force=force))}: on no list any more")
+        _tell(state, store, f"{_some(ip_filter.remove(store, _all(networks, file), force=force))}: on no list any more")
 
 
 @ip.command()
@@ -117,7 +120,7 @@ def mode(state: State, mode: str, force: bool) -> None:
     whitelist-priority  who is denied is kept out, unless he is allowed too
     """
     with state.store() as store:
-        doors.set_mode(store, mode, force=force)
+        ip_filter.set_mode(store, mode, force=force)
         _tell(state, store, f"From now on {WHAT_IT_DOES[mode]}", lists=False)
 
 
@@ -127,7 +130,7 @@ def list_(state: State) -> None:
     """Show the mode, both lists and the bans."""
     with state.store() as store:
         shown = _as_json(store)
-        bans = doors.now(store).bans
+        bans = ip_filter.now(store).bans
     if state.as_json:
         show_json(shown)
         return
@@ -143,7 +146,7 @@ def list_(state: State) -> None:
 
 
 def _as_json(store: Store) -> dict[str, Any]:
-    held, now = doors.now(store), time.time()
+    held, now = ip_filter.now(store), time.time()
     return {
         "mode": held.mode,
         "allow": list(held.allow.texts),
@@ -164,7 +167,7 @@ def _tell(state: State, store: Store, text: str, *, lists: bool = True) -> None:
     if state.as_json:
         show_json(_as_json(store))
         return
-    off = lists and doors.now(store).mode == "off"
+    off = lists and ip_filter.now(store).mode == "off"
     say(f"{text}.{' The lists do not act: omniroute-ctl ip mode blacklist' if off else ''}")
 
 

@@ -9,10 +9,10 @@ import click
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import fields as show_fields
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.cli.when import later_or_never
-from omniroute.routing.config import Key
-from omniroute.store import keys, snapshot
-from omniroute.store.keys import Change
+from omniroute.cli.time_args import later_or_never
+from omniroute.config.model import Key
+from omniroute.store.config import keys, snapshot
+from omniroute.store.config.keys import Change
 
 
 @click.group(cls=Group)

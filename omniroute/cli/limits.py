@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from omniroute.cli.base import Group, State
+from omniroute.cli.gateway_process import read_runtime
+from omniroute.cli.health_text import show_limited
 from omniroute.cli.output import say, show_json
-from omniroute.cli.running import read_runtime
-from omniroute.cli.standing import show_limited
-from omniroute.routing.limits import Limit
-from omniroute.store import limits as kept
-from omniroute.store import read
-from omniroute.store.standing import as_json, limited
+from omniroute.config.model import Limit
+from omniroute.store.config import limits as kept
+from omniroute.store.config import rows as read
+from omniroute.store.state.health import as_json, limited
 
 
 @click.group(cls=Group)

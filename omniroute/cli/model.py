@@ -7,9 +7,9 @@ import click
 from omniroute.catalog.provider import Model
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
-from omniroute.store import models, read
+from omniroute.store.config import custom_models, rows
 
-TOKENS = click.IntRange(1, models.MOST_TOKENS)
+TOKENS = click.IntRange(1, custom_models.MOST_TOKENS)
 
 
 @click.group(cls=Group)
@@ -43,7 +43,7 @@ def add(
     """
     made = Model(model_id, name, context, max_output, images, tools)
     with state.store() as store:
-        owner = models.add(store, provider, made)
+        owner = custom_models.add(store, provider, made)
     if state.as_json:
         show_json({"provider": owner, **asdict(made)})
     else:
@@ -55,7 +55,7 @@ def add(
 def list_(state: State) -> None:
     """List the models that were added."""
     with state.store() as store:
-        found = [(owner, each) for owner, added in read.models(store).items() for each in added]
+        found = [(owner, each) for owner, added in rows.models(store).items() for each in added]
     if state.as_json:
         show_json([{"provider": owner, **asdict(each)} for owner, each in found])
     elif not found:
@@ -74,7 +74,7 @@ def list_(state: State) -> None:
 def remove(state: State, provider: str, model_id: str) -> None:
     """Forget what was said of a model."""
     with state.store() as store:
-        owner = models.remove(store, provider, model_id)
+        owner = custom_models.remove(store, provider, model_id)
     if state.as_json:
         show_json({"removed": model_id, "provider": owner})
     else:

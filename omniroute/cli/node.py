@@ -3,12 +3,12 @@
 import click
 
 from omniroute.catalog.provider import DialectName, Provider
-from omniroute.cli.affected import tell_combos
 from omniroute.cli.base import Group, State
-from omniroute.cli.options import base_url, dialect
+from omniroute.cli.common_options import base_url, dialect
+from omniroute.cli.health_text import tell_combos
 from omniroute.cli.output import say, show_json, table
-from omniroute.routing.affected import combos_using
-from omniroute.store import nodes, snapshot
+from omniroute.routing.combo_impact import combos_using
+from omniroute.store.config import nodes, snapshot
 
 
 @click.group(cls=Group)

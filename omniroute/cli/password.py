@@ -5,9 +5,9 @@ import sys
 import click
 
 from omniroute.cli.base import Group, State
-from omniroute.cli.credential import on_terminal
+from omniroute.cli.common_options import on_terminal
 from omniroute.cli.output import say, show_json
-from omniroute.store import password as kept
+from omniroute.store.state import password as kept
 
 
 @click.group(cls=Group)

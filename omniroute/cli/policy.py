@@ -6,7 +6,8 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.store import health, lockouts, read
+from omniroute.store.config import rows
+from omniroute.store.state import health, lockouts
 
 
 @click.group(cls=Group)
@@ -25,7 +26,7 @@ def list_(state: State) -> None:
     with state.store() as store:
         held = {name: each for name, each in lockouts.load(store).items() if each.until > now}
         seen = health.read(store)
-        names = {account.id: f"{account.provider} {account.name}" for account in read.accounts(store)}
+        names = {account.id: f"{account.provider} {account.name}" for account in rows.accounts(store)}
     locked = [
         {
             "identifier": name,

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from omniroute.catalog.rates import CLASSES, EVERY, Price
+from omniroute.catalog.pricing import CLASSES, EVERY, Price
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
-from omniroute.store import prices as kept
-from omniroute.store import snapshot, usage
-from omniroute.store.pricing import rows as rows_of
+from omniroute.store.config import prices as kept
+from omniroute.store.config import snapshot
+from omniroute.store.config.prices import rows as rows_of
+from omniroute.store.history import usage
 
 UNITS = {"1k": 1000.0, "1m": 1.0}
 """Times what is said is USD for a million tokens."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import click
 
 from omniroute.cli.base import State
-from omniroute.store.copies import Progress
+from omniroute.store.db.copies import Progress
 
 
 @contextmanager

@@ -5,18 +5,18 @@ from dataclasses import asdict
 import click
 
 from omniroute.catalog.providers import PROVIDERS, find
-from omniroute.cli.affected import tell_combos
 from omniroute.cli.base import Group, State
-from omniroute.cli.credential import known_provider, read_key
-from omniroute.cli.options import base_url, timeout_option
+from omniroute.cli.common_options import base_url, known_provider, read_key, timeout_option
+from omniroute.cli.health_text import tell_combos
 from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
-from omniroute.cli.paths import proxy_for
-from omniroute.routing.affected import combos_using
-from omniroute.routing.config import Account, Config
-from omniroute.routing.names import Names
+from omniroute.cli.proxy_path import proxy_for
+from omniroute.config.model import Account, Config
+from omniroute.routing.combo_impact import combos_using
+from omniroute.routing.model_index import Names
 from omniroute.routing.target import lone_target
-from omniroute.store import accounts, settings, snapshot, turns
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, settings, snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.state import strategy_state
 
 
 @click.group(cls=Group)
@@ -43,7 +43,7 @@ def as_json(account: Account, api_key: str | None) -> dict[str, object]:
 def list_(state: State, everything: bool) -> None:
     """List the accounts, in the order in which they are asked."""
     with state.store() as store:
-        config, credentials, used = snapshot.load(store), snapshot.credentials(store), turns.last_used(store)
+        config, credentials, used = snapshot.load(store), snapshot.credentials(store), strategy_state.last_used(store)
     if everything:
         _list_all(state, config)
         return
@@ -137,7 +137,7 @@ def show(state: State, ref: str) -> None:
     with state.store() as store:
         account = accounts.find(store, ref)
         config, api_key = snapshot.load(store), snapshot.credentials(store).get(account.id)
-        used = turns.last_used(store).get(account.id)
+        used = strategy_state.last_used(store).get(account.id)
     known = find(account.provider, config.nodes)
     if state.as_json:
         served_at = account.base_url or (known and known.base_url)
@@ -167,7 +167,7 @@ def show(state: State, ref: str) -> None:
 @click.pass_context
 def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> None:
     """See whether an account works; exit 1 when it does not."""
-    from omniroute.cli.probing import test_account
+    from omniroute.cli.probe import test_account
 
     state: State = ctx.obj
     with state.store() as store:

@@ -8,19 +8,18 @@ from urllib.parse import urlsplit
 import click
 
 from omniroute.cli.base import Group, State
-from omniroute.cli.credential import known_provider
-from omniroute.cli.options import timeout_option
+from omniroute.cli.common_options import known_provider, timeout_option
 from omniroute.cli.output import note, say, show_json, table
-from omniroute.cli.paths import label_of, way_to
-from omniroute.netproxy.environment import Environment, is_here, read_environment
-from omniroute.netproxy.proxy import DIRECT, Proxy, read_proxy
-from omniroute.routing.config import LEVELS, Config
-from omniroute.routing.network import Path, path_to
+from omniroute.cli.proxy_path import label_of, way_to
+from omniroute.config.model import LEVELS, Config
+from omniroute.netproxy.env_proxies import Environment, is_here, read_environment
+from omniroute.netproxy.proxy_url import DIRECT, Proxy, read_proxy
 from omniroute.routing.plan import Target, plan
+from omniroute.routing.proxy_choice import Path, path_to
 from omniroute.routing.target import lone_target
-from omniroute.store import accounts, proxies, snapshot
-from omniroute.store.database import Store
-from omniroute.upstream.address import IP_SERVICE
+from omniroute.store.config import accounts, proxies, snapshot
+from omniroute.store.db.database import Store
+from omniroute.upstream.public_ip import IP_SERVICE
 
 ORDER = "account, combo, provider, global, then the environment"
 
@@ -148,7 +147,7 @@ def test(ctx: click.Context, words: tuple[str, ...], ip_service: str, timeout: f
 
     Without LEVEL or URL it is the proxy for all, else the environment's, else none.
     """
-    from omniroute.cli.probing import seen_through
+    from omniroute.cli.probe import seen_through
 
     state: State = ctx.obj
     if not ip_service.startswith(("http://", "https://")):

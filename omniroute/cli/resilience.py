@@ -5,12 +5,12 @@ from dataclasses import asdict
 import click
 
 from omniroute.cli.base import Group, State
+from omniroute.cli.health_text import number
+from omniroute.cli.health_text import show as show_rows
 from omniroute.cli.output import say, show_json, table
-from omniroute.cli.standing import number
-from omniroute.cli.standing import show as show_rows
-from omniroute.routing.profiles import FIELDS, PROFILES, Resilience
-from omniroute.store import settings as kept
-from omniroute.store.standing import Rows, breakers, cooling
+from omniroute.config.resilience_profiles import FIELDS, PROFILES, Resilience
+from omniroute.store.config import settings as kept
+from omniroute.store.state.health import Rows, breakers, cooling
 
 
 @click.group(cls=Group)

@@ -6,7 +6,8 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.store import read, replies
+from omniroute.store.config import rows as read
+from omniroute.store.state import conversations
 
 
 @click.group(cls=Group)
@@ -19,7 +20,7 @@ def responses() -> None:
 def list_(state: State) -> None:
     """List the replies that are kept, the newest first."""
     with state.store() as store:
-        found = [one for one in replies.shown(store) if one.expires > time.time()]
+        found = [one for one in conversations.shown(store) if one.expires > time.time()]
         names = {key.id: key.name for key in read.keys(store)}
     if state.as_json:
         show_json(
@@ -56,7 +57,7 @@ def forget(state: State, id: str | None, everything: bool) -> None:
     if (id is None) is not everything:
         raise click.UsageError("say the ID of a reply, or --all")
     with state.store() as store:
-        number = replies.forget_all(store) if id is None else replies.forget(store, id)
+        number = conversations.forget_all(store) if id is None else conversations.forget(store, id)
     if id is not None and not number:
         raise click.ClickException(f"no reply {id!r} is kept: `omniroute-ctl responses list` shows those that are")
     if state.as_json:

@@ -8,14 +8,14 @@ import orjson
 
 from omniroute.catalog.provider import DialectName
 from omniroute.cli.base import Group, State
-from omniroute.cli.options import dialect
+from omniroute.cli.common_options import dialect
+from omniroute.cli.gateway_process import read_runtime
 from omniroute.cli.output import say, show_json, table
-from omniroute.cli.patience import hedged, lines, resumed
-from omniroute.cli.running import read_runtime
-from omniroute.dialects.needs import Needs
-from omniroute.netproxy.environment import read_environment
-from omniroute.routing.known import NO_NEEDS
-from omniroute.store import explain as explaining
+from omniroute.cli.timeout_text import hedged, lines, resumed
+from omniroute.dialects.requirements import Needs
+from omniroute.gateway import explain as explaining
+from omniroute.netproxy.env_proxies import read_environment
+from omniroute.routing.target import NO_NEEDS
 
 
 @click.group(cls=Group)

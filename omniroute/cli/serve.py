@@ -12,7 +12,7 @@ from rich.markup import escape
 from omniroute.cli.base import Command, State
 
 if TYPE_CHECKING:
-    from omniroute.runtime import Runtime
+    from omniroute.gateway.runtime import Runtime
 
 PORT = click.IntRange(0, 65535)
 
@@ -39,14 +39,14 @@ def serve(
 
     from mitmproxy.exceptions import OptionsError
 
-    from omniroute import settings
+    from omniroute import env
     from omniroute.addons.lifecycle import check_port
+    from omniroute.cli.gateway_process import answers, read_runtime
     from omniroute.cli.progress import progress_line
-    from omniroute.cli.running import answers, read_runtime
     from omniroute.serving.run import Setup, run
-    from omniroute.store.database import Store
+    from omniroute.store.db.database import Store
 
-    read = settings.read(os.environ | {"DATA_DIR": str(state.data_dir)})
+    read = env.read(os.environ | {"DATA_DIR": str(state.data_dir)})
     setup = Setup(
         data_dir=state.data_dir.expanduser().absolute(),
         host=_address(host) if host else read.host,

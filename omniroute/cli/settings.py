@@ -7,11 +7,11 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
-from omniroute.routing.changeable import SETTINGS
-from omniroute.routing.deadlines import split
-from omniroute.routing.rules import rules
-from omniroute.store import read
-from omniroute.store import settings as kept
+from omniroute.config.deadlines import split
+from omniroute.config.settings import rules
+from omniroute.config.settings_registry import SETTINGS
+from omniroute.store.config import rows
+from omniroute.store.config import settings as kept
 
 LONGEST = 1024 * 1024
 """Bytes that are read of a file."""
@@ -34,7 +34,7 @@ def get(state: State, name: str | None) -> None:
     `strategy.PROVIDER` and `deadlines.PROVIDER.PHASE` are those of one provider, where that has its own.
     """
     with state.store() as store:
-        said = read.settings(store)
+        said = rows.settings(store)
         if name is not None:
             name, _ = kept.known(store, name)
     said = {each: value for each, value in said.items() if kept.is_setting(each)}
@@ -73,7 +73,7 @@ def set_(state: State, name: str, value: str | None, file: BinaryIO | None, rese
             name = kept.unset(store, name)
         else:
             name, _ = kept.put(store, name, value)
-        now = _value(name, read.settings(store))
+        now = _value(name, rows.settings(store))
     if state.as_json:
         show_json({name: now})
     else:

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from omniroute.cli.base import Command, State
+from omniroute.cli.gateway_process import Running, answers, read_runtime
+from omniroute.cli.health_text import show, show_limited
 from omniroute.cli.output import fields, iso, local, say, show_json, table
-from omniroute.cli.running import Running, answers, read_runtime
-from omniroute.cli.standing import show, show_limited
-from omniroute.store import replies, snapshot
-from omniroute.store.files import NeedsMigration
-from omniroute.store.standing import Rows, breakers, cooling, limited, locked
+from omniroute.store.config import snapshot
+from omniroute.store.db.files import NeedsMigration
+from omniroute.store.state import conversations
+from omniroute.store.state.health import Rows, breakers, cooling, limited, locked
 
 COUNTED = ("accounts", "nodes", "combos", "keys")
 SECTIONS = {
@@ -109,7 +110,7 @@ def _read(state: State, *, running: bool) -> tuple[dict[str, int], tuple[int, in
     if not Path(state.data_dir, "storage.sqlite").exists():
         return _nothing()  # asking makes nothing
     with state.store() as store:
-        config, kept = snapshot.load(store), replies.count(store)
+        config, kept = snapshot.load(store), conversations.count(store)
         now = {
             "cooling": cooling(store),
             "breakers": [row for row in breakers(store) if row["state"] != "CLOSED"],
@@ -131,7 +132,7 @@ def doctor(ctx: click.Context) -> None:
 
     Exit 1 when a check fails.
     """
-    from omniroute.cli.checks import check_all  # not at the top: `status` needs none of what they load
+    from omniroute.cli.doctor import check_all  # not at the top: `status` needs none of what they load
 
     state: State = ctx.obj
     checks = list(check_all(state))

@@ -4,7 +4,7 @@ import click
 
 from omniroute.cli.base import Command, State
 from omniroute.cli.output import note, say, show_json
-from omniroute.store import sessions
+from omniroute.store.state import sessions
 
 
 @click.command(cls=Command)

@@ -10,10 +10,18 @@ import click
 
 from omniroute.catalog.provider import DialectName
 from omniroute.cli.base import Command, State, clean
-from omniroute.cli.options import dialect
+from omniroute.cli.common_options import dialect
 from omniroute.cli.output import note, show_json
 from omniroute.dialects import hub
-from omniroute.translating import NoModel, Saying, model_of, names_of, say_refusal, say_reply, say_request
+from omniroute.gateway.translation_preview import (
+    NoModel,
+    Saying,
+    model_of,
+    names_of,
+    say_refusal,
+    say_reply,
+    say_request,
+)
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of what is read whole: as much as the gateway takes of a request, unless it is told otherwise."""

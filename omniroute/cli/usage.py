@@ -7,15 +7,15 @@ from typing import cast, get_args
 
 import click
 
-from omniroute.catalog.prices import cost
+from omniroute.catalog.pricing import cost
 from omniroute.catalog.providers import PROVIDERS, find
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
+from omniroute.config.model import Config
 from omniroute.dialects.ir import Usage
-from omniroute.routing.config import Config
-from omniroute.store import prices, snapshot
-from omniroute.store import reprice as repricing
-from omniroute.store.sums import By, UsageSum, summary, totals
+from omniroute.store.config import prices, snapshot
+from omniroute.store.history import reprice as repricing
+from omniroute.store.history.summaries import By, UsageSum, summary, totals
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NOBODY = {"key": "no key", "account": "nobody answered", "provider": "nobody answered"}

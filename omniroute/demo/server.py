@@ -4,7 +4,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from omniroute.demo import claude, gpt
+from omniroute.demo import claude, openai
 
 HOST = "127.0.0.1"
 PAUSE = 0.04
@@ -15,8 +15,8 @@ class Demo:
     def __init__(self, *, pause: float = PAUSE) -> None:
         self._apps = (
             _app(
-                (r"/v1/chat/completions", gpt.ChatCompletions, {"pause": pause, "turns": gpt.Turns()}),
-                (r"/v1/models", gpt.Models),
+                (r"/v1/chat/completions", openai.ChatCompletions, {"pause": pause, "turns": openai.Turns()}),
+                (r"/v1/models", openai.Models),
             ),
             _app((r"/v1/messages", claude.Messages, {"pause": pause}), (r"/v1/models", claude.Models)),
         )

@@ -1,13 +1,13 @@
 """Makes the pretend providers known to the gateway, and takes them out again."""
 
-from omniroute.demo import claude, gpt
+from omniroute.demo import claude, openai
 from omniroute.demo.server import Demo
-from omniroute.store import combos, nodes, snapshot
-from omniroute.store.database import Store
+from omniroute.store.config import combos, nodes, snapshot
+from omniroute.store.db.database import Store
 
 OPENAI, CLAUDE = "demo-openai", "demo-claude"
 COMBO = "demo"
-MODELS = (f"{OPENAI}/{gpt.MODEL}", f"{CLAUDE}/{claude.MODEL}")
+MODELS = (f"{OPENAI}/{openai.MODEL}", f"{CLAUDE}/{claude.MODEL}")
 
 
 def install(store: Store, demo: Demo) -> None:

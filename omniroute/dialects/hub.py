@@ -10,28 +10,27 @@ from types import MappingProxyType
 
 import orjson
 
-from omniroute.dialects import patch, usage
-from omniroute.dialects.claude import foreign as foreign_to_claude
-from omniroute.dialects.claude.breakpoints import set_breakpoints
+from omniroute.dialects import json_edit
+from omniroute.dialects import token_usage as usage
+from omniroute.dialects.claude import foreign_reasoning as foreign_to_claude
+from omniroute.dialects.claude.write_request import set_breakpoints
 from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
-from omniroute.dialects.fault import bare_error, one_line, read_error
-from omniroute.dialects.framing import MAX_STRAY, Framing
-from omniroute.dialects.gemini import foreign as foreign_to_gemini
+from omniroute.dialects.gemini import foreign_reasoning as foreign_to_gemini
 from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.overlap import NotAContinuation
-from omniroute.dialects.passing import Passing
+from omniroute.dialects.json_edit import dump, rewrite
+from omniroute.dialects.passthrough import Passing
 from omniroute.dialects.progress import Progress
 from omniroute.dialects.registry import DIALECTS
-from omniroute.dialects.responses import foreign as foreign_to_responses
+from omniroute.dialects.responses import foreign_reasoning as foreign_to_responses
 from omniroute.dialects.resume import Continued, Following
-from omniroute.dialects.said import Said
-from omniroute.dialects.shaping.rewrite import rewrite
-from omniroute.dialects.shaping.rules import Shape
+from omniroute.dialects.resume_overlap import NotAContinuation, Said
+from omniroute.dialects.shaping.common import Shape
 from omniroute.dialects.shaping.shape import shaped
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.stream_framing import MAX_STRAY, Framing
 from omniroute.dialects.translate import PAIRS, Translator, translate_reply, translate_request
+from omniroute.dialects.upstream_errors import bare_error, one_line, read_error
 from omniroute.errors import BadRequest
 
 AS_IT_IS = Shape()
@@ -98,7 +97,7 @@ def prepare(
 
     Raises BadRequest for what cannot be said in the upstream's dialect and must not be lost.
     """
-    hides_usage = client == "openai" and stream and not patch.asks_usage(body)
+    hides_usage = client == "openai" and stream and not json_edit.asks_usage(body)
     if client == upstream:
         lost_here: tuple[str, ...] = ()
         if renamed or not shape.idle:
@@ -109,10 +108,10 @@ def prepare(
             where = lost.partition(".")[0]
             gone = [key for key in body if key not in ours]
             removed = gone if ours[where] == body[where] else [lost, *gone]
-            return Prepared(patch.set_model(_written(ours), ours, model), (*lost_here, *removed))
-        raw = patch.set_model(raw, body, model)
+            return Prepared(json_edit.set_model(_written(ours), ours, model), (*lost_here, *removed))
+        raw = json_edit.set_model(raw, body, model)
         if hides_usage and stream_usage:
-            return Prepared(patch.add_stream_usage(raw, body), lost_here, hides_usage=True)
+            return Prepared(json_edit.add_stream_usage(raw, body), lost_here, hides_usage=True)
         return Prepared(raw, lost_here)
     written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
     made, dropped = written.body, written.dropped

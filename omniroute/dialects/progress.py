@@ -8,10 +8,10 @@ stream. Gemini's clients know no kinds of events, and get none.
 from collections.abc import Callable
 
 from omniroute.dialects.dialect import UNREADABLE, Sign
-from omniroute.dialects.estimate import LATIN, WIDE
 from omniroute.dialects.ir import Body, PartDelta, PartStart, ToolCall
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.token_estimate import LATIN, WIDE
 from omniroute.dialects.translate import SPOKES
 
 LIKE: dict[str, Body] = {

@@ -1,15 +1,15 @@
 """Every dialect there is."""
 
 from omniroute.dialects.claude import errors as claude_errors
-from omniroute.dialects.claude import watch as claude
+from omniroute.dialects.claude import observer as claude
 from omniroute.dialects.dialect import Dialect
-from omniroute.dialects.fault import read_error
 from omniroute.dialects.gemini import errors as gemini_errors
-from omniroute.dialects.gemini import watch as gemini
+from omniroute.dialects.gemini import observer as gemini
 from omniroute.dialects.openai import errors as openai_errors
-from omniroute.dialects.openai import watch as openai
+from omniroute.dialects.openai import observer as openai
 from omniroute.dialects.responses import errors as responses_errors
-from omniroute.dialects.responses import watch as responses
+from omniroute.dialects.responses import observer as responses
+from omniroute.dialects.upstream_errors import read_error
 
 COMMENT = b": keep-alive\n\n"
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'

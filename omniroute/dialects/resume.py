@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from omniroute.dialects.claude import models
+from omniroute.dialects.claude import capabilities
 from omniroute.dialects.dialect import UNREADABLE
 from omniroute.dialects.ir import (
     Begin,
@@ -17,12 +17,11 @@ from omniroute.dialects.ir import (
     Text,
     Usage,
 )
-from omniroute.dialects.jsonish import load_object
-from omniroute.dialects.overlap import NotAContinuation, Overlap
-from omniroute.dialects.said import Said
+from omniroute.dialects.json_edit import load_object
+from omniroute.dialects.resume_overlap import NotAContinuation, Overlap, Said
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.token_usage import counted
 from omniroute.dialects.translate import NO_NAMES, SPOKES, Translator, Writer
-from omniroute.dialects.usage import counted
 from omniroute.errors import BadRequest
 
 GO_ON = (
@@ -63,7 +62,7 @@ def with_beginning(client: str, body: Body, text: str, *, prefill: bool) -> Body
 
 def takes_prefill(client: str, upstream: str, model: str, body: Body) -> bool:
     """Say whether a model goes on from an assistant's turn at the end: Claude does, where it does not think."""
-    if upstream != "claude" or not models.takes_prefill(model):
+    if upstream != "claude" or not capabilities.takes_prefill(model):
         return False
     return SPOKES[client].read_request(body).thinking is None
 

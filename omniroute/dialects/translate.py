@@ -31,22 +31,22 @@ from omniroute.dialects.ir import (
     Request,
     ToolCall,
 )
-from omniroute.dialects.offers import settle
+from omniroute.dialects.losses import Losses, Written
+from omniroute.dialects.message_repair import settle
 from omniroute.dialects.openai import read_request as openai_requests_in
 from omniroute.dialects.openai import read_stream as openai_streams_in
 from omniroute.dialects.openai import reply as openai_replies
 from omniroute.dialects.openai import write_request as openai_requests_out
 from omniroute.dialects.openai import write_stream as openai_streams_out
-from omniroute.dialects.read import refuse
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses import read_request as responses_requests_in
 from omniroute.dialects.responses import read_stream as responses_streams_in
 from omniroute.dialects.responses import reply as responses_replies
 from omniroute.dialects.responses import write_request as responses_requests_out
 from omniroute.dialects.responses import write_stream as responses_streams_out
-from omniroute.dialects.said import Said
+from omniroute.dialects.resume_overlap import Said
 from omniroute.dialects.sse import Frame
-from omniroute.dialects.written import Losses, Written
+from omniroute.dialects.validate import refuse
 from omniroute.errors import BadRequest
 
 __all__ = ["PAIRS", "Translator", "Written", "translate_reply", "translate_request"]

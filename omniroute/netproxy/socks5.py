@@ -6,8 +6,8 @@ to the proxy alone, and a name that only the proxy can look up works.
 
 from ipaddress import ip_address
 
-from omniroute.netproxy.handshake import Refused, log_in, place
-from omniroute.netproxy.proxy import MAX_CREDENTIAL, Proxy
+from omniroute.netproxy.http_connect import Refused, log_in, place
+from omniroute.netproxy.proxy_url import MAX_CREDENTIAL, Proxy
 
 VERSION, LOGIN_VERSION = 5, 1
 OPEN, BY_PASSWORD, NOTHING_SUITS = 0, 2, 0xFF

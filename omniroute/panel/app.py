@@ -12,15 +12,15 @@ from tornado.iostream import IOStream
 from tornado.routing import Rule, URLSpec
 from tornado.web import Application
 
+from omniroute.env import Settings
+from omniroute.gateway.runtime import Runtime
 from omniroute.panel.api import ROUTES
-from omniroute.panel.door import Door
-from omniroute.panel.handler import Endpoint, Unknown
-from omniroute.panel.live import Broadcast, Live
-from omniroute.panel.pages import load, page_rules
-from omniroute.panel.route import Route
+from omniroute.panel.auth import Door
+from omniroute.panel.http import Endpoint, Unknown
+from omniroute.panel.live_socket import Broadcast, Live
+from omniroute.panel.routes import Route
+from omniroute.panel.static_pages import load, page_rules
 from omniroute.panel.web_limits import bound_requests
-from omniroute.runtime import Runtime
-from omniroute.settings import Settings
 
 LARGEST_HEAD = 64 * 1024
 MOST_CONNECTIONS = 1024

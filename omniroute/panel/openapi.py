@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from omniroute import __version__
-from omniroute.panel.answers import ErrorBody
-from omniroute.panel.route import Download, Lines, Route, Text
+from omniroute.panel.error_format import ErrorBody
+from omniroute.panel.routes import Download, Lines, Route, Text
 from omniroute.panel.upload import FILE, FORM
 
 DOWNLOADS = ("application/octet-stream", "application/gzip")

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from omniroute import __version__
-from omniroute.loop_watchdog import BUCKETS
-from omniroute.runtime import Runtime
-from omniroute.store.write_health import WriteHealth
-from omniroute.tally import SECONDS, Times
+from omniroute.gateway.loop_watchdog import BUCKETS
+from omniroute.gateway.metrics import SECONDS, Times
+from omniroute.gateway.runtime import Runtime
+from omniroute.store.db.write_health import WriteHealth
 
 type Labels = Mapping[str, str]
 type Sample = tuple[str, Labels, float]

@@ -10,8 +10,8 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from omniroute.errors import BadRequest
-from omniroute.store import aside
-from omniroute.store.files import StoreFailed
+from omniroute.store.db import files as aside
+from omniroute.store.db.files import StoreFailed
 
 FORM = "multipart/form-data"
 ALONE = frozenset({"application/octet-stream", "application/x-sqlite3", "application/vnd.sqlite3", "application/gzip"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omniroute.dialects.ir import Body
-from omniroute.routing.draft import Stay
+from omniroute.routing.plan import Stay
 
 HEADERS = frozenset(
     (

@@ -5,13 +5,15 @@ Failures of exchanges that were under way together count as one: a burst must no
 Times are seconds of the epoch, so that they outlive a restart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 from typing import Literal
 
-from omniroute.routing.causes import Cause
-from omniroute.routing.judge import Judgement
-from omniroute.routing.profiles import Profile
+from omniroute.catalog.provider import Provider
+from omniroute.config.model import Account
+from omniroute.config.resilience_profiles import Profile
+from omniroute.routing.failures import Cause, Judgement
 
 type Key = tuple[str, str, str]
 """(scope, id of the account or provider, model where the scope is one)."""
@@ -127,3 +129,231 @@ class Snapshot:
     cooling: Mapping[Key, Cooling]
     breakers: Mapping[tuple[str, str], Breaker]
     """(scope, id) -> its breaker; the scope is `account` or `provider`."""
+
+
+MOST = 10_000
+"""Cool-downs that are remembered."""
+FORGOTTEN = 3600.0
+"""Seconds after its end when a cool-down is forgotten with its level."""
+
+type BreakerKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Why a target is not asked while others can be."""
+
+    until: float
+    why: str
+    cause: Cause
+    not_before: float | None = None
+    """The time that the provider has named, at most `until`: before it, asking is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whom an attempt has asked, by ids."""
+
+    account: str
+    provider: str
+    model: str
+    own_url: bool = False
+    """The account is served at an address of its own: that it cannot be reached says nothing about the provider."""
+
+    def key(self, scope: str) -> Key:
+        if scope == "provider" and not self.own_url:
+            return ("provider", self.provider, "")
+        return ("model", self.account, self.model) if scope == "model" else ("account", self.account, "")
+
+    @property
+    def breakers(self) -> tuple[BreakerKey, ...]:
+        ours = ("account", self.account)
+        return (ours,) if self.own_url else (ours, ("provider", self.provider))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has to be saved; None is forgotten."""
+
+    cooling: Mapping[Key, Cooling | None]
+    breakers: Mapping[BreakerKey, Breaker | None]
+
+
+class Health:
+    """Everything that cools down or has failed of late."""
+
+    def __init__(self, saved: Snapshot | None = None) -> None:
+        self._cooling: dict[Key, Cooling] = dict(saved.cooling) if saved else {}
+        self._breakers: dict[BreakerKey, Breaker] = dict(saved.breakers) if saved else {}
+        self._probes: dict[BreakerKey, str] = {}
+        self._recovered: dict[BreakerKey, float] = {}
+        """When the attempt began whose answer has closed a breaker last that was open."""
+        self.revision = 0
+        """Counts what may change a plan: failures, and cool-downs and breakers that are taken back."""
+        self._changed: set[Key] = set()
+        self._changed_breakers: set[BreakerKey] = set()
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing at all is held against anybody."""
+        return not self._cooling and not self._breakers
+
+    def rest(self, whom: Whom, now: float) -> Rest | None:
+        """Say why a target should not be asked now; of several reasons the one that lasts longest."""
+        found = [
+            Rest(
+                cooling.until,
+                f"cooling down after {cooling.why}",
+                cooling.cause,
+                cooling.until if cooling.told else None,
+            )
+            for scope in ("model", "account", "provider")
+            if self._cooling and (cooling := self._cooling.get(whom.key(scope))) and cooling.until > now
+        ]
+        if self._breakers:
+            found += [rest for key in whom.breakers if (rest := self._broken(key, now))]
+        if len(found) < 2:
+            return found[0] if found else None
+        longest = max(found, key=lambda rest: rest.until)
+        named = max((rest.not_before for rest in found if rest.not_before is not None), default=None)
+        return replace(longest, not_before=named)
+
+    def ready(self, whom: Whom, now: float) -> bool:
+        """Say whether nothing at all speaks against a target; half open is not enough."""
+        if self.well:
+            return True
+        closed = all(self._breakers.get(key, CLOSED).opened is None for key in whom.breakers)
+        return closed and self.rest(whom, now) is None
+
+    def _broken(self, key: BreakerKey, now: float) -> Rest | None:
+        breaker = self._breakers.get(key, CLOSED)
+        state = breaker.state(now)
+        if state == "CLOSED" or (state == "HALF_OPEN" and key not in self._probes):
+            return None
+        what = f"{key[0]}'s breaker is open" if state == "OPEN" else f"{key[0]}'s breaker is half open, and being tried"
+        return Rest(max(breaker.until, now), f"the {what}, after {breaker.failures} failures", "server")
+
+    def began(self, exchange: str, whom: Whom, now: float) -> None:
+        """Note an exchange that is under way: the first at a half-open breaker is its probe."""
+        for key in whom.breakers if self._breakers else ():
+            if self._breakers.get(key, CLOSED).state(now) == "HALF_OPEN":
+                self._probes.setdefault(key, exchange)
+
+    def answered(self, exchange: str, whom: Whom, *, began: float) -> None:
+        """Note an answer of an attempt that began at `began`: it makes up for every failure before that."""
+        self.left(exchange, whom)
+        if self.well:
+            return
+        for scope in ("model", "account", "provider"):
+            cooling = self._cooling.get(key := whom.key(scope))
+            if cooling and not outlasts(cooling, began=began):
+                del self._cooling[key]
+                self._changed.add(key)
+                self.revision += 1
+        for place in whom.breakers:
+            if breaker := self._breakers.get(place):
+                self._recover(place, breaker, began)
+
+    def _recover(self, place: BreakerKey, before: Breaker, began: float) -> None:
+        after = recovered(before, began=began)
+        if after is before:
+            return
+        self._changed_breakers.add(place)
+        self.revision += 1
+        if after is not CLOSED:
+            self._breakers[place] = after
+            return
+        del self._breakers[place]
+        if before.opened is not None:
+            self._recovered[place] = began
+
+    def left(self, exchange: str, whom: Whom) -> None:
+        """Note an end that says nothing: a probe then is none."""
+        for key in whom.breakers if self._probes else ():
+            if self._probes.get(key) == exchange:
+                del self._probes[key]
+
+    def failed(
+        self,
+        exchange: str,
+        whom: Whom,
+        judgement: Judgement,
+        profile: Profile,
+        *,
+        began: float,
+        now: float,
+        dice: float,
+        hint: float | None,
+        why: str,
+    ) -> None:
+        """Note a failure of an attempt that began at `began`; seconds of the epoch."""
+        self.revision += 1
+        if judgement.cools:
+            key = whom.key(judgement.cools)
+            self._cooling[key] = cooled(
+                self._cooling.get(key), judgement, profile, began=began, now=now, dice=dice, hint=hint, why=why
+            )
+            self._changed.add(key)
+            if len(self._cooling) > MOST:
+                self.forget(now)
+        for breaker in whom.breakers if judgement.trips else ():
+            if began < self._recovered.get(breaker, began):
+                continue  # it was under way when the breaker was open, and says nothing about the time since
+            self._breakers[breaker] = tripped(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
+            self._changed_breakers.add(breaker)
+        self.left(exchange, whom)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(dict(self._cooling), dict(self._breakers))
+
+    def reset(self, ids: Iterable[str] | None = None) -> None:
+        """Forget what is held against some accounts or providers; None forgets everything."""
+        self.revision += 1
+        chosen = None if ids is None else set(ids)
+        for key in [key for key in self._cooling if chosen is None or key[1] in chosen]:
+            del self._cooling[key]
+            self._changed.add(key)
+        for breaker in [key for key in self._breakers if chosen is None or key[1] in chosen]:
+            del self._breakers[breaker]
+            self._changed_breakers.add(breaker)
+        for breaker in [key for key in self._recovered if chosen is None or key[1] in chosen]:
+            del self._recovered[breaker]
+
+    def forgive(self, keys: Iterable[Key]) -> int:
+        """Let some cool-downs be over, and give how many there were."""
+        self.revision += 1
+        there = [key for key in keys if self._cooling.pop(key, None)]
+        self._changed.update(there)
+        return len(there)
+
+    def forget(self, now: float) -> None:
+        """Forget cool-downs that have ended long ago; of too many also those that end soonest.
+
+        A client may ask for as many models as it likes that do not exist.
+        """
+        over = [key for key, cooling in self._cooling.items() if cooling.until + FORGOTTEN < now]
+        if (many := len(self._cooling) - len(over) - MOST) > 0:
+            left = self._cooling.keys() - over
+            over += nsmallest(many + MOST // 10, left, key=lambda key: self._cooling[key].until)
+        for key in over:
+            del self._cooling[key]
+            self._changed.add(key)
+        for breaker in [key for key, began in self._recovered.items() if began + FORGOTTEN < now]:
+            del self._recovered[breaker]
+
+    def changes(self) -> Changes | None:
+        """Give what has changed since the last call; None when nothing has."""
+        if not self._changed and not self._changed_breakers:
+            return None
+        found = Changes(
+            {key: self._cooling.get(key) for key in self._changed},
+            {key: self._breakers.get(key) for key in self._changed_breakers},
+        )
+        self._changed.clear()
+        self._changed_breakers.clear()
+        return found
+
+
+def whom(provider: Provider, account: Account, model: str) -> Whom:
+    """Name whom an attempt asks."""
+    return Whom(account.id, provider.id, model, account.base_url is not None)

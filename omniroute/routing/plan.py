@@ -1,17 +1,214 @@
 """Which targets a request is tried at, in order, and why each is where it is, or not there at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from omniroute.catalog.provider import DialectName
-from omniroute.dialects.needs import Needs
+from omniroute.access.model_allowlist import allowed
+from omniroute.catalog.provider import DialectName, Model, Provider
+from omniroute.config.model import Account, Alias, Chain, Config, Key, matches
+from omniroute.dialects.hub import translates
+from omniroute.dialects.requirements import Needs
 from omniroute.errors import Forbidden
-from omniroute.routing.aliases import matches
-from omniroute.routing.allow import allowed
-from omniroute.routing.config import Alias, Config, Key
-from omniroute.routing.draft import Draft, Stay
-from omniroute.routing.known import NO_NEEDS, NOTHING_KNOWN, Known
-from omniroute.routing.resolve import Branch, Leg, check_name, resolve, resolve_at
-from omniroute.routing.target import LeftOut, Target, Way
+from omniroute.routing.health import Rest
+from omniroute.routing.model_index import Names
+from omniroute.routing.resolve import Branch, Item, Leg, Missing, check_name, leaves, resolve, resolve_at, step
+from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
+from omniroute.routing.target import NO_NEEDS, NOTHING_KNOWN, Known, LeftOut, Target, Way
+from omniroute.routing.target_recheck import left_out
+
+SURE = 1.25
+"""A request counts as too long when its estimate is so many times what the model takes: estimates err."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    why: str
+    may_be_wrong: bool = False
+    """It rests on an estimate, so that the model is asked when nobody else can be."""
+
+
+def misfit(model: Model | None, needs: Needs) -> Misfit | None:
+    """Say why a model cannot serve a request; None when it can, or nothing is known against it."""
+    if model is None:
+        return None
+    if model.images is False and needs.images:
+        return Misfit("takes no pictures, and the request shows one")
+    if model.tools is False and needs.tools:
+        return Misfit("calls no tools, and the request brings some")
+    if model.context is not None and needs.exceeds(model.context * SURE):
+        return Misfit(f"takes {model.context:,} tokens, and the request has about {needs.input:,}", may_be_wrong=True)
+    return None
+
+
+ONLY = "the only account"
+STEADY = ("fill-first", ONLY)
+"""How accounts are ordered whose order never changes."""
+
+type Stay = tuple[str, str]
+"""The account id and the target's name that a conversation was served by last."""
+
+
+class Draft:
+    """A plan in the making."""
+
+    def __init__(
+        self, config: Config, client: DialectName | None, needs: Needs, known: Known, stay: Stay | None
+    ) -> None:
+        self.targets: list[Target] = []
+        self.too_small: list[tuple[Target, str]] = []
+        """Asked when there is nobody else: how many tokens a request has is only estimated here."""
+        self.resting: list[tuple[Rest, Target]] = []
+        """Asked when all others have failed."""
+        self.left: list[LeftOut] = []
+        self._config, self._names, self._rules = config, Names.of(config), config.rules
+        self._client, self._needs, self._known, self._stay = client, needs, known, stay
+        self._in: set[tuple[str, str]] = set()
+        self._accounts: dict[str, list[tuple[Account, str]]] = {}
+
+    def ended(self) -> tuple[tuple[Target, ...], tuple[LeftOut, ...]]:
+        """Give the targets in order, those of last resort behind, and what is left out."""
+        targets = self.targets + self._last_resorts()
+        if not targets:
+            return tuple(target for target, _ in self.too_small), tuple(self.left)
+        too_small = [LeftOut(target.name, target.account.name, why, unfit=True) for target, why in self.too_small]
+        return tuple(targets), (*self.left, *too_small)
+
+    def _last_resorts(self) -> list[Target]:
+        """Choose, of those that are not well, who is better than nobody: the soonest well again first.
+
+        Who has named a time is not asked before it, and not at all when that is too far away.
+        """
+        now, patience = self._known.seen.now, self._rules.cooldown_wait
+        found = []
+        for rest, target in sorted(self.resting, key=lambda pair: pair[0].until):
+            if rest.not_before is not None and rest.not_before - now > patience:
+                self.left.append(left_out(target, rest, now))
+            else:
+                because = f"last resort: {rest.why}, for {rest.until - now:,.1f} s more"
+                found.append(replace(target, because=because, not_before=rest.not_before))
+        return found
+
+    def add_branch(self, branch: Branch) -> None:
+        if branch.strategy == "priority":  # nothing has to be looked up
+            for item in branch.items:
+                self._add_item(item, item.way)
+            return
+        turns = self._known.seen.turns
+        choices = [self._choice(branch, item) for item in branch.items]
+        order = found(COMBO, branch.strategy)(choices, turns.turn(branch.combo.name), self._known.dice)
+        items = {item.name: item for item in branch.items}
+        for choice in self._staying_first(order, items, branch.strategy):
+            item = items[choice.name]
+            self._add_item(item, _priced(item.way, choice) if branch.strategy == "cost-optimized" else item.way)
+
+    def _add_item(self, item: Item, way: Way) -> None:
+        match item.means:
+            case Leg() as leg:
+                self.add(leg, way)
+            case Branch() as inner:
+                self.add_branch(inner)
+            case Missing() as missing:
+                self.left.append(LeftOut(missing.name, None, missing.why))
+
+    def add_chain(self, chain: Chain, key: Key | None) -> None:
+        for number, listed in enumerate(chain.models, 1):
+            leg = step(listed, self._config)
+            if isinstance(leg, Missing):
+                self.left.append(LeftOut(listed, None, leg.why))
+            elif key is not None and key.allow and not allowed(key.allow, leg.name):
+                self.left.append(LeftOut(leg.name, None, f"the key {key.name!r} may not use it"))
+            else:
+                self.add(leg, Way(f"step {number} of the chain {chain.name}"), quietly=True)
+
+    def add(self, leg: Leg, way: Way, *, quietly: bool = False) -> None:
+        """Add the accounts of a model; `quietly` does not name those that stand in the plan already."""
+        dialect, translated = self._dialect(leg.provider)
+        amiss = misfit(self._known.facts(leg.provider, leg.model), self._needs)
+        if amiss and not amiss.may_be_wrong:
+            self.left.append(LeftOut(leg.name, None, amiss.why, unfit=True))
+            return
+        accounts, seen = self._ordered(leg), self._known.seen
+        if not accounts:
+            self.left.append(LeftOut(leg.name, None, f"{leg.provider.name} has no account"))
+        for account, because in accounts:
+            if not account.enabled:
+                self.left.append(LeftOut(leg.name, account.name, "the account is disabled"))
+            elif dialect is None:
+                self.left.append(LeftOut(leg.name, account.name, self._cannot(leg.provider)))
+            elif (account.id, leg.model) in self._in:
+                if not quietly:
+                    self.left.append(LeftOut(leg.name, account.name, "is in the plan already"))
+            else:
+                self._in.add((account.id, leg.model))
+                target = Target(account, leg.provider, leg.model, dialect, way, because, translated)
+                if amiss:
+                    self.too_small.append((target, amiss.why))
+                elif rest := seen.rest(leg.provider, account, leg.model):
+                    self.resting.append((rest, target))
+                else:
+                    self.targets.append(target)
+
+    def _choice(self, branch: Branch, item: Item) -> Choice:
+        """Look up what the strategy goes by, and nothing else."""
+        match branch.strategy:
+            case "cost-optimized" if isinstance(item.means, Leg):
+                return Choice(item.name, price=self._price(item.means))
+            case "cost-optimized":
+                prices = [self._price(leg) for leg in leaves(item.means) if isinstance(leg, Leg)]
+                return Choice(item.name, price=min((known for known in prices if known is not None), default=None))
+            case "least-used":
+                return Choice(item.name, calls=self._known.seen.turns.calls(branch.combo.name, item.name))
+            case "weighted":
+                return Choice(item.name, branch.combo.weights.get(item.name, 1.0))
+            case _:
+                return Choice(item.name)
+
+    def _price(self, leg: Leg) -> float | None:
+        return self._known.price(leg.provider, leg.model, self._needs.input, self._needs.output)
+
+    def _staying_first(self, order: list[Choice], items: dict[str, Item], strategy: str) -> list[Choice]:
+        """Keep a conversation on its model, where the strategy only spreads the load."""
+        if self._stay is None or strategy == "cost-optimized":
+            return order
+        name = self._stay[1]
+        return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(items[choice.name].means)))
+
+    def _ordered(self, leg: Leg) -> list[tuple[Account, str]]:
+        """Order a provider's accounts, the disabled ones last; once a plan, so that no account is drawn twice."""
+        provider = leg.provider
+        ordered = self._names.in_order.get(provider.id) or self._accounts.get(provider.id)
+        if ordered is None:
+            strategy = self._rules.strategy_of(provider.id)
+            accounts = self._names.accounts(provider)
+            usable = [account for account in accounts if account.enabled]
+            order = found(ACCOUNT, strategy)(usable, self._known.seen, self._known.dice, self._rules.sticky_limit)
+            if len(usable) == 1:
+                strategy = ONLY
+            ordered = [(account, f"account of priority {account.priority} ({strategy})") for account in order]
+            ordered += [(account, "") for account in accounts if not account.enabled]
+            kept = self._names.in_order if strategy in STEADY else self._accounts
+            kept[provider.id] = ordered
+        if self._stay is None or not any(account.id == self._stay[0] for account, _ in ordered):
+            return ordered
+        stays = [(account, "the account of this conversation") for account, _ in ordered if account.id == self._stay[0]]
+        return stays + [pair for pair in ordered if pair[0].id != self._stay[0]]
+
+    def _dialect(self, provider: Provider) -> tuple[DialectName | None, str]:
+        """Choose the client's own dialect where it is spoken, so that the body can pass untouched."""
+        client = self._client
+        if client is None or client in provider.paths:
+            return client or next(iter(provider.paths)), ""
+        other = next((dialect for dialect in provider.paths if translates(client, dialect)), None)
+        return other, f", translated from {client} to {other}"
+
+    def _cannot(self, provider: Provider) -> str:
+        article = "an" if self._client == "openai" else "a"
+        return f"speaks {' and '.join(provider.paths)}, cannot answer {article} {self._client} request yet"
+
+
+def _priced(way: Way, choice: Choice) -> Way:
+    said = "no price known" if choice.price is None else f"about ${choice.price:.6f}"
+    return Way(f"{way.place}, {said}", way.combo, way.path)
+
 
 __all__ = ["LeftOut", "Plan", "Target", "plan"]
 

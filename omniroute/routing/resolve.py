@@ -4,18 +4,55 @@ A combo; `prefix/model`; an alias, an exact one before those with wildcards; a b
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from omniroute.catalog.provider import Provider
-from omniroute.errors import BadRequest
-from omniroute.routing.config import Alias, Combo, Config
-from omniroute.routing.names import MAX_REMEMBERED, Names
+from omniroute.config.model import Alias, Combo, Config
+from omniroute.config.settings_registry import LONGEST
+from omniroute.errors import BadRequest, NotFound
+from omniroute.routing.model_index import MAX_REMEMBERED, Names
+from omniroute.routing.suggestions import near
 from omniroute.routing.target import Way
-from omniroute.routing.unknown import add_account, no_such_model, quoted, several, unknown
 
-LONGEST = 512
+
+def several(names: Iterable[str]) -> str:
+    return f"served by several providers; say which: {', '.join(names)}"
+
+
+def no_such_model(name: str, names: Names) -> str:
+    if not names.in_use:
+        return f"there is no model {quoted(name)}: no provider has an account yet. Add one: {_command('PROVIDER')}"
+    prefix, slash, model = name.partition("/")
+    if slash and not model:
+        return f"the model name {quoted(name)} has nothing behind its prefix"
+    if slash:
+        return f"there is no model {quoted(name)}: {quoted(prefix)} is neither a provider nor a node"
+    return f"there is no model or combo {quoted(name)}"
+
+
+def unknown(sentence: str, name: str, names: Names) -> BadRequest:
+    # Behind a mistyped prefix, the model may be right though no list has it.
+    prefix, _, model = name.partition("/")
+    fixed = [f"{other}/{model}" for other in near(prefix, (row.prefix for row in names.in_use)) if model]
+    offers = near(name, [*fixed, *names.all()])
+    hint = f" Near names: {', '.join(offers)}." if offers else ""
+    return BadRequest(sentence.rstrip(".") + "." + hint, param="model", code="model_not_found")
+
+
+def add_account(provider: Provider) -> str:
+    return f"Add an account for {provider.id} with {_command(provider.id)}"
+
+
+def _command(provider: str) -> str:
+    return f"`omniroute-ctl provider add {provider}`"
+
+
+def quoted(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:77]}...")
+
+
 MAX_DEPTH = 3
 """Combos inside each other."""
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -212,3 +249,26 @@ def _by_prefix(name: str, names: Names) -> Leg | None:
 
 def _bare(name: str, names: Names) -> list[Leg]:
     return [Leg(provider, name) for provider in names.bare(name)]
+
+
+def at_provider(asked: str, model: str, config: Config) -> str:
+    """Give the whole name of a model that is asked for on the route of a provider (its prefix or id).
+
+    The prefix may be missing. NotFound for a provider that does not exist, BadRequest for a model of another.
+    """
+    names = Names.of(config)
+    provider = names.provider(asked)
+    if provider is None:
+        hint = ", ".join(near(asked, [row.prefix for row in names.in_use]))
+        raise NotFound(f"there is no provider {asked[:80]!r}{f'. Near names: {hint}' if hint else ''}")
+    prefix, slash, rest = model.partition("/")
+    if rest and prefix in (provider.prefix, provider.id):
+        return f"{provider.prefix}/{rest}"
+    if slash and model not in {known.id for known in names.models(provider)} and (other := names.provider(prefix)):
+        raise BadRequest(
+            f"{model[:80]!r} is a model of {other.name}, and this route asks {provider.name} alone; if {provider.name} "
+            f"has a model of that name, ask for '{provider.prefix}/{model[:80]}'",
+            param="model",
+            code="model_not_found",
+        )
+    return f"{provider.prefix}/{model}"

@@ -10,10 +10,10 @@ from itertools import accumulate
 from math import inf
 
 from omniroute.catalog.provider import Provider
+from omniroute.config.model import Account
 from omniroute.errors import GatewayError
-from omniroute.routing.config import Account
-from omniroute.routing.standing import Rest
-from omniroute.routing.turns import Turns
+from omniroute.routing.health import Rest
+from omniroute.routing.strategy_state import Turns
 
 type Dice = Callable[[], float]
 """Gives a number from 0 up to, but not including, 1 with each call, all equally often."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from mitmproxy import options
 
 from omniroute.addons.lifecycle import NOWHERE
-from omniroute.runtime import Runtime
+from omniroute.gateway.runtime import Runtime
 from omniroute.serving.masters import lean, watched
 from omniroute.suite import build
 
@@ -47,7 +47,7 @@ async def _run(setup: Setup, ready: Callable[[Runtime], None]) -> None:
     runtime = Runtime()
     suite = [*build(runtime), Greeter(runtime, ready)]
     if setup.demo:
-        from omniroute.serving.pretenders import Pretenders  # a web server, which nobody else needs
+        from omniroute.serving.demo_addon import Pretenders  # a web server, which nobody else needs
 
         suite.insert(0, Pretenders(setup.data_dir))
     opts = options.Options()

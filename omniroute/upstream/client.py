@@ -5,10 +5,9 @@ import asyncio
 import httpx
 
 from omniroute import __version__
-from omniroute.dialects.fault import one_line
-from omniroute.netproxy.proxy import Proxy
-from omniroute.upstream.causes import named
-from omniroute.upstream.through import Through
+from omniroute.dialects.upstream_errors import one_line
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.upstream.transport import Through, named
 
 MAX_BODY = 16 * 1024 * 1024
 HEADERS = {"user-agent": f"omniroute/{__version__}"}

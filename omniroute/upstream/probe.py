@@ -10,13 +10,12 @@ from typing import Any, assert_never
 import httpx
 import orjson
 
-from omniroute.catalog.auth import credential_headers
+from omniroute.catalog.endpoints import credential_headers, endpoint
 from omniroute.catalog.provider import DialectName, Provider
-from omniroute.catalog.urls import endpoint
+from omniroute.config.model import Account
 from omniroute.dialects.registry import DIALECTS
-from omniroute.netproxy.proxy import Proxy
-from omniroute.redact import redact
-from omniroute.routing.config import Account
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.redaction import redact
 from omniroute.upstream.client import fetch, provider_client
 
 QUESTION = "Reply with the word OK."

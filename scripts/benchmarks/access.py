@@ -16,14 +16,12 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from omniroute.access.client_address import Comer, Networks
+from omniroute.access.ip_filter import Ban, Doors, enter
+from omniroute.config.model import Config, Key, Limit
 from omniroute.errors import GatewayError
-from omniroute.gate import Gate
-from omniroute.routing.config import Config, Key
-from omniroute.routing.doors import Ban, Doors, enter
-from omniroute.routing.forwarded import Comer
-from omniroute.routing.limits import Limit
-from omniroute.routing.networks import Networks
-from omniroute.store.secrets import hmac_sha256
+from omniroute.gateway.authenticator import Gate
+from omniroute.store.db.secrets import hmac_sha256
 
 FIELDS = tuple((f"x-header-{n}".encode(), b"value") for n in range(12))
 RELAYED = (*FIELDS, (b"X-Forwarded-For", b"198.51.100.1, 203.0.113.7, 10.0.0.9"))

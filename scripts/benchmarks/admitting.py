@@ -12,18 +12,17 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.addons.overdue import in_time
-from omniroute.catalog import models, prices
+from omniroute.addons.failover import in_time
+from omniroute.catalog import models, pricing
 from omniroute.catalog.providers import PROVIDERS
-from omniroute.choosing import Choosing
+from omniroute.config.model import Account, Combo, Config, Limit
+from omniroute.config.settings import Rules
 from omniroute.dialects.hub import Whole
-from omniroute.dialects.needs import Needs
-from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import Attempt
-from omniroute.routing.config import Account, Combo, Config
-from omniroute.routing.limits import Limit
-from omniroute.routing.patience import asked_to_think, deadlines_of
-from omniroute.routing.rules import Rules
+from omniroute.dialects.requirements import Needs
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.router import Choosing
+from omniroute.mitm.ports import Attempt
+from omniroute.routing.attempt_policy import asked_to_think, deadlines_of
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "tools": [{}]}
 HEADERS = tuple((f"x-header-{n}".encode(), b"some value") for n in range(10))
@@ -41,7 +40,7 @@ type Found = dict[str, float]
 
 def measure(*, quick: bool) -> Found:
     """Decide again and again, every case in each round, so that a machine that slows down slows all."""
-    prices.load()
+    pricing.load()
     for provider in PROVIDERS:
         models.known_models(provider)
     runs = {name: _Run(*case) for name, case in CASES.items()}

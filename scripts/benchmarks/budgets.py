@@ -12,16 +12,16 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.catalog import prices
+from omniroute.budgets.ledger import NO_KEY, Budget, BudgetRules
+from omniroute.budgets.periods import PERIODS
+from omniroute.catalog import pricing
 from omniroute.catalog.providers import PROVIDERS
-from omniroute.dialects.needs import Needs
-from omniroute.exchange import Exchange
-from omniroute.routing.budgets import NO_KEY, Budget, BudgetRules
-from omniroute.routing.config import Account, Config
-from omniroute.routing.periods import PERIODS
-from omniroute.routing.rules import Rules
+from omniroute.config.model import Account, Config
+from omniroute.config.settings import Rules
+from omniroute.dialects.requirements import Needs
+from omniroute.gateway.budget_enforcer import Spending
+from omniroute.gateway.exchange import Exchange
 from omniroute.routing.target import Target, Way
-from omniroute.spending import Spending
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "max_tokens": 500}
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -32,7 +32,7 @@ type Found = dict[str, float]
 
 def measure(*, quick: bool) -> Found:
     """Set aside and settle again and again."""
-    prices.load()
+    pricing.load()
     spending = Spending(lambda: NOW)
     spending.ledger.zone = UTC
     for key in range(KEYS):

@@ -13,12 +13,12 @@ from mitmproxy.test import tflow
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.addons.replay import Replay
-from omniroute.exchange import Exchange
-from omniroute.replays.answer import Answer
-from omniroute.routing.config import Account, Config
-from omniroute.routing.paths import claim
-from omniroute.runtime import Runtime
+from omniroute.addons.cache import Replay
+from omniroute.cache.answer import Answer
+from omniroute.config.model import Account, Config
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.routing.endpoints import claim
 
 PATH = "/v1/chat/completions"
 REPLY = orjson.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "hello " * 200}}]})

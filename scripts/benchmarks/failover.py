@@ -17,8 +17,8 @@ from statistics import median
 from processes import BIN, REPO, free_port, started, stub
 from rich.console import Console
 
-from omniroute.store import combos, nodes, settings
-from omniroute.store.database import Store
+from omniroute.store.config import combos, nodes, settings
+from omniroute.store.db.database import Store
 
 QUESTION = [{"role": "user", "content": "What does the clock say?"}]
 

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from scenarios import MONITORED
 
-from omniroute.store import password
-from omniroute.store.database import Store
+from omniroute.store.db.database import Store
+from omniroute.store.state import password
 
 WORDS = "correct horse battery"
 FRAME = 1000 / 60

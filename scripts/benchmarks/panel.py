@@ -24,9 +24,10 @@ from rich.console import Console
 from rich.table import Table
 from scenarios import BUSY
 
-from omniroute.store import sessions, usage
-from omniroute.store.database import Store
-from omniroute.store.usage import AttemptRow, UsageRow
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
+from omniroute.store.history.usage import AttemptRow, UsageRow
+from omniroute.store.state import sessions
 
 ROWS = 100_000
 PAGES = [

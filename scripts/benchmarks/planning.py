@@ -15,16 +15,16 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.catalog import prices
+from omniroute.catalog import pricing
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, node
-from omniroute.dialects.needs import Needs
-from omniroute.routing.config import Account, Combo, Config
-from omniroute.routing.known import Known, by_catalog
+from omniroute.config.model import Account, Combo, Config
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Rules
+from omniroute.dialects.requirements import Needs
 from omniroute.routing.plan import plan
-from omniroute.routing.rules import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Rules
 from omniroute.routing.strategies import Seen
-from omniroute.routing.turns import Turns
+from omniroute.routing.strategy_state import Turns
+from omniroute.routing.target import Known, by_catalog
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "tools": [{}]}
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ type Found = dict[str, dict[str, float]]
 
 def measure(*, quick: bool) -> Found:
     """Plan again and again, every strategy in each round, so that a machine that slows down slows all."""
-    prices.load()
+    pricing.load()
     rounds = 30 if quick else 200
     nodes = tuple(node(f"n{n}", "openai", "http://127.0.0.1:1") for n in range(20 - len(PROVIDERS)))
     few = (*PROVIDERS, *nodes)[:20]

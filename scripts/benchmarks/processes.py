@@ -15,8 +15,8 @@ from pathlib import Path
 
 from load import Job, Outcome
 
-from omniroute.store import accounts, nodes
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, nodes
+from omniroute.store.db.database import Store
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]

@@ -17,14 +17,13 @@ from pathlib import Path
 from processes import BIN, REPO, Target, free_port, started
 
 from omniroute.catalog.providers import node
-from omniroute.routing.admission import Admission
-from omniroute.routing.config import Account
-from omniroute.routing.limits import Limit
-from omniroute.routing.loads import Loads
+from omniroute.config.model import Account, Limit
+from omniroute.routing.admission_queue import Admission
+from omniroute.routing.rate_limits import Loads
 from omniroute.routing.target import Target as Aim
 from omniroute.routing.target import Way
-from omniroute.store import limits, nodes
-from omniroute.store.database import Store
+from omniroute.store.config import limits, nodes
+from omniroute.store.db.database import Store
 
 WAITING = 1000
 BUSY = Account("busy", "box", "busy")

@@ -13,18 +13,18 @@ from mitmproxy.test import taddons, tflow
 
 from omniroute.addons import dispatch, meter
 from omniroute.addons.dispatch import Dispatch
-from omniroute.addons.hedge import Hedge, beside
-from omniroute.addons.learning import lose
+from omniroute.addons.failover import lose
+from omniroute.addons.hedging import Hedge, beside
 from omniroute.catalog.providers import node
+from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
-from omniroute.exchange import Asked, Exchange
-from omniroute.routing.config import Account, Config
-from omniroute.routing.failure import Failure
-from omniroute.routing.paths import claim
-from omniroute.routing.standing import Health
-from omniroute.runtime import Runtime
-from omniroute.store.usage import UsageRow
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.routing.endpoints import claim
+from omniroute.routing.failures import Failure
+from omniroute.routing.health import Health
+from omniroute.store.history.usage import UsageRow
 
 EPOCH = 1_800_000_000.0
 PATH = "/v1/chat/completions"

@@ -6,10 +6,10 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.test import tflow
 
 from omniroute.addons.access import Access
-from omniroute.exchange import Exchange
-from omniroute.routing.config import Config
-from omniroute.routing.paths import Claim
-from omniroute.runtime import Runtime
+from omniroute.config.model import Config
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.routing.endpoints import Claim
 
 
 def asked(runtime: Runtime, peer: str, **headers: str) -> HTTPFlow:

@@ -6,10 +6,10 @@ import pytest
 from mitmproxy.addons.modifyheaders import ModifyHeaders
 from mitmproxy.test import taddons, tflow
 
-from omniroute.addons.attach import Attach
-from omniroute.exchange import Exchange
-from omniroute.routing.config import Config
-from omniroute.runtime import Runtime
+from omniroute.addons.http_layer import Attach
+from omniroute.config.model import Config
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
 
 
 class Listener:

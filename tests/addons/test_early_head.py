@@ -7,16 +7,15 @@ from cases import every
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.test import tflow
 
-from omniroute.addons.answers import in_stream, json_answer, refusal
-from omniroute.addons.attach import Attach
-from omniroute.addons.head import dress
+from omniroute.addons.http_layer import Attach
+from omniroute.addons.response_headers import dress, in_stream, json_answer, refusal
 from omniroute.addons.views import comment
 from omniroute.catalog.provider import DialectName
+from omniroute.config.model import Config
 from omniroute.errors import BadRequest, Exhausted, RateLimited
-from omniroute.exchange import Exchange
-from omniroute.routing.config import Config
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Limits, Runtime
 from omniroute.routing.plan import Plan
-from omniroute.runtime import Limits, Runtime
 
 DIALECTS: list[DialectName] = ["openai", "responses", "claude", "gemini"]
 

@@ -9,8 +9,8 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow
 
 from omniroute.addons.intake import Intake
-from omniroute.exchange import Exchange
-from omniroute.runtime import Runtime
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Runtime
 
 KEY = "sk-omni-0123456789abcdef"
 

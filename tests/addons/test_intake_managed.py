@@ -8,7 +8,7 @@ from mitmproxy.test import tflow
 
 from omniroute.addons.access import Access
 from omniroute.addons.intake import Intake
-from omniroute.runtime import Runtime
+from omniroute.gateway.runtime import Runtime
 
 
 @pytest.mark.parametrize("path", ["/api/auth/login", "/api/auth/login?x=1", "/omniroute/", "/healthz", "/metrics"])

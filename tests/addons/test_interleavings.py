@@ -11,16 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from simulated_gateway import Gateway, Request, accounts, simulated
 
 from omniroute.addons.views import comment
-from omniroute.catalog.rates import Price
+from omniroute.budgets.ledger import Ledger
+from omniroute.catalog.pricing import Price
+from omniroute.config.model import Combo, Config, Limit
+from omniroute.config.settings import HedgeRules, Rules
 from omniroute.dialects.ir import Usage
-from omniroute.exchange import Asked
-from omniroute.routing.budgets import Ledger
-from omniroute.routing.config import Combo, Config
-from omniroute.routing.failure import Failure
-from omniroute.routing.judge import judge
-from omniroute.routing.limits import Limit
-from omniroute.routing.resuming import HedgeRules
-from omniroute.routing.rules import Rules
+from omniroute.gateway.exchange import Asked
+from omniroute.routing.failures import Failure, judge
 
 MANY = 1200
 MODELS = ("first", "spread", "a/m", "b/m")

@@ -12,8 +12,8 @@ from mitmproxy.test import taddons
 
 from omniroute.addons import panel
 from omniroute.addons.panel import Panel
-from omniroute.runtime import Runtime
-from omniroute.store import password
+from omniroute.gateway.runtime import Runtime
+from omniroute.store.state import password
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from mitmproxy.test import taddons
 
 from omniroute.addons.lifecycle import Lifecycle
-from omniroute.runtime import Runtime
+from omniroute.gateway.runtime import Runtime
 
 TO = "reverse:http://127.0.0.1:9"
 

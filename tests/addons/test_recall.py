@@ -8,15 +8,15 @@ from cases import every
 from mitmproxy import exceptions
 from mitmproxy.test import taddons
 
+from omniroute.addons.conversations import forgot, keeps, weight, words_for
 from omniroute.addons.lifecycle import Lifecycle
-from omniroute.addons.recall import forgot, keeps, weight, words_for
 from omniroute.catalog.providers import find, node
-from omniroute.dialects.responses.state import Recalled, Turn
-from omniroute.exchange import Exchange
-from omniroute.routing.config import Account, Config
-from omniroute.routing.failure import Failure
+from omniroute.config.model import Account, Config
+from omniroute.dialects.responses.conversation import Recalled, Turn
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.runtime import Limits, Runtime
+from omniroute.routing.failures import Failure
 from omniroute.routing.target import Target, Way
-from omniroute.runtime import Limits, Runtime
 
 
 def exchange(dialect: Any = "responses", **body: Any) -> Exchange:

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from mitmproxy import http
 from mitmproxy.test import tflow
 
-from omniroute.addons.head import dress
 from omniroute.addons.reply_headers import PASSED, PREFIXES, safe_value, stream_type
+from omniroute.addons.response_headers import dress
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
+from omniroute.config.deadlines import Deadlines
+from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Stream, Whole
 from omniroute.dialects.ir import Usage
-from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import Attempt
-from omniroute.routing.config import Account, Config
-from omniroute.routing.deadlines import Deadlines
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.mitm.ports import Attempt
 from omniroute.routing.target import Target, Way
 
 NEVER = [

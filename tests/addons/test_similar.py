@@ -15,27 +15,25 @@ from cases import every
 from mitmproxy import http
 from mitmproxy.test import tflow
 
-from omniroute.addons.replay import Replay
-from omniroute.addons.similar import AT_ONCE, REST, Similar
+from omniroute.addons.cache import Replay
+from omniroute.addons.semantic_cache import AT_ONCE, REST, Similar
 from omniroute.addons.views import comment
+from omniroute.budgets.ledger import Budget
+from omniroute.catalog.pricing import Price
 from omniroute.catalog.providers import node
-from omniroute.catalog.rates import Price
+from omniroute.config.deadlines import Deadlines
+from omniroute.config.model import Account, Alias, Combo, Config, Key, Limit, Place
+from omniroute.config.settings import CacheRules, Rules
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
-from omniroute.exchange import Asked, Exchange
-from omniroute.netproxy.proxy import Proxy
-from omniroute.proxy.attempt import Attempt
-from omniroute.routing.budgets import Budget
-from omniroute.routing.config import Account, Alias, Combo, Config, Key, Place
-from omniroute.routing.deadlines import Deadlines
-from omniroute.routing.limits import Limit
-from omniroute.routing.paths import claim
-from omniroute.routing.replaying import CacheRules
-from omniroute.routing.rules import Rules
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.gateway.usage_recorder import row_of
+from omniroute.mitm.ports import Attempt
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.routing.endpoints import claim
 from omniroute.routing.target import Target, Way
-from omniroute.rows import row_of
-from omniroute.runtime import Runtime
-from omniroute.store.usage import UsageRow
+from omniroute.store.history.usage import UsageRow
 
 SECRET = "sk-of-the-embedder-0123456789"
 NODES = (
@@ -433,7 +431,7 @@ async def test_what_it_costs_is_logged_and_counts_for_the_key(here: Here) -> Non
 
 
 async def test_a_large_bucket_is_searched_beside_the_traffic(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omniroute.addons.similar.QUICK", 0)
+    monkeypatch.setattr("omniroute.addons.semantic_cache.QUICK", 0)
     await here.ask(FIRST)
     assert await here.hits(NEAR)
 

@@ -3,17 +3,17 @@
 import pytest
 from mitmproxy.test import tflow
 
-from omniroute.addons.attach import NO_TARGET, Attach
+from omniroute.addons.http_layer import NO_TARGET, Attach
 from omniroute.catalog.providers import node
+from omniroute.config.deadlines import Deadlines
+from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Stream
-from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import Attempt
-from omniroute.routing.config import Account, Config
-from omniroute.routing.deadlines import Deadlines
-from omniroute.routing.failure import Failure
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.gateway.usage_recorder import row_of
+from omniroute.mitm.ports import Attempt
+from omniroute.routing.failures import Failure
 from omniroute.routing.target import Target, Way
-from omniroute.rows import row_of
-from omniroute.runtime import Runtime
 
 PIECE = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 

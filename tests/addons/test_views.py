@@ -20,15 +20,15 @@ from omniroute.addons.kept_sides import Sides, Weights, sides_of
 from omniroute.addons.lifecycle import Lifecycle
 from omniroute.addons.views import Views, comment
 from omniroute.catalog.providers import node
+from omniroute.config.deadlines import Deadlines
+from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
-from omniroute.exchange import Asked, Exchange
-from omniroute.proxy.attempt import KEEP, Attempt
-from omniroute.routing.config import Account, Config
-from omniroute.routing.deadlines import Deadlines
-from omniroute.routing.failure import Failure
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm.ports import KEEP, Attempt
+from omniroute.routing.failures import Failure
 from omniroute.routing.target import Target, Way
-from omniroute.runtime import Runtime
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import Any
 
 from cases import every
 
-from omniroute.bench import said
+from omniroute.bench import vocabulary
+from omniroute.bench.compare import Verdict
 from omniroute.bench.features import BY_ID, FEATURES, Feature
-from omniroute.bench.judge import Verdict
-from omniroute.bench.said import TOOL, Ask, Spoken, Told, call_text
-from omniroute.bench.wires import WIRES
+from omniroute.bench.registry import WIRES
+from omniroute.bench.vocabulary import TOOL, Ask, Spoken, Told, call_text
 
 EVERY = every("wire", WIRES.values(), ids=list(WIRES))
 EACH = every("feature", FEATURES, ids=list(BY_ID))
@@ -24,7 +24,7 @@ def meant(asked: Ask) -> dict[str, Any]:
         "system": asked.system,
         "user": tuple(turn.text for turn in turns if turn.role == "user" and turn.text),
         "assistant": tuple(turn.text for turn in turns if turn.role == "assistant" and turn.text),
-        "images": tuple(said.PNG for turn in turns if turn.image),
+        "images": tuple(vocabulary.PNG for turn in turns if turn.image),
         "tools": (TOOL,) if asked.tools else (),
         "calls": tuple(call_text(TOOL, {"city": call.city}) for turn in turns for call in turn.calls),
         "results": tuple(result.text for turn in turns for result in turn.results),

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 from harness import REPO, Gateway, until
 
-from omniroute.store import accounts, combos, keys, nodes, password, usage
-from omniroute.store.database import Store
-from omniroute.store.usage import AttemptRow, UsageRow
+from omniroute.store.config import accounts, combos, keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
+from omniroute.store.history.usage import AttemptRow, UsageRow
+from omniroute.store.state import password
 
 WORDS = "correct horse battery"
 HOSTILE = "<script>window.pwned=1</script><img src=x onerror=window.pwned=2>"

@@ -8,7 +8,7 @@ import httpx
 from harness import until
 from panel_browser import HOSTILE, SETTLED, WIDER, WORDS, Panel, judged
 
-from omniroute.store import doors, nodes
+from omniroute.store.config import ip_filter, nodes
 
 
 def test_a_wrong_password_is_said_and_too_many_lock(panel: Panel) -> None:
@@ -154,7 +154,7 @@ def test_lists_of_addresses_are_kept_and_do_not_keep_out_who_saves_them(panel: P
 
 def kept(panel: Panel) -> list[str]:
     """Give the addresses that are denied."""
-    return sorted(doors.now(panel.gateway.store).deny.texts)
+    return sorted(ip_filter.now(panel.gateway.store).deny.texts)
 
 
 def test_the_playground_translates_as_one_types(panel: Panel) -> None:

@@ -5,8 +5,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.catalog import library
-from omniroute.catalog.prices import cost
+from omniroute.catalog import price_library
+from omniroute.catalog.pricing import cost
 from omniroute.catalog.providers import PROVIDERS, find, node
 from omniroute.dialects.ir import Usage
 
@@ -18,9 +18,9 @@ def price(provider, model, at=AT, **usage) -> float | None:
 
 
 def test_every_row_is_in_the_library_or_known_not_to_be() -> None:
-    assert {row.id for row in PROVIDERS} - library.NAMES.keys() == {"nvidia"}
-    assert library.NAMES.keys() <= {row.id for row in PROVIDERS}
-    assert all(library.priced(row) for row in PROVIDERS if row.id != "nvidia")
+    assert {row.id for row in PROVIDERS} - price_library.NAMES.keys() == {"nvidia"}
+    assert price_library.NAMES.keys() <= {row.id for row in PROVIDERS}
+    assert all(price_library.priced(row) for row in PROVIDERS if row.id != "nvidia")
 
 
 @every("row", [row for row in PROVIDERS if row.id not in ("nvidia", "openrouter")], ids=lambda r: r.id)

@@ -4,9 +4,9 @@ import sys
 import pytest
 from cases import every
 
+from omniroute.catalog.endpoints import check_base_url, endpoint
 from omniroute.catalog.models import facts, known_models
 from omniroute.catalog.providers import PROVIDERS, find, node
-from omniroute.catalog.urls import check_base_url, endpoint
 
 ASKED = ["openai", "anthropic", "gemini", "openrouter", "deepseek", "groq", "xai", "mistral", "perplexity"]
 ASKED += ["together", "fireworks", "cerebras", "cohere", "nvidia", "glm", "minimax", "kimi"]
@@ -121,7 +121,7 @@ def test_models_have_the_facts_of_the_library() -> None:
 
 def test_the_price_library_is_not_imported_before_it_is_needed() -> None:
     code = (
-        "import sys, omniroute.catalog.models, omniroute.catalog.prices, omniroute.routing.resolve;"
+        "import sys, omniroute.catalog.models, omniroute.catalog.pricing, omniroute.routing.resolve;"
         "sys.exit('genai_prices' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.catalog import library
-from omniroute.catalog.prices import cost, expected, rates
+from omniroute.catalog import price_library
+from omniroute.catalog.pricing import EVERY, Price, Rate, Rates, cost, expected, rates
 from omniroute.catalog.providers import PROVIDERS, find, node
-from omniroute.catalog.rates import EVERY, Price, Rate, Rates
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.registry import DIALECTS
 
@@ -24,7 +23,7 @@ tokens = st.integers(0, 400_000)
 def test_it_adds_up_as_the_price_library_does(row, data, fresh, read, written, said, thought) -> None:
     from genai_prices import Usage as Counted
 
-    known = library.priced(row)
+    known = price_library.priced(row)
     if known is None:
         return
     model = data.draw(st.sampled_from(known.models)).id

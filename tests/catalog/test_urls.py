@@ -5,8 +5,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.catalog.endpoints import check_base_url, endpoint
 from omniroute.catalog.providers import PROVIDERS, find, node
-from omniroute.catalog.urls import check_base_url, endpoint
 
 SPOKEN = [(row.id, dialect) for row in PROVIDERS for dialect in row.paths]
 HOSTS = ["http://127.0.0.1:9999", "https://mirror.example", "http://[::1]:8080"]

@@ -7,9 +7,9 @@ import pytest
 from cases import every
 from stand_ins import Ctl, Web
 
-from omniroute.routing.turns import Changes, Use
-from omniroute.store import turns
-from omniroute.store.database import Store
+from omniroute.routing.strategy_state import Changes, Use
+from omniroute.store.db.database import Store
+from omniroute.store.state import strategy_state
 
 SECRET = "sk-live-0123456789abcdef"
 
@@ -34,7 +34,7 @@ def test_an_account_from_first_to_last(ctl: Ctl, as_json, added) -> None:
 
 def test_when_an_account_was_asked_last(ctl: Ctl, as_json, added, data_dir) -> None:
     with closing(Store(data_dir)) as store:
-        turns.save(store, Changes({added["id"]: Use("openai", 1, 1, 1_700_000_000.0)}, {}))
+        strategy_state.save(store, Changes({added["id"]: Use("openai", 1, 1, 1_700_000_000.0)}, {}))
     assert as_json("provider", "list")[0]["last_used_at"] == "2023-11-14T22:13:20+00:00"
     assert as_json("provider", "show", "work")["last_used_at"] == "2023-11-14T22:13:20+00:00"
     assert " 2023-11-1" in ctl("provider", "list").stdout
@@ -80,7 +80,7 @@ def test_of_a_short_key_nothing_is_shown(as_json) -> None:
 
 
 def test_on_a_terminal_the_key_is_asked_for_unseen(ctl: Ctl, as_json, monkeypatch) -> None:
-    monkeypatch.setattr("omniroute.cli.credential.on_terminal", lambda: True)
+    monkeypatch.setattr("omniroute.cli.common_options.on_terminal", lambda: True)
     result = ctl("provider", "add", "openai", input=f"{SECRET}\n")
     assert SECRET not in result.output
     assert as_json("provider", "list")[0]["key"] == "•••• cdef"

@@ -5,8 +5,8 @@ import json
 import pytest
 from stand_ins import Ctl
 
-from omniroute.store import password, sessions
-from omniroute.store.database import Store
+from omniroute.store.db.database import Store
+from omniroute.store.state import password, sessions
 
 WORDS = "correct horse battery"
 

@@ -10,12 +10,13 @@ import pytest
 from cases import every
 from stand_ins import Web
 
-from omniroute.cli.running import FILE
+from omniroute.cli.gateway_process import FILE
 from omniroute.dialects.ir import Usage
-from omniroute.store import budgets, usage
-from omniroute.store.database import Store
-from omniroute.store.reprice import PIECE, reprice
-from omniroute.store.usage import UsageRow
+from omniroute.store.config import budgets
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
+from omniroute.store.history.reprice import PIECE, reprice
+from omniroute.store.history.usage import UsageRow
 
 ROW = UsageRow(
     id="r", at=0.0, key_id=None, key_name=None, account_id="a", account_name="a", provider="openai",

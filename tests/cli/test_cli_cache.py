@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from omniroute.cli import main
-from omniroute.store import answers, read
-from omniroute.store.database import Store
+from omniroute.store.config import rows
+from omniroute.store.db.database import Store
+from omniroute.store.state import cached_answers
 
 
 def run(data_dir: Path, *words: str) -> Any:
@@ -19,7 +20,9 @@ def run(data_dir: Path, *words: str) -> Any:
 def test_it_counts_and_forgets(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     for number in range(3):
-        answers.keep(store, answers.Kept(f"key {number}", 1000.0 + number, b"secret words", similar=number == 1))
+        cached_answers.keep(
+            store, cached_answers.Kept(f"key {number}", 1000.0 + number, b"secret words", similar=number == 1)
+        )
     store.close()
     shown = json.loads(run(tmp_path / "data", "cache", "stats", "--json").output)
     assert (shown["entries"], shown["enabled"], shown["shared"], shown["ttl"]) == (3, True, False, 3600)
@@ -58,5 +61,5 @@ def test_nonsense_is_refused_by_name_and_changes_nothing(tmp_path: Path, name: s
     assert done.exit_code == 1
     assert name in done.output
     store = Store(tmp_path / "data")
-    assert not read.settings(store)
+    assert not rows.settings(store)
     store.close()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from omniroute.cli.checks import check_files
+from omniroute.cli.doctor import check_files
 
 
 def test_only_what_is_secret_must_be_private(tmp_path: Path) -> None:

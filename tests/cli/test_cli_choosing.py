@@ -5,7 +5,7 @@ import json
 import pytest
 from cases import every
 
-from omniroute.routing.changeable import SETTINGS
+from omniroute.config.settings_registry import SETTINGS
 
 
 def words(result) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from stand_ins import Ctl
 
-from omniroute.store import aside
-from omniroute.store.connections import Connections
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.upgrade import inspect, migrate
+from omniroute.store.db import files
+from omniroute.store.db.database import Connections
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.upgrade import inspect, migrate
 
 type Json = Callable[..., Any]
 type Refused = Callable[..., str]
@@ -79,7 +79,7 @@ def test_doctor_removes_what_killed_processes_left(ctl: Ctl, as_json: Json, data
     (data_dir / ".import-left" / "copy.sqlite").touch(mode=0o600)
     (data_dir / "backups" / ".copy-left").mkdir()
     (data_dir / "backups" / ".copy-file").touch(mode=0o600)
-    with aside.folder(data_dir) as used:  # that of an import that runs
+    with files.folder(data_dir) as used:  # that of an import that runs
         assert "removed what killed processes left behind" in ctl("doctor").stdout
         assert used.exists()
     assert not [*data_dir.glob(".import-*"), *data_dir.glob("backups/.copy-*")]

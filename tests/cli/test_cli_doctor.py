@@ -12,15 +12,14 @@ from typing import Any
 import pytest
 from stand_ins import Ctl
 
-from omniroute.cli.checks import check_space, check_version
-from omniroute.cli.running import Running
-from omniroute.routing.health import Cooling
-from omniroute.routing.standing import Changes
-from omniroute.store import health, password, read
-from omniroute.store.connections import Connections
-from omniroute.store.database import Store
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.upgrade import inspect, migrate
+from omniroute.cli.doctor import check_space, check_version
+from omniroute.cli.gateway_process import Running
+from omniroute.routing.health import Changes, Cooling
+from omniroute.store.config import rows
+from omniroute.store.db.database import Connections, Store
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.upgrade import inspect, migrate
+from omniroute.store.state import health, password
 
 type Found = Callable[..., list[tuple[str, str]]]
 
@@ -115,7 +114,7 @@ def test_a_credential_that_its_provider_refuses(ctl: Ctl, found: Found, data_dir
     ctl("provider", "add", "openai", "--api-key", "sk-one-of-some-length")
     now = time.time()
     with closing(Store(data_dir)) as store:
-        (account,) = read.accounts(store)
+        (account,) = rows.accounts(store)
         held = Cooling(now + 100, now, 1, "auth", "401", False)
         health.save(store, Changes({("account", account.id, ""): held}, {}))
     ((verdict, words),) = found("credential")

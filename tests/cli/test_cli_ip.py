@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cases import every
 
-from omniroute.routing.doors import MODES
+from omniroute.access.ip_filter import MODES
 
 
 def test_addresses_from_first_to_last(ctl, as_json, refused) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from cases import every
 
-from omniroute.routing.admission import Changes, InUse
-from omniroute.store import limits
-from omniroute.store.database import Store
+from omniroute.routing.admission_queue import Changes, InUse
+from omniroute.store.config import limits
+from omniroute.store.db.database import Store
 
 NONE = {"rpm": None, "gap_ms": None, "concurrency": None}
 

@@ -13,8 +13,8 @@ from stand_ins import Ctl, Web
 import omniroute
 from omniroute.cli.usage import moment
 from omniroute.serving import run
-from omniroute.store.database import Store
-from omniroute.store.usage import AttemptRow, UsageRow, record
+from omniroute.store.db.database import Store
+from omniroute.store.history.usage import AttemptRow, UsageRow, record
 
 SECRET = "sk-live-0123456789abcdef"
 

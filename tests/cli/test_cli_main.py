@@ -90,7 +90,7 @@ def test_an_unexpected_error_is_one_line_with_the_way_to_its_traceback(refused, 
     def breaks(*args: object) -> None:
         raise KeyError("moon")
 
-    monkeypatch.setattr("omniroute.store.snapshot.load", breaks)
+    monkeypatch.setattr("omniroute.store.config.snapshot.load", breaks)
     assert refused("combo", "list") == "Error: unexpected KeyError: 'moon' (`omniroute-ctl --debug …` shows where)\n"
     for words, variable in ((["--debug", "combo", "list"], ""), (["combo", "list"], "1")):
         monkeypatch.setenv("OMNIROUTE_DEBUG", variable)
@@ -118,7 +118,7 @@ def test_a_traceback_shows_no_secret(monkeypatch, data_dir: Path) -> None:
     def breaks(*args: object) -> None:
         raise KeyError("sk-proj-Quagga7f3Kd9Qw2Zx8Lm5Vb1")
 
-    monkeypatch.setattr("omniroute.store.snapshot.load", breaks)
+    monkeypatch.setattr("omniroute.store.config.snapshot.load", breaks)
     result = CliRunner().invoke(main, ["--debug", "combo", "list"])
     assert "[hidden:5Vb1]" in result.stderr
     assert "Quagga" not in result.output
@@ -128,7 +128,7 @@ def test_ctrl_c_is_quiet(ctl: Ctl, monkeypatch) -> None:
     def leaves(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("omniroute.store.snapshot.load", leaves)
+    monkeypatch.setattr("omniroute.store.config.snapshot.load", leaves)
     result = ctl("combo", "list", code=130)
     assert result.output.strip() == ""
 

@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-from omniroute.routing.health import Breaker
-from omniroute.routing.lockouts import Lockout
-from omniroute.routing.standing import Changes
-from omniroute.store import health, lockouts, read
-from omniroute.store.database import Store
+from omniroute.access.lockouts import Lockout
+from omniroute.routing.health import Breaker, Changes
+from omniroute.store.config import rows
+from omniroute.store.db.database import Store
+from omniroute.store.state import health, lockouts
 
 
 def held(data_dir: Path) -> None:
@@ -57,11 +57,11 @@ def test_a_running_gateway_is_told_of_each_that_was_unlocked(ctl, data_dir) -> N
     ctl("policy", "unlock", "key:203.0.113.7")
     ctl("policy", "unlock", "login:2001:db8::/64")
     store = Store(data_dir)
-    told = [name for _, name in read.settings(store)["unlocks"]]
+    told = [name for _, name in rows.settings(store)["unlocks"]]
     later = Store(data_dir, clock=lambda: time.time() + 3600)
     assert told == ["key:203.0.113.7", "login:2001:db8::/64"]
     lockouts.unlock(later, "*")
-    assert [name for _, name in read.settings(later)["unlocks"]] == ["*"], "what was told long ago is let go"
+    assert [name for _, name in rows.settings(later)["unlocks"]] == ["*"], "what was told long ago is let go"
     store.close()
     later.close()
 

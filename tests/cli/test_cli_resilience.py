@@ -5,11 +5,11 @@ import time
 import pytest
 from cases import every
 
-from omniroute.routing.judge import TABLE
-from omniroute.routing.profiles import PROFILES, Profile
-from omniroute.routing.standing import Whom
-from omniroute.store import health
-from omniroute.store.database import Store
+from omniroute.config.resilience_profiles import PROFILES, Profile
+from omniroute.routing.failures import TABLE
+from omniroute.routing.health import Whom
+from omniroute.store.db.database import Store
+from omniroute.store.state import health
 
 
 @pytest.fixture

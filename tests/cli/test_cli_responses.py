@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from stand_ins import Ctl
 
-from omniroute.store import keys, replies
-from omniroute.store.database import Store
-from omniroute.store.replies import Kept
+from omniroute.store.config import keys
+from omniroute.store.db.database import Store
+from omniroute.store.state import conversations
+from omniroute.store.state.conversations import Kept
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def two(data_dir: Path) -> str:
         key, _ = keys.create(store, "laptop")
         for exchange, owner in (("a", ""), ("b", key.id)):
             one = Kept(exchange, exchange, None, f"resp_{exchange}", owner, "acc", False, time.time(), b"a-secret-word")
-            replies.keep(store, one, replies.seal(store, one), time.time() + 60)
+            conversations.keep(store, one, conversations.seal(store, one), time.time() + 60)
     finally:
         store.close()
     return key.id

@@ -6,9 +6,9 @@ import pytest
 from cases import every
 from stand_ins import Ctl, Web
 
-from omniroute.store.database import Store
-from omniroute.store.keys import digest
-from omniroute.store.snapshot import load
+from omniroute.store.config.keys import digest
+from omniroute.store.config.snapshot import load
+from omniroute.store.db.database import Store
 
 
 def test_a_node_from_first_to_last(ctl: Ctl, as_json, home) -> None:

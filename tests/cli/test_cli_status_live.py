@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 import pytest
 
+from omniroute.access.lockouts import Lockout
 from omniroute.cli import status as module
-from omniroute.routing.admission import Changes as InUseChanges
-from omniroute.routing.admission import InUse
-from omniroute.routing.health import Breaker, Cooling
-from omniroute.routing.lockouts import Lockout
-from omniroute.routing.standing import Changes
-from omniroute.store import health, limits, lockouts
-from omniroute.store.database import Store
+from omniroute.routing.admission_queue import Changes as InUseChanges
+from omniroute.routing.admission_queue import InUse
+from omniroute.routing.health import Breaker, Changes, Cooling
+from omniroute.store.config import limits
+from omniroute.store.db.database import Store
+from omniroute.store.state import health, lockouts
 
 
 @pytest.fixture

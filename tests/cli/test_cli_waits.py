@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from stand_ins import Ctl, Web
 
-from omniroute.cli import running
+from omniroute.cli import gateway_process
 
 
 @pytest.fixture
@@ -15,14 +15,14 @@ def looks(data_dir: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> list[flo
     """Let a pretended gateway come to a revision one further at each look."""
     data_dir.mkdir(parents=True, exist_ok=True)
     said = {"pid": os.getpid(), "host": "127.0.0.1", "port": web.port}
-    (data_dir / running.FILE).write_text(json.dumps(said), "utf-8")
+    (data_dir / gateway_process.FILE).write_text(json.dumps(said), "utf-8")
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
         at(web, len(waits))
 
-    monkeypatch.setattr(running.time, "sleep", wait)
+    monkeypatch.setattr(gateway_process.time, "sleep", wait)
     at(web, 0)
     return waits
 
@@ -54,7 +54,7 @@ def test_a_gateway_that_cannot_say_is_not_waited_for(ctl: Ctl, web: Web, looks: 
 
 def test_no_gateway_is_waited_for_for_ever(ctl: Ctl, web: Web, looks: list[float], monkeypatch) -> None:
     times = iter(range(100))
-    monkeypatch.setattr(running.time, "monotonic", lambda: next(times) / 4)
-    monkeypatch.setattr(running.time, "sleep", looks.append)
+    monkeypatch.setattr(gateway_process.time, "monotonic", lambda: next(times) / 4)
+    monkeypatch.setattr(gateway_process.time, "sleep", looks.append)
     ctl("key", "create", "laptop")
-    assert 1 <= len(looks) <= 4 * running.PATIENCE
+    assert 1 <= len(looks) <= 4 * gateway_process.PATIENCE

@@ -9,7 +9,7 @@ from cases import every
 from stand_ins import Ctl
 
 from omniroute.cli.checks_bounds import available_memory, check_bounds
-from omniroute.routing.server_limits import ServerLimits
+from omniroute.config.server_limits import ServerLimits
 
 DEFAULT = ServerLimits()
 GB = 1_000_000_000

@@ -12,10 +12,10 @@ import pytest
 from omniroute.demo.provider import Provider
 from omniroute.demo.server import Demo
 from omniroute.demo.setup import COMBO, MODELS, install, uninstall
-from omniroute.serving.pretenders import Pretenders
-from omniroute.store import combos, nodes, snapshot
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.serving.demo_addon import Pretenders
+from omniroute.store.config import combos, nodes, snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 ASKED = [{"role": "user", "content": "Why is the sky blue?"}]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from features import BASES, DIALECTS
 
-from omniroute.dialects import seals
-from omniroute.dialects.gemini.seals import wrap as wrap_for_gemini
+from omniroute.dialects import reasoning_signatures
+from omniroute.dialects.gemini.reasoning_signatures import wrap as wrap_for_gemini
 from omniroute.dialects.ir import Body, Reasoning
 
 KEYS = {"openai": "messages", "responses": "input", "claude": "messages", "gemini": "contents"}
@@ -149,13 +149,17 @@ def thought(dialect: str, origin: str, *, sealed: bool = False) -> Body:
     text = "" if sealed else "Let me see."
     match dialect:
         case "claude" if sealed:
-            block = {"type": "redacted_thinking", "data": seals.wrap(SEAL, origin, dialect, sealed=True)}
+            block = {"type": "redacted_thinking", "data": reasoning_signatures.wrap(SEAL, origin, dialect, sealed=True)}
             return talk(dialect, {"role": "assistant", "content": [block, {"type": "text", "text": "So."}]})
         case "claude":
-            block = {"type": "thinking", "thinking": text, "signature": seals.wrap(SEAL, origin, dialect)}
+            block = {
+                "type": "thinking",
+                "thinking": text,
+                "signature": reasoning_signatures.wrap(SEAL, origin, dialect),
+            }
             return talk(dialect, {"role": "assistant", "content": [block, {"type": "text", "text": "So."}]})
         case "responses":
-            seal = seals.wrap(SEAL, origin, dialect, sealed=sealed)
+            seal = reasoning_signatures.wrap(SEAL, origin, dialect, sealed=sealed)
             summary = [{"type": "summary_text", "text": text}] if text else []
             item = {"type": "reasoning", "summary": summary, "encrypted_content": seal}
             return talk(dialect, item, {"role": "assistant", "content": "So."})
@@ -193,10 +197,14 @@ def sealed_call(dialect: str) -> Body:
             said = calls(dialect, "c1", extra_content={"google": {"thought_signature": SEAL}})
         case "claude":
             said = calls(dialect, "c1")
-            block = {"type": "thinking", "thinking": "", "signature": f"gemini:{seals.CALL}{SEAL}"}
+            block = {"type": "thinking", "thinking": "", "signature": f"gemini:{reasoning_signatures.CALL}{SEAL}"}
             said[0]["content"].insert(0, block)
         case "responses":
-            item = {"type": "reasoning", "summary": [], "encrypted_content": f"gemini:{seals.CALL}{SEAL}"}
+            item = {
+                "type": "reasoning",
+                "summary": [],
+                "encrypted_content": f"gemini:{reasoning_signatures.CALL}{SEAL}",
+            }
             said = [item, *calls(dialect, "c1")]
         case _:
             said = calls(dialect, "c1", thoughtSignature=SEAL)

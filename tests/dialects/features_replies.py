@@ -10,8 +10,8 @@ from translate_kit import write_stream
 
 from omniroute.dialects import hub
 from omniroute.dialects.fold import fold, unfold
-from omniroute.dialects.framing import Framing
 from omniroute.dialects.ir import Body
+from omniroute.dialects.stream_framing import Framing
 from omniroute.dialects.translate import SPOKES
 
 type Fragment = Body | Callable[[str], Body]

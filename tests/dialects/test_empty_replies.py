@@ -5,7 +5,7 @@ from typing import Any
 from cases import every
 
 from omniroute.dialects.hub import Stream, read_whole
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.registry import DIALECTS
 
 type Events = list[Any]

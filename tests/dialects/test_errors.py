@@ -9,11 +9,11 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.fault import MAX_MESSAGE, one_line, read_error, status_of
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Decoder
+from omniroute.dialects.upstream_errors import MAX_MESSAGE, one_line, read_error, status_of
 from omniroute.errors import (
     BadRequest,
     Exhausted,

@@ -21,8 +21,7 @@ from features import BASES, DIALECTS, MODELS, TITLES, Feature, body_of, classify
 from features_replies import Said, classify_reply, streamed
 
 from omniroute.dialects.registry import DIALECTS as REGISTRY
-from omniroute.routing.failure import Failure
-from omniroute.routing.outcome import Failed, outcome
+from omniroute.routing.failures import Failed, Failure, outcome
 
 DOC = Path(__file__).resolve().parents[2] / "docs/translation.md"
 BEGIN = "<!-- Everything below is written by tests/dialects/test_features.py: UPDATE_DOCS=1 rewrites it. -->\n"

@@ -9,9 +9,9 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects import array, framing
-from omniroute.dialects.framing import Framing
+from omniroute.dialects import json_array, stream_framing
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.stream_framing import Framing
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text('ab"\\[]{},:ö\n', max_size=6),
@@ -54,7 +54,7 @@ def test_an_element_comes_as_soon_as_it_is_whole() -> None:
 
 
 def test_an_endless_element_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array, "MAX_LINE", 50)
+    monkeypatch.setattr(json_array, "MAX_LINE", 50)
     reader = Framing(arrays=True)
     assert [frame.data for frame in reader.feed(b'[{"a":1},{"b":"')] == ['{"a":1}']
     assert [frame for _ in range(9) for frame in reader.feed(b"xxxxxxxx")] == []
@@ -71,7 +71,7 @@ def test_what_is_no_stream_is_kept_apart(wire: bytes) -> None:
 
 
 def test_of_what_is_no_stream_only_the_beginning_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framing, "MAX_STRAY", 20)
+    monkeypatch.setattr(stream_framing, "MAX_STRAY", 20)
     reader = Framing(arrays=False)
     for _ in range(9):
         reader.feed(b"<br>words")

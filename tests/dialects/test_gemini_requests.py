@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import DATA, INPUTS, MODELS, WORDS, judge_request
 
-from omniroute.dialects.fitting import fit_schema
-from omniroute.dialects.gemini.read_request import read_request
-from omniroute.dialects.gemini.schema import read_schema
+from omniroute.dialects.gemini.read_request import read_request, read_schema
 from omniroute.dialects.gemini.write_request import write_request
 from omniroute.dialects.ir import Media, Message, Reasoning, Reply, Request, Text, ToolCall, ToolResult
+from omniroute.dialects.json_schema import fit_schema
+from omniroute.dialects.losses import Losses
 from omniroute.dialects.translate import SPOKES, Written, translate_request
-from omniroute.dialects.written import Losses
 from omniroute.errors import BadRequest
 
 HI = [{"role": "user", "parts": [{"text": "hi"}]}]

@@ -13,7 +13,7 @@ from translate_kit import pieces, run, write_stream
 
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Begin, PartDelta, PartStart, Reasoning, Reply, Text, ToolCall, Usage
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.translate import SPOKES, translate_reply
 
 REPLY = Reply(

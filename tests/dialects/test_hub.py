@@ -10,12 +10,12 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects import framing, sse
+from omniroute.dialects import sse, stream_framing
 from omniroute.dialects.hub import Prepared, Stream, prepare, read_whole, translates
 from omniroute.dialects.ir import Fault, Usage
-from omniroute.dialects.patch import set_model
+from omniroute.dialects.json_edit import set_model
 from omniroute.dialects.registry import DIALECTS
-from omniroute.dialects.responses.state import read_end
+from omniroute.dialects.responses.conversation import read_end
 
 TESTS = Path(__file__).parents[1]
 CAPTURES = TESTS.parents[1] / "shared" / "wire"
@@ -204,7 +204,7 @@ def test_comments_do_not_reach_gemini_clients() -> None:
         assert stream.done
 
 
-@pytest.mark.parametrize(("module", "limit"), [(sse, "MAX_LINE"), (framing, "MAX_STRAY")])
+@pytest.mark.parametrize(("module", "limit"), [(sse, "MAX_LINE"), (stream_framing, "MAX_STRAY")])
 def test_an_endless_frame_is_garbage_and_not_memory(module: Any, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, limit, 1000)
     monkeypatch.setattr("omniroute.dialects.hub.MAX_STRAY", 1000)

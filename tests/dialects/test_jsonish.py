@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from omniroute.dialects import hub
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.errors import BadRequest
 
 

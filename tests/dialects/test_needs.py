@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cases import every
 
-from omniroute.dialects.needs import USUAL_OUTPUT, Needs
+from omniroute.dialects.requirements import USUAL_OUTPUT, Needs
 
 PNG = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
 

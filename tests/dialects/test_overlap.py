@@ -7,7 +7,7 @@ from cases import every
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from omniroute.dialects.overlap import LEAST, NotAContinuation, Overlap
+from omniroute.dialects.resume_overlap import LEAST, NotAContinuation, Overlap
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=80)
 SIZES = st.lists(st.integers(1, 9), max_size=30)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.patch import add_stream_usage, asks_usage, set_model
+from omniroute.dialects.json_edit import add_stream_usage, asks_usage, set_model
 
 WORDS = st.text('model"\\:{}[], ö\u2028🌧\n', max_size=12) | st.sampled_from(["model", '"model":"x"', 'a\\"model'])
 KEYS = st.sampled_from(["model", "models", "stream_options", "messages", '"model', "m\\", "ö"]) | WORDS

@@ -6,7 +6,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.question import LONGEST, numbers, question
+from omniroute.dialects.request_identity import LONGEST, numbers, question
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 TURNS: dict[str, Any] = {

@@ -7,7 +7,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.recognise import Recognised, recognise
+from omniroute.dialects.detect import Recognised, recognise
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = json.loads((ROOT / "web/samples.json").read_text("utf-8"))

@@ -6,9 +6,9 @@ import pytest
 from test_translate_sdks import ASKED, claude_client, openai_client
 from translate_kit import pieces, run, write_stream
 
-from omniroute.dialects.custom import OwnName
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Reasoning, Reply, Text, ToolCall, Usage
+from omniroute.dialects.tool_names import OwnName
 from omniroute.dialects.translate import SPOKES, translate_reply
 
 REPLY = Reply(

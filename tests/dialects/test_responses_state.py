@@ -8,8 +8,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.responses import state
-from omniroute.dialects.responses.state import Recalled, Turn, Upstream
+from omniroute.dialects.responses import conversation
+from omniroute.dialects.responses.conversation import Recalled, Turn, Upstream
 from omniroute.dialects.translate import translate_request
 from omniroute.errors import BadRequest
 
@@ -76,9 +76,9 @@ def without_reasoning(items: list[Item]) -> list[Item]:
 
 @given(turns=st.lists(turns, max_size=4).map(tuple), body=bodies, upstream=upstreams)
 def test_everything_said_is_said_again_in_order(turns: tuple[Turn, ...], body: Item, upstream: Upstream) -> None:
-    written = state.write_for(named(turns), body | {"previous_response_id": "resp_1"}, upstream)
+    written = conversation.write_for(named(turns), body | {"previous_response_id": "resp_1"}, upstream)
     earlier = [item for turn in turns for item in (*turn.input, *turn.output)]
-    whole = [*earlier, *state.items_of(body)]
+    whole = [*earlier, *conversation.items_of(body)]
     got = written.body["input"]
     assert texts(without_reasoning(got)) == texts(without_reasoning(whole))
     if not upstream.native:
@@ -89,7 +89,7 @@ def test_everything_said_is_said_again_in_order(turns: tuple[Turn, ...], body: I
 
 @given(turns=st.lists(turns, max_size=4).map(tuple), body=bodies, upstream=upstreams)
 def test_ids_and_seals_go_back_only_to_who_made_them(turns: tuple[Turn, ...], body: Item, upstream: Upstream) -> None:
-    written = state.write_for(named(turns), body, upstream)
+    written = conversation.write_for(named(turns), body, upstream)
     foreign = [item for turn in turns if not upstream.made(turn) for item in turn.output]
     mine = [item for turn in turns if upstream.made(turn) for item in turn.output]
     if not upstream.native:
@@ -108,16 +108,16 @@ def test_only_who_knows_the_last_reply_gets_the_request_as_it_came(
 ) -> None:
     recalled = named(turns)
     knows = upstream.native and upstream.keeps and turns[-1].native and turns[-1].account == upstream.account
-    assert state.passes(recalled, upstream) == knows
+    assert conversation.passes(recalled, upstream) == knows
     recalled.refused = True
-    assert not state.passes(recalled, upstream)
+    assert not conversation.passes(recalled, upstream)
 
 
 @given(turns=st.lists(turns, min_size=1, max_size=3).map(tuple))
 def test_what_is_written_is_what_another_dialect_can_read(turns: tuple[Turn, ...]) -> None:
     upstream = Upstream("c", native=False, keeps=False)
     body = {"model": "m", "input": "and now?", "previous_response_id": "resp_1"}
-    written = state.write_for(named(turns), body, upstream)
+    written = conversation.write_for(named(turns), body, upstream)
     told = translate_request("responses", "openai", written.body, model="m", stream=False, max_output=None)
     assert told.body["messages"][-1]["content"] == "and now?"
 
@@ -126,18 +126,18 @@ def test_the_same_conversation_is_written_the_same() -> None:
     """Providers cache prompts by their prefix: each turn begins as the one before it."""
     first, second = Turn([user("a")], [said("b")], "x"), Turn([user("c")], [call("d")], "x")
     upstream = Upstream("y", native=True, keeps=False)
-    one = state.write_for(named((first,)), {"input": "c"}, upstream).body["input"]
-    two = state.write_for(named((first, second)), {"input": "e"}, upstream).body["input"]
+    one = conversation.write_for(named((first,)), {"input": "c"}, upstream).body["input"]
+    two = conversation.write_for(named((first, second)), {"input": "e"}, upstream).body["input"]
     assert two[:2] == one[:2]
 
 
 def test_an_unknown_reply_is_for_its_own_dialect_alone() -> None:
     recalled = Recalled("resp_9")
-    assert state.passes(recalled, Upstream("a", native=True, keeps=False))
+    assert conversation.passes(recalled, Upstream("a", native=True, keeps=False))
     other = Upstream("a", native=False, keeps=False)
-    assert not state.passes(recalled, other)
+    assert not conversation.passes(recalled, other)
     with pytest.raises(BadRequest, match="Previous response with id 'resp_9' not found") as caught:
-        state.write_for(recalled, {"input": "x"}, other)
+        conversation.write_for(recalled, {"input": "x"}, other)
     assert (caught.value.code, caught.value.param) == ("previous_response_not_found", "previous_response_id")
 
 
@@ -146,7 +146,7 @@ def test_an_unknown_reply_is_for_its_own_dialect_alone() -> None:
 
 def test_references_are_found_with_and_without_their_type() -> None:
     items = [{"type": "item_reference", "id": "msg_1"}, {"id": "rs_1"}, user("x"), {"id": "m", "role": "user"}, 3]
-    assert state.references(items) == ["msg_1", "rs_1"]
+    assert conversation.references(items) == ["msg_1", "rs_1"]
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_a_reference_becomes_the_item_where_it_means_nothing(
     turn = Turn([], [thought("hm"), said("said")], "a", native=True)
     refers = [{"type": "item_reference", "id": "rs_1"}, {"type": "item_reference", "id": "msg_1"}]
     recalled = Recalled(found={"rs_1": turn, "msg_1": turn})
-    assert state.passes(recalled, upstream) == (upstream.account == "a" and upstream.native)
-    items = state.write_for(recalled, {"input": [user("q"), *refers, user("r")]}, upstream).body["input"]
+    assert conversation.passes(recalled, upstream) == (upstream.account == "a" and upstream.native)
+    items = conversation.write_for(recalled, {"input": [user("q"), *refers, user("r")]}, upstream).body["input"]
     got = items[1:-1]
     assert ([reasoning] if reasoning else []) == got[:-1]
     assert text in json.dumps(got[-1])
@@ -173,7 +173,7 @@ def test_a_reference_becomes_the_item_where_it_means_nothing(
 
 def test_an_unknown_reference_stays_what_it_is() -> None:
     body = {"input": [{"type": "item_reference", "id": "msg_9"}]}
-    assert state.write_for(Recalled(), body, Upstream("a", native=True, keeps=False)).body == body
+    assert conversation.write_for(Recalled(), body, Upstream("a", native=True, keeps=False)).body == body
     with pytest.raises(BadRequest, match=r"input\[0\] refers to an item that is not kept here"):
         translate_request("responses", "claude", body, model="m", stream=False, max_output=None)
 
@@ -185,8 +185,8 @@ def test_an_unknown_reference_stays_what_it_is() -> None:
 def test_what_is_packed_is_unpacked(turn: Turn, held: list[Item]) -> None:
     found = {item["id"]: Turn([], held, "z", native=True) for item in held}
     response = {"id": "resp_1", "status": "completed", "output": turn.output}
-    packed = state.pack(turn.input, found, response)
-    again, reply = state.unpack(packed, turn.account, native=turn.native)
+    packed = conversation.pack(turn.input, found, response)
+    again, reply = conversation.unpack(packed, turn.account, native=turn.native)
     assert (again.input, again.output, again.account, again.native) == (
         turn.input,
         turn.output,
@@ -201,14 +201,14 @@ WHOLE = {"id": "resp_1", "status": "completed", "output": [said("x")]}
 
 @pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n", ""])
 def test_the_end_is_read_whole_and_streamed(end: str) -> None:
-    assert state.read_end(json.dumps(WHOLE).encode()) == WHOLE
+    assert conversation.read_end(json.dumps(WHOLE).encode()) == WHOLE
     frame = json.dumps({"type": "response.completed", "response": WHOLE})
-    assert state.read_end(f"event: response.completed\ndata: {frame}{end}".encode()) == WHOLE
+    assert conversation.read_end(f"event: response.completed\ndata: {frame}{end}".encode()) == WHOLE
 
 
 @pytest.mark.parametrize("change", [{"status": "queued"}, {"status": "failed"}, {"output": None}, {"id": 3}])
 def test_what_cannot_be_gone_on_from_is_not_kept(change: Item) -> None:
-    assert state.read_end(json.dumps(WHOLE | change).encode()) is None
+    assert conversation.read_end(json.dumps(WHOLE | change).encode()) is None
 
 
 @every(
@@ -224,7 +224,7 @@ def test_what_cannot_be_gone_on_from_is_not_kept(change: Item) -> None:
     ],
 )
 def test_the_client_says_what_is_kept(body: Item, kept: bool) -> None:
-    assert state.is_kept(body) is kept
+    assert conversation.is_kept(body) is kept
 
 
 # The list of what led to a reply
@@ -233,7 +233,7 @@ def test_the_client_says_what_is_kept(body: Item, kept: bool) -> None:
 @given(turns=st.lists(turns, min_size=1, max_size=4).map(tuple), limit=st.integers(1, 5), newest_first=st.booleans())
 def test_the_pages_are_the_whole(turns: tuple[Turn, ...], limit: int, newest_first: bool) -> None:
     def page(after: str | None, size: int) -> Item:
-        return state.list_input("resp_1", turns, after=after, limit=size, newest_first=newest_first)
+        return conversation.list_input("resp_1", turns, after=after, limit=size, newest_first=newest_first)
 
     whole = page(None, 100)["data"]
     ids = [item["id"] for item in whole]
@@ -253,10 +253,10 @@ def test_the_pages_are_the_whole(turns: tuple[Turn, ...], limit: int, newest_fir
         after = got["last_id"]
     assert seen == whole
     assert page(None, 100)["data"] == [
-        *state.list_input("resp_1", turns, after=None, limit=100, newest_first=not newest_first)["data"][::-1]
+        *conversation.list_input("resp_1", turns, after=None, limit=100, newest_first=not newest_first)["data"][::-1]
     ]
 
 
 def test_a_page_after_nothing_is_refused() -> None:
     with pytest.raises(BadRequest, match="no item 'x'"):
-        state.list_input("resp_1", (Turn([user("a")], []),), after="x", limit=1, newest_first=True)
+        conversation.list_input("resp_1", (Turn([user("a")], []),), after="x", limit=1, newest_first=True)

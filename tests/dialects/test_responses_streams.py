@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from translate_kit import compact, frames, judge_reply, judge_stream, pieces, read_stream, replies, run, write_stream
 
-from omniroute.dialects.custom import OwnName, read_input, read_own_name, write_input
 from omniroute.dialects.fold import unfold
 from omniroute.dialects.ir import Citation, Fault, Reasoning, Refusal, Reply, Text, ToolCall, Usage
+from omniroute.dialects.tool_names import OwnName, read_input, read_own_name, write_input
 from omniroute.dialects.translate import SPOKES, Translator, translate_reply, translate_request
 
 SAMPLE = Reply(

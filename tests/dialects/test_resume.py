@@ -22,7 +22,7 @@ from omniroute.dialects.ir import (
     Usage,
 )
 from omniroute.dialects.resume import GO_ON, goes_on, with_beginning
-from omniroute.dialects.said import Said
+from omniroute.dialects.resume_overlap import Said
 from omniroute.dialects.sse import Decoder
 from omniroute.dialects.translate import SPOKES
 

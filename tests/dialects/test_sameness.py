@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
-from omniroute.dialects.sameness import ABOUT_STREAMS, WITHOUT_EFFECT, is_certain, meaning
+from omniroute.dialects.request_identity import ABOUT_STREAMS, WITHOUT_EFFECT, is_certain, meaning
 
 
 def fields_of(params: Any) -> set[str]:

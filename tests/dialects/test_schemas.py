@@ -10,11 +10,9 @@ from gemini_kit import judge_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.fitting import fit_schema
-from omniroute.dialects.refs import find, has_plain_refs
-from omniroute.dialects.schema import FORMATS, as_object, close
+from omniroute.dialects.json_schema import FORMATS, as_object, close, find, fit_schema, has_plain_refs
+from omniroute.dialects.losses import Losses
 from omniroute.dialects.translate import translate_request
-from omniroute.dialects.written import Losses
 from omniroute.errors import BadRequest
 
 type Body = dict[str, Any]

@@ -7,7 +7,7 @@ from translate_kit import judge_stream, read_stream, write_stream
 
 from omniroute.dialects.fold import unfold
 from omniroute.dialects.ir import Reasoning, Reply
-from omniroute.dialects.seals import DIALECTS, unwrap, wrap
+from omniroute.dialects.reasoning_signatures import DIALECTS, unwrap, wrap
 from omniroute.dialects.translate import SPOKES
 
 SEALS = st.from_regex(r"[A-Za-z0-9+/=_-]{1,20}", fullmatch=True)

@@ -14,10 +14,10 @@ from google import genai
 from openai.types.responses import Response, ResponseErrorEvent, ResponseFailedEvent
 from translate_kit import frames, pieces, write_stream
 
-from omniroute.dialects.fault import read_error
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Fault, Reasoning, Reply, Text, ToolCall, Usage
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.upstream_errors import read_error
 from omniroute.errors import BadRequest
 
 WIRE = Path(__file__).parents[1] / "wire"

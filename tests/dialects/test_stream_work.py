@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from cases import every
 
-from omniroute.dialects import framing, hub
+from omniroute.dialects import hub, stream_framing
 from omniroute.dialects.ir import Begin, Event, Finish, PartDelta, PartStart, PartStop, Reasoning, Text, ToolCall
 from omniroute.dialects.translate import SPOKES
 
@@ -71,7 +71,7 @@ def test_a_crowded_chunk_is_read_in_pieces(client: str, upstream: str, unit: byt
     stream.feed(b": an event stream\n\n")
     pieces = list(stream.pieces(chunk))
     assert b"".join(pieces) == chunk
-    assert max(map(len, pieces)) <= framing.PIECE
+    assert max(map(len, pieces)) <= stream_framing.PIECE
     for piece in pieces:
         stream.feed(piece)
     assert stream.fault is None
@@ -83,7 +83,7 @@ def test_a_crowded_array_is_read_in_pieces() -> None:
     chunk = b"{}," * 20_000
     pieces = list(stream.pieces(chunk))
     assert b"".join(pieces) == chunk
-    assert max(map(len, pieces)) <= framing.PIECE
+    assert max(map(len, pieces)) <= stream_framing.PIECE
 
 
 def test_an_ordinary_chunk_is_one_piece() -> None:

@@ -8,8 +8,7 @@ from translate_kit import compact, judge_stream, read_stream, run
 
 from omniroute.dialects import hub
 from omniroute.dialects.ir import Body, Reasoning, Text, ToolCall
-from omniroute.dialects.openai.reply import read_reply
-from omniroute.dialects.openai.think import Splitter
+from omniroute.dialects.openai.reply import Splitter, read_reply
 from omniroute.dialects.translate import translate_reply
 
 BITS = ["a", " ", "\n", "<", "</", "think>", "<think>", "</think>"]

@@ -11,7 +11,7 @@ from translate_kit import compact, frames, judge_reply, judge_stream, run, write
 
 from omniroute.dialects import hub
 from omniroute.dialects.fold import unfold
-from omniroute.dialects.gemini.foreign import without_foreign_thinking
+from omniroute.dialects.gemini.foreign_reasoning import without_foreign_thinking
 from omniroute.dialects.ir import Body, Reasoning, Reply, Text, ToolCall
 from omniroute.dialects.translate import SPOKES, translate_reply, translate_request
 

@@ -21,7 +21,7 @@ from translate_kit import (
 )
 
 from omniroute.dialects import sse
-from omniroute.dialects.blocks import Document
+from omniroute.dialects.content_blocks import Document
 from omniroute.dialects.fold import fold, unfold
 from omniroute.dialects.ir import Fault, Reasoning, Reply, Text, ToolCall, Usage
 from omniroute.dialects.translate import PAIRS, SPOKES, Translator, translate_reply

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from omniroute.dialects.hub import Stream, read_whole
 from omniroute.dialects.ir import Usage
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Decoder
-from omniroute.dialects.usage import MOST, NAMES, both, count, counted, doubted, merge, total
+from omniroute.dialects.token_usage import MOST, NAMES, both, count, counted, doubted, merge, total
 
 WIRE = Path(__file__).parents[1] / "wire"
 WHOLES = {path.name.partition("-")[0]: orjson.loads(path.read_bytes()) for path in WIRE.glob("*-whole.json")}

@@ -8,11 +8,11 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.fault import MAX_MESSAGE, find, one_line, read_error
 from omniroute.dialects.hub import Stream, read_whole
 from omniroute.dialects.ir import Fault
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.registry import DIALECTS
+from omniroute.dialects.upstream_errors import MAX_MESSAGE, find, one_line, read_error
 
 NASTY = "no \x1b[31mroom\x1b[0m \x1b]0;owned\x07left\x00\x08 \x9b2J\u202efor\u2066 you\r\nx-a: b"
 CLEAN = "no room left for you x-a: b"

@@ -14,7 +14,7 @@ from omniroute.dialects.dialect import Sign
 from omniroute.dialects.ir import Fault, Usage
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Decoder, Frame
-from omniroute.dialects.usage import merge
+from omniroute.dialects.token_usage import merge
 
 WIRE = Path(__file__).parents[1] / "wire"
 

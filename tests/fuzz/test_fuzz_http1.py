@@ -4,7 +4,7 @@ import h11
 from fuzz_kit import fuzz
 from mutate import Mutator
 
-from omniroute.proxy.http1_syntax import (
+from omniroute.mitm.http1_syntax import (
     ByteBuffer,
     ChunkedDecoder,
     HeadLimits,

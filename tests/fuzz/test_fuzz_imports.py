@@ -15,12 +15,13 @@ import pytest
 from fuzz_kit import fuzz
 from mutate import NUMBERS, WORDS, Mutator
 
-from omniroute.store import archive, export
-from omniroute.store.contents import of_kind
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.foreign import look_at
-from omniroute.store.unpacking import is_archive, unpack
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.transfer import export
+from omniroute.store.transfer import export as archive
+from omniroute.store.transfer.read_archive import is_archive, unpack
+from omniroute.store.transfer.table_policy import of_kind
+from omniroute.store.transfer.untrusted import look_at
 
 MAX_FILE = 4 * 1024 * 1024
 STATEMENTS = (

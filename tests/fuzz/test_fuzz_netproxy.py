@@ -6,16 +6,14 @@ import orjson
 from fuzz_kit import fuzz
 from mutate import Mutator, dump
 
+from omniroute.access.client_address import comer, networks, read_network, source_of
+from omniroute.access.url_keys import MARK, clean
+from omniroute.env import SettingsError
 from omniroute.errors import BadRequest
-from omniroute.netproxy.environment import no_proxy
-from omniroute.netproxy.handshake import MAX_HEAD, Connect, Handshake, Refused
-from omniroute.netproxy.proxy import read_proxy
+from omniroute.netproxy.env_proxies import no_proxy
+from omniroute.netproxy.http_connect import MAX_HEAD, Connect, Handshake, Refused
+from omniroute.netproxy.proxy_url import read_proxy
 from omniroute.netproxy.socks5 import Socks5
-from omniroute.routing.forwarded import comer
-from omniroute.routing.networks import networks, read_network
-from omniroute.routing.sources import source_of
-from omniroute.routing.url_keys import MARK, clean
-from omniroute.settings import SettingsError
 
 PASSWORD = "proxy-password-77"
 PROXY = read_proxy(f"socks5://user:{PASSWORD}@127.0.0.1:1080")

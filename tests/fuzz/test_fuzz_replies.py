@@ -8,12 +8,12 @@ import orjson
 from fuzz_kit import fuzz
 from mutate import MAX_SIZE, Mutator, dump
 
-from omniroute.dialects.fault import MAX_MESSAGE, UNSAFE, read_error
+from omniroute.dialects.detect import recognise
 from omniroute.dialects.hub import read_whole
-from omniroute.dialects.recognise import recognise
 from omniroute.dialects.registry import DIALECTS
-from omniroute.proxy.inflate import PIECE, in_pieces
-from omniroute.routing.times import LONGEST, read_wait
+from omniroute.dialects.upstream_errors import MAX_MESSAGE, UNSAFE, read_error
+from omniroute.mitm.decompress import PIECE, in_pieces
+from omniroute.routing.retry_after import LONGEST, read_wait
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
 REPLIES = {name: (WIRE / f"{name}-whole.json").read_bytes() for name in DIALECTS}

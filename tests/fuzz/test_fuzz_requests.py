@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from mutate import MAX_SIZE, Mutator, dump, places_of
 
 from omniroute.dialects import hub, json_bounds
-from omniroute.dialects.estimate import tokens
-from omniroute.dialects.question import question
+from omniroute.dialects.request_identity import is_certain, meaning, question
 from omniroute.dialects.resume import goes_on
-from omniroute.dialects.sameness import is_certain, meaning
-from omniroute.dialects.shaping.rules import MODES, Shape, ThinkingRules
+from omniroute.dialects.shaping.common import MODES, Shape, ThinkingRules
+from omniroute.dialects.token_estimate import tokens
 from omniroute.dialects.translate import SPOKES
 from omniroute.errors import BadRequest
 from omniroute.routing.affinity import conversation

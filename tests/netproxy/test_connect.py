@@ -5,8 +5,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.netproxy.handshake import MAX_HEAD, NO_TUNNEL, Connect, Refused
-from omniroute.netproxy.proxy import Proxy
+from omniroute.netproxy.http_connect import MAX_HEAD, NO_TUNNEL, Connect, Refused
+from omniroute.netproxy.proxy_url import Proxy
 
 OPEN = Proxy("http", "proxy", 3128)
 LOCKED = Proxy("http", "proxy", 3128, "user", "p:ss", locked=True)

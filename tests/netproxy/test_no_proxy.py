@@ -7,8 +7,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.netproxy.environment import is_here, no_proxy, read_environment
-from omniroute.settings import SettingsError
+from omniroute.env import SettingsError
+from omniroute.netproxy.env_proxies import is_here, no_proxy, read_environment
 
 LABELS = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9]", fullmatch=True)
 NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join).filter(lambda name: not name.endswith("localhost"))

@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.netproxy.proxy import SCHEMES, Proxy, Scheme, read_proxy
+from omniroute.netproxy.proxy_url import SCHEMES, Proxy, Scheme, read_proxy
 
 WORDS = st.text(st.characters(min_codepoint=33, exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 

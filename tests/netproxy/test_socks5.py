@@ -8,8 +8,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.netproxy.handshake import Refused
-from omniroute.netproxy.proxy import Proxy
+from omniroute.netproxy.http_connect import Refused
+from omniroute.netproxy.proxy_url import Proxy
 from omniroute.netproxy.socks5 import REPLIES, Socks5
 
 OPEN = Proxy("socks5", "proxy", 1080)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from panel_api import WORDS, Api, StartApi
 
+from omniroute.env import read
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm.management_relay import Relay
 from omniroute.panel.app import Panel
-from omniroute.proxy.relay import Relay
-from omniroute.runtime import Runtime
-from omniroute.settings import read
-from omniroute.store import password
+from omniroute.store.state import password
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 
-from omniroute.proxy.relay import PEER, Relay
-from omniroute.runtime import Runtime
-from omniroute.store import sessions
-from omniroute.store.usage import AttemptRow, UsageRow
+from omniroute.gateway.runtime import Runtime
+from omniroute.mitm.management_relay import PEER, Relay
+from omniroute.store.history.usage import AttemptRow, UsageRow
+from omniroute.store.state import sessions
 
 WORDS = "correct horse battery"
 

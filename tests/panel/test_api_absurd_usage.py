@@ -8,8 +8,10 @@ import pytest
 from history import NOON, ROW
 from panel_api import StartApi
 
-from omniroute.store import budgets, combo_use, export, reprice, sums, times, usage
-from omniroute.store.database import Store
+from omniroute.store.config import budgets
+from omniroute.store.db.database import Store
+from omniroute.store.history import combo_metrics, reprice, summaries, usage
+from omniroute.store.transfer import export
 
 COLUMNS = ("input", "output", "cache_read", "cache_write", "reasoning", "cost", "ttft_ms", "overhead_ms", "latency_ms")
 VALUES = (9223372036854775807, 1e308, -5, "many", b"\xff", float("inf"))
@@ -71,12 +73,12 @@ async def test_no_page_breaks(start: StartApi, tmp_path: Path, spoiled: bool) ->
     export.export_all(api.store, tmp_path / "all.tar.gz")
     assert len(usage.recent(api.store, 100)) == (20 if spoiled else 26)
     for by in ("provider", "model", "key", "account", "day"):
-        assert sums.summary(api.store, by, 0)
-    sums.by_minute(api.store, 10, NOON)
-    combo_use.of_combos(api.store, 0)
-    times.since(api.store, 0)
+        assert summaries.summary(api.store, by, 0)
+    summaries.by_minute(api.store, 10, NOON)
+    combo_metrics.of_combos(api.store, 0)
+    summaries.since(api.store, 0)
     budgets.spent(api.store, {"day": (0.0, NOON + 1)})
     reprice.reprice(api.store, lambda provider, model, usage, at: 0.5, ["openai"], since=0)
     if not spoiled:  # what triggers take in is bounded
-        total = sums.totals(api.store, 0)
+        total = summaries.totals(api.store, 0)
         assert (total.requests, total.input) == (26, sum(ROW.input or 0 for _ in range(20)))

@@ -15,8 +15,10 @@ from harness import until
 from panel_api import Api
 
 from omniroute.panel.api import backups as routes
-from omniroute.store import accounts, aside, backups, doors, keys, nodes, read
-from omniroute.store.backups import NAME
+from omniroute.store.config import accounts, ip_filter, keys, nodes, rows
+from omniroute.store.db import files as aside
+from omniroute.store.transfer import backups
+from omniroute.store.transfer.backups import NAME
 
 SECRET = "sk-of-a-provider-1234567890"
 WHERE = "/api/db-backups"
@@ -51,8 +53,8 @@ async def test_a_copy_is_made_listed_gone_back_to_and_deleted(filled: Api) -> No
         nodes.add(filled.store, "later", "openai", "http://127.0.0.1:8/v1")
         done = await client.post(WHERE, json={"backupId": made["id"]})
         assert done.status_code == 200, done.text
-        assert [node.id for node in read.nodes(filled.store)] == ["box"]
-        assert filled.runtime.config.nodes == read.nodes(filled.store), "in force when it is told"
+        assert [node.id for node in rows.nodes(filled.store)] == ["box"]
+        assert filled.runtime.config.nodes == rows.nodes(filled.store), "in force when it is told"
         assert (done.json()["nodeCount"], done.json()["connectionCount"], done.json()["apiKeyCount"]) == (1, 1, 1)
         reasons = [each["reason"] for each in (await client.get(WHERE)).json()["backups"]]
         assert sorted(reasons) == ["manual", "restore"]
@@ -87,7 +89,7 @@ async def test_what_is_exported_is_imported(filled: Api, tmp_path: Path) -> None
     done = await sent(filled, answer.content)
     assert done.status_code == 200, done.text
     assert done.json()["imported"] is True
-    assert [node.id for node in read.nodes(filled.store)] == ["box"]
+    assert [node.id for node in rows.nodes(filled.store)] == ["box"]
     assert backups.find(filled.store.path, done.json()["backup"]).reason == "import"
     assert not left(filled)
 
@@ -116,8 +118,9 @@ async def test_a_body_may_be_the_file_alone(filled: Api) -> None:
 
 
 async def test_a_key_file_opens_what_another_machine_has_sealed(filled: Api, tmp_path: Path) -> None:
-    from omniroute.store import export, snapshot
-    from omniroute.store.database import Store
+    from omniroute.store.config import snapshot
+    from omniroute.store.db.database import Store
+    from omniroute.store.transfer import export
 
     other = Store(tmp_path / "other")
     accounts.add(other, "groq", api_key="sk-of-another-machine", name="there")
@@ -219,11 +222,11 @@ async def test_who_leaves_in_the_middle_leaves_nothing(filled: Api) -> None:
 
 
 async def test_lists_that_keep_out_who_imports_them_need_force(filled: Api) -> None:
-    doors.put(filled.store, "deny", ["203.0.113.7"])
-    doors.set_mode(filled.store, "blacklist")
+    ip_filter.put(filled.store, "deny", ["203.0.113.7"])
+    ip_filter.set_mode(filled.store, "blacklist")
     async with filled.client(token=True) as client:
         content = (await client.get(f"{WHERE}/export")).content
-    doors.remove(filled.store, ["203.0.113.7"])
+    ip_filter.remove(filled.store, ["203.0.113.7"])
     await filled.runtime.refresh()
     async with filled.client(token=True, peer="203.0.113.7") as client:
         refused = await client.post(f"{WHERE}/import", files={"file": content})

@@ -7,8 +7,10 @@ import pytest
 from cases import every
 from panel_api import Api, row
 
-from omniroute.store import accounts, keys, read, usage
-from omniroute.store.usage import AttemptRow
+from omniroute.store.config import accounts, keys
+from omniroute.store.config import rows as read
+from omniroute.store.history import usage
+from omniroute.store.history.usage import AttemptRow
 
 
 @pytest.fixture

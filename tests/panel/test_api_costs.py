@@ -7,7 +7,7 @@ import pytest
 from cases import every
 from panel_api import Api, StartApi
 
-from omniroute.store import keys
+from omniroute.store.config import keys
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from history import NOON, ROW
 from panel_api import Api, StartApi
 from test_api_live import passes
 
-from omniroute.routing.health import Cooling, Snapshot
-from omniroute.routing.standing import Health
-from omniroute.store import accounts, nodes, snapshot, usage
+from omniroute.routing.health import Cooling, Health, Snapshot
+from omniroute.store.config import accounts, nodes, snapshot
+from omniroute.store.history import usage
 
 NOW = NOON + 30
 

@@ -14,13 +14,13 @@ from pydantic.alias_generators import to_camel
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from omniroute.exchange import Exchange
-from omniroute.panel import live
-from omniroute.panel.api.exchanges import Passing
-from omniroute.panel.handler import cookie_name
-from omniroute.routing.config import Config
-from omniroute.routing.paths import Claim
-from omniroute.store import sessions
+from omniroute.config.model import Config
+from omniroute.gateway.exchange import Exchange
+from omniroute.panel import live_socket
+from omniroute.panel.api.live_exchanges import Passing
+from omniroute.panel.http import cookie_name
+from omniroute.routing.endpoints import Claim
+from omniroute.store.state import sessions
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ async def test_each_exchange_is_told_as_it_passes(api: Api) -> None:
         passes(api, "1", ended=False, error="x" * 5000)
         (said,) = (await hear(socket))["exchanges"]
         assert (said["id"], said["state"], said["status"], said["flow"]) == ("1", "waiting", None, "flow-1")
-        assert len(said["error"]) == live.LONGEST
+        assert len(said["error"]) == live_socket.LONGEST
         for number in range(2, 30):
             passes(api, str(number))
         heard = await hear(socket)
@@ -107,8 +107,8 @@ async def test_each_exchange_is_told_as_it_passes(api: Api) -> None:
 
 async def test_nobody_watches_when_all_have_gone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     left: asyncio.Queue[None] = asyncio.Queue()
-    leave = live.Broadcast.leave
-    monkeypatch.setattr(live.Broadcast, "leave", lambda *who: (leave(*who), left.put_nowait(None)))
+    leave = live_socket.Broadcast.leave
+    monkeypatch.setattr(live_socket.Broadcast, "leave", lambda *who: (leave(*who), left.put_nowait(None)))
     async with watching(api, **token(api)), watching(api, **token(api)):
         assert api.runtime.watching.watched
     for _ in range(2):
@@ -117,18 +117,18 @@ async def test_nobody_watches_when_all_have_gone(api: Api, monkeypatch: pytest.M
 
 
 async def test_who_reads_too_slowly_misses_the_oldest(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_WAITING", 5)
+    monkeypatch.setattr(live_socket, "MOST_WAITING", 5)
     held, offered = asyncio.Event(), asyncio.Queue[None]()
-    offer = live.Live.offer
-    monkeypatch.setattr(live.Live, "offer", lambda *what: (offer(*what), offered.put_nowait(None)))
-    write = live.Live.write_message
+    offer = live_socket.Live.offer
+    monkeypatch.setattr(live_socket.Live, "offer", lambda *what: (offer(*what), offered.put_nowait(None)))
+    write = live_socket.Live.write_message
 
-    async def slow(self: live.Live, *said: Any) -> None:
+    async def slow(self: live_socket.Live, *said: Any) -> None:
         await held.wait()
         await write(self, *said)
 
     async with watching(api, **token(api)) as socket:
-        monkeypatch.setattr(live.Live, "write_message", slow)
+        monkeypatch.setattr(live_socket.Live, "write_message", slow)
         passes(api, "first")
         for _ in range(2):  # what was there at first, and this
             await asyncio.wait_for(offered.get(), 120)
@@ -143,13 +143,13 @@ async def test_who_reads_too_slowly_misses_the_oldest(api: Api, monkeypatch: pyt
 
 
 async def test_not_more_than_some_watch(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_WATCHERS", 1)
+    monkeypatch.setattr(live_socket, "MOST_WATCHERS", 1)
     async with watching(api, **token(api)):
         assert await refused(api, **token(api)) == 503
 
 
 async def test_it_ends_with_the_log_in(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(live_socket, "LOOK_AGAIN", 0.02)
     async with api.client() as client:
         (await client.post("/api/auth/login", json={"password": WORDS})).raise_for_status()
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
@@ -158,7 +158,7 @@ async def test_it_ends_with_the_log_in(api: Api, monkeypatch: pytest.MonkeyPatch
             with pytest.raises(ConnectionClosed) as caught:
                 await asyncio.wait_for(socket.recv(), 120)
             assert caught.value.rcvd
-            assert caught.value.rcvd.code == live.ENDED
+            assert caught.value.rcvd.code == live_socket.ENDED
 
 
 async def test_credentials_in_what_an_upstream_says_are_not_shown(api: Api) -> None:

@@ -11,9 +11,9 @@ import pytest
 from cases import every
 from panel_api import Api, StartApi
 
-from omniroute.routing.health import Breaker, Cooling
-from omniroute.routing.standing import Changes
-from omniroute.store import combos, health, snapshot
+from omniroute.routing.health import Breaker, Changes, Cooling
+from omniroute.store.config import combos, snapshot
+from omniroute.store.state import health
 
 KEY = "sk-very-secret-1234567890"
 NOW = 1_800_000_000.0

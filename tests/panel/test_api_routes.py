@@ -12,8 +12,8 @@ from panel_api import WORDS, Api, row
 
 from omniroute.panel.api import ROUTES
 from omniroute.panel.app import LIVE
-from omniroute.store import read, settings
-from omniroute.store.files import StoreFailed
+from omniroute.store.config import rows, settings
+from omniroute.store.db.files import StoreFailed
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def test_a_body_over_the_limit(api: Api, chunked: bool, token: bool) -> No
         else:
             said(answer, 413 if token else 401)
         assert (await client.get("/healthz")).status_code == 200
-    assert read.keys(api.store) == ()
+    assert rows.keys(api.store) == ()
 
 
 @every(
@@ -105,7 +105,7 @@ async def test_a_route_that_breaks_says_nothing_of_how(
     def breaks(*_: object) -> None:
         raise RuntimeError("the moon is down")
 
-    monkeypatch.setattr("omniroute.store.read.keys", breaks)
+    monkeypatch.setattr("omniroute.store.config.rows.keys", breaks)
     async with api.client(token=True) as client:
         answer = await client.get("/api/keys")
     assert "moon" not in answer.text
@@ -117,7 +117,7 @@ async def test_a_database_that_is_busy_is_nobodys_bad_request(api: Api, monkeypa
     def breaks(*_: object) -> None:
         raise StoreFailed("the database is busy")
 
-    monkeypatch.setattr("omniroute.store.keys.create", breaks)
+    monkeypatch.setattr("omniroute.store.config.keys.create", breaks)
     async with api.client(token=True) as client:
         said(await client.post("/api/keys", json={"name": "x"}), 503)
 
@@ -169,12 +169,12 @@ async def test_settings(api: Api, admin: httpx.AsyncClient) -> None:
     }
     assert now == (await admin.get("/api/settings")).json()
     assert (now["fallbackStrategy"], now["stickyRoundRobinLimit"], now["hasPassword"]) == ("p2c", 7, True)
-    assert read.settings(api.store) == {"affinity": False, "cooldown_wait": 2.5, "sticky_limit": 7, "strategy": "p2c"}
+    assert rows.settings(api.store) == {"affinity": False, "cooldown_wait": 2.5, "sticky_limit": 7, "strategy": "p2c"}
     bad = {"settings": {"affinity": True, "sticky_limit": -1}}
     assert said(await admin.patch("/api/settings", json=bad), 400)["details"][0]["field"] == "settings.sticky_limit"
     bad = {"settings": {"affinity": True}, "blockedProviders": ["nobody"]}
     assert said(await admin.patch("/api/settings", json=bad), 400)["details"][0]["field"] == "blockedProviders"
-    assert read.settings(api.store)["affinity"] is False  # all or none
+    assert rows.settings(api.store)["affinity"] is False  # all or none
     assert (await admin.patch("/api/settings", json={"settings": {"affinity": None}})).json()["settings"]["affinity"][
         "value"
     ]

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from panel_api import WORDS, Api, row
 
 from omniroute.panel.api import ROUTES
-from omniroute.store import accounts, combos, keys, nodes, proxies, usage
+from omniroute.store.config import accounts, combos, keys, nodes, proxies
+from omniroute.store.history import usage
 
 ACCOUNT, USER, OPENS = "sk-proj-Quagga7f/3Kd9+Qw2Zx8", "Numbat4hR8tY2p", "Okapi9m/N3bV7c:X1zL5k"
 

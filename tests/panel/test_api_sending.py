@@ -8,7 +8,7 @@ import pytest
 from cases import every
 from panel_api import Api
 
-from omniroute.bench import sending
+from omniroute.bench import client as sending
 
 
 @pytest.fixture

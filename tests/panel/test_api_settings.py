@@ -7,9 +7,8 @@ import pytest
 from cases import every
 from panel_api import Api
 
-from omniroute.routing.health import Cooling
-from omniroute.routing.standing import Health, Snapshot
-from omniroute.store import doors
+from omniroute.routing.health import Cooling, Health, Snapshot
+from omniroute.store.config import ip_filter
 
 IPS, THINKING, PROMPT = (f"/api/settings/{name}" for name in ("ip-filter", "thinking-budget", "system-prompt"))
 
@@ -78,7 +77,7 @@ async def test_who_asks_from_elsewhere_keeps_himself_in(api: Api) -> None:
         assert (await client.put(IPS, json=said | {"addWhitelist": "192.0.2.0/24"})).status_code == 200
         assert (await client.put(IPS, json={"whitelist": ["127.0.0.1"], "force": True})).status_code == 200
         assert (await client.get(IPS)).status_code == 403
-    assert doors.now(api.store).mode == "whitelist"
+    assert ip_filter.now(api.store).mode == "whitelist"
 
 
 async def test_how_much_models_think(admin: httpx.AsyncClient, api: Api) -> None:

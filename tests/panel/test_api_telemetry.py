@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from panel_api import Api
 
-from omniroute.store import times, usage
-from omniroute.store.times import percentile
-from omniroute.store.usage import UsageRow
+from omniroute.store.history import summaries, usage
+from omniroute.store.history.summaries import percentile
+from omniroute.store.history.usage import UsageRow
 
 
 def row(number: int, at: float, latency: float) -> UsageRow:
@@ -35,7 +35,7 @@ async def test_the_last_minutes_are_told(api: Api, monkeypatch: pytest.MonkeyPat
         assert (await client.get("/api/telemetry/summary?windowMs=7200000")).json()["count"] == 101
         for wrong in ("0", "-1", "x", "86400001"):
             assert (await client.get(f"/api/telemetry/summary?windowMs={wrong}")).status_code == 400
-        monkeypatch.setattr(times, "MOST", 10)
+        monkeypatch.setattr(summaries, "MOST", 10)
         said = (await client.get("/api/telemetry/summary")).json()
         assert (said["count"], said["cut"]) == (10, True)
 

@@ -10,7 +10,8 @@ from history import NOON, ROW
 from panel_api import Api, StartApi
 
 from omniroute.panel.api import usage as usage_routes
-from omniroute.store import accounts, combos, nodes, snapshot, usage
+from omniroute.store.config import accounts, combos, nodes, snapshot
+from omniroute.store.history import usage
 
 NOW = NOON
 ROW = replace(ROW, id="r", attempts=ROW.attempts[1:], dropped=("seed",), latency_ms=120.0, model_served="openai/gpt")

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from panel_api import Api, row
 
-from omniroute.store import accounts, combos, keys, nodes, usage
+from omniroute.store.config import accounts, combos, keys, nodes
+from omniroute.store.history import usage
 
 schemathesis = pytest.importorskip("schemathesis", reason="The walk needs Schemathesis: scripts/test installs it.")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")

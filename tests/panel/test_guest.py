@@ -9,9 +9,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from omniroute.env import read
 from omniroute.panel.app import Panel
 from omniroute.panel.web_limits import MAX_ANONYMOUS_BODY
-from omniroute.settings import read
 
 
 class Own(RequestHandler):

@@ -13,9 +13,9 @@ from panel_api import Api, StartApi
 
 from omniroute.dialects import hub
 from omniroute.distribution.files import web_root
-from omniroute.panel.pages import load
-from omniroute.store import doors, snapshot
-from omniroute.translating import say_refusal, say_reply, say_request, say_stream
+from omniroute.gateway.translation_preview import say_refusal, say_reply, say_request, say_stream
+from omniroute.panel.static_pages import load
+from omniroute.store.config import ip_filter, snapshot
 
 FILES = load()
 SAMPLES = json.loads((web_root() / "samples.json").read_text("utf-8"))
@@ -126,7 +126,7 @@ def test_samples_can_be_said_in_every_dialect(sample, target: str) -> None:
 
 async def test_who_is_kept_out_gets_no_page(start: StartApi) -> None:
     api = await start()
-    doors.put(api.store, "ban", ["203.0.113.9"], until=time.time() + 3600)
+    ip_filter.put(api.store, "ban", ["203.0.113.9"], until=time.time() + 3600)
     api.runtime.config = snapshot.load(api.store)
     async with api.client(peer="203.0.113.9") as client:
         assert (await client.get("/omniroute/")).status_code == 403

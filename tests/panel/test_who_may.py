@@ -11,12 +11,13 @@ import pytest
 from cases import every
 from panel_api import WORDS, Api, StartApi
 
+from omniroute.mitm.management_relay import PEER
 from omniroute.panel.api import ROUTES
-from omniroute.panel.handler import browser_cookie_name
-from omniroute.panel.route import Route
-from omniroute.proxy.relay import PEER
-from omniroute.store import doors, keys, password, sessions
-from omniroute.store.database import Store
+from omniroute.panel.http import browser_cookie_name
+from omniroute.panel.routes import Route
+from omniroute.store.config import ip_filter, keys
+from omniroute.store.db.database import Store
+from omniroute.store.state import password, sessions
 
 PUBLIC = {
     "GET /healthz",
@@ -87,7 +88,7 @@ async def test_a_key_for_administering_does(start: StartApi, tmp_path: Path) -> 
 
 async def test_who_is_kept_out_of_inference_is_kept_out_here_too(start: StartApi, tmp_path: Path) -> None:
     with closing(Store(tmp_path / "data", environ={})) as store:
-        doors.put(store, "ban", [ELSEWHERE], until=store.clock() + 3600)
+        ip_filter.put(store, "ban", [ELSEWHERE], until=store.clock() + 3600)
     api = await start()
     for headers in ({}, {"authorization": f"Bearer {api.token}"}):
         async with api.client(peer=ELSEWHERE, headers=headers) as client:
@@ -136,7 +137,7 @@ async def test_a_page_of_another_origin_is_refused(api: Api, method: str, path: 
         answer = await client.request(method, path, json=body, headers=headers)
     assert answer.status_code in (400, 403)
     assert "set-cookie" not in answer.headers
-    assert not keys.read.keys(api.store)
+    assert not keys.rows.keys(api.store)
 
 
 @pytest.mark.parametrize(

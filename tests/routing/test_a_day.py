@@ -10,13 +10,13 @@ from random import Random
 import pytest
 
 from omniroute.catalog.providers import node
-from omniroute.routing.config import Account, Combo, Config
-from omniroute.routing.known import Known
-from omniroute.routing.loads import Loads
+from omniroute.config.model import Account, Combo, Config
+from omniroute.config.settings import Rules
 from omniroute.routing.plan import plan
-from omniroute.routing.rules import Rules
+from omniroute.routing.rate_limits import Loads
 from omniroute.routing.strategies import Seen
-from omniroute.routing.turns import Turns
+from omniroute.routing.strategy_state import Turns
+from omniroute.routing.target import Known
 
 REQUESTS = 100_000
 MINUTES = 24 * 60

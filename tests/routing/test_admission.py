@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import node
-from omniroute.routing.admission import Admission, InUse
-from omniroute.routing.config import Account
-from omniroute.routing.limits import MINUTE, Limit
-from omniroute.routing.loads import Loads
-from omniroute.routing.queue import Ticket
+from omniroute.config.model import Account, Limit
+from omniroute.routing.admission_queue import Admission, InUse, Ticket
+from omniroute.routing.rate_limits import MINUTE, Loads
 from omniroute.routing.target import Target, Way
 
 BOX = node("box", "openai", "http://127.0.0.1:1")

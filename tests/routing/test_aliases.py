@@ -9,9 +9,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.config.model import Account, Alias, Combo, Config, matches, matching, specificity
 from omniroute.errors import BadRequest
-from omniroute.routing.aliases import matches, matching, specificity
-from omniroute.routing.config import Account, Alias, Combo, Config
 from omniroute.routing.resolve import resolve
 
 LETTERS = st.text("ab*?[.]", max_size=8)

@@ -4,7 +4,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.allow import allowed
+from omniroute.access.model_allowlist import allowed
 
 
 @every(

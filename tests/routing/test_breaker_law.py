@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute.routing.judge import Judgement
-from omniroute.routing.profiles import Profile
-from omniroute.routing.standing import Health, Whom
+from omniroute.config.resilience_profiles import Profile
+from omniroute.routing.failures import Judgement
+from omniroute.routing.health import Health, Whom
 
 BROKE = Judgement("server", "account", trips=True)
 PROFILE = Profile(failures=3, recovery=30.0)

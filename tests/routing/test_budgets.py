@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.budgets import PARTS, Budget, Hold, Ledger
-from omniroute.routing.lengths import ENOUGH, Lengths
-from omniroute.routing.periods import PERIODS, Period, span
+from omniroute.budgets.ledger import ENOUGH, PARTS, Budget, Hold, Ledger, Lengths
+from omniroute.budgets.periods import PERIODS, Period, span
 
 NOW = 1_795_400_000.0
 DAY = 86400.0

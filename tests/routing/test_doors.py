@@ -7,10 +7,9 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.access.client_address import Comer, networks
+from omniroute.access.ip_filter import MODES, Ban, Doors, enter
 from omniroute.errors import Forbidden
-from omniroute.routing.doors import MODES, Ban, Doors, enter
-from omniroute.routing.forwarded import Comer
-from omniroute.routing.networks import networks
 
 ALLOW, DENY = networks("10.0.0.0/8", "2001:db8::/32"), networks("10.1.0.0/16", "203.0.113.0/24")
 WHO = {"both": "10.1.2.3", "allowed": "10.2.0.1", "denied": "203.0.113.7", "neither": "198.51.100.1"}

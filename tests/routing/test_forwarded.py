@@ -8,9 +8,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.access.client_address import NOWHERE, Comer, Networks, comer
 from omniroute.errors import BadRequest
-from omniroute.routing.forwarded import Comer, comer
-from omniroute.routing.networks import NOWHERE, Networks
 
 PROXIES = Networks(["127.0.0.1", "10.0.0.0/8", "2001:db8:ffff::/48"])
 CLIENT = "203.0.113.9"

@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import PROVIDERS, node
-from omniroute.routing.health import CLOSED, cooled, recovered, tripped
-from omniroute.routing.judge import TABLE
-from omniroute.routing.profiles import FIELDS, PROFILES, Profile, Resilience
-from omniroute.routing.standing import FORGOTTEN, MOST, Health, Whom
+from omniroute.config.resilience_profiles import FIELDS, PROFILES, Profile, Resilience
+from omniroute.routing.failures import TABLE
+from omniroute.routing.health import CLOSED, FORGOTTEN, MOST, Health, Whom, cooled, recovered, tripped
 
 CALM = Profile(failures=3, recovery=30.0, base=1.0, rate=10.0, factor=2.0, most=60.0, jitter=0.0)
 ONE = Whom("a", "p", "m")

@@ -6,11 +6,9 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.fault import read_error
 from omniroute.dialects.ir import Fault
-from omniroute.routing.causes import KINDS, STATUS, WORDS, Cause, cause
-from omniroute.routing.failure import Failure, Kind
-from omniroute.routing.judge import TABLE, judge
+from omniroute.dialects.upstream_errors import read_error
+from omniroute.routing.failures import KINDS, STATUS, TABLE, WORDS, Cause, Failure, Kind, cause, judge
 
 faults = st.none() | st.builds(
     Fault,

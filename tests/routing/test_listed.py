@@ -1,8 +1,8 @@
 """Which names are listed, and in which order."""
 
 from omniroute.catalog.providers import node
-from omniroute.routing.config import Account, Combo, Config
-from omniroute.routing.listed import listed
+from omniroute.config.model import Account, Combo, Config
+from omniroute.routing.model_list import listed
 
 
 def test_combos_come_first_then_known_models_then_what_combos_say_of_nodes() -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.loads import FAILED, FORGIVEN, Loads
+from omniroute.routing.rate_limits import FAILED, FORGIVEN, Loads
 
 
 @given(st.lists(st.sampled_from([True, False, None])))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing import lockouts
-from omniroute.routing.lockouts import LONGEST_DELAY, Lockout, LockoutRules, Lockouts, failed
-from omniroute.routing.sources import UNKNOWN, is_loopback, source_of
+from omniroute.access import lockouts
+from omniroute.access.client_address import UNKNOWN, is_loopback, source_of
+from omniroute.access.lockouts import LONGEST_DELAY, Lockout, LockoutRules, Lockouts, failed
 
 RULES = LockoutRules(key_slow_after=3, key_lock_after=10)
 WHOM = "203.0.113.7"

@@ -4,7 +4,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.near import near
+from omniroute.routing.suggestions import near
 
 KNOWN = ["fast", "openai/gpt-4o", "openai/gpt-4o-mini", "anthropic/claude-opus-4-6", "groq/openai/gpt-oss-120b"]
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import PROVIDERS
-from omniroute.netproxy.environment import read_environment
-from omniroute.netproxy.proxy import Proxy, read_proxy
-from omniroute.routing.config import Account, Combo, Config, Place
-from omniroute.routing.network import DIRECT, Path, opened, path_of
+from omniroute.config.model import Account, Combo, Config, Place
+from omniroute.netproxy.env_proxies import read_environment
+from omniroute.netproxy.proxy_url import Proxy, read_proxy
 from omniroute.routing.plan import plan
+from omniroute.routing.proxy_choice import DIRECT, Path, opened, path_of
 
 OPENAI = next(row for row in PROVIDERS if row.id == "openai")
 ACCOUNT = Account(id="a1", provider="openai", name="main")

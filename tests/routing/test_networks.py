@@ -8,8 +8,7 @@ from cases import every
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from omniroute.routing.networks import Network, Networks, networks, read_network
-from omniroute.routing.sources import Address, read_address
+from omniroute.access.client_address import Address, Network, Networks, networks, read_address, read_network
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 

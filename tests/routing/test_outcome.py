@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from omniroute.dialects.ir import Fault
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited, TimedOut, UpstreamFailed
-from omniroute.routing.failure import Failure
-from omniroute.routing.outcome import WAIT, Failed, outcome
+from omniroute.routing.failures import WAIT, Failed, Failure, outcome
 
 LIMITED = Failure("status", "429 slow down", status=429)
 BROKEN = Failure("status", "500 oops", status=500)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.errors import GatewayError, NotFound
-from omniroute.routing.paths import CHAT, Claim, claim, dialect_of
+from omniroute.routing.endpoints import CHAT, Claim, claim, dialect_of
 
 
 @every(

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.provider import Provider
-from omniroute.catalog.thinking import asks_to_think, thinks
-from omniroute.dialects.shaping.rules import ThinkingRules
-from omniroute.routing.config import Account, Combo, Config
-from omniroute.routing.deadlines import PHASES, THINKING, DeadlineRules, Deadlines
-from omniroute.routing.patience import asked_to_think, deadline_of, deadlines_of, longest, said_for
-from omniroute.routing.rules import ComboRules, Rules, Tries, rules
+from omniroute.catalog.reasoning_models import asks_to_think, thinks
+from omniroute.config.deadlines import PHASES, THINKING, DeadlineRules, Deadlines
+from omniroute.config.model import Account, Combo, Config
+from omniroute.config.settings import ComboRules, Rules, Tries, rules
+from omniroute.dialects.shaping.common import ThinkingRules
+from omniroute.routing.attempt_policy import asked_to_think, deadline_of, deadlines_of, longest, said_for
 from omniroute.routing.target import Target, Way
 
 HOME = Provider("home", "home", "Home", "http://127.0.0.1:1", {"openai": "/chat/completions"})

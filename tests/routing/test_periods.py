@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.periods import PERIODS, span, zone_of
+from omniroute.budgets.periods import PERIODS, span, zone_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3600

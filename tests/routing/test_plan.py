@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import find, node
+from omniroute.config.model import Account, Combo, Config, Key
+from omniroute.config.settings import COMBO_STRATEGIES
 from omniroute.dialects.hub import translates
 from omniroute.errors import BadRequest, Forbidden, GatewayError
-from omniroute.routing import draft as planning
-from omniroute.routing.config import Account, Combo, Config, Key
+from omniroute.routing import plan as planning
 from omniroute.routing.plan import plan
 from omniroute.routing.resolve import resolve
-from omniroute.routing.rules import COMBO_STRATEGIES
 
 BOX = node("box", "openai", "http://127.0.0.1:1")
 HUT = node("hut", "claude", "http://127.0.0.1:2")

@@ -7,16 +7,16 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.catalog.prices import expected
+from omniroute.catalog.pricing import expected
 from omniroute.catalog.provider import Model
 from omniroute.catalog.providers import find, node
-from omniroute.dialects.needs import Needs
-from omniroute.routing.config import Account, Chain, Combo, Config, Key
-from omniroute.routing.known import Known
+from omniroute.config.model import Account, Chain, Combo, Config, Key
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Rules
+from omniroute.dialects.requirements import Needs
 from omniroute.routing.plan import plan
-from omniroute.routing.rules import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Rules
 from omniroute.routing.strategies import Seen
-from omniroute.routing.turns import Turns
+from omniroute.routing.strategy_state import Turns
+from omniroute.routing.target import Known
 
 BOX = node("box", "openai", "http://127.0.0.1:1")
 ACCOUNTS = tuple(

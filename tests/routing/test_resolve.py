@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from omniroute.catalog.provider import Model
 from omniroute.catalog.providers import PROVIDERS, find, node
+from omniroute.config.model import Account, Combo, Config
 from omniroute.errors import BadRequest
-from omniroute.routing.config import Account, Combo, Config
 from omniroute.routing.resolve import resolve
 
 

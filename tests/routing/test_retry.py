@@ -1,11 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute.config.model import Combo
+from omniroute.config.settings import ComboRules, Rules, Tries
 from omniroute.dialects.ir import Fault
-from omniroute.routing.config import Combo
-from omniroute.routing.failure import Failure
-from omniroute.routing.retry import again_after
-from omniroute.routing.rules import ComboRules, Rules, Tries
+from omniroute.routing.attempt_policy import again_after
+from omniroute.routing.failures import Failure
 
 BUSY = Failure("status", "busy", status=503)
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from cases import every
 
-from omniroute.routing.changeable import SETTINGS
-from omniroute.routing.rules import Rules, rules
+from omniroute.config.settings import Rules, rules
+from omniroute.config.settings_registry import SETTINGS
 
 GOOD = {
     "strategy": ("p2c", "p2c"),

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.config import Account
-from omniroute.routing.rules import ACCOUNT_STRATEGIES, COMBO_STRATEGIES
+from omniroute.config.model import Account
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES
 from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, Seen, shuffled
-from omniroute.routing.turns import Turns
+from omniroute.routing.strategy_state import Turns
 
 PLANS = 10_000
 CHI_SQUARED = {1: 10.83, 2: 13.82, 3: 16.27, 4: 18.47, 5: 20.52, 23: 49.73}

@@ -3,10 +3,9 @@
 from cases import every
 
 from omniroute.catalog.providers import node
-from omniroute.routing.config import Account, Combo
-from omniroute.routing.resuming import HedgeRules, ResumeRules
-from omniroute.routing.rules import ComboRules, Rules, Tries
-from omniroute.routing.switches import Switch, switched
+from omniroute.config.model import Account, Combo
+from omniroute.config.settings import ComboRules, HedgeRules, ResumeRules, Rules, Tries
+from omniroute.routing.attempt_policy import Switch, switched
 from omniroute.routing.target import Target, Way
 
 

@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omniroute.routing.times import LONGEST, read_time, read_wait, request_wait, token_wait
+from omniroute.routing.retry_after import LONGEST, read_time, read_wait, request_wait, token_wait
 
 NOW = 1_700_000_000.0
 WHEN = datetime.fromtimestamp(NOW + 90, UTC)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.turns import Turns, Use
+from omniroute.routing.strategy_state import Turns, Use
 
 STEPS = st.lists(
     st.one_of(

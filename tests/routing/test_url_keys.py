@@ -6,7 +6,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.url_keys import NAMES, PLACEHOLDER, Cleaned, clean
+from omniroute.access.url_keys import NAMES, PLACEHOLDER, Cleaned, clean
 
 KEY = "sk-omni-abcdefghijklmnop"
 

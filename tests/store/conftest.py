@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 
 class Clock:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from omniroute.store import usage
-from omniroute.store.database import Store
-from omniroute.store.usage import AttemptRow, UsageRow
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
+from omniroute.store.history.usage import AttemptRow, UsageRow
 
 NOON = datetime(2026, 3, 10, 12).timestamp()
 ROW = UsageRow(

@@ -4,23 +4,22 @@ import json
 from dataclasses import dataclass, field
 
 from omniroute.catalog.provider import Model
-from omniroute.routing.limits import Limit
-from omniroute.store import (
+from omniroute.config.model import Limit
+from omniroute.store.config import (
     accounts,
     aliases,
     chains,
     combos,
-    doors,
+    custom_models,
+    ip_filter,
     keys,
     limits,
-    models,
     nodes,
-    password,
     proxies,
-    sessions,
 )
-from omniroute.store import settings as kept
-from omniroute.store.database import Store
+from omniroute.store.config import settings as kept
+from omniroute.store.db.database import Store
+from omniroute.store.state import password, sessions
 
 SAID = "what the user said in confidence"
 """Stands where texts of conversations and errors stand."""
@@ -45,13 +44,13 @@ def populate(store: Store) -> Populated:
     combos.add(store, "fast", ["openai/gpt-4o"])
     aliases.add(store, "gpt-*", "home/m")
     chains.add(store, "last", ["home/m"])
-    models.add(store, "home", Model("m"))
+    custom_models.add(store, "home", Model("m"))
     kept.put(store, "strategy", "round-robin")
     kept.block(store, "groq")
     kept.reset_health(store, [])
     proxies.put(store, "global", None, "http://someone:proxy-password-77@127.0.0.1:3128")
     limits.put(store, made.account, Limit(rpm=5))
-    doors.put(store, "deny", ["203.0.113.0/24"])
+    ip_filter.put(store, "deny", ["203.0.113.0/24"])
     _, shown = keys.create(store, "client")
     password.put(store, "correct-horse-battery")
     cookie = sessions.begin(store)
@@ -76,7 +75,7 @@ def _empty(store: Store) -> list[str]:
 
 def _fill(store: Store, table: str) -> None:
     """Put one row in; texts that an export may have say what they are, all others what was said."""
-    from omniroute.store.contents import CONTENTS
+    from omniroute.store.transfer.table_policy import CONTENTS
 
     found = store.db.connection().execute(f"pragma table_info({table})").fetchall()
     row: dict[str, object] = {}

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from omniroute.redact import redact
-from omniroute.store import password, sessions
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.redaction import redact
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.state import password, sessions
 
 Open = Callable[..., Store]
 WORDS = "correct horse battery"

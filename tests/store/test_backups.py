@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from populated import populate
 
-from omniroute.store import aside, backups, copies, nodes, read
-from omniroute.store.backups import Reason
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.importing import restore
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.recovery import recover
+from omniroute.store.config import nodes, rows
+from omniroute.store.db import copies, files
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.recovery import recover
+from omniroute.store.transfer import backups
+from omniroute.store.transfer.backups import Reason
+from omniroute.store.transfer.import_ import restore
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -70,9 +72,9 @@ def test_going_back_makes_a_backup_first(store: Store) -> None:
     nodes.remove(store, "then")
     nodes.add(store, "now", "openai", "http://127.0.0.1:9/v1")
     done = restore(store, made)
-    assert [node.id for node in read.nodes(store)] == ["then"]
+    assert [node.id for node in rows.nodes(store)] == ["then"]
     restore(store, done.backup)
-    assert [node.id for node in read.nodes(store)] == ["now"]
+    assert [node.id for node in rows.nodes(store)] == ["now"]
     assert [each.reason for each in backups.listed(store.path)].count("restore") == 2
 
 
@@ -83,7 +85,7 @@ def test_a_damaged_backup_changes_nothing(store: Store) -> None:
     nodes.add(store, "now", "openai", "http://127.0.0.1:9/v1")
     with pytest.raises(StoreError, match="damaged or no database"):
         restore(store, made.id)
-    assert [node.id for node in read.nodes(store)] == ["now"]
+    assert [node.id for node in rows.nodes(store)] == ["now"]
 
 
 def test_the_oldest_go_by_reason_and_those_made_by_hand_stay(store: Store) -> None:
@@ -147,7 +149,7 @@ def test_drafts_of_the_killed_are_swept_away(store: Store) -> None:
         (folder / name).touch()
     os.utime(folder / ".copy-old", (1, 1))
     (folder / ".copy-left").mkdir()
-    with aside.folder(folder, aside.DRAFT) as used:
+    with files.folder(folder, files.DRAFT) as used:
         make(store)
         assert {path.name for path in folder.glob(".copy-*")} == {".copy-new", used.name}
     assert recover(store).leftovers == ("backups/.copy-new",)  # no other process has this store open

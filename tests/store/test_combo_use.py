@@ -8,12 +8,12 @@ from history import NOON, ROW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omniroute.store import usage
-from omniroute.store.combo_slots import m016_combo_slots
-from omniroute.store.combo_use import Use, of_combos
-from omniroute.store.database import Store
-from omniroute.store.kept import ComboSlots, UsageHistory
-from omniroute.store.usage import AttemptRow, UsageRow
+from omniroute.store.db.combo_triggers import m016_combo_slots
+from omniroute.store.db.database import Store
+from omniroute.store.db.history_tables import ComboSlots, UsageHistory
+from omniroute.store.history import usage
+from omniroute.store.history.combo_metrics import Use, of_combos
+from omniroute.store.history.usage import AttemptRow, UsageRow
 
 ONE = AttemptRow("openai/m", "n", "ok", 200, 1.0, "")
 ROWS = st.lists(

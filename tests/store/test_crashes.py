@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from omniroute.store import export
-from omniroute.store.database import Store
-from omniroute.store.recovery import recover
+from omniroute.store.db.database import Store
+from omniroute.store.db.recovery import recover
+from omniroute.store.transfer import export
 
 KILLS, SEED = 20, 7
 FOREIGN = 3000
@@ -27,10 +27,12 @@ from pathlib import Path
 from threading import Thread
 sys.path.insert(0, sys.argv[4])
 from history import ROW
-from omniroute.store import backups, importing, usage
-from omniroute.store.database import Store
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.writer import Writer
+from omniroute.store.transfer import backups
+from omniroute.store.transfer import import_ as importing
+from omniroute.store.history import usage
+from omniroute.store.db.database import Store
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.writer import Writer
 store = Store(Path(sys.argv[1]), environ={})
 writer = Writer(store, window=0.06)
 writer.start()

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.store import accounts, combos, keys, nodes, snapshot
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.store.config import accounts, combos, keys, nodes, snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 Open = Callable[..., Store]
 
 FIRST_START = """
 import sys
 from pathlib import Path
-from omniroute.store import accounts
-from omniroute.store.database import Store
+from omniroute.store.config import accounts
+from omniroute.store.db.database import Store
 sys.stdin.readline()
 store = Store(Path(sys.argv[1]), environ={})
 accounts.add(store, "openai", api_key="sk-" + sys.argv[2], name=sys.argv[2])
@@ -26,8 +26,8 @@ store.close()
 CHANGES = """
 import sys
 from pathlib import Path
-from omniroute.store import accounts
-from omniroute.store.database import Store
+from omniroute.store.config import accounts
+from omniroute.store.db.database import Store
 store = Store(Path(sys.argv[1]), environ={})
 for number in range(int(sys.argv[3])):
     account = accounts.add(store, "openai", api_key="sk-x", name=f"{sys.argv[2]}-{number}")

@@ -12,11 +12,12 @@ import pytest
 from cases import every
 from populated import SAID, populate
 
-from omniroute.store import copies, export
-from omniroute.store.contents import CONTENTS
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.foreign import columns, made
+from omniroute.store.db import copies
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.transfer import export
+from omniroute.store.transfer.table_policy import CONTENTS
+from omniroute.store.transfer.untrusted import columns, made
 
 
 def tables() -> dict[str, list[tuple[str, str]]]:

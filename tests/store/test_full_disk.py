@@ -17,13 +17,16 @@ import pytest
 from history import ROW
 from peewee import OperationalError
 
-from omniroute import pending as gathering
-from omniroute.pending import Pending
-from omniroute.store import accounts, sessions, usage, writer
-from omniroute.store.database import Store
-from omniroute.store.disk_errors import disk_error
-from omniroute.store.files import StoreFailed
-from omniroute.store.writer import Writer
+from omniroute.gateway import usage_recorder as gathering
+from omniroute.gateway.usage_recorder import Pending
+from omniroute.store.config import accounts
+from omniroute.store.db import writer
+from omniroute.store.db.database import Store
+from omniroute.store.db.disk_errors import disk_error
+from omniroute.store.db.files import StoreFailed
+from omniroute.store.db.writer import Writer
+from omniroute.store.history import usage
+from omniroute.store.state import sessions
 
 WAIT = 30
 

@@ -17,29 +17,19 @@ import pytest
 from cases import every
 from populated import populate
 
-from omniroute.routing.lockouts import Lockout
-from omniroute.store import (
-    accounts,
-    answers,
-    backups,
-    doors,
-    export,
-    foreign,
-    keys,
-    lockouts,
-    nodes,
-    password,
-    read,
-    snapshot,
-)
-from omniroute.store import settings as kept
-from omniroute.store.contents import of_kind
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.foreign import made
-from omniroute.store.importing import bring_in, restore
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.recovery import recover
+from omniroute.access.lockouts import Lockout
+from omniroute.store.config import accounts, ip_filter, keys, nodes, snapshot
+from omniroute.store.config import rows as read
+from omniroute.store.config import settings as kept
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.recovery import recover
+from omniroute.store.state import cached_answers, lockouts, password
+from omniroute.store.transfer import backups, export, untrusted
+from omniroute.store.transfer.import_ import bring_in, restore
+from omniroute.store.transfer.table_policy import of_kind
+from omniroute.store.transfer.untrusted import made
 
 type Open = Callable[..., Store]
 
@@ -112,7 +102,7 @@ def test_what_the_file_has_is_here_and_what_is_about_this_machine_stays(
             assert after[table] == before[table], table
     assert snapshot.credentials(here) == snapshot.credentials(other)
     assert snapshot.proxies(here) == snapshot.proxies(other)
-    assert read.settings(here).keys() == {"strategy", answers.CLEARED}
+    assert read.settings(here).keys() == {"strategy", cached_answers.CLEARED}
     assert after["usage_history"] == before["usage_history"]
     assert after["usage_slots"] == before["usage_slots"]
     assert password.matches(here, "the-password-here")
@@ -156,13 +146,13 @@ def test_what_somebody_did_to_the_gateway_then_is_not_done_again(here: Store, tm
     now = read.settings(here)
     bring_in(here, tmp_path / "copy.sqlite")
     after = read.settings(here)
-    assert after.pop(answers.CLEARED)
+    assert after.pop(cached_answers.CLEARED)
     assert after == now
 
 
 def test_lists_that_keep_out_who_imports_are_refused_unless_forced(here: Store, other: Store, tmp_path: Path) -> None:
-    doors.put(other, "allow", ["203.0.113.0/24", "127.0.0.1", "::1"])
-    doors.set_mode(other, "whitelist")
+    ip_filter.put(other, "allow", ["203.0.113.0/24", "127.0.0.1", "::1"])
+    ip_filter.set_mode(other, "whitelist")
     export.export(other, tmp_path / "whitelist.sqlite")
     wanted = partial(bring_in, here, tmp_path / "whitelist.sqlite", without_credentials=True)
     before = {table: rows for table, rows in contents(here).items() if table not in of_kind("history")}
@@ -170,29 +160,29 @@ def test_lists_that_keep_out_who_imports_are_refused_unless_forced(here: Store, 
         wanted(caller=("198.51.100.4",))
     assert {table: rows for table, rows in contents(here).items() if table in before} == before
     wanted(caller=("203.0.113.7",))
-    assert doors.now(here).mode == "whitelist"
+    assert ip_filter.now(here).mode == "whitelist"
     wanted(caller=("198.51.100.4",))  # who is kept out already is not kept out by this
 
 
 def test_a_backup_that_keeps_out_this_machine_is_refused_unless_forced(here: Store) -> None:
-    doors.put(here, "deny", ["127.0.0.0/8"], force=True)
-    doors.set_mode(here, "blacklist", force=True)
+    ip_filter.put(here, "deny", ["127.0.0.0/8"], force=True)
+    ip_filter.set_mode(here, "blacklist", force=True)
     made = backups.create(here.path, "manual", len(MIGRATIONS), here.clock())
-    doors.set_mode(here, "off")
+    ip_filter.set_mode(here, "off")
     with pytest.raises(StoreError, match="this machine"):
         restore(here, made.id)
-    assert doors.now(here).mode == "off"
+    assert ip_filter.now(here).mode == "off"
     restore(here, made.id, force=True)
-    assert doors.now(here).mode == "blacklist"
+    assert ip_filter.now(here).mode == "blacklist"
 
 
 def test_answers_that_are_kept_are_forgotten_as_their_names_may_lead_elsewhere(here: Store, file: Path) -> None:
-    answers.keep(here, answers.Kept("key", here.clock(), b"said"))
+    cached_answers.keep(here, cached_answers.Kept("key", here.clock(), b"said"))
     with pytest.raises(StoreError):
         bring_in(here, file.with_name("no such file"))
-    assert answers.stats(here).entries == 1
+    assert cached_answers.stats(here).entries == 1
     bring_in(here, file, without_credentials=True)
-    assert answers.stats(here).entries == 0
+    assert cached_answers.stats(here).entries == 0
 
 
 def test_history_is_added_to_and_never_taken_out(here: Store, file: Path) -> None:
@@ -291,8 +281,8 @@ def test_whatever_fails_the_old_state_is_back(here: Store, file: Path, where: st
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from omniroute.store.database import Store
-from omniroute.store.importing import bring_in
+from omniroute.store.db.database import Store
+from omniroute.store.transfer.import_ import bring_in
 def step(name):
     if name == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -420,9 +410,9 @@ def test_junk_is_refused(here: Store, file: Path, tmp_path: Path, monkeypatch: p
     with closing(sqlite3.connect(tmp_path / "stranger.sqlite")) as db:
         db.execute("create table provider_connections (id)")
     _refused(here, tmp_path / "stranger.sqlite", "is another program's database")
-    monkeypatch.setattr(foreign, "MOST_BYTES", 1000)
+    monkeypatch.setattr(untrusted, "MOST_BYTES", 1000)
     with pytest.raises(StoreError, match="bytes, more than the 1,000 that an import takes"):
-        bring_in(here, file, most=foreign.MOST_BYTES)
+        bring_in(here, file, most=untrusted.MOST_BYTES)
 
 
 def test_any_damage_is_refused_or_harmless(here: Store, file: Path, tmp_path: Path) -> None:
@@ -524,7 +514,7 @@ def _refused(store: Store, file: Path, why: str) -> None:
 
 
 def _exchange(id: str) -> tuple[Any, ...]:
-    kinds = foreign.columns("usage_history")[0]
+    kinds = untrusted.columns("usage_history")[0]
     return tuple(
         id if name == "id" else {"text": "[]", "integer": 1, "real": 1.0}[kind] for name, kind in kinds.items()
     )

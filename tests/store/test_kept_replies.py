@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omniroute.dialects.responses.state import Recalled
+from omniroute.dialects.responses.conversation import Recalled
 from omniroute.errors import BadRequest, GatewayError, TooLarge
-from omniroute.store import keeper as keeping
-from omniroute.store import replies
-from omniroute.store.database import Store
-from omniroute.store.keeper import Draft, Keeper
-from omniroute.store.kept import KeptItem, KeptReply
-from omniroute.store.replies import Kept
-from omniroute.store.writer import Writer
+from omniroute.store.db.database import Store
+from omniroute.store.db.history_tables import KeptItem, KeptReply
+from omniroute.store.db.writer import Writer
+from omniroute.store.state import conversation_keeper as keeping
+from omniroute.store.state import conversations
+from omniroute.store.state.conversation_keeper import Draft, Keeper
+from omniroute.store.state.conversations import Kept
 
 TTL, MOST = 3600.0, 1 << 20
 PATIENCE = 20.0
@@ -43,7 +43,7 @@ def kept(exchange: str, *, parent: str | None = None, root: str | None = None, *
 
 
 def put(store: Store, one: Kept, expires: float = NOW + TTL) -> Kept:
-    replies.keep(store, one, replies.seal(store, one), expires)
+    conversations.keep(store, one, conversations.seal(store, one), expires)
     return one
 
 
@@ -58,21 +58,21 @@ def same(found: Kept | None, one: Kept) -> bool:
 
 def test_a_reply_is_found_by_its_id_and_by_its_items(store: Store) -> None:
     one = put(store, kept("a"))
-    assert same(replies.find(store, "resp_a", "key", NOW), one)
-    assert same(replies.find_item(store, "msg_a", "key", NOW), one)
-    assert replies.find(store, "resp_b", "key", NOW) is None
+    assert same(conversations.find(store, "resp_a", "key", NOW), one)
+    assert same(conversations.find_item(store, "msg_a", "key", NOW), one)
+    assert conversations.find(store, "resp_b", "key", NOW) is None
 
 
 def test_a_reply_is_its_owners_alone(store: Store) -> None:
     put(store, kept("a", owner="one"))
     for other in ("two", ""):
-        assert replies.find(store, "resp_a", other, NOW) is None
-        assert replies.find_item(store, "msg_a", other, NOW) is None
-        assert replies.is_anothers(store, "resp_a", other, NOW)
-        assert replies.forget(store, "resp_a", other) == 0
-    assert not replies.is_anothers(store, "resp_a", "one", NOW)
+        assert conversations.find(store, "resp_a", other, NOW) is None
+        assert conversations.find_item(store, "msg_a", other, NOW) is None
+        assert conversations.is_anothers(store, "resp_a", other, NOW)
+        assert conversations.forget(store, "resp_a", other) == 0
+    assert not conversations.is_anothers(store, "resp_a", "one", NOW)
     mine = put(store, kept("b", owner="two", id="resp_a"))
-    assert same(replies.find(store, "resp_a", "two", NOW), mine)
+    assert same(conversations.find(store, "resp_a", "two", NOW), mine)
 
 
 def test_nothing_that_was_said_can_be_read_on_the_disk(store: Store) -> None:
@@ -90,14 +90,14 @@ def test_a_row_that_was_moved_does_not_open(store: Store) -> None:
     with store.change():
         store.run(KeptReply.update(content=sealed).where(KeptReply.exchange == "b"))
     with pytest.raises(Exception, match="cannot be decrypted"):
-        replies.find(store, "resp_b", "key", NOW)
+        conversations.find(store, "resp_b", "key", NOW)
 
 
 def test_the_newest_of_two_with_one_id_is_meant_and_the_other_stays_a_part_of_its_conversation(store: Store) -> None:
     first = put(store, kept("a", id="resp_x", at=NOW))
     second = put(store, kept("b", id="resp_x", at=NOW + 1, parent="a", root="a"))
-    assert same(replies.find(store, "resp_x", "key", NOW + 2), second)
-    line = replies.line(store, "b")
+    assert same(conversations.find(store, "resp_x", "key", NOW + 2), second)
+    line = conversations.line(store, "b")
     assert [one.exchange for one in line] == ["b", "a"]
     assert same(line[1], first)
 
@@ -106,12 +106,14 @@ def test_a_conversation_lives_as_long_as_its_newest_reply(store: Store) -> None:
     put(store, kept("a"), expires=NOW + 10)
     put(store, kept("b", parent="a", root="a"), expires=NOW + 20)
     put(store, kept("c"), expires=NOW + 15)
-    assert replies.find(store, "resp_a", "key", NOW + 19)
-    assert replies.find(store, "resp_c", "key", NOW + 15) is None, "what has expired is not served, though it is there"
-    assert replies.trim(store, NOW + 15, MOST) == 1
-    assert replies.count(store)[0] == 2
-    assert replies.trim(store, NOW + 20, MOST) == 1
-    assert replies.count(store) == (0, 0)
+    assert conversations.find(store, "resp_a", "key", NOW + 19)
+    assert conversations.find(store, "resp_c", "key", NOW + 15) is None, (
+        "what has expired is not served, though it is there"
+    )
+    assert conversations.trim(store, NOW + 15, MOST) == 1
+    assert conversations.count(store)[0] == 2
+    assert conversations.trim(store, NOW + 20, MOST) == 1
+    assert conversations.count(store) == (0, 0)
     assert store.rows(KeptItem.select()) == []
 
 
@@ -120,20 +122,20 @@ def test_a_conversation_lives_as_long_as_its_newest_reply(store: Store) -> None:
 def test_the_oldest_conversations_go_first_and_the_bound_holds(
     store: Store, sizes: list[tuple[int, int]], most: int
 ) -> None:
-    replies.forget_all(store)
+    conversations.forget_all(store)
     last: dict[str, float] = {}
     for number, (conversation, size) in enumerate(sizes):
         root, moment = f"c{conversation}", NOW + number
         noise = json.dumps({"input": [f"{number * 7919 + i:x}" for i in range(size)]}).encode()
         put(store, kept(f"x{number}", root=root, content=noise), expires=moment + TTL)
         last[root] = moment
-    before = replies.count(store)[1]
-    replies.trim(store, NOW, most)
-    after = replies.count(store)[1]
-    assert after <= most - most // replies.SPARE
+    before = conversations.count(store)[1]
+    conversations.trim(store, NOW, most)
+    after = conversations.count(store)[1]
+    assert after <= most - most // conversations.SPARE
     left = {row["conversation"] for row in store.rows(KeptReply.select(KeptReply.conversation).distinct())}
     gone = last.keys() - left
-    assert not gone or before > most - most // replies.SPARE
+    assert not gone or before > most - most // conversations.SPARE
     assert all(last[old] <= last[young] for old in gone for young in left)
 
 
@@ -141,31 +143,31 @@ def test_deleting_keeps_what_goes_on_from_it(store: Store) -> None:
     put(store, kept("a"))
     put(store, kept("b", parent="a", root="a"))
     put(store, kept("c", parent="b", root="a"))
-    assert replies.forget(store, "resp_b", "key") == 1
-    assert replies.find(store, "resp_b", "key", NOW) is None
-    assert replies.find_item(store, "msg_b", "key", NOW) is None
-    assert replies.forget(store, "resp_b", "key") == 0
-    assert [one.exchange for one in replies.line(store, "c")] == ["c", "b", "a"]
-    assert replies.forget(store, "resp_c") == 1
+    assert conversations.forget(store, "resp_b", "key") == 1
+    assert conversations.find(store, "resp_b", "key", NOW) is None
+    assert conversations.find_item(store, "msg_b", "key", NOW) is None
+    assert conversations.forget(store, "resp_b", "key") == 0
+    assert [one.exchange for one in conversations.line(store, "c")] == ["c", "b", "a"]
+    assert conversations.forget(store, "resp_c") == 1
     # Nothing needs it any more, so it is gone for good.
     assert [row["exchange"] for row in store.rows(KeptReply.select())] == ["a"]
-    assert replies.forget(store, "resp_a") == 1
-    assert replies.count(store) == (0, 0)
+    assert conversations.forget(store, "resp_a") == 1
+    assert conversations.count(store) == (0, 0)
 
 
 def test_forgetting_everything(store: Store) -> None:
     for name in "abc":
         put(store, kept(name))
-    assert [one.id for one in replies.shown(store)] == ["resp_a", "resp_b", "resp_c"]
-    assert replies.forget_all(store) == 3
-    assert replies.shown(store) == []
+    assert [one.id for one in conversations.shown(store)] == ["resp_a", "resp_b", "resp_c"]
+    assert conversations.forget_all(store) == 3
+    assert conversations.shown(store) == []
 
 
 def test_a_line_is_no_longer_than_one_may_be(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "MOST_TURNS", 3)
+    monkeypatch.setattr(conversations, "MOST_TURNS", 3)
     for number in range(6):
         put(store, kept(str(number), parent=str(number - 1) if number else None, root="0"))
-    assert [one.exchange for one in replies.line(store, "5")] == ["5", "4", "3", "2"]
+    assert [one.exchange for one in conversations.line(store, "5")] == ["5", "4", "3", "2"]
 
 
 # In the keeper
@@ -283,7 +285,7 @@ def test_a_conversation_that_is_too_long_is_refused(
     keeper: Keeper, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.start()
-    monkeypatch.setattr(replies, "MOST_TURNS", 2)
+    monkeypatch.setattr(conversations, "MOST_TURNS", 2)
     recalled = None
     for exchange in "abc":
         keeper.keep(draft(exchange, recalled), ttl=TTL, most=MOST)
@@ -311,7 +313,7 @@ def test_a_disk_that_fails_is_complained_of_once(
 
     writer.start()
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, keeping.__name__):
-        patch.setattr(replies, "keep", full)
+        patch.setattr(conversations, "keep", full)
         for exchange in "abc":
             keeper.keep(draft(exchange), ttl=TTL, most=MOST)
         goes_on(keeper, "resp_a")
@@ -358,7 +360,7 @@ def test_the_disk_never_holds_more_than_the_bound(
         for number, size in enumerate(sizes):
             sealed = b"x" * min(size, most)
             keeper._put(kept(str(number)), sealed, NOW + number, most)
-            assert replies.count(store)[1] <= most
+            assert conversations.count(store)[1] <= most
     finally:
         keeper.close()
         store.close()

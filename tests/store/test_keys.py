@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from omniroute.routing.config import Key
-from omniroute.routing.limits import Limit
-from omniroute.store import keys, read, snapshot
-from omniroute.store.database import Store
-from omniroute.store.keys import Change
+from omniroute.config.model import Key, Limit
+from omniroute.store.config import keys, rows, snapshot
+from omniroute.store.config.keys import Change
+from omniroute.store.db.database import Store
 
 
 def only(store: Store) -> Key:
@@ -71,11 +70,11 @@ def test_a_key_turns(store: Store) -> None:
 def test_nonsense_changes_nothing(store: Store, refuses: Callable[..., str], said: dict[str, Any], words: str) -> None:
     keys.create(store, "other")
     keys.create(store, "laptop", ["openai/*"], Change(rpm=5))
-    before = read.keys(store)
+    before = rows.keys(store)
     assert words in refuses(keys.edit, "laptop", Change(**({"rpm": 7, "name": "renamed"} | said)))
     if not said.keys() & {"name", "allow"}:
         assert words in refuses(keys.create, "new", (), Change(**said))
-    assert read.keys(store) == before
+    assert rows.keys(store) == before
 
 
 def test_keys_of_before_ask_models(store: Store) -> None:

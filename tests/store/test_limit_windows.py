@@ -3,15 +3,14 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from omniroute.config.model import Config, Key, Limit
 from omniroute.errors import RateLimited
-from omniroute.gate import Gate
-from omniroute.routing.admission import Admission
-from omniroute.routing.config import Config, Key
-from omniroute.routing.limits import MINUTE, Limit
-from omniroute.routing.loads import Loads
-from omniroute.store import limits
-from omniroute.store.database import Store
-from omniroute.store.noted import LimitsBegun
+from omniroute.gateway.authenticator import Gate
+from omniroute.routing.admission_queue import Admission
+from omniroute.routing.rate_limits import MINUTE, Loads
+from omniroute.store.config import limits
+from omniroute.store.db.database import Store
+from omniroute.store.db.state_tables import LimitsBegun
 
 RPM = 6
 START = 1_700_000_000.0

@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 from peewee import SqliteDatabase
 
-from omniroute.routing.config import Combo
-from omniroute.store import accounts, directory_lock, kept, noted, snapshot, sums, tables, upgrade, usage
-from omniroute.store.backups import create, listed, prune
-from omniroute.store.connections import Connections
-from omniroute.store.database import Store
-from omniroute.store.directory_lock import DirectoryLock, running_gateway
-from omniroute.store.files import NeedsMigration, StoreError, reserve
-from omniroute.store.migrations import MIGRATIONS
-from omniroute.store.recovery import recover
-from omniroute.store.tables import Table
-from omniroute.store.upgrade import Migrated, inspect, migrate
+from omniroute.config.model import Combo
+from omniroute.store.config import accounts, snapshot
+from omniroute.store.db import directory_lock, state_tables, tables, upgrade
+from omniroute.store.db import history_tables as kept
+from omniroute.store.db.database import Connections, Store
+from omniroute.store.db.directory_lock import DirectoryLock, running_gateway
+from omniroute.store.db.files import NeedsMigration, StoreError, reserve
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.db.recovery import recover
+from omniroute.store.db.tables import Table
+from omniroute.store.db.upgrade import Migrated, inspect, migrate
+from omniroute.store.history import summaries, usage
+from omniroute.store.transfer.backups import create, listed, prune
 
 Open = Callable[..., Store]
 
@@ -69,7 +71,7 @@ def test_the_columns_are_those_of_the_tables(store: Store) -> None:
             (field.column_name, not field.null, field.name in {key.name for key in table._meta.get_primary_keys()})
             for field in table._meta.sorted_fields
         }
-        for module in (tables, noted, kept)
+        for module in (tables, state_tables, kept)
         for table in vars(module).values()
         if isinstance(table, type) and issubclass(table, Table) and table is not Table
     }
@@ -191,7 +193,7 @@ def test_progress_is_reported(open_store: Open, data_dir: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from omniroute.store.database import Store
+from omniroute.store.db.database import Store
 def progress(what, done, total):
     if [what.split()[0], str(done)] == sys.argv[2:]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -235,7 +237,7 @@ def test_absurd_numbers_of_older_versions_become_unknown(open_store: Open, data_
     assert [found[f"r{number}"].input for number in range(6)] == [None] * 4 + [12, 12]
     assert [found[f"r{number}"].cost for number in range(6)] == [None] * 4 + [12.0, 12.0]
     assert [found[f"r{number}"].at for number in range(6)] == [1000.5] * 3 + [0.0, 1000.5, 0.0]
-    total = sums.totals(store, 0)
+    total = summaries.totals(store, 0)
     assert (total.requests, total.input, total.output, total.cost) == (6, 24, 24, 24.0)
     with store.change():  # what is taken out is taken out as it was added
         store.db.execute_sql("update usage_history set cost = 1e308 where id = 'r0'")

@@ -7,10 +7,10 @@ from contextlib import closing
 import pytest
 from cases import every
 
-from omniroute.netproxy.proxy import read_proxy
-from omniroute.store import accounts, combos, nodes, proxies, read, snapshot
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.netproxy.proxy_url import read_proxy
+from omniroute.store.config import accounts, combos, nodes, proxies, rows, snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 URL = "http://Quagga7f3K:Okapi%2F9mN3b@proxy.example:3128"
 
@@ -65,13 +65,13 @@ def test_it_goes_with_what_it_was_for(full: Store) -> None:
     accounts.remove(full, accounts.find(full, "main").id)
     combos.remove(full, "duo")
     nodes.remove(full, "home")
-    assert set(read.proxies(full)) == {("provider", "openai")}
+    assert set(rows.proxies(full)) == {("provider", "openai")}
 
 
 def test_clearing(full: Store) -> None:
     proxies.put(full, "account", "main", URL)
     assert proxies.clear(full, "account", "main") == ("account", accounts.find(full, "main").id)
-    assert not read.proxies(full)
+    assert not rows.proxies(full)
     with pytest.raises(StoreError, match="has no proxy of its own"):
         proxies.clear(full, "global", None)
 
@@ -95,4 +95,4 @@ def test_what_is_refused_changes_nothing(full: Store, level: str, ref: str | Non
     with pytest.raises(StoreError, match=says):
         proxies.put(full, level, ref, url)
     assert full.revision() == before
-    assert len(read.proxies(full)) == 1
+    assert len(rows.proxies(full)) == 1

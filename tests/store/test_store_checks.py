@@ -6,9 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from omniroute.store import accounts, checks
-from omniroute.store.checks import check
-from omniroute.store.database import Store
+from omniroute.store.config import accounts
+from omniroute.store.db import checks
+from omniroute.store.db.checks import check
+from omniroute.store.db.database import Store
 
 
 def test_a_sound_one_is_sound_in_every_way(store: Store) -> None:

@@ -7,13 +7,14 @@ import pytest
 from cases import every
 
 from omniroute.catalog.provider import Model
-from omniroute.routing.config import Alias, Chain
+from omniroute.config.model import Alias, Chain
+from omniroute.config.settings import Rules, Tries
 from omniroute.routing.plan import plan
 from omniroute.routing.resolve import resolve
-from omniroute.routing.rules import Rules, Tries
-from omniroute.routing.turns import Changes, Turns, Use
-from omniroute.store import aliases, chains, combos, models, nodes, read, settings, snapshot, turns
-from omniroute.store.database import Store
+from omniroute.routing.strategy_state import Changes, Turns, Use
+from omniroute.store.config import aliases, chains, combos, custom_models, nodes, rows, settings, snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.state import strategy_state
 
 LOCAL = "http://127.0.0.1:11434/v1"
 
@@ -83,7 +84,7 @@ def test_chains_are_kept_by_age(store: Store) -> None:
         Chain("a", ("anthropic/b",)),
     )
     chains.remove(store, "z")
-    assert [chain.name for chain in read.chains(store)] == ["a"]
+    assert [chain.name for chain in rows.chains(store)] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -147,15 +148,15 @@ def test_what_was_said_of_a_node_goes_with_it(store: Store) -> None:
     nodes.add(store, "box", "openai", LOCAL)
     settings.put(store, "strategy.box", "p2c")
     settings.block(store, "box")
-    models.add(store, "box", Model("m", context=5))
+    custom_models.add(store, "box", Model("m", context=5))
     nodes.remove(store, "box")
     found = snapshot.load(store)
     assert (found.rules, dict(found.models)) == (Rules(), {})
 
 
 def test_when_accounts_were_asked_last(store: Store) -> None:
-    turns.save(store, Changes({"one": Use("openai", 1, 1, 12.5)}, {}))
-    assert turns.last_used(store) == {"one": 12.5}
+    strategy_state.save(store, Changes({"one": Use("openai", 1, 1, 12.5)}, {}))
+    assert strategy_state.last_used(store) == {"one": 12.5}
 
 
 def to(**changes):
@@ -166,11 +167,11 @@ def test_an_edit_lets_all_begin_alike(store: Store) -> None:
     for name in ("mix", "other"):
         combos.add(store, name, ["openai/a", "openai/b"], "least-used")
     counts = {(name, listed): 9 for name in ("mix", "other") for listed in ("", "openai/a", "openai/b")}
-    turns.save(store, Changes({}, counts))
+    strategy_state.save(store, Changes({}, counts))
     combos.edit(store, "mix", to(models=("openai/a", "openai/b", "openai/c")))
-    assert [turns.load(store).turn(name) for name in ("mix", "other")] == [0, 9]
+    assert [strategy_state.load(store).turn(name) for name in ("mix", "other")] == [0, 9]
     combos.remove(store, "other")
-    assert turns.load(store).calls("other", "openai/a") == 0
+    assert strategy_state.load(store).calls("other", "openai/a") == 0
 
 
 def test_an_edit_changes_what_it_names(store: Store) -> None:
@@ -230,11 +231,11 @@ def test_a_combo_outlives_its_node(store: Store) -> None:
 
 
 def test_a_model_is_added_replaced_and_removed(store: Store) -> None:
-    assert models.add(store, "ds", Model("new-one", "New One", 200_000, 8_000, images=True)) == "deepseek"
-    models.add(store, "deepseek", Model("new-one", context=100_000, tools=False))
+    assert custom_models.add(store, "ds", Model("new-one", "New One", 200_000, 8_000, images=True)) == "deepseek"
+    custom_models.add(store, "deepseek", Model("new-one", context=100_000, tools=False))
     assert snapshot.load(store).models == {"deepseek": (Model("new-one", context=100_000, tools=False),)}
     combos.add(store, "mix", ["new-one"])
-    models.remove(store, "ds", "new-one")
+    custom_models.remove(store, "ds", "new-one")
     assert snapshot.load(store).models == {}
 
 
@@ -251,12 +252,14 @@ def test_a_model_is_added_replaced_and_removed(store: Store) -> None:
     ],
 )
 def test_a_model_that_cannot_be_is_refused(refuses, provider: str, model: Model, said: str) -> None:
-    assert said in refuses(models.add, provider, model)
+    assert said in refuses(custom_models.add, provider, model)
 
 
 def test_a_model_that_was_not_added(store: Store, refuses) -> None:
-    models.add(store, "openai", Model("mine"))
-    assert refuses(models.remove, "openai", "mien") == "no model 'mien' was added to openai; did you mean 'mine'?"
+    custom_models.add(store, "openai", Model("mine"))
+    assert (
+        refuses(custom_models.remove, "openai", "mien") == "no model 'mien' was added to openai; did you mean 'mine'?"
+    )
 
 
 # settings and blocked providers
@@ -294,7 +297,7 @@ def test_a_model_that_is_set_means_something(store: Store, refuses) -> None:
         settings.put, "cache.similar", "boxx/e5"
     )
     assert "is unknown: say it as 'provider/model'" in refuses(settings.put, "cache.similar", "e5")
-    assert read.settings(store)["cache.similar"] == ""
+    assert rows.settings(store)["cache.similar"] == ""
 
 
 def test_a_provider_is_blocked_and_unblocked(store: Store, refuses) -> None:
@@ -316,15 +319,15 @@ def test_turns_are_taken_up_again(store: Store) -> None:
     before = store.revision()
     for _ in range(2):
         if changes := memory.changes():
-            turns.save(store, changes)
+            strategy_state.save(store, changes)
     assert store.revision() == before, "no configuration has changed"
-    again = turns.load(store)
+    again = strategy_state.load(store)
     assert again.newest("openai") == ("a", 2)
     assert (again.serial("a"), again.turn("mix"), again.calls("mix", "openai/x")) == (2, 1, 1)
     again.keep([], {})
     if changes := again.changes():
-        turns.save(store, changes)
-    assert turns.load(store).newest("openai") is None
+        strategy_state.save(store, changes)
+    assert strategy_state.load(store).newest("openai") is None
 
 
 def test_an_alias_of_the_snapshot_has_its_age(store: Store) -> None:

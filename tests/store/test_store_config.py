@@ -6,13 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import PROVIDERS
-from omniroute.routing.config import Account
-from omniroute.routing.unknown import quoted
-from omniroute.store import accounts, combos, keys, nodes, read, snapshot
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.names import first_free
-from omniroute.store.names import quoted as shortened
+from omniroute.config.model import Account
+from omniroute.routing.resolve import quoted
+from omniroute.store.config import accounts, combos, keys, nodes, rows, snapshot
+from omniroute.store.config.validation import first_free
+from omniroute.store.config.validation import quoted as shortened
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 LOCAL = "http://127.0.0.1:11434/v1"
 # A store shared by the examples of one test: each example leaves it as it was.
@@ -252,7 +252,7 @@ def test_a_revoked_key_opens_nothing_and_frees_its_name(store: Store, refuses: C
     config = snapshot.load(store)
     assert (config.keys, config.revoked) == ((), (revoked,))
     assert config.keys_by_digest[keys.digest(store, shown)].revoked_at, "so that its owner can be told"
-    assert read.keys(store) == (revoked,)
+    assert rows.keys(store) == (revoked,)
     for ref in ("laptop", key.id):
         assert refuses(keys.revoke, ref) == f"there is no live key {ref!r}"
     again, _ = keys.create(store, "laptop")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.store import accounts
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError, prepare, publish
+from omniroute.store.config import accounts
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError, prepare, publish
 
 Open = Callable[..., Store]
 
@@ -80,7 +80,7 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from omniroute.store.files import prepare
+from omniroute.store.db.files import prepare
 if os.geteuid() == 0:
     os.setuid(65534)  # modes do not bind root
 prepare(Path(sys.argv[1]))

@@ -7,10 +7,10 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.store import accounts, keys, snapshot
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.secrets import Vault, hmac_sha256, load_or_make, stretch
+from omniroute.store.config import accounts, keys, snapshot
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.secrets import Vault, hmac_sha256, load_or_make, stretch
 
 Open = Callable[..., Store]
 SECRET = "sk-a-secret-that-must-not-be-found"

@@ -7,9 +7,9 @@ import pytest
 from cases import every
 from history import NOON, NOTHING, ROW, write
 
-from omniroute.store import usage
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.history import usage
 
 
 def test_a_row_comes_back_as_it_was(store: Store) -> None:

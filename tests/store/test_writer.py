@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.store import accounts, read, usage, writer
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
-from omniroute.store.usage import UsageRow
-from omniroute.store.writer import Writer
+from omniroute.store.config import accounts
+from omniroute.store.config import rows as read
+from omniroute.store.db import writer
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.writer import Writer
+from omniroute.store.history import usage
+from omniroute.store.history.usage import UsageRow
 
 ROW = UsageRow(
     **dict.fromkeys(field.name for field in fields(UsageRow))
@@ -222,9 +225,9 @@ from functools import partial
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_writer import ROW
-from omniroute.store import usage
-from omniroute.store.database import Store
-from omniroute.store.writer import Writer
+from omniroute.store.history import usage
+from omniroute.store.db.database import Store
+from omniroute.store.db.writer import Writer
 store = Store(Path(sys.argv[1]), environ={})
 writer = Writer(store)
 writer.start()

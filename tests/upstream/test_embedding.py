@@ -9,9 +9,9 @@ from cases import every
 
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
-from omniroute.routing.config import Account
+from omniroute.config.model import Account
 from omniroute.routing.target import Target, Way
-from omniroute.upstream.embedding import MOST_NUMBERS, Embedded, NotEmbedded, embed
+from omniroute.upstream.embeddings import MOST_NUMBERS, Embedded, NotEmbedded, embed
 
 KEY = "sk-of-an-embedder-123"
 VALUES = [0.5, -1, 2]

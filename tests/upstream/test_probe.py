@@ -10,10 +10,10 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.catalog.auth import credential_headers
+from omniroute.catalog.endpoints import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, find, node
-from omniroute.routing.config import Account
+from omniroute.config.model import Account
 from omniroute.upstream.probe import Probe, Result, count_models, main_dialect, question
 
 KEY = "zz-very-secret-0123456789"

@@ -12,8 +12,8 @@ from harness import Gateway, Upstream
 from matrix_kit import UPSTREAMS, Matrix
 from shared_gateway import SharedGateway
 
-from omniroute.store import keys, nodes
-from omniroute.store.database import Store
+from omniroute.store.config import keys, nodes
+from omniroute.store.db.database import Store
 
 type StartGateway = Callable[..., Gateway]
 

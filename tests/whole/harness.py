@@ -21,8 +21,8 @@ from typing import Any, Self
 
 import httpx
 
-from omniroute.store import settings
-from omniroute.store.database import Store
+from omniroute.store.config import settings
+from omniroute.store.db.database import Store
 
 REPO = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

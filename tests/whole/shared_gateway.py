@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager
 import httpx
 from harness import PATIENCE, Gateway, until
 
-from omniroute.store import settings, usage
-from omniroute.store.database import Store
+from omniroute.store.config import settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 TABLES = (
     "combos",

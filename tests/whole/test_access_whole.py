@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from harness import BIN, PATIENCE, REPO, Gateway, Upstream, until
 
 from omniroute.cli import main
-from omniroute.store import doors, keys, nodes, settings
-from omniroute.store.database import Store
-from omniroute.store.kept import UsageHistory
+from omniroute.store.config import ip_filter, keys, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.db.history_tables import UsageHistory
 
 CLIENT = "203.0.113.7"
 WAYS = {
@@ -374,7 +374,7 @@ def test_who_comes_over_ipv6(upstream: Upstream, tmp_path: Path) -> None:
 
     def setup(store: Store) -> None:
         nodes.add(store, "home", "openai", f"{upstream.base('ok')}/v1")
-        doors.put(store, "deny", ["::1"], force=True)
+        ip_filter.put(store, "deny", ["::1"], force=True)
 
     command = [str(BIN / "mitmdump"), "-s", str(REPO / "addons/omniroute.py"), "--listen-host", "::1"]
     command += ["--mode", "reverse:http://127.0.0.1:9@0", "--set", f"confdir={tmp_path / 'mitmproxy'}"]

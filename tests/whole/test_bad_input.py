@@ -16,8 +16,8 @@ import pytest
 from cases import every
 from harness import PATIENCE, Gateway, Upstream, clean_environ, mitmproxy_command
 
-from omniroute.store import combos, keys, nodes, settings
-from omniroute.store.database import Store
+from omniroute.store.config import combos, keys, nodes, settings
+from omniroute.store.db.database import Store
 
 LIMIT = 64 * 1024
 TURN = [{"role": "user", "content": "hello"}]

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from harness import Gateway, Upstream, until
 
-from omniroute.store import keys, nodes, settings
-from omniroute.store.database import Store
+from omniroute.store.config import keys, nodes, settings
+from omniroute.store.db.database import Store
 
 MB = 1024 * 1024
 SIZE, MANY = 8 * MB, 8

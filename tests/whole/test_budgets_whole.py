@@ -16,11 +16,12 @@ from google.genai import errors as google_errors
 from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
 
-from omniroute.catalog.rates import Price
+from omniroute.catalog.pricing import Price
 from omniroute.cli import main
-from omniroute.store import budgets, combos, keys, nodes, prices, settings, usage
-from omniroute.store.database import Store
-from omniroute.store.reprice import REPRICED
+from omniroute.store.config import budgets, combos, keys, nodes, prices, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
+from omniroute.store.history.reprice import REPRICED
 
 PRICE = Price(input=100.0, output=1000.0)
 COST = (replies.INPUT * 100 + replies.OUTPUT * 1000) / 1_000_000

@@ -13,7 +13,8 @@ import pytest
 from chaos.run import Chaos, chaos
 from harness import until
 
-from omniroute.store import limits, usage
+from omniroute.store.config import limits
+from omniroute.store.history import usage
 
 EXCHANGES = int(os.environ.get("CHAOS_EXCHANGES", "1500"))
 SEED = int(os.environ.get("CHAOS_SEED", "5"))

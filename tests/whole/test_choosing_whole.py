@@ -13,9 +13,11 @@ from shared_gateway import SharedGateway
 
 from omniroute.catalog.provider import Model
 from omniroute.cli import main
-from omniroute.routing.rules import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Tries
-from omniroute.store import accounts, aliases, chains, combos, models, nodes, settings, turns, usage
-from omniroute.store.database import Store
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Tries
+from omniroute.store.config import accounts, aliases, chains, combos, custom_models, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
+from omniroute.store.state import strategy_state
 
 KEYS = ("key-of-a", "key-of-b", "key-of-c")
 LETTERS = {f"Bearer {key}": key[-1] for key in KEYS}
@@ -46,8 +48,8 @@ def fill(store: Store, upstream: Upstream) -> None:
     aliases.add(store, "gpt-*", "up/wild")
     aliases.add(store, "gpt-5*", "up/wilder")
     chains.add(store, "rescue", ["bad-500/y", "up/saved"], ["bad-*", "sad"])
-    models.add(store, "up", Model("blind", images=False, context=64_000, max_output=999))
-    models.add(store, "up", Model("bare", tools=False))
+    custom_models.add(store, "up", Model("blind", images=False, context=64_000, max_output=999))
+    custom_models.add(store, "up", Model("bare", tools=False))
     combos.add(store, "shy", ["up/blind", "up/sees"])
     combos.add(store, "sad", ["bad-500/z"])
 
@@ -128,7 +130,7 @@ def test_a_kill_forgets_a_moment_at_most(upstream: Upstream, gateway) -> None:
     running = gateway(setup=lambda store: fill(store, upstream))
     assert who(upstream, running, "round-robin/m", 4) == "aaab"
     assert route(running, "by-round-robin") == "up/a"
-    until("all of it is saved", lambda: turns.load(running.store).turn("by-round-robin") == 1)
+    until("all of it is saved", lambda: strategy_state.load(running.store).turn("by-round-robin") == 1)
     running.kill()
     again = gateway()
     assert who(upstream, again, "round-robin/m", 3) == "bbc"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from harness import BIN, Gateway, mitmproxy_command
 
-from omniroute.store import sessions
+from omniroute.store.state import sessions
 
 DESCRIPTORS = 1024
 FLOOD = 2500

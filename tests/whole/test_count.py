@@ -10,7 +10,7 @@ import pytest
 from harness import PATIENCE, Gateway
 from shared_gateway import SharedGateway
 
-from omniroute.store import usage
+from omniroute.store.history import usage
 
 WIRE = Path(__file__).resolve().parents[3] / "shared/wire/claude-code-interactive-2.1.330"
 

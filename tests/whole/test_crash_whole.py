@@ -11,10 +11,12 @@ import httpx
 import pytest
 from harness import Gateway, Upstream, until
 
-from omniroute.routing.limits import Limit
-from omniroute.store import limits, nodes, password, sessions, settings, usage
-from omniroute.store.database import Store
-from omniroute.store.recovery import recover
+from omniroute.config.model import Limit
+from omniroute.store.config import limits, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.db.recovery import recover
+from omniroute.store.history import usage
+from omniroute.store.state import password, sessions
 
 RPM, CLIENTS, KILLS = 40, 4, 3
 PASSWORD = "correct-horse-battery"

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from harness import PATIENCE, Gateway, Upstream, until
 
 from omniroute.cli import main
-from omniroute.store import aliases, keys, nodes, read, sessions
-from omniroute.store.database import Store
+from omniroute.store.config import aliases, keys, nodes, rows
+from omniroute.store.db.database import Store
+from omniroute.store.state import sessions
 
 CLIENTS = 4
 
@@ -189,7 +190,7 @@ def test_a_restored_setup_shuts_out_whose_key_it_does_not_have(
     ctl("db", "restore", before)
     until("it opens nothing any more", lambda: _status(running, later) == 401)
     assert _status(running, made[0]) == 200
-    assert [key.name for key in read.keys(running.store)] == ["client"]
+    assert [key.name for key in rows.keys(running.store)] == ["client"]
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from harness import PATIENCE, Gateway, Upstream, until
 from shared_gateway import SharedGateway
 
 from omniroute.cli import main
-from omniroute.routing.limits import Limit
-from omniroute.routing.rules import Tries
-from omniroute.store import combos, keys, limits, nodes, settings, usage
-from omniroute.store.database import Store
+from omniroute.config.model import Limit
+from omniroute.config.settings import Tries
+from omniroute.store.config import combos, keys, limits, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 PATHS = {"openai": "/v1/chat/completions", "claude": "/v1/messages"}
 KEYS: list[str] = []

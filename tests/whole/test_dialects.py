@@ -12,8 +12,9 @@ from google import genai
 from harness import PATIENCE, Gateway, Upstream, until
 from shared_gateway import SharedGateway
 
-from omniroute.store import keys, nodes, usage
-from omniroute.store.database import Store
+from omniroute.store.config import keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 DIALECTS = ("openai", "claude", "responses", "gemini")
 QUESTION = "What is there to say today?"

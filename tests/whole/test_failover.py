@@ -12,8 +12,8 @@ from cases import every
 from harness import PATIENCE, Gateway, Upstream, set_deadlines, until
 from shared_gateway import SharedGateway
 
-from omniroute.store import combos, nodes, settings
-from omniroute.store.database import Store
+from omniroute.store.config import combos, nodes, settings
+from omniroute.store.db.database import Store
 
 SHORT = {"first_byte": 1, "first_content": 1.5, "idle": 1}
 """Seconds for a target that does not answer."""

@@ -9,8 +9,8 @@ import pytest
 from harness import Gateway, Upstream, alarms, mitmproxy_command
 from scripted import replies
 
-from omniroute.store import nodes, snapshot
-from omniroute.store.database import Store
+from omniroute.store.config import nodes, snapshot
+from omniroute.store.db.database import Store
 
 CHAT = {"model": "up/m", "messages": [{"role": "user", "content": "hi"}]}
 

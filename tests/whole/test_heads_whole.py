@@ -11,7 +11,7 @@ import pytest
 from cases import every
 from harness import PATIENCE, Gateway
 
-from omniroute.store import sessions
+from omniroute.store.state import sessions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads processor time and memory from /proc")
 

@@ -12,11 +12,12 @@ from harness import PATIENCE, Gateway, Upstream, leave, until
 from scripted import replies
 from shared_gateway import SharedGateway
 
+from omniroute.config.model import Limit
+from omniroute.config.settings import Tries
 from omniroute.routing.hedging import ENOUGH
-from omniroute.routing.limits import Limit
-from omniroute.routing.rules import Tries
-from omniroute.store import combos, keys, limits, nodes, settings, usage
-from omniroute.store.database import Store
+from omniroute.store.config import combos, keys, limits, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 SAY: Any = [{"role": "user", "content": "hello"}]
 KEYS: list[str] = []

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from harness import PATIENCE, REPO, Gateway, Upstream, mitmproxy_command, until
 
-from omniroute.routing.admission import InUse
-from omniroute.routing.limits import Limit
-from omniroute.store import accounts, combos, limits, nodes, settings
-from omniroute.store.database import Store
+from omniroute.config.model import Limit
+from omniroute.routing.admission_queue import InUse
+from omniroute.store.config import accounts, combos, limits, nodes, settings
+from omniroute.store.db.database import Store
 
 ENDINGS = ("ok", "wait:0.3", "slow:0.05", "500", "400", "429", "empty", "cut-first", "cut-late", "broken-json")
 HANGS = ("hang", "hang-headers", "hang-byte", "hang-late", "slow:0.5")

@@ -16,8 +16,9 @@ from harness import PATIENCE, Gateway, Upstream, set_deadlines, until
 from scripted import replies
 
 from omniroute.dialects.registry import DIALECTS
-from omniroute.store import combos, keys, nodes, usage
-from omniroute.store.database import Store
+from omniroute.store.config import combos, keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 OPTIONS = {"omniroute_keepalive": "0.1"}
 SHORT = {"first_byte": 0.5, "first_content": 2}

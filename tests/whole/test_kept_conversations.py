@@ -14,8 +14,9 @@ from scripted import replies as scripted
 from scripted import tools
 from shared_gateway import SharedGateway
 
-from omniroute.store import accounts, combos, keys, nodes, replies
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, combos, keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.state import conversations
 
 DIALECTS = ("openai", "claude", "gemini", "responses")
 RESULT = "a-small-fruit"
@@ -238,7 +239,7 @@ def test_a_conversation_outlives_the_gateway(
     how: dict[str, Any] = {"api_key": made[0], "max_retries": 0, "timeout": PATIENCE}
     with openai.OpenAI(base_url=f"{before.url}/v1", **how) as client:
         first = ask(client, True, model="local/m", input="the secret of the house")
-    until("it is on the disk", lambda: replies.count(before.store)[0])
+    until("it is on the disk", lambda: conversations.count(before.store)[0])
     before.kill()
     before.stop()
     for path in before.data_dir.glob("storage.sqlite*"):

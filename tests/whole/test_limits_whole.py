@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from harness import PATIENCE, Asked, Gateway, Upstream, until
 
 from omniroute.cli import main
-from omniroute.routing.limits import Limit
-from omniroute.store import combos, limits, nodes, settings, usage
-from omniroute.store.database import Store
+from omniroute.config.model import Limit
+from omniroute.store.config import combos, limits, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 CLIENTS, AT_ONCE, QUEUE = 32, 4, 40
 WAYS: dict[str, tuple[str, Limit]] = {

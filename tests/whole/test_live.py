@@ -18,11 +18,12 @@ import pytest
 from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
 
-from omniroute.catalog.prices import cost
+from omniroute.catalog.pricing import cost
 from omniroute.catalog.providers import find
 from omniroute.dialects.ir import Usage
-from omniroute.store import accounts, combos, keys, nodes, usage
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, combos, keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 TURN = [{"role": "user", "content": "hello"}]
 """Seconds in which a change must be seen on the busiest machine; 0.2 is what is meant."""

@@ -16,7 +16,7 @@ from mitmproxy import io
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from omniroute.store import sessions
+from omniroute.store.state import sessions
 
 PRINTED = re.compile(r"shown this once: (\S+)")
 GUESS = "Wolverine-5tGb9YhN"

@@ -14,8 +14,8 @@ from scripted import replies
 from scripted.good import LOUD
 from shared_gateway import SharedGateway
 
-from omniroute.store import accounts, keys, nodes
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, keys, nodes
+from omniroute.store.db.database import Store
 
 WIRE = REPO.parent / "shared/wire"
 CAPTURES = sorted(WIRE.glob("*/*.json"))

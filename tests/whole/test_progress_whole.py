@@ -15,8 +15,9 @@ from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies
 from shared_gateway import SharedGateway
 
-from omniroute.store import keys, nodes, usage
-from omniroute.store.database import Store
+from omniroute.store.config import keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 WANTED = {"x-omniroute-progress": "true"}
 SAY: Any = [{"role": "user", "content": "hello"}]

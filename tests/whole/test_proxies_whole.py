@@ -18,9 +18,10 @@ from proxies import BASIC, PASSWORD, USER
 from proxies_kit import LOGIN, Proxies, start
 
 from omniroute.cli import main
-from omniroute.netproxy.proxy import read_proxy
-from omniroute.store import accounts, combos, nodes, proxies, settings, usage
-from omniroute.store.database import Store
+from omniroute.netproxy.proxy_url import read_proxy
+from omniroute.store.config import accounts, combos, nodes, proxies, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 from omniroute.upstream.client import fetch, provider_client
 
 type Ctl = Callable[..., str]
@@ -308,7 +309,7 @@ def test_a_side_call_to_an_encrypted_upstream(
     behind: Proxies, run: Gateway, upstream_tls: Upstream, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     trusting = ssl.create_default_context(cafile=str(run.data_dir.parent / "trusted.pem"))
-    monkeypatch.setattr("omniroute.upstream.through.httpx.create_ssl_context", lambda **how: trusting)
+    monkeypatch.setattr("omniroute.upstream.transport.httpx.create_ssl_context", lambda **how: trusting)
     proxy = read_proxy(behind.url(kind, LOGIN if kind.endswith("auth") else ""))
 
     async def call() -> int:

@@ -18,11 +18,12 @@ from click.testing import CliRunner
 from google import genai
 from harness import PATIENCE, Gateway, Upstream, until
 
-from omniroute.catalog.rates import Price
+from omniroute.catalog.pricing import Price
 from omniroute.cli import main
-from omniroute.routing.limits import Limit
-from omniroute.store import budgets, keys, limits, nodes, prices, read, settings, usage
-from omniroute.store.database import Store
+from omniroute.config.model import Limit
+from omniroute.store.config import budgets, keys, limits, nodes, prices, rows, settings
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 PATHS = {
     "openai": "/v1/chat/completions",
@@ -362,7 +363,7 @@ def similar(here: Gateway) -> Iterator[Callable[[str], None]]:
 
     yield by
     for name in ("cache.similar", "cache.similarity", "cache.similar_timeout"):
-        if name in read.settings(here.store):
+        if name in rows.settings(here.store):
             settings.unset(here.store, name)
     in_force(here)
 

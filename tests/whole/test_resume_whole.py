@@ -18,10 +18,11 @@ from harness import PATIENCE, Gateway, Upstream, set_deadlines, until
 from scripted import replies
 from shared_gateway import SharedGateway
 
-from omniroute.catalog.rates import Price
-from omniroute.store import budgets, combos, keys, nodes, settings, usage
-from omniroute.store import prices as price_store
-from omniroute.store.database import Store
+from omniroute.catalog.pricing import Price
+from omniroute.store.config import budgets, combos, keys, nodes, settings
+from omniroute.store.config import prices as price_store
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 CLIENTS = ("openai", "claude", "responses", "gemini")
 BROKEN = ("cut-late", "error-late", "hang-late", "stops")

@@ -10,9 +10,10 @@ from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies, tools
 from shared_gateway import SharedGateway
 
-from omniroute.store import combos, nodes, usage
-from omniroute.store import keys as gateway_keys
-from omniroute.store.database import Store
+from omniroute.store.config import combos, nodes
+from omniroute.store.config import keys as gateway_keys
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}
 TOOL: dict[str, Any] = {

@@ -11,8 +11,9 @@ from harness import PATIENCE, Gateway, Upstream, until
 from scripted import replies, tools
 from shared_gateway import SharedGateway
 
-from omniroute.store import combos, keys, nodes, usage
-from omniroute.store.database import Store
+from omniroute.store.config import combos, keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 SAY = [{"role": "user", "content": "hello"}]
 TOOL = {

@@ -16,8 +16,9 @@ import pytest
 from harness import PATIENCE, Gateway, Upstream, until
 from mitmproxy import http, io
 
-from omniroute.store import accounts, combos, keys, nodes, usage
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, combos, keys, nodes
+from omniroute.store.db.database import Store
+from omniroute.store.history import usage
 
 ACCOUNT = {  # of several shapes: what looks like a key is masked by its look, the others must be known
     "openai": "sk-proj-Quagga7f3Kd9Qw2Zx8Lm5Vb1",

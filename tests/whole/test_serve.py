@@ -14,8 +14,8 @@ import httpx
 import pytest
 from harness import BIN, PATIENCE, alarms, clean_environ, end, free_port, until
 
-from omniroute.store import snapshot
-from omniroute.store.database import Store
+from omniroute.store.config import snapshot
+from omniroute.store.db.database import Store
 
 ASKED = {"model": "demo", "messages": [{"role": "user", "content": "Say hello."}]}
 

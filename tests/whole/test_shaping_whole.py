@@ -11,8 +11,8 @@ from faithful.server import MODELS, Provider
 from harness import PATIENCE, Gateway, until
 from shared_gateway import SharedGateway
 
-from omniroute.store import aliases, nodes, settings
-from omniroute.store.database import Store
+from omniroute.store.config import aliases, nodes, settings
+from omniroute.store.db.database import Store
 
 type Body = dict[str, Any]
 PROMPT = "Be kind — and brief."

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 from harness import PATIENCE, Gateway, Upstream, leave, until
 
-from omniroute.store import accounts, combos, health, nodes, settings
-from omniroute.store.database import Store
+from omniroute.store.config import accounts, combos, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.state import health
 
 
 def ask(gateway: Gateway, model: str, **more: Any) -> httpx.Response:

@@ -9,9 +9,10 @@ import pytest
 from cases import every
 from harness import PATIENCE, Gateway, Upstream, until
 
-from omniroute.store import accounts, combos, keys, nodes, read, sessions
-from omniroute.store.database import Store
-from omniroute.store.turns import last_used
+from omniroute.store.config import accounts, combos, keys, nodes, rows
+from omniroute.store.db.database import Store
+from omniroute.store.state import sessions
+from omniroute.store.state.strategy_state import last_used
 
 HELD = "test-key-of-the-account"
 
@@ -96,7 +97,7 @@ def test_others_need_a_key_all_the_while(running: Gateway, upstream: Upstream) -
 
 
 def test_as_the_owner_of_a_key(running: Gateway) -> None:
-    (key,) = read.keys(running.store)
+    (key,) = rows.keys(running.store)
     allowed = send(running, dialect="openai", model="up/ok", text="hi", key=key.id)
     assert allowed[-1]["detail"]["keyName"] == "client"
     refused = send(running, dialect="claude", model="duo", text="hi", key=key.id)

@@ -2,9 +2,9 @@
 
 import orjson
 
-from omniroute.dialects.fault import TOO_LONG, status_of
 from omniroute.dialects.ir import Body, Fault
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.upstream_errors import TOO_LONG, status_of
 from omniroute.errors import GatewayError
 
 WORDS = {

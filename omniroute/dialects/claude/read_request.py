@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from omniroute.dialects import seals
+from omniroute.dialects import reasoning_signatures
 from omniroute.dialects.ir import (
     NO_EXTRA,
     Body,
@@ -24,8 +24,8 @@ from omniroute.dialects.ir import (
     ToolName,
     ToolResult,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.read import expect, lift, objects, optional, refuse, required
+from omniroute.dialects.json_edit import dump
+from omniroute.dialects.validate import expect, lift, objects, optional, refuse, required
 
 READ = {
     *("model", "messages", "system", "max_tokens", "stream", "tools", "tool_choice", "temperature", "top_p", "top_k"),
@@ -135,10 +135,10 @@ def _block(block: Body, path: str) -> tuple[Part, ...]:
             extra = _rest(block, "type", "thinking", "signature")
             if not (signature := optional(block, "signature", str, path)):
                 return (Reasoning(thought, extra=extra),)
-            seal, origin, _ = seals.unwrap(signature, "claude")
+            seal, origin, _ = reasoning_signatures.unwrap(signature, "claude")
             return (Reasoning(thought, seal, origin=origin, extra=extra),)
         case "redacted_thinking":
-            sealed, origin, _ = seals.unwrap(required(block, "data", str, path), "claude")
+            sealed, origin, _ = reasoning_signatures.unwrap(required(block, "data", str, path), "claude")
             return (Reasoning(sealed=sealed, origin=origin, extra=_rest(block, "type", "data")),)
         case "tool_use" | "tool_result" | "tool_reference":
             return (_tool_block(block, path),)

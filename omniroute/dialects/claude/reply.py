@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from omniroute.dialects import seals
-from omniroute.dialects.claude.usage import read_usage
+from omniroute.dialects import reasoning_signatures
 from omniroute.dialects.claude.write_messages import read_arguments
 from omniroute.dialects.ir import (
     Body,
@@ -22,8 +21,26 @@ from omniroute.dialects.ir import (
     ToolResult,
     Usage,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.names import derive_id
+from omniroute.dialects.json_edit import dump
+from omniroute.dialects.token_usage import count, details, doubted, total
+from omniroute.dialects.tool_names import derive_id
+
+
+def read_usage(value: object) -> Usage | None:
+    """Read a `usage` object; None where there is none. `input_tokens` is only what no cache had a part in."""
+    if not isinstance(value, dict):
+        return None
+    read, written = count(value.get("cache_read_input_tokens")), count(value.get("cache_creation_input_tokens"))
+    fresh, output = count(value.get("input_tokens")), details(value.get("output_tokens_details"))
+    return Usage(
+        input=None if fresh is None else total(fresh, read, written),
+        output=count(value.get("output_tokens")),
+        cache_read=read,
+        cache_write=written,
+        reasoning=count(output.get("thinking_tokens")),
+        doubted=doubted(value, output),
+    )
+
 
 REASONS: Mapping[str, Reason] = {
     "end_turn": "stop",
@@ -91,10 +108,10 @@ def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
         case {"type": "thinking", "thinking": str(text)}:
             if not (signature := block.get("signature")):
                 return Reasoning(text)
-            seal, origin, _ = seals.unwrap(signature, "claude")
+            seal, origin, _ = reasoning_signatures.unwrap(signature, "claude")
             return Reasoning(text, seal, origin=origin)
         case {"type": "redacted_thinking", "data": str(data)}:
-            sealed, origin, _ = seals.unwrap(data, "claude")
+            sealed, origin, _ = reasoning_signatures.unwrap(data, "claude")
             return Reasoning(sealed=sealed, origin=origin)
         case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
             given = block.get("input") or {}
@@ -116,9 +133,9 @@ def write_part(part: Part) -> Body:
         case Refusal(text=text):
             return {"type": "text", "text": text}
         case Reasoning(sealed=str(data), origin=origin):
-            return {"type": "redacted_thinking", "data": seals.wrap(data, origin or "claude", "claude")}
+            return {"type": "redacted_thinking", "data": reasoning_signatures.wrap(data, origin or "claude", "claude")}
         case Reasoning(text=text, signature=signature, origin=origin):
-            seal = seals.wrap(signature, origin or "claude", "claude") if signature else ""
+            seal = reasoning_signatures.wrap(signature, origin or "claude", "claude") if signature else ""
             return {"type": "thinking", "thinking": text, "signature": seal}
         case ToolCall(id=call_id, name=name, arguments=text):
             given = read_arguments(text) if text.strip() else {}

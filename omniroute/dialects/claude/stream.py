@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any, assert_never
 
-from omniroute.dialects import seals
-from omniroute.dialects.blocks import Blocks
+from omniroute.dialects import reasoning_signatures
 from omniroute.dialects.claude.errors import write_fault
 from omniroute.dialects.claude.reply import (
     is_sealed,
@@ -12,12 +11,13 @@ from omniroute.dialects.claude.reply import (
     read_note,
     read_part,
     read_reason,
+    read_usage,
     write_citation,
     write_end,
     write_part,
     write_usage,
 )
-from omniroute.dialects.claude.usage import read_usage
+from omniroute.dialects.content_blocks import Blocks
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -36,10 +36,10 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
-from omniroute.dialects.jsonish import dump, load_object
-from omniroute.dialects.names import derive_id
+from omniroute.dialects.json_edit import dump, load_object
 from omniroute.dialects.sse import Frame
-from omniroute.dialects.usage import merge
+from omniroute.dialects.token_usage import merge
+from omniroute.dialects.tool_names import derive_id
 
 PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
@@ -113,7 +113,7 @@ class Reader:
                 part = replace(part, text="", citations=())
             case Reasoning(text=given, signature=signature):
                 if signature and part.origin:
-                    self._signatures[index] = [seals.wrap(signature, part.origin, "claude")]
+                    self._signatures[index] = [reasoning_signatures.wrap(signature, part.origin, "claude")]
                 part = replace(part, text="", signature=None, origin=part.origin if part.sealed is not None else None)
             case ToolCall(arguments=given):
                 part = replace(part, arguments="")
@@ -130,7 +130,7 @@ class Reader:
         events = self._blocks.add(index, self._given.pop(index, ""))
         if not (signature := "".join(self._signatures.pop(index, ()))):
             return events + self._blocks.stop(index)
-        seal, origin, _ = seals.unwrap(signature, "claude")
+        seal, origin, _ = reasoning_signatures.unwrap(signature, "claude")
         return events + self._blocks.stop(index, seal, origin)
 
     def _delta(self, index: int, delta: Body) -> list[Event]:
@@ -188,7 +188,7 @@ class Writer:
             case PartCite(citation=citation):
                 return self._delta({"type": "citations_delta", "citation": write_citation(citation)})
             case PartStop(signature=signature, origin=origin):
-                seal = seals.wrap(signature, origin or "claude", "claude") if signature else ""
+                seal = reasoning_signatures.wrap(signature, origin or "claude", "claude") if signature else ""
                 signed = self._delta({"type": "signature_delta", "signature": seal}) if seal else b""
                 return signed + self._close()
             case Finish(reason=reason, stop_sequence=stop_sequence, note=note, usage=usage):

@@ -1,17 +1,16 @@
 """Anthropic Messages requests: form -> wire."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omniroute.dialects.claude import models
-from omniroute.dialects.claude.write_messages import write_turns
-from omniroute.dialects.claude.write_thinking import settle_sampling, write_thinking
+from omniroute.dialects.claude import capabilities
+from omniroute.dialects.claude.write_messages import settle_sampling, write_thinking, write_turns
 from omniroute.dialects.ir import Body, Format, Native, Request, Tool, ToolChoice
-from omniroute.dialects.names import ToolNames
-from omniroute.dialects.read import refuse
-from omniroute.dialects.schema import as_object, close, described
-from omniroute.dialects.written import Losses, Written, write_native
+from omniroute.dialects.json_schema import as_object, close, described
+from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.tool_names import ToolNames
+from omniroute.dialects.validate import refuse
 
 DEFAULT_MAX_TOKENS = 8192
 USER_LIMIT = 256
@@ -26,8 +25,10 @@ MODES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
 def write_request(request: Request, *, max_output: int | None = None) -> Written:
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
-    system, turns = write_turns(request.messages, losses, names, system_turns=models.takes_system_turns(request.model))
-    if turns[-1]["role"] == "assistant" and not models.takes_prefill(request.model):
+    system, turns = write_turns(
+        request.messages, losses, names, system_turns=capabilities.takes_system_turns(request.model)
+    )
+    if turns[-1]["role"] == "assistant" and not capabilities.takes_prefill(request.model):
         _leave_out_end(turns, losses)
     body: Body = {"model": request.model, "messages": turns, "max_tokens": _limit(request, max_output, losses)}
     if system:
@@ -96,7 +97,7 @@ def _write_tools(request: Request, body: Body, losses: Losses, names: ToolNames)
     body["tools"] = [_tool(tool, request.model, losses, names) for tool in tools]
     if choice is None and request.parallel is None:
         return
-    if choice is not None and choice.mode in {"required", "named"} and models.always_thinks(request.model):
+    if choice is not None and choice.mode in {"required", "named"} and capabilities.always_thinks(request.model):
         losses.add("tool_choice")
         choice = ToolChoice("auto")
     said: Body = {"type": MODES[choice.mode if choice else "auto"]}
@@ -113,7 +114,7 @@ def _tool(tool: Tool | Native, model: str, losses: Losses, names: ToolNames) -> 
     body: Body = {"name": names.fit(tool.name), "input_schema": as_object(tool.parameters, losses)}
     if tool.description:
         body["description"] = tool.description
-    if tool.strict and not models.takes_strict(model):
+    if tool.strict and not capabilities.takes_strict(model):
         losses.add("tools.strict")
     elif tool.strict is not None:
         body["strict"] = tool.strict
@@ -145,3 +146,37 @@ def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
             body["top_k"] = value
         elif key not in NEUTRAL or value != NEUTRAL[key]:
             losses.add(key)
+
+
+MARK = {"type": "ephemeral"}
+MOVING = 2
+"""Marks that go along with the conversation: the one before the last is where the turn before has written to."""
+
+
+def set_breakpoints(body: Body) -> None:
+    """Mark the tools, the system prompt and the ends of the last turns of the user: the four that may be.
+
+    A client that sets marks of its own knows better.
+    """
+    if any("cache_control" in holder for holder in _holders(body)):
+        return
+    turns = body["messages"]
+    if not body.get("tools") and not any(turn["role"] == "assistant" for turn in turns):
+        return
+    blocks = [turn["content"][-1] for turn in turns if turn["role"] == "user"][-MOVING:]
+    for key in ("tools", "system"):
+        blocks += body.get(key, [])[-1:]
+    for block in blocks:
+        block["cache_control"] = MARK
+
+
+def _holders(body: Body) -> Iterator[dict[str, Any]]:
+    """Give all that may bear a mark."""
+    yield body
+    yield from body.get("tools", [])
+    yield from body.get("system", [])
+    for turn in body["messages"]:
+        for block in turn["content"]:
+            yield block
+            if isinstance(inner := block.get("content"), list):
+                yield from inner

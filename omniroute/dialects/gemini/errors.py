@@ -2,9 +2,9 @@
 
 import orjson
 
-from omniroute.dialects.fault import status_of
 from omniroute.dialects.ir import Body, Fault
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.upstream_errors import status_of
 from omniroute.errors import GatewayError
 
 WORDS = {

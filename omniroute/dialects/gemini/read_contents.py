@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from omniroute.dialects.gemini.seals import unwrap
-from omniroute.dialects.gemini.spelling import camel
+from omniroute.dialects.gemini.field_case import camel
+from omniroute.dialects.gemini.reasoning_signatures import unwrap
 from omniroute.dialects.ir import (
     NO_EXTRA,
     Body,
@@ -19,10 +19,10 @@ from omniroute.dialects.ir import (
     ToolCall,
     ToolResult,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.names import derive_id
-from omniroute.dialects.read import expect, lift, objects, optional, refuse, required
-from omniroute.dialects.seals import CALL, TEXT
+from omniroute.dialects.json_edit import dump
+from omniroute.dialects.reasoning_signatures import CALL, TEXT
+from omniroute.dialects.tool_names import derive_id
+from omniroute.dialects.validate import expect, lift, objects, optional, refuse, required
 
 ROLES = {"user": "user", "function": "user", "model": "assistant"}
 SAID = ("text", "inlineData", "fileData", "functionCall", "functionResponse")

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from omniroute.dialects.blocks import MOST_PARTS
-from omniroute.dialects.gemini.odds import read_odds
-from omniroute.dialects.gemini.seals import unwrap
-from omniroute.dialects.gemini.usage import read_usage
-from omniroute.dialects.heard import objects, string
+from omniroute.dialects.content_blocks import MOST_PARTS
+from omniroute.dialects.gemini.reasoning_signatures import unwrap
+from omniroute.dialects.gemini.usage import read_odds, read_usage
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -27,11 +25,12 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
-from omniroute.dialects.jsonish import dump, load_object
-from omniroute.dialects.names import derive_id
-from omniroute.dialects.seals import CALL, TEXT
+from omniroute.dialects.json_edit import dump, load_object
+from omniroute.dialects.reasoning_signatures import CALL, TEXT
 from omniroute.dialects.sse import Frame
-from omniroute.dialects.usage import merge
+from omniroute.dialects.token_usage import merge
+from omniroute.dialects.tool_names import derive_id
+from omniroute.dialects.validate import string, upstream_objects
 
 REASONS: Mapping[str, Reason] = {
     "STOP": "stop",
@@ -73,7 +72,7 @@ class Reader:
     def take(self, reply: Body) -> list[Event]:
         """Read a reply or a part of one."""
         self._usage = merge(self._usage, read_usage(reply.get("usageMetadata")) or Usage())
-        candidates = objects(reply.get("candidates"))
+        candidates = upstream_objects(reply.get("candidates"))
         feedback = reply.get("promptFeedback")
         if not candidates and not isinstance(feedback, dict) and "usageMetadata" not in reply:
             return []
@@ -117,7 +116,7 @@ class Reader:
         if not isinstance(content, dict):
             raise ValueError("a candidate whose content is no object")
         spoken = self._index if self._open == "text" else None
-        for part in objects(content.get("parts")):
+        for part in upstream_objects(content.get("parts")):
             events += self._part(part)
         if odds := read_odds(candidate.get("logprobsResult")):
             events = _with_odds(events, odds, spoken)
@@ -219,7 +218,7 @@ class Reader:
         if self._open != "text" or not isinstance(grounding, dict):
             return []
         quotes: dict[int, str] = {}
-        for support in objects(grounding.get("groundingSupports")):
+        for support in upstream_objects(grounding.get("groundingSupports")):
             segment = support.get("segment")
             quote = segment.get("text") if isinstance(segment, dict) else None
             indices = support.get("groundingChunkIndices")
@@ -227,7 +226,7 @@ class Reader:
                 if isinstance(index, int) and isinstance(quote, str):
                     quotes.setdefault(index, quote)
         events: list[Event] = []
-        for index, chunk in enumerate(objects(grounding.get("groundingChunks"))):
+        for index, chunk in enumerate(upstream_objects(grounding.get("groundingChunks"))):
             match chunk.get("web"):
                 case {"uri": str(url), **page}:
                     citation = Citation(url, str(page.get("title") or ""), quotes.get(index, ""))

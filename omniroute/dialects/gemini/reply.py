@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from omniroute.dialects.fold import fold
-from omniroute.dialects.gemini.odds import write_mean, write_odds
 from omniroute.dialects.gemini.read_stream import Reader
-from omniroute.dialects.gemini.seals import Signer
-from omniroute.dialects.gemini.usage import write_usage
+from omniroute.dialects.gemini.reasoning_signatures import Signer
+from omniroute.dialects.gemini.usage import write_mean, write_odds, write_usage
 from omniroute.dialects.gemini.write_contents import read_arguments
 from omniroute.dialects.ir import (
     Body,
@@ -24,7 +23,7 @@ from omniroute.dialects.ir import (
     ToolName,
     ToolResult,
 )
-from omniroute.dialects.names import derive_id
+from omniroute.dialects.tool_names import derive_id
 
 SAID: Mapping[Reason, str] = {
     "stop": "STOP",

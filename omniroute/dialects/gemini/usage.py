@@ -1,7 +1,11 @@
 """Token numbers of Gemini."""
 
-from omniroute.dialects.ir import Body, Usage
-from omniroute.dialects.usage import count, doubted, total
+from collections.abc import Sequence
+from typing import Any
+
+from omniroute.dialects.ir import Body, Odds, Usage
+from omniroute.dialects.openai.reply import is_logprob
+from omniroute.dialects.token_usage import count, doubted, total
 
 
 def read_usage(value: object) -> Usage | None:
@@ -35,3 +39,44 @@ def write_usage(usage: Usage) -> Body:
     if usage.reasoning is not None:
         body["thoughtsTokenCount"] = reasoning
     return body
+
+
+def read_odds(result: Any) -> tuple[Odds, ...]:
+    """Read a `logprobsResult`; what is none is passed over, since no answer should fail by it."""
+    if not isinstance(result, dict):
+        return ()
+    chosen, top = result.get("chosenCandidates"), result.get("topCandidates")
+    others = top if isinstance(top, list) else []
+    found: list[Odds] = []
+    for index, one in enumerate(chosen if isinstance(chosen, list) else ()):
+        place = others[index] if index < len(others) else None
+        said = place.get("candidates") if isinstance(place, dict) else None
+        beside = tuple(odds for other in said if (odds := _read(other))) if isinstance(said, list) else ()
+        if odds := _read(one, beside):
+            found.append(odds)
+    return tuple(found)
+
+
+def _read(one: Any, others: tuple[Odds, ...] = ()) -> Odds | None:
+    match one:
+        case {"token": str(token), "logProbability": int() | float() as logprob} if is_logprob(logprob):
+            return Odds(token, logprob, others=others)
+        case _:
+            return None
+
+
+def write_odds(odds: Sequence[Odds]) -> Body:
+    """Give the fields of a candidate that say it."""
+    if not odds:
+        return {}
+    chosen = [_write(one) for one in odds]
+    top = [{"candidates": [_write(other) for other in one.others]} for one in odds]
+    return {"logprobsResult": {"chosenCandidates": chosen, "topCandidates": top}}
+
+
+def write_mean(total: float, count: int) -> Body:
+    return {"avgLogprobs": total / count} if count else {}
+
+
+def _write(one: Odds) -> Body:
+    return {"token": one.token, "logProbability": one.logprob}

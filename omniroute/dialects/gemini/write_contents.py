@@ -7,9 +7,9 @@ from typing import Any, assert_never
 
 import orjson
 
-from omniroute.dialects.gemini import models
+from omniroute.dialects.gemini import capabilities
 from omniroute.dialects.gemini.read_contents import UNCHECKED
-from omniroute.dialects.gemini.seals import Signer
+from omniroute.dialects.gemini.reasoning_signatures import Signer
 from omniroute.dialects.ir import (
     Body,
     Media,
@@ -23,10 +23,10 @@ from omniroute.dialects.ir import (
     ToolName,
     ToolResult,
 )
-from omniroute.dialects.names import ToolNames, fit_id
-from omniroute.dialects.read import refuse
-from omniroute.dialects.turns import mend, refuse_media
-from omniroute.dialects.written import Losses, write_native
+from omniroute.dialects.losses import Losses, write_native
+from omniroute.dialects.message_repair import mend, refuse_media
+from omniroute.dialects.tool_names import ToolNames, fit_id
+from omniroute.dialects.validate import refuse
 
 ID_LIMIT = 64
 PROMPTS = ("system", "developer")
@@ -74,7 +74,7 @@ def write_contents(
         elif parts:
             if message.role in PROMPTS:
                 losses.add("messages.system_role")
-            if message.role == "assistant" and models.checks_signatures(model):
+            if message.role == "assistant" and capabilities.checks_signatures(model):
                 _sign(parts)
             _add({"role": "model" if message.role == "assistant" else "user", "parts": parts} | extra, turns)
     if not turns:

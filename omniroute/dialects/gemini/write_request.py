@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from omniroute.dialects.fitting import fit_schema
-from omniroute.dialects.gemini import models
+from omniroute.dialects.gemini import capabilities
 from omniroute.dialects.gemini.write_contents import Names, write_contents
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool, ToolChoice
-from omniroute.dialects.names import ToolNames
-from omniroute.dialects.schema import described
-from omniroute.dialects.written import Losses, Written, write_native
+from omniroute.dialects.json_schema import described, fit_schema
+from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.tool_names import ToolNames
 
 STOPS = 5
 NEUTRAL = {"n": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
@@ -127,28 +126,28 @@ def _write_tuning(request: Request, config: Body, losses: Losses) -> None:
 
 def _thinking(thinking: Thinking, model: str, losses: Losses) -> Body:
     """Say how much to think, in the way that the model's family knows."""
-    if not models.thinks(model):
+    if not capabilities.thinks(model):
         if thinking.mode != "off":
             losses.add("thinking")
         return {}
     if thinking.mode == "off":
-        if not models.can_stop_thinking(model):
+        if not capabilities.can_stop_thinking(model):
             losses.add("thinking")
-        return models.least(model)
+        return capabilities.least(model)
     shown: Body = {"includeThoughts": True}
     if thinking.mode == "budget" and thinking.budget is not None:
-        if (budget := models.fit_budget(model, thinking.budget)) < thinking.budget:
+        if (budget := capabilities.fit_budget(model, thinking.budget)) < thinking.budget:
             losses.add("thinking.budget_tokens")
         return shown | {"thinkingBudget": budget}
     if thinking.effort is None:
         return shown | {"thinkingBudget": -1}
-    if models.takes_levels(model):
-        return shown | {"thinkingLevel": models.level(model, thinking.effort)}
-    return shown | {"thinkingBudget": models.budget(model, thinking.effort)}
+    if capabilities.takes_levels(model):
+        return shown | {"thinkingLevel": capabilities.level(model, thinking.effort)}
+    return shown | {"thinkingBudget": capabilities.budget(model, thinking.effort)}
 
 
 def _write_format(wanted: Format, request: Request, config: Body, losses: Losses) -> None:
-    if request.tools and not models.takes_format_with_tools(request.model):
+    if request.tools and not capabilities.takes_format_with_tools(request.model):
         losses.add("format")
         return
     config["responseMimeType"] = "application/json"

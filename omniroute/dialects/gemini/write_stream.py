@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from omniroute.dialects.gemini.errors import write_array_fault, write_fault
-from omniroute.dialects.gemini.odds import write_mean, write_odds
+from omniroute.dialects.gemini.reasoning_signatures import Signer
 from omniroute.dialects.gemini.reply import head, write_candidate, write_chunk, write_end, write_part
-from omniroute.dialects.gemini.seals import Signer
-from omniroute.dialects.gemini.usage import write_usage
+from omniroute.dialects.gemini.usage import write_mean, write_odds, write_usage
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -26,7 +25,7 @@ from omniroute.dialects.ir import (
     Text,
     ToolCall,
 )
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 
 
 class Writer:

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from omniroute.dialects.blocks import Blocks, Document
-from omniroute.dialects.heard import objects, string
+from omniroute.dialects.content_blocks import Blocks, Document
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -17,17 +16,14 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
-from omniroute.dialects.jsonish import load_object
-from omniroute.dialects.names import derive_id
-from omniroute.dialects.openai.odds import read_odds
-from omniroute.dialects.openai.reasoning import FORMATS, read_encrypted, split_content
-from omniroute.dialects.openai.reply import read_arguments, read_citation, read_reason
-from omniroute.dialects.openai.seals import read_call_seal, read_text_seal
-from omniroute.dialects.openai.think import Splitter
-from omniroute.dialects.openai.usage import read_usage
-from omniroute.dialects.openai.watch import said
+from omniroute.dialects.json_edit import load_object
+from omniroute.dialects.openai.observer import said
+from omniroute.dialects.openai.reasoning import FORMATS, read_call_seal, read_encrypted, read_text_seal, split_content
+from omniroute.dialects.openai.reply import Splitter, read_arguments, read_citation, read_odds, read_reason, read_usage
 from omniroute.dialects.sse import Frame
-from omniroute.dialects.usage import merge
+from omniroute.dialects.token_usage import merge
+from omniroute.dialects.tool_names import derive_id
+from omniroute.dialects.validate import string, upstream_objects
 
 
 class _Call:
@@ -87,7 +83,7 @@ class Reader:
         usage = read_usage(chunk.get("usage"))
         if usage is not None:
             self._usage = merge(self._usage, usage)
-        choices = objects(chunk.get("choices"))
+        choices = upstream_objects(chunk.get("choices"))
         for choice in choices:
             if not choice.get("index"):
                 events += self._choice(choice)
@@ -124,12 +120,12 @@ class Reader:
         odds = read_odds(told.get("content")) if isinstance(told := choice.get("logprobs"), dict) else ()
         if spoken or odds:
             events += self._split(self._splitter.feed(spoken), odds)
-        if notes := objects(delta.get("annotations")):
+        if notes := upstream_objects(delta.get("annotations")):
             events += self._cite(notes)
         if text := string(delta.get("refusal")):
             self._refused = True
             events += self._say("refusal", Refusal(), text)
-        calls, legacy = objects(delta.get("tool_calls")), delta.get("function_call")
+        calls, legacy = upstream_objects(delta.get("tool_calls")), delta.get("function_call")
         if calls or legacy:
             events += self._split(self._splitter.finish())
         for call in calls:
@@ -141,7 +137,7 @@ class Reader:
         return events
 
     def _reason(self, delta: Body, thought: str) -> list[Event]:
-        details = objects(delta.get("reasoning_details"))
+        details = upstream_objects(delta.get("reasoning_details"))
         text = string(delta.get("reasoning_content")) or string(delta.get("reasoning")) or thought
         if not text and not details:
             return []

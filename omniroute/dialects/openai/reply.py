@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omniroute.dialects.custom import read_input, read_own_name
-from omniroute.dialects.heard import string
 from omniroute.dialects.ir import (
     Body,
     Citation,
@@ -18,15 +16,158 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.names import derive_id
-from omniroute.dialects.openai.odds import read_odds, write_odds
-from omniroute.dialects.openai.reasoning import read_reasoning, split_content, write_reasoning
-from omniroute.dialects.openai.seals import find, read_call_seal, read_text_seal, write_seal
-from omniroute.dialects.openai.think import Splitter
-from omniroute.dialects.openai.usage import read_usage
-from omniroute.dialects.seals import CALL, TEXT
+from omniroute.dialects.json_edit import dump
+from omniroute.dialects.openai.reasoning import (
+    find,
+    read_call_seal,
+    read_reasoning,
+    read_text_seal,
+    split_content,
+    write_reasoning,
+    write_seal,
+)
+from omniroute.dialects.reasoning_signatures import CALL, TEXT
+from omniroute.dialects.token_usage import count, details, doubted, total
+from omniroute.dialects.tool_names import derive_id, read_input, read_own_name
+from omniroute.dialects.validate import string
 from omniroute.errors import BadRequest
+
+
+def read_usage(value: object) -> Usage | None:
+    """Read a `usage` object; None where there is none.
+
+    Cached tokens are inside `prompt_tokens`, reasoning inside `completion_tokens`. Some providers count
+    reasoning apart: their `total_tokens` gives them away.
+    """
+    if not isinstance(value, dict):
+        return None
+    prompt = details(value.get("prompt_tokens_details"))
+    completion = details(value.get("completion_tokens_details"))
+    given, output = count(value.get("prompt_tokens")), count(value.get("completion_tokens"))
+    reasoning = count(completion.get("reasoning_tokens"))
+    if reasoning and output is not None and total(given, output, reasoning) == count(value.get("total_tokens")):
+        output = total(output, reasoning)
+    return Usage(
+        input=given,
+        output=output,
+        cache_read=_first(
+            prompt.get("cached_tokens"),
+            value.get("prompt_cache_hit_tokens"),  # DeepSeek
+            value.get("cached_tokens"),  # Kimi
+        ),
+        cache_write=count(prompt.get("cache_write_tokens")),
+        reasoning=reasoning,
+        doubted=doubted(value, prompt, completion),
+    )
+
+
+def _first(*values: object) -> int | None:
+    return next((number for value in values if (number := count(value)) is not None), None)
+
+
+LEAST = -1e6
+"""Below any logarithm of a probability; OpenAI writes -9999 for what is as good as impossible."""
+
+
+def read_odds(said: Any) -> tuple[Odds, ...]:
+    """Read a list of tokens; what is none is passed over, since no answer should fail by it."""
+    return tuple(odds for one in said if (odds := _read(one))) if isinstance(said, list) else ()
+
+
+def _read(one: Any) -> Odds | None:
+    match one:
+        case {"token": str(token), "logprob": int() | float() as logprob} if is_logprob(logprob):
+            return Odds(token, logprob, _data(one.get("bytes")), read_odds(one.get("top_logprobs")))
+        case _:
+            return None
+
+
+def is_logprob(number: float) -> bool:
+    """Tell whether a number can be the logarithm of a probability: neither endless nor true or false."""
+    return not isinstance(number, bool) and LEAST <= number <= -LEAST
+
+
+def _data(numbers: Any) -> bytes | None:
+    try:
+        return bytes(numbers) if isinstance(numbers, list) and numbers else None
+    except (TypeError, ValueError):
+        return None
+
+
+def write_odds(odds: Sequence[Odds], *, known: bool = True) -> list[Body]:
+    """Write tokens. Responses wants bytes for each, known or not: then they are those of the token's text."""
+    return [_write(one, known=known) | {"top_logprobs": [_write(o, known=known) for o in one.others]} for one in odds]
+
+
+def _write(one: Odds, *, known: bool) -> Body:
+    data = one.data if one.data is not None or known else one.token.encode("utf-8", "surrogatepass")
+    return {"token": one.token, "bytes": None if data is None else list(data), "logprob": one.logprob}
+
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+class Splitter:
+    """Takes pieces of text cut anywhere; gives pieces, each with whether it is thinking.
+
+    White space that stands after a tag belongs to neither. Thinking without its end tag is thinking to the end.
+    """
+
+    def __init__(self) -> None:
+        self._rest = ""
+        """What may be a part of a tag, or white space before one."""
+        self._looks: str | None = OPEN
+        """The tag that may still come."""
+        self._skips = False
+
+    def feed(self, piece: str) -> list[tuple[bool, str]]:
+        text, self._rest = self._rest + piece, ""
+        said: list[tuple[bool, str]] = []
+        if self._looks == OPEN:
+            text = self._enter(text)
+        if self._looks == CLOSE:
+            text, thought = self._leave(text)
+            said = [(True, thought)] if thought else []
+        if self._looks is None and (text := self._skip(text)):
+            said.append((False, text))
+        return said
+
+    def finish(self) -> list[tuple[bool, str]]:
+        """Give what was held back: nothing that follows makes a tag of it."""
+        thinks = self._looks == CLOSE
+        rest, self._rest = self._rest, ""
+        self._looks = None
+        return [(thinks, rest)] if rest else []
+
+    def _enter(self, text: str) -> str:
+        """Look for the first tag; what is not yet known to be one, or none, is held back."""
+        bare = text.lstrip()
+        if bare.startswith(OPEN):
+            self._looks, self._skips = CLOSE, True
+            return bare.removeprefix(OPEN)
+        if OPEN.startswith(bare):
+            self._rest = text
+            return ""
+        self._looks = None
+        return text
+
+    def _leave(self, text: str) -> tuple[str, str]:
+        """Give what follows the thinking, and the thinking; what may begin the last tag is held back."""
+        text = self._skip(text)
+        thought, closed, after = text.partition(CLOSE)
+        if closed:
+            self._looks, self._skips = None, True
+            return after, thought
+        held = next((n for n in range(len(CLOSE) - 1, 0, -1) if text.endswith(CLOSE[:n])), 0)
+        self._rest = text[len(text) - held :]
+        return "", text[: len(text) - held]
+
+    def _skip(self, text: str) -> str:
+        if self._skips:
+            text = text.lstrip()
+            self._skips = not text
+        return text
+
 
 REASONS: Mapping[str, Reason] = {
     "stop": "stop",

@@ -1,12 +1,208 @@
 """Chat Completions requests: form -> wire."""
 
-from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool
-from omniroute.dialects.names import ToolNames
-from omniroute.dialects.openai import models
-from omniroute.dialects.openai.own import FIELDS, write_own
-from omniroute.dialects.openai.write_messages import write_messages
-from omniroute.dialects.schema import is_strict
-from omniroute.dialects.written import Losses, Written, write_native
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from omniroute.dialects.ir import (
+    Body,
+    Format,
+    Media,
+    Message,
+    Native,
+    Part,
+    Reasoning,
+    Refusal,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolName,
+    ToolResult,
+)
+from omniroute.dialects.json_schema import is_strict
+from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.message_repair import mend, refuse_media
+from omniroute.dialects.openai import capabilities
+from omniroute.dialects.openai.reasoning import Seals, write_reasoning
+from omniroute.dialects.tool_names import ToolNames, derive_id, fit_id
+from omniroute.dialects.validate import optional, read_base64, refuse
+
+ID_LIMIT = 40
+TEXT_ONLY = ("system", "developer", "assistant")
+SUBTYPES = {"audio/mpeg": "mp3", "audio/wav": "wav"}
+
+
+def write_messages(messages: Iterable[Message], model: str, losses: Losses, names: ToolNames) -> list[Body]:
+    """Write the messages, each call of a tool followed by its result."""
+    written: list[Body] = []
+    for message in mend(messages, partial(fit_id, limit=ID_LIMIT), losses):
+        refuse_media(message, TEXT_ONLY)
+        extra = losses.foreign(message.extra, "openai", "messages.")
+        match message.role:
+            case "assistant":
+                written.append(_assistant(message.parts, model, losses, names) | extra)
+            case "user":
+                written += _user(message.parts, extra, losses, names)
+            case role:
+                written.append({"role": role, "content": _content(message.parts, losses, names)} | extra)
+    return written
+
+
+def _user(parts: Iterable[Part], extra: Body, losses: Losses, names: ToolNames) -> list[Body]:
+    """Write the results of tools, and after all of them what else there is: pictures may not stand in a result."""
+    results: list[Body] = []
+    shown: list[Part] = []
+    said: list[Part] = []
+    for part in parts:
+        if not isinstance(part, ToolResult):
+            said.append(part)
+            continue
+        if part.error:
+            losses.add("messages.is_error")
+        texts = [inner for inner in part.parts if not isinstance(inner, Media)]
+        shown += [inner for inner in part.parts if isinstance(inner, Media)]
+        body: Body = {"role": "tool", "tool_call_id": part.call_id, "content": _content(texts, losses, names)}
+        results.append(body | losses.foreign(part.extra, "openai", "messages."))
+    if shown or said or not results:
+        results.append({"role": "user", "content": _content([*shown, *said], losses, names)} | extra)
+    return results
+
+
+def _assistant(parts: Iterable[Part], model: str, losses: Losses, names: ToolNames) -> Body:
+    reasoning: list[Reasoning] = []
+    texts: list[Part] = []
+    refusals: list[str] = []
+    calls: list[Body] = []
+    seals = Seals(model)
+    for part in parts:
+        match part:
+            case Reasoning(signature=None, sealed=None):
+                reasoning.append(part)
+            case Reasoning():
+                if not seals.take(part):
+                    losses.add("messages.thinking")
+            case Refusal(text=text):
+                refusals.append(text)
+            case ToolCall():
+                function = {"name": names.fit(part.name), "arguments": part.arguments or "{}"}
+                call: Body = {"id": part.id, "type": "function", "function": function}
+                calls.append(seals.sign(call | losses.foreign(part.extra, "openai", "tool_calls.")))
+            case _:
+                texts.append(part)
+    body: Body = {"role": "assistant", "content": _content(texts, losses, names) if texts else None}
+    if body["content"] is None and not calls and not refusals:
+        body["content"] = ""
+    if refusals:
+        body["refusal"] = "".join(refusals)
+    if calls:
+        body["tool_calls"] = calls
+    return body | write_reasoning(reasoning) | seals.said
+
+
+def _content(parts: Iterable[Part], losses: Losses, names: ToolNames) -> str | list[Body]:
+    """Write parts: text alone as one string, which every upstream understands."""
+    bodies = [body for part in parts if (body := _part(part, losses, names)) is not None]
+    if all(body.keys() == {"type", "text"} for body in bodies):
+        return "\n\n".join(body["text"] for body in bodies)
+    return bodies
+
+
+def _part(part: Part, losses: Losses, names: ToolNames) -> Body | None:
+    match part:
+        case Text(text=text, citations=citations, extra=extra):
+            if citations:
+                losses.add("citations")
+            return {"type": "text", "text": text} | losses.foreign(extra, "openai")
+        case Media():
+            return _media(part, losses)
+        case ToolName(name=name, extra=extra):
+            losses.foreign(extra, "openai")
+            return {"type": "text", "text": names.fit(name)}
+        case Refusal(text=text):
+            return {"type": "text", "text": text}
+        case Native(dialect="openai") | Native(needed=True):
+            return write_native(part, "openai")
+        case Native(body=body):
+            losses.add(f"messages.{body.get('type') or next(iter(body), None)}")
+            return None
+        case _:
+            raise AssertionError(f"{type(part).__name__} has no place in the content of a message")
+
+
+def _media(media: Media, losses: Losses) -> Body:
+    extra = losses.foreign(media.extra, "openai")
+    if media.kind == "image":
+        url = f"data:{media.mime};base64,{media.data}" if media.url is None else media.url
+        image = {"url": url} | ({"detail": extra.pop("detail")} if "detail" in extra else {})
+        return {"type": "image_url", "image_url": image} | extra
+    if media.data is not None and media.kind == "document" and (media.mime or "").startswith("text/"):
+        if media.name:
+            losses.add("document.title")
+        return {"type": "text", "text": read_base64(media.data, media.path).decode("utf-8", "replace")} | extra
+    if media.data is None:
+        raise refuse(media.path, "is a document by URL, which Chat Completions cannot say: send its data")
+    if media.kind == "audio":
+        sound = {
+            "data": media.data,
+            "format": SUBTYPES.get(media.mime or "", (media.mime or "").removeprefix("audio/")),
+        }
+        return {"type": "input_audio", "input_audio": sound} | extra
+    name = media.name or ("document.pdf" if media.mime == "application/pdf" else "document")
+    file = {"filename": name, "file_data": f"data:{media.mime};base64,{media.data}"}
+    return {"type": "file", "file": file} | extra
+
+
+FIELDS: dict[str, type] = {
+    **dict.fromkeys(("prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier"), str),
+    **{"verbosity": str, "metadata": dict},
+}
+FIRST_EXTENDED_CACHE = (4, 1)
+FIRST_VERBOSE = (5, 0)
+
+
+def read_own(body: Body) -> dict[str, Any]:
+    """Read the fields, by their names in Chat Completions."""
+    return {key: value for key, kind in FIELDS.items() if (value := optional(body, key, kind)) is not None}
+
+
+def write_own(request: Request, losses: Losses, *, metadata: bool) -> Body:
+    """Give the fields as the model takes them; `metadata` says whether they may stand beside `store: false`."""
+    number = capabilities.version(request.model) or (0, 0)
+    takes = dict.fromkeys(FIELDS, capabilities.is_openais(request.model))
+    takes["metadata"] &= metadata
+    takes["prompt_cache_retention"] &= number >= FIRST_EXTENDED_CACHE
+    takes["verbosity"] &= number >= FIRST_VERBOSE and not capabilities.chats(request.model)
+    body: Body = {}
+    for key in FIELDS:
+        if (value := request.tuning.get(key)) is not None and takes[key]:
+            body[key] = value
+        elif value is not None:
+            losses.add(key)
+    if losses.has("cache_control") and takes["prompt_cache_key"]:
+        # OpenAI caches by itself, and sends what has one key to the machine that holds its beginning.
+        body.setdefault("prompt_cache_key", _cache_key(request))
+        losses.forget("cache_control")
+    return body
+
+
+def _cache_key(request: Request) -> str:
+    """Make a key that all turns of a conversation share.
+
+    It is made of who is asking, where Claude Code names its session, or else of how the conversation begins.
+    """
+    if request.user is not None:
+        return derive_id("", request.user)
+    prompt = next((message for message in request.messages if message.role in {"system", "developer"}), None)
+    said = next((message for message in request.messages if message.role == "user"), None)
+    return derive_id("", _text(prompt), _text(said))
+
+
+def _text(message: Message | None) -> str:
+    parts = () if message is None else message.parts
+    return "\n".join(part.text for part in parts if isinstance(part, Text))
+
 
 STOPS = 4
 USER_LIMIT = 64
@@ -68,7 +264,7 @@ def _write_choice(request: Request, body: Body, losses: Losses, names: ToolNames
         if choice is not None and choice.mode != "none":
             losses.add("tool_choice")
         return
-    if request.parallel is False and not models.takes_parallel(request.model):
+    if request.parallel is False and not capabilities.takes_parallel(request.model):
         losses.add("parallel")
     elif request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
@@ -93,14 +289,14 @@ def _write_limit(request: Request, body: Body, max_output: int | None, losses: L
     if max_output is not None and limit > max_output:
         losses.add("max_output")
         limit = max_output
-    body["max_completion_tokens" if models.limits_all_output(request.model) else "max_tokens"] = limit
+    body["max_completion_tokens" if capabilities.limits_all_output(request.model) else "max_tokens"] = limit
 
 
 def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
     wanted = {"temperature": request.temperature, "top_p": request.top_p, "stop": list(request.stop[:STOPS]) or None}
     if len(request.stop) > STOPS:
         losses.add("stop")
-    samples = models.takes_sampling(request.model, body.get("reasoning_effort"))
+    samples = capabilities.takes_sampling(request.model, body.get("reasoning_effort"))
     for key, value in {**wanted, **request.tuning}.items():
         if key in FIELDS:
             continue
@@ -121,10 +317,10 @@ def _write_thinking(thinking: Thinking, model: str, body: Body, losses: Losses) 
         wanted = next((name for limit, name in BUDGETS if thinking.budget <= limit), "high")
     if wanted is None:
         return
-    said = models.effort(model, wanted)
+    said = capabilities.effort(model, wanted)
     if said is not None:
         body["reasoning_effort"] = said
-    elif wanted != "off" or models.reasons(model):
+    elif wanted != "off" or capabilities.reasons(model):
         losses.add("thinking")
 
 

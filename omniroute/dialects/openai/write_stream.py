@@ -2,7 +2,6 @@
 
 from typing import assert_never
 
-from omniroute.dialects.custom import read_input, read_own_name
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -20,13 +19,12 @@ from omniroute.dialects.ir import (
     Text,
     ToolCall,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.names import derive_id
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.openai.errors import write_fault
-from omniroute.dialects.openai.reasoning import detail, piece
+from omniroute.dialects.openai.reasoning import detail, find, piece, write_seal
 from omniroute.dialects.openai.reply import write_call, write_citation, write_logprobs, write_reason, write_usage
-from omniroute.dialects.openai.seals import find, write_seal
-from omniroute.dialects.seals import CALL, TEXT
+from omniroute.dialects.reasoning_signatures import CALL, TEXT
+from omniroute.dialects.tool_names import derive_id, read_input, read_own_name
 
 
 class Writer:

@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
-from omniroute.dialects.fault import TOO_LONG, status_of
 from omniroute.dialects.ir import Body, Fault
-from omniroute.dialects.jsonish import dump
+from omniroute.dialects.json_edit import dump
 from omniroute.dialects.openai.errors import fault_body
 from omniroute.dialects.responses.reply import write_head
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.upstream_errors import TOO_LONG, status_of
 
 CODES = {
     400: "invalid_prompt",

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omniroute.dialects.custom import OwnName
 from omniroute.dialects.ir import Body, Format, Message, Native, Request, Text, Thinking, ToolChoice
-from omniroute.dialects.openai.own import FIELDS, read_own
-from omniroute.dialects.read import lift, objects, optional, refuse, required
-from omniroute.dialects.responses.read_items import read_items
-from omniroute.dialects.responses.tools import OPTIONAL, Tools, rest
+from omniroute.dialects.openai.write_request import FIELDS, read_own
+from omniroute.dialects.responses.read_items import OPTIONAL, Tools, read_items, rest
+from omniroute.dialects.tool_names import OwnName
+from omniroute.dialects.validate import lift, objects, optional, refuse, required
 
 STATE = {
     "previous_response_id": "names a reply that is not kept here: send the whole conversation as `input`",

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from omniroute.dialects.blocks import Blocks
-from omniroute.dialects.custom import write_input
-from omniroute.dialects.heard import string
+from omniroute.dialects.content_blocks import Blocks
 from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Odds, Reasoning, Refusal, Text, ToolCall, Usage
-from omniroute.dialects.jsonish import load_object
-from omniroute.dialects.openai.odds import read_odds
+from omniroute.dialects.json_edit import load_object
+from omniroute.dialects.openai.reply import read_odds
 from omniroute.dialects.responses.reasoning import BETWEEN, read_reasoning, read_seal
 from omniroute.dialects.responses.reply import (
     read_annotation,
@@ -15,9 +13,11 @@ from omniroute.dialects.responses.reply import (
     read_call,
     read_content,
     read_reason,
+    read_usage,
 )
-from omniroute.dialects.responses.usage import read_usage
 from omniroute.dialects.sse import Frame
+from omniroute.dialects.tool_names import write_input
+from omniroute.dialects.validate import string
 
 type Key = tuple[int, int]
 """The number of an item, and of a part of its content."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from omniroute.dialects import seals
+from omniroute.dialects import reasoning_signatures
 from omniroute.dialects.ir import Body, Reasoning
 
 BETWEEN = "\n\n"
@@ -30,7 +30,7 @@ def read_seal(value: Any) -> tuple[str | None, str | None, str | None]:
     """Give the signature or the sealed reasoning, and whose it is."""
     if not isinstance(value, str) or not value:
         return None, None, None
-    seal, origin, sealed = seals.unwrap(value, "responses")
+    seal, origin, sealed = reasoning_signatures.unwrap(value, "responses")
     return (None, seal, origin) if sealed else (seal, None, origin)
 
 
@@ -39,5 +39,5 @@ def write_seal(part: Reasoning) -> str | None:
     if part.origin is None:
         return None
     if part.sealed is not None:
-        return seals.wrap(part.sealed, part.origin, "responses", sealed=True)
-    return seals.wrap(part.signature, part.origin, "responses") if part.signature else None
+        return reasoning_signatures.wrap(part.sealed, part.origin, "responses", sealed=True)
+    return reasoning_signatures.wrap(part.signature, part.origin, "responses") if part.signature else None

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any, assert_never
 
-from omniroute.dialects.custom import read_input, read_own_name, write_input
-from omniroute.dialects.heard import string
 from omniroute.dialects.ir import (
     Body,
     Citation,
@@ -21,11 +19,28 @@ from omniroute.dialects.ir import (
     ToolResult,
     Usage,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.names import derive_id
-from omniroute.dialects.openai.odds import read_odds, write_odds
+from omniroute.dialects.json_edit import dump
+from omniroute.dialects.openai.reply import read_odds, write_odds
 from omniroute.dialects.responses.reasoning import read_reasoning, write_seal
-from omniroute.dialects.responses.usage import read_usage
+from omniroute.dialects.token_usage import count, details, doubted
+from omniroute.dialects.tool_names import derive_id, read_input, read_own_name, write_input
+from omniroute.dialects.validate import string
+
+
+def read_usage(value: object) -> Usage | None:
+    """Read a `usage` object; None where there is none. Cached tokens are inside the input, reasoning in the output."""
+    if not isinstance(value, dict):
+        return None
+    given, output = details(value.get("input_tokens_details")), details(value.get("output_tokens_details"))
+    return Usage(
+        input=count(value.get("input_tokens")),
+        output=count(value.get("output_tokens")),
+        cache_read=count(given.get("cached_tokens")),
+        cache_write=count(given.get("cache_write_tokens")),
+        reasoning=count(output.get("reasoning_tokens")),
+        doubted=doubted(value, given, output),
+    )
+
 
 UNFINISHED = ("queued", "in_progress")
 TOLD_BY_OTHERS = "rs_other_"

@@ -16,11 +16,11 @@ from omniroute.dialects.ir import (
     ToolName,
     ToolResult,
 )
-from omniroute.dialects.names import ToolNames, fit_id
-from omniroute.dialects.openai.write_messages import SUBTYPES
-from omniroute.dialects.read import read_base64
-from omniroute.dialects.turns import mend, refuse_media
-from omniroute.dialects.written import Losses, write_native
+from omniroute.dialects.losses import Losses, write_native
+from omniroute.dialects.message_repair import mend, refuse_media
+from omniroute.dialects.openai.write_request import SUBTYPES
+from omniroute.dialects.tool_names import ToolNames, fit_id
+from omniroute.dialects.validate import read_base64
 
 ID_LIMIT = 64
 

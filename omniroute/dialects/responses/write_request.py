@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool
-from omniroute.dialects.names import ToolNames
-from omniroute.dialects.openai import models
-from omniroute.dialects.openai.own import FIELDS, write_own
-from omniroute.dialects.openai.write_request import BUDGETS, NEUTRAL, USER_LIMIT
-from omniroute.dialects.read import refuse
+from omniroute.dialects.json_schema import is_strict
+from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.openai import capabilities
+from omniroute.dialects.openai.write_request import BUDGETS, FIELDS, NEUTRAL, USER_LIMIT, write_own
 from omniroute.dialects.responses.read_request import LOGPROBS, SEAL
 from omniroute.dialects.responses.write_items import write_items
-from omniroute.dialects.schema import is_strict
-from omniroute.dialects.written import Losses, Written, write_native
+from omniroute.dialects.tool_names import ToolNames
+from omniroute.dialects.validate import refuse
 
 LEAST_OUTPUT = 16
 NESTED = ("text", "reasoning")
@@ -88,7 +87,7 @@ def _write_choice(request: Request, body: Body, losses: Losses, names: ToolNames
         if choice is not None and choice.mode != "none":
             losses.add("tool_choice")
         return
-    if request.parallel is False and not models.takes_parallel(request.model):
+    if request.parallel is False and not capabilities.takes_parallel(request.model):
         losses.add("parallel")
     elif request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
@@ -119,12 +118,12 @@ def _write_thinking(thinking: Thinking, model: str, body: Body, losses: Losses) 
         wanted = "off"
     elif wanted is None and thinking.budget is not None:
         wanted = next((name for limit, name in BUDGETS if thinking.budget <= limit), "high")
-    said = models.effort(model, wanted) if wanted is not None else None
+    said = capabilities.effort(model, wanted) if wanted is not None else None
     if said is not None:
         body["reasoning"] = {"effort": said}
-    elif wanted is not None and (wanted != "off" or models.reasons(model)):
+    elif wanted is not None and (wanted != "off" or capabilities.reasons(model)):
         losses.add("thinking")
-    if models.reasons(model) and said != "none":
+    if capabilities.reasons(model) and said != "none":
         if thinking.mode in {"budget", "adaptive"}:
             body.setdefault("reasoning", {})["summary"] = "auto"
         body["include"] = [SEAL]
@@ -133,7 +132,7 @@ def _write_thinking(thinking: Thinking, model: str, body: Body, losses: Losses) 
 def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
     if request.stop:
         losses.add("stop")
-    samples = models.takes_sampling(request.model, body.get("reasoning", {}).get("effort"))
+    samples = capabilities.takes_sampling(request.model, body.get("reasoning", {}).get("effort"))
     for key, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is not None and samples:
             body[key] = value

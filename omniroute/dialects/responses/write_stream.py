@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import assert_never
 
-from omniroute.dialects.custom import read_own_name
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -22,11 +21,11 @@ from omniroute.dialects.ir import (
     Text,
     ToolCall,
 )
-from omniroute.dialects.jsonish import dump
-from omniroute.dialects.names import derive_id
-from omniroute.dialects.openai.odds import write_odds
+from omniroute.dialects.json_edit import dump
+from omniroute.dialects.openai.reply import write_odds
 from omniroute.dialects.responses.errors import write_failure
 from omniroute.dialects.responses.reply import write_annotation, write_end, write_head, write_item
+from omniroute.dialects.tool_names import derive_id, read_own_name
 
 NO_CONTENT = {"content_index": 0}
 NO_SUMMARY = {"summary_index": 0}

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from omniroute.dialects.claude import models
+from omniroute.dialects.claude import capabilities
 from omniroute.dialects.claude.read_request import read_thinking
-from omniroute.dialects.claude.write_thinking import settle_sampling, write_thinking
+from omniroute.dialects.claude.write_messages import settle_sampling, write_thinking
 from omniroute.dialects.ir import Body, Thinking
-from omniroute.dialects.shaping.text import before, part_before
-from omniroute.dialects.written import Losses
+from omniroute.dialects.losses import Losses
+from omniroute.dialects.shaping.common import before, part_before
 
 OF_THE_CLIENT = ("x-anthropic-billing-header", "You are Claude Code, ", "You are a Claude agent, ")
 """How blocks begin in which Claude Code says what it is: Anthropic looks for them at the very front."""
@@ -34,7 +34,7 @@ def _of_the_client(block: Any) -> bool:
 
 
 def knows_budgets(model: str) -> bool:
-    return models.takes_budget(model)
+    return capabilities.takes_budget(model)
 
 
 def strip(body: Body) -> None:
@@ -46,9 +46,9 @@ def strip(body: Body) -> None:
 def think(body: Body, model: str, wanted: int | str, losses: Losses) -> None:
     """Let the model think so much, as far as the rest of the request allows."""
     said = "thinking" in body or "effort" in (body.get("output_config") or {})
-    if not said and models.version(model) is None:
+    if not said and capabilities.version(model) is None:
         return  # nobody knows whether it can
-    if not said and not models.thinks(model):
+    if not said and not capabilities.thinks(model):
         return
     if wanted in (0, "none"):
         _write(body, model, Thinking("off"), losses)
@@ -93,20 +93,24 @@ def _settle_edits(body: Body) -> None:
 
 def fit(body: Body, model: str, losses: Losses) -> None:
     """Change what the model would refuse, though the one that the client asked for takes it."""
-    if models.version(model) is None:
+    if capabilities.version(model) is None:
         return
     said, effort = body.get("thinking") or {}, (body.get("output_config") or {}).get("effort")
     match said.get("type"):
         case "enabled":
-            good = models.thinks(model) and models.takes_budget(model) and said["budget_tokens"] < body["max_tokens"]
+            good = (
+                capabilities.thinks(model)
+                and capabilities.takes_budget(model)
+                and said["budget_tokens"] < body["max_tokens"]
+            )
         case "adaptive":
-            good = models.thinks_adaptively(model)
+            good = capabilities.thinks_adaptively(model)
         case "disabled":
-            good = not models.always_thinks(model)
+            good = not capabilities.always_thinks(model)
         case _:
             good = True
     if effort is not None:
-        good = good and models.takes_effort(model) and models.effort(model, effort) == effort
+        good = good and capabilities.takes_effort(model) and capabilities.effort(model, effort) == effort
     if not good and (thinking := read_thinking(said or None, effort)[0]) is not None:
         _write(body, model, thinking, losses)
     else:

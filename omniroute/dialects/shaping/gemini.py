@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from omniroute.dialects.gemini import models
-from omniroute.dialects.gemini.spelling import camel
+from omniroute.dialects.gemini import capabilities
+from omniroute.dialects.gemini.field_case import camel
 from omniroute.dialects.ir import Body
-from omniroute.dialects.shaping.text import before, part_before
-from omniroute.dialects.written import Losses
+from omniroute.dialects.losses import Losses
+from omniroute.dialects.shaping.common import before, part_before
 
 CONFIG = ("generationConfig", "generation_config")
 THINKING = ("thinkingConfig", "thinking_config")
@@ -38,7 +38,7 @@ def instruct(body: Body, prompt: str) -> bool:
 
 
 def knows_budgets(model: str) -> bool:
-    return not models.takes_levels(model)
+    return not capabilities.takes_levels(model)
 
 
 def strip(body: Body) -> None:
@@ -49,40 +49,40 @@ def strip(body: Body) -> None:
 def think(body: Body, model: str, wanted: int | str, losses: Losses) -> None:
     """Let the model think so much; whether it tells of it is the client's business."""
     said = _said(body)
-    if not models.thinks(model) or not (said or models.known(model)):
+    if not capabilities.thinks(model) or not (said or capabilities.known(model)):
         return
     shown = {key: value for key, value in said.items() if camel({key: value}).keys() == {"includeThoughts"}}
     if wanted in (0, "none"):
-        _put(body, shown | models.least(model))
-        if not models.can_stop_thinking(model):
+        _put(body, shown | capabilities.least(model))
+        if not capabilities.can_stop_thinking(model):
             losses.add("thinkingConfig")
     elif isinstance(wanted, int):
-        _put(body, shown | {"thinkingBudget": models.fit_budget(model, wanted)})
-    elif models.takes_levels(model):
-        _put(body, shown | {"thinkingLevel": models.level(model, wanted)})
+        _put(body, shown | {"thinkingBudget": capabilities.fit_budget(model, wanted)})
+    elif capabilities.takes_levels(model):
+        _put(body, shown | {"thinkingLevel": capabilities.level(model, wanted)})
     else:
-        _put(body, shown | {"thinkingBudget": models.budget(model, wanted)})
+        _put(body, shown | {"thinkingBudget": capabilities.budget(model, wanted)})
 
 
 def fit(body: Body, model: str, losses: Losses) -> None:
     """Change what the model would refuse, though the one that the client asked for takes it."""
     said = _said(body)
-    if not said or not models.known(model):
+    if not said or not capabilities.known(model):
         return
-    if not models.thinks(model):
+    if not capabilities.thinks(model):
         strip(body)
         return
     now = camel(said)
     shown = {key: value for key, value in now.items() if key == "includeThoughts"}
     level, budget = now.get("thinkingLevel"), now.get("thinkingBudget")
     if isinstance(level, str):
-        if not models.takes_levels(model):
-            _put(body, shown | {"thinkingBudget": models.budget(model, level.lower())})
-        elif (known := models.level(model, level.lower())) != level.upper():
+        if not capabilities.takes_levels(model):
+            _put(body, shown | {"thinkingBudget": capabilities.budget(model, level.lower())})
+        elif (known := capabilities.level(model, level.lower())) != level.upper():
             _put(body, shown | {"thinkingLevel": known})
-    elif budget == 0 and not models.can_stop_thinking(model):
-        _put(body, shown | models.least(model))
-    elif isinstance(budget, int) and budget > 0 and (fitting := models.fit_budget(model, budget)) != budget:
+    elif budget == 0 and not capabilities.can_stop_thinking(model):
+        _put(body, shown | capabilities.least(model))
+    elif isinstance(budget, int) and budget > 0 and (fitting := capabilities.fit_budget(model, budget)) != budget:
         _put(body, shown | {"thinkingBudget": fitting})
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from omniroute.dialects.ir import Body
-from omniroute.dialects.openai import models
+from omniroute.dialects.losses import Losses
+from omniroute.dialects.openai import capabilities
 from omniroute.dialects.openai.write_request import NEUTRAL
-from omniroute.dialects.shaping.text import before, part_before
-from omniroute.dialects.written import Losses
+from omniroute.dialects.shaping.common import before, part_before
 
 SPELLINGS = ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget")
 """OpenAI's own, and what OpenRouter, GLM and Qwen call the same."""
@@ -43,7 +43,7 @@ def strip(body: Body) -> None:
 def think(body: Body, model: str, wanted: int | str, losses: Losses) -> None:
     """Let the model think so much."""
     effort = nearest(model, str(wanted))
-    if models.reasons(model):
+    if capabilities.reasons(model):
         strip(body)
         if effort is not None:
             body["reasoning_effort"] = effort
@@ -56,8 +56,8 @@ def think(body: Body, model: str, wanted: int | str, losses: Losses) -> None:
 
 def nearest(model: str, wanted: str) -> str | None:
     """Give the effort that comes nearest; None is to say nothing."""
-    if models.reasons(model):
-        return models.effort(model, "off" if wanted == "none" else wanted)
+    if capabilities.reasons(model):
+        return capabilities.effort(model, "off" if wanted == "none" else wanted)
     return None if wanted == "none" else wanted if wanted in FOR_ALL else "low" if wanted == "minimal" else "high"
 
 
@@ -81,7 +81,7 @@ def _say_as_the_client(body: Body, effort: str | None) -> None:
 
 def settle_sampling(body: Body, model: str, effort: str | None, losses: Losses) -> None:
     """Take out what a model that reasons refuses."""
-    if models.takes_sampling(model, effort):
+    if capabilities.takes_sampling(model, effort):
         return
     for name in SAMPLING:
         if body.get(name) is not None and body[name] != NEUTRAL.get(name):
@@ -93,17 +93,17 @@ def fit(body: Body, model: str, losses: Losses) -> None:
     """Change what the model would refuse, though the one that the client asked for takes it."""
     said = body.get("reasoning_effort")
     if isinstance(said, str):
-        effort = models.effort(model, "off" if said == "none" else said)
+        effort = capabilities.effort(model, "off" if said == "none" else said)
         if effort is None:
             del body["reasoning_effort"]
         elif said != effort:
             body["reasoning_effort"] = effort
     settle_sampling(body, model, body.get("reasoning_effort"), losses)
-    if body.get("parallel_tool_calls") is False and not models.takes_parallel(model):
+    if body.get("parallel_tool_calls") is False and not capabilities.takes_parallel(model):
         del body["parallel_tool_calls"]
-    if models.limits_all_output(model):
+    if capabilities.limits_all_output(model):
         _rename(body, "max_tokens", "max_completion_tokens")
-    elif not models.is_openais(model):
+    elif not capabilities.is_openais(model):
         _rename(body, "max_completion_tokens", "max_tokens")
 
 

@@ -1,12 +1,12 @@
 """Shaping requests of OpenAI Responses."""
 
 from omniroute.dialects.ir import Body
-from omniroute.dialects.openai import models
+from omniroute.dialects.losses import Losses
+from omniroute.dialects.openai import capabilities
 from omniroute.dialects.responses.read_request import SEAL
+from omniroute.dialects.shaping.common import before
 from omniroute.dialects.shaping.openai import nearest
 from omniroute.dialects.shaping.openai import settle_sampling as settle
-from omniroute.dialects.shaping.text import before
-from omniroute.dialects.written import Losses
 
 LIMITS: tuple[tuple[str, ...], ...] = (("max_output_tokens",),)
 
@@ -37,13 +37,13 @@ def strip(body: Body) -> None:
 def think(body: Body, model: str, wanted: int | str, losses: Losses) -> None:
     """Let the model think so much."""
     said = body.get("reasoning") or {}
-    if not models.reasons(model) and "effort" not in said:
+    if not capabilities.reasons(model) and "effort" not in said:
         return
     effort = nearest(model, str(wanted))
     strip(body)
     if effort is not None:
         body["reasoning"] = (body.get("reasoning") or {}) | {"effort": effort}
-    elif models.reasons(model):
+    elif capabilities.reasons(model):
         losses.add("reasoning.effort")
     settle(body, model, effort, losses)
 
@@ -51,17 +51,17 @@ def think(body: Body, model: str, wanted: int | str, losses: Losses) -> None:
 def fit(body: Body, model: str, losses: Losses) -> None:
     """Change what the model would refuse, though the one that the client asked for takes it."""
     said = body.get("reasoning") or {}
-    if said and not models.reasons(model):
+    if said and not capabilities.reasons(model):
         del body["reasoning"]
     elif (effort := said.get("effort")) is not None:
-        known = models.effort(model, "off" if effort == "none" else effort)
+        known = capabilities.effort(model, "off" if effort == "none" else effort)
         if known is None:
             strip(body)
         elif known != effort:
             body["reasoning"] = {**said, "effort": known}
     include = body.get("include") or []
-    if not models.reasons(model) and SEAL in include:
+    if not capabilities.reasons(model) and SEAL in include:
         body["include"] = [name for name in include if name != SEAL]
     settle(body, model, (body.get("reasoning") or {}).get("effort"), losses)
-    if body.get("parallel_tool_calls") is False and not models.takes_parallel(model):
+    if body.get("parallel_tool_calls") is False and not capabilities.takes_parallel(model):
         del body["parallel_tool_calls"]

@@ -10,10 +10,9 @@ from typing import Any
 
 from omniroute.dialects.dialect import UNREADABLE
 from omniroute.dialects.ir import Body
+from omniroute.dialects.losses import Losses
 from omniroute.dialects.shaping import claude, gemini, openai, responses
-from omniroute.dialects.shaping.rules import Shape
-from omniroute.dialects.shaping.wanted import wanted
-from omniroute.dialects.written import Losses
+from omniroute.dialects.shaping.common import Shape, wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ import asyncio
 from pydantic import Field
 
 from omniroute.errors import NotAllowed
-from omniroute.panel.route import Body, Call, get, post
-from omniroute.store import password, sessions
+from omniroute.panel.routes import Body, Call, get, post
+from omniroute.store.state import password, sessions
 
 
 class LogIn(Body):

@@ -4,14 +4,16 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
-from omniroute.panel.route import Body, Call, Download, Query, delete, get, post, put
+from omniroute.panel.routes import Body, Call, Download, Query, delete, get, post, put
 from omniroute.panel.upload import FILE, Upload
-from omniroute.store import aside, backups, checks, export, importing
-from omniroute.store.backups import Backup
-from omniroute.store.files import StoreError
-from omniroute.store.foreign import MOST_BYTES
-from omniroute.store.importing import Imported
-from omniroute.store.migrations import MIGRATIONS
+from omniroute.store.db import checks, files
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.migrations import MIGRATIONS
+from omniroute.store.transfer import backups, export
+from omniroute.store.transfer import import_ as importing
+from omniroute.store.transfer.backups import Backup
+from omniroute.store.transfer.import_ import Imported
+from omniroute.store.transfer.untrusted import MOST_BYTES
 
 FORM = 1024 * 1024
 """Bytes of a form beside its file."""
@@ -146,11 +148,11 @@ def _shown(backup: Backup) -> Copy:
 
 def _download(call: Call, *, everything: bool) -> Download:
     stamp = datetime.fromtimestamp(call.store.clock(), UTC).strftime(backups.TIME)
-    folder = aside.make(call.store.data_dir)
+    folder = files.make(call.store.data_dir)
     try:
         file = export.into(call.store, folder, everything=everything)
     except BaseException:
-        aside.remove(folder)
+        files.remove(folder)
         raise
     if everything:
         return Download(file, f"omniroute-all-{stamp}.tar.gz", "application/gzip")

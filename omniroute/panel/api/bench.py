@@ -7,16 +7,16 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from omniroute.bench.cell import Cell as Tried
-from omniroute.bench.cell import Real
 from omniroute.bench.features import BY_ID, FEATURES
+from omniroute.bench.runner import Cell as Tried
+from omniroute.bench.runner import Real
 from omniroute.catalog.providers import find
 from omniroute.errors import BadRequest, NotFound
-from omniroute.panel.api.exchanges import Detail, detail
+from omniroute.gateway.runtime import Runtime
+from omniroute.panel.api.live_exchanges import Detail, detail
 from omniroute.panel.api.translator import Dialect
-from omniroute.panel.route import Body, Call, delete, get, post
-from omniroute.routing.names import Names
-from omniroute.runtime import Runtime
+from omniroute.panel.routes import Body, Call, delete, get, post
+from omniroute.routing.model_index import Names
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 AT_ONCE = 4

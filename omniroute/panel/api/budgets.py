@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from omniroute.errors import BadRequest
-from omniroute.panel.route import Body, Call, Query, delete, get, post
-from omniroute.store import budgets, spent
+from omniroute.panel.routes import Body, Call, Query, delete, get, post
+from omniroute.store.config import budgets
+from omniroute.store.history import budget_status as spent
 
 
 class Budget(Body):

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from omniroute.panel.route import Body, Call, delete, get
-from omniroute.store import answers
+from omniroute.panel.routes import Body, Call, delete, get
+from omniroute.store.state import cached_answers
 
 
 class Semantic(Body):
@@ -37,7 +37,7 @@ class Cleared(Body):
 
 @get("/api/cache", "Say how much is kept, and how often it was of use.")
 def stats(call: Call) -> Cached:
-    found, limits = answers.stats(call.store), call.runtime.config.rules.cache
+    found, limits = cached_answers.stats(call.store), call.runtime.config.rules.cache
     return Cached(
         semantic_cache=Semantic(
             enabled=limits.enabled,
@@ -59,4 +59,4 @@ def stats(call: Call) -> Cached:
 
 @delete("/api/cache", "Forget every answer, at once.")
 def clear(call: Call) -> Cleared:
-    return Cleared(ok=True, removed=answers.clear(call.store))
+    return Cleared(ok=True, removed=cached_answers.clear(call.store))

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 from pydantic.alias_generators import to_camel
 
+from omniroute.config import model as config
+from omniroute.config.deadlines import PHASES
+from omniroute.config.settings import Rules, Tries, rules
 from omniroute.errors import BadRequest, NotFound
-from omniroute.panel.route import Body, Call, delete, get, patch, post, put
-from omniroute.routing import config
-from omniroute.routing.deadlines import PHASES
+from omniroute.panel.routes import Body, Call, delete, get, patch, post, put
 from omniroute.routing.plan import plan
-from omniroute.routing.rules import Rules, Tries, rules
-from omniroute.store import combos, read, settings, snapshot
-from omniroute.store.files import StoreError
+from omniroute.store.config import combos, rows, settings, snapshot
+from omniroute.store.db.files import StoreError
 
 PLACES = {"retries": "max_retries", "retry_delay": "retry_delay_ms", "hedge": "hedge", "resume": "resume"}
 PLACES |= {f"{phase}_timeout": f"{phase}_timeout_ms" for phase in PHASES}
@@ -134,7 +134,7 @@ def remove(call: Call) -> None:
 
 @get("/api/settings/combo-defaults", "Show what holds for combos that say nothing else themselves.")
 def defaults(call: Call) -> Defaults:
-    return _defaults(rules(read.settings(call.store)))
+    return _defaults(rules(rows.settings(call.store)))
 
 
 @patch("/api/settings/combo-defaults", "Change it; what is left out stays, null goes back to the default.")

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
+from omniroute.config import model
 from omniroute.errors import NotFound
-from omniroute.panel.route import Body, Call, delete, get, patch, post
-from omniroute.routing import config
-from omniroute.store import keys, read
+from omniroute.panel.routes import Body, Call, delete, get, patch, post
+from omniroute.store.config import keys, rows
 
 
 class Key(Body):
@@ -57,7 +57,7 @@ class MadeKey(Key):
 @get("/api/keys", "List the keys that were not revoked.")
 def list_(call: Call) -> Keys:
     used = keys.uses(call.store)
-    return Keys(keys=[_shown(key, used.get(key.id)) for key in read.keys(call.store) if key.revoked_at is None])
+    return Keys(keys=[_shown(key, used.get(key.id)) for key in rows.keys(call.store) if key.revoked_at is None])
 
 
 @post("/api/keys", "Make a key; it is shown once.", status=201)
@@ -83,14 +83,14 @@ def revoke(call: Call) -> Key:
     return _shown(keys.revoke(call.store, call.path["id"]), keys.uses(call.store).get(call.path["id"]))
 
 
-def _find(call: Call) -> config.Key:
-    found = next((key for key in read.keys(call.store) if key.id == call.path["id"]), None)
+def _find(call: Call) -> model.Key:
+    found = next((key for key in rows.keys(call.store) if key.id == call.path["id"]), None)
     if found is None:
         raise NotFound(f"there is no key with the id {call.path['id'][:100]!r}")
     return found
 
 
-def _shown(key: config.Key, used: tuple[float, str] | None) -> Key:
+def _shown(key: model.Key, used: tuple[float, str] | None) -> Key:
     return Key(
         id=key.id,
         name=key.name,

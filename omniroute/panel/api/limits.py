@@ -5,10 +5,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from omniroute.panel.route import Body, Call, get, post
-from omniroute.routing.limits import Limit
-from omniroute.store import limits, lockouts, read, standing
-from omniroute.store.database import Store
+from omniroute.config.model import Limit
+from omniroute.panel.routes import Body, Call, get, post
+from omniroute.store.config import limits
+from omniroute.store.config import rows as read
+from omniroute.store.db.database import Store
+from omniroute.store.state import health, lockouts
 
 
 class Limited(Body):
@@ -86,8 +88,8 @@ def change(call: Call, body: Change) -> RateLimits:
 @get("/api/policies", "Show who is locked out, and the breakers that have counted failures.")
 def policies(call: Call) -> Policies:
     return Policies(
-        circuit_breakers=[Breaker(**row) for row in standing.breakers(call.store)],
-        locked_identifiers=[Locked(**row) for row in standing.locked(call.store)],
+        circuit_breakers=[Breaker(**row) for row in health.breakers(call.store)],
+        locked_identifiers=[Locked(**row) for row in health.locked(call.store)],
     )
 
 
@@ -98,7 +100,7 @@ def unlock(call: Call, body: Unlock) -> Unlocked:
 
 
 def _rate_limits(store: Store) -> RateLimits:
-    rows = standing.limited(store, running=True)
+    rows = health.limited(store, running=True)
     return RateLimits(
         connections=[
             Limited(

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from omniroute.panel.route import Body, Call, get
-from omniroute.routing.listed import Listed, listed
-from omniroute.routing.names import Names
-from omniroute.store import read
+from omniroute.panel.routes import Body, Call, get
+from omniroute.routing.model_index import Names
+from omniroute.routing.model_list import Listed, listed
+from omniroute.store.config import rows
 
 
 class Model(Body):
@@ -65,7 +65,7 @@ def endpoint(call: Call) -> Endpoint:
         accounts=len(config.accounts),
         nodes=len(config.nodes),
         combos=len(config.combos),
-        keys=sum(key.revoked_at is None for key in read.keys(call.store)),
+        keys=sum(key.revoked_at is None for key in rows.keys(call.store)),
     )
 
 

@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field
 
 from omniroute.catalog.provider import DialectName, Provider
+from omniroute.config.model import Config
 from omniroute.errors import BadRequest, NotFound
-from omniroute.panel.route import Body, Call, delete, get, post, put
-from omniroute.routing.affected import combos_using
-from omniroute.routing.config import Config
-from omniroute.store import nodes, snapshot
+from omniroute.panel.routes import Body, Call, delete, get, post, put
+from omniroute.routing.combo_impact import combos_using
+from omniroute.store.config import nodes, snapshot
 
 
 class Node(Body):

@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, RootModel
 
-from omniroute.catalog.rates import CLASSES, Price
+from omniroute.catalog.pricing import CLASSES, Price
 from omniroute.errors import BadRequest
-from omniroute.panel.route import Body, Call, Query, delete, get, patch
-from omniroute.store import prices, pricing, snapshot, usage
-from omniroute.store.files import StoreError
+from omniroute.panel.routes import Body, Call, Query, delete, get, patch
+from omniroute.store.config import prices, snapshot
+from omniroute.store.config import prices as pricing
+from omniroute.store.db.files import StoreError
+from omniroute.store.history import usage
 
 NAMES = {"cached": "cache_read", "cache_creation": "cache_write"}
 """Other names that two classes go by."""

@@ -7,10 +7,11 @@ from pydantic import Field
 from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import find
 from omniroute.errors import NotFound
-from omniroute.panel.route import Body, Call, Query, delete, get, post
-from omniroute.routing.names import Names
-from omniroute.store import models, read, snapshot
-from omniroute.store.names import provider_id
+from omniroute.panel.routes import Body, Call, Query, delete, get, post
+from omniroute.routing.model_index import Names
+from omniroute.store.config import custom_models as models
+from omniroute.store.config import rows, snapshot
+from omniroute.store.config.validation import provider_id
 
 
 class Custom(Body):
@@ -73,10 +74,10 @@ class Offers(Body):
 
 @get("/api/provider-models", "List the models that were added.")
 def list_(call: Call, query: Of) -> Customs:
-    added = {owner: [_shown(each) for each in those] for owner, those in read.models(call.store).items()}
+    added = {owner: [_shown(each) for each in those] for owner, those in rows.models(call.store).items()}
     if query.provider is None:
         return Customs(models=added)
-    return Customs(models=added.get(provider_id(query.provider, read.nodes(call.store)), []))
+    return Customs(models=added.get(provider_id(query.provider, rows.nodes(call.store)), []))
 
 
 @post("/api/provider-models", "Add a model to a provider, or say more of one.")
@@ -91,8 +92,8 @@ def add(call: Call, body: NewModel) -> Added:
 @delete("/api/provider-models", "Forget a model that was added.")
 def remove(call: Call, query: Which) -> Removed:
     with call.store.change():
-        owner = provider_id(query.provider, read.nodes(call.store))
-        there = any(each.id == query.model for each in read.models(call.store).get(owner, ()))
+        owner = provider_id(query.provider, rows.nodes(call.store))
+        there = any(each.id == query.model for each in rows.models(call.store).get(owner, ()))
         if there:
             models.remove(call.store, owner, query.model)
     return Removed(removed=there)

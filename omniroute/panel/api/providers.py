@@ -6,13 +6,14 @@ from pydantic import Field
 
 from omniroute.catalog.provider import Auth, DialectName
 from omniroute.catalog.providers import PROVIDERS
+from omniroute.config.model import Limit
 from omniroute.errors import BadRequest, NotFound
-from omniroute.panel.connections import Connection, connections
-from omniroute.panel.network import Network, at_place
-from omniroute.panel.route import Body, Call, delete, get, post, put
-from omniroute.routing.limits import Limit
-from omniroute.routing.names import Names
-from omniroute.store import accounts, health, limits, read, snapshot
+from omniroute.panel.account_view import Connection, connections
+from omniroute.panel.proxy_json import Network, at_place
+from omniroute.panel.routes import Body, Call, delete, get, post, put
+from omniroute.routing.model_index import Names
+from omniroute.store.config import accounts, limits, rows, snapshot
+from omniroute.store.state import health
 
 
 class Row(Body):
@@ -137,7 +138,7 @@ def _set(call: Call, id: str, body: AccountChange) -> None:
     gap = None if body.gap_ms is None else body.gap_ms / 1000
     said = {name: value for name, value in (("rpm", body.rpm), ("gap", gap), ("concurrency", body.concurrency))}
     if changed := {name: value or None for name, value in said.items() if value is not None}:
-        before = read.limits(call.store).get(id, Limit())
+        before = rows.limits(call.store).get(id, Limit())
         limits.put(call.store, id, replace(before, **changed))  # type: ignore[arg-type]
     enabled = body.is_active if body.enabled is None else body.enabled
     if enabled is not None:

@@ -3,17 +3,17 @@
 from pydantic import Field
 
 from omniroute.catalog.providers import find
+from omniroute.config.model import Place
 from omniroute.errors import BadRequest, NotFound
-from omniroute.netproxy.proxy import DIRECT
-from omniroute.panel.network import Network, at_place, read, shown, url
-from omniroute.panel.route import Body, Call, Query, delete, get, put
-from omniroute.routing.config import Place
-from omniroute.routing.network import path_of
+from omniroute.netproxy.proxy_url import DIRECT
+from omniroute.panel.proxy_json import Network, at_place, read, shown, url
+from omniroute.panel.routes import Body, Call, Query, delete, get, put
+from omniroute.routing.proxy_choice import path_of
 from omniroute.routing.target import lone_target
-from omniroute.store import proxies, snapshot
-from omniroute.store import read as stored
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.store.config import proxies, snapshot
+from omniroute.store.config import rows as stored
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 LEVELS = {"key": "account"}
 """Names of levels that others use."""

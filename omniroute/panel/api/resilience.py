@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 from pydantic import Field
 
+from omniroute.config.resilience_profiles import PROFILES, Resilience
 from omniroute.errors import BadRequest
-from omniroute.panel.api.monitoring import Reset
-from omniroute.panel.route import Body, Call, get, patch, post
-from omniroute.routing.profiles import PROFILES, Resilience
-from omniroute.store import settings
-from omniroute.store.database import Store
-from omniroute.store.files import StoreError
+from omniroute.panel.api.health import Reset
+from omniroute.panel.routes import Body, Call, get, patch, post
+from omniroute.store.config import settings
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
 
 
 class Profiles(Body):

@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
+from omniroute.config.settings import rules
+from omniroute.config.settings_registry import SETTINGS
 from omniroute.errors import BadRequest, Forbidden
-from omniroute.panel.route import Body, Call, get, patch
-from omniroute.routing.changeable import SETTINGS
-from omniroute.routing.rules import rules
-from omniroute.store import password, read, settings
-from omniroute.store.files import StoreError
+from omniroute.panel.routes import Body, Call, get, patch
+from omniroute.store.config import rows, settings
+from omniroute.store.db.files import StoreError
+from omniroute.store.state import password
 
 type Value = bool | int | float | str | None
 
@@ -42,7 +43,7 @@ class Change(Body):
 
 @get("/api/settings", "Show all settings, with what holds where nobody has set anything.")
 def show(call: Call) -> Settings:
-    said = read.settings(call.store)
+    said = rows.settings(call.store)
     held = rules(said)
     own = [name for name in said if settings.is_setting(name) and name not in SETTINGS]
     return Settings(
@@ -52,7 +53,7 @@ def show(call: Call) -> Settings:
         },
         fallback_strategy=held.strategy,
         sticky_round_robin_limit=held.sticky_limit,
-        blocked_providers=sorted(read.blocked(call.store)),
+        blocked_providers=sorted(rows.blocked(call.store)),
         has_password=password.is_set(call.store),
         require_login=call.door.settings.require_login,
     )
@@ -105,5 +106,5 @@ def _block(call: Call, wanted: list[str]) -> None:
         ids = {settings.block(call.store, name) for name in wanted}
     except StoreError as error:
         raise BadRequest(str(error), param="blockedProviders") from error
-    for name in read.blocked(call.store) - ids:
+    for name in rows.blocked(call.store) - ids:
         settings.unblock(call.store, name)

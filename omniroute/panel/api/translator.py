@@ -7,10 +7,10 @@ import orjson
 from pydantic import Field
 
 from omniroute.dialects import hub
-from omniroute.dialects.recognise import recognise
+from omniroute.dialects.detect import recognise
 from omniroute.errors import BadRequest
-from omniroute.panel.route import Body, Call, post
-from omniroute.translating import Said, names_of, say_refusal, say_reply, say_request, say_stream
+from omniroute.gateway.translation_preview import Said, names_of, say_refusal, say_reply, say_request, say_stream
+from omniroute.panel.routes import Body, Call, post
 
 LARGEST = 4 * 1024 * 1024
 Dialect = Literal["openai", "responses", "claude", "gemini"]

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from omniroute.errors import BadRequest, NotFound
-from omniroute.panel.route import Body, Call, Query, get
-from omniroute.store import sums, usage
+from omniroute.panel.routes import Body, Call, Query, get
+from omniroute.store.history import summaries as sums
+from omniroute.store.history import usage
 
 HOUR, DAY = 3600, 86400
 MOST_SERIES = 7

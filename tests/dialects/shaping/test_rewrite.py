@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.shaping.rewrite import rewrite
+from omniroute.dialects.json_edit import rewrite
 
 NAMES = st.sampled_from(["a", "b", "ä", 'q"', "thinking", ""])
 VALUES = st.recursive(

@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.shaping.rules import EFFORTS, MODES, Shape, ThinkingRules
+from omniroute.dialects.shaping.common import EFFORTS, MODES, Shape, ThinkingRules
 from omniroute.dialects.shaping.shape import shaped
 
 type Body = dict[str, Any]

@@ -4,7 +4,7 @@ import orjson
 from cases import every
 
 from omniroute.dialects import hub
-from omniroute.dialects.shaping.rules import Shape, ThinkingRules
+from omniroute.dialects.shaping.common import Shape, ThinkingRules
 
 PROMPT = Shape(system_prompt='Say "hé"')
 SAID = 'Say \\"hé\\"'

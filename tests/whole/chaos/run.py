@@ -18,9 +18,10 @@ from harness import REPO, Gateway, mitmproxy_command, until
 from chaos.clients import Question, amiss
 from chaos.schedule import HEALTHY, Schedule
 from chaos.targets import Target
-from omniroute.routing.limits import Limit
-from omniroute.store import combos, health, limits, nodes, settings
-from omniroute.store.database import Store
+from omniroute.config.model import Limit
+from omniroute.store.config import combos, limits, nodes, settings
+from omniroute.store.db.database import Store
+from omniroute.store.state import health
 
 DIALECTS = ("openai", "openai", "claude", "responses", "gemini")
 CLIENTS = 50

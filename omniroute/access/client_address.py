@@ -1,0 +1,253 @@
+"""For whom a proxy asks: `X-Forwarded-For`, and `Forwarded` of RFC 7239.
+
+Each proxy writes the address of its own client at the right end, and anybody may have written what stands on the left
+of that. So the chain is read from the right, and the first address that is no trusted proxy is who asks.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from omniroute.errors import BadRequest
+
+type Address = IPv4Address | IPv6Address
+
+SITE = 64
+"""Bits that name a network in IPv6. Whoever has one has all addresses in it, so what is counted is the network."""
+UNKNOWN = "unknown"
+BROWSER_MARK = "browser-"
+"""The beginning of a source that is no address, but a browser that has logged in before."""
+MAX_NETWORKS = 100
+"""Characters of an address with its zone."""
+
+
+@lru_cache(maxsize=4096)
+def read_address(text: str) -> Address:
+    """Read an address; ValueError when it is none.
+
+    An IPv4 address inside an IPv6 one is the IPv4 address. A zone says by which interface somebody came, not who.
+    """
+    if len(text) > MAX_NETWORKS:
+        raise ValueError("too long for an address")
+    address = ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def source_of(text: str) -> str:
+    """Name whom tries from an address are counted for: the address, or its network in IPv6; a browser for itself."""
+    if text.startswith(BROWSER_MARK):
+        return text
+    try:
+        return _source(read_address(text))
+    except ValueError:
+        return UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def _source(address: Address) -> str:
+    if isinstance(address, IPv4Address) or address.is_loopback:
+        return str(address)
+    return str(IPv6Network((address, SITE), strict=False))
+
+
+def is_loopback(text: str) -> bool:
+    """Tell whether an address is this machine's own."""
+    try:
+        return read_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+type Network = IPv4Network | IPv6Network
+
+LONGEST = 64
+"""Characters of a network as people write it."""
+SMALL = 16
+"""Networks of a list that many may have, such as those of keys."""
+MAPPED = IPv6Network("::ffff:0:0/96")
+
+
+def read_network(text: str) -> Network:
+    """Read an address or a network such as 10.0.0.0/8; ValueError says what is wrong with it.
+
+    IPv4 inside IPv6 is IPv4. Bits behind the network's length are refused: mostly they are a slip of the pen.
+    """
+    text = text.strip()
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:LONGEST]!r}… is too long for a network")
+    if "%" in text:
+        raise ValueError(f"{text!r} names an interface: leave out what begins with '%'")
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is no address and no network: say it as in 203.0.113.7 or 10.0.0.0/8") from None
+    if "/" in text and found.network_address != ip_network(text.partition("/")[0]).network_address:
+        raise ValueError(f"{text!r} has bits behind its length: did you mean {found}?")
+    if isinstance(found, IPv6Network) and found.subnet_of(MAPPED):
+        return IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - 96))
+    return found
+
+
+class Networks:
+    """A set of networks that never changes.
+
+    They lie in a set for each length that occurs, so an address is looked up once for each: at most 33 times in
+    IPv4 and 129 times in IPv6, and mostly once or twice.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts = tuple(texts)
+        sets: dict[tuple[int, int], dict[int, str]] = {}
+        for text in self.texts:
+            network = read_network(text)
+            shift = network.max_prefixlen - network.prefixlen
+            sets.setdefault((network.version, shift), {})[int(network.network_address) >> shift] = text
+        self._sets: dict[int, tuple[tuple[int, dict[int, str]], ...]] = {
+            version: tuple((shift, sets[v, shift]) for v, shift in sorted(sets) if v == version) for version in (4, 6)
+        }
+
+    def matches(self, address: Address) -> Iterator[str]:
+        """Give the networks that an address is in, as they were written; the smallest first."""
+        number = int(address)
+        for shift, known in self._sets[address.version]:
+            if (text := known.get(number >> shift)) is not None:
+                yield text
+
+    def __contains__(self, address: Address) -> bool:
+        return next(self.matches(address), None) is not None
+
+    def __bool__(self) -> bool:
+        return bool(self.texts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Networks) and self.texts == other.texts
+
+    def __hash__(self) -> int:
+        return hash(self.texts)
+
+    def __repr__(self) -> str:
+        return f"Networks({', '.join(self.texts)})"
+
+
+def networks(*texts: str) -> Networks:
+    """Make a set of networks, or give the one that was made of the same texts: a change elsewhere costs nothing."""
+    return (_small if len(texts) <= SMALL else _large)(texts)
+
+
+_small = lru_cache(maxsize=1024)(Networks)
+_large = lru_cache(maxsize=4)(Networks)
+"""Of a long list only the newest are worth their memory."""
+
+NOWHERE = networks()
+
+
+type Fields = Sequence[tuple[bytes, bytes]]
+
+PROXY_HEADERS = frozenset(
+    b"forwarded via x-real-ip x-client-ip x-cluster-client-ip x-original-forwarded-for x-original-host x-forwarded "
+    b"x-proxyuser-ip x-envoy-external-address x-envoy-original-path x-appengine-user-ip x-azure-clientip "
+    b"x-azure-socketip x-arr-log-id true-client-ip cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 cf-visitor "
+    b"cf-ray cdn-loop fastly-client-ip fly-client-ip wl-proxy-client-ip proxy-client-ip client-ip".split()
+)
+"""Headers that only proxies add: any of these, or one that begins with `x-forwarded-`, marks a request as relayed."""
+PROXY_PREFIX = b"x-forwarded-"
+HOPS = 32
+"""Trusted proxies in a row; nobody has more."""
+PIECE = {separator: re.compile(rf'(?:[^{separator}"]|"(?:[^"\\]|\\.)*")*') for separator in ",;"}
+PORT = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Comer:
+    """Who asks."""
+
+    address: str
+    """In its usual form; `unknown` where it is none."""
+    relayed: bool = False
+    """A proxy that nobody has called trusted says that it asks for somebody."""
+
+
+NOBODY = Comer(UNKNOWN)
+
+
+def comer(peer: str, fields: Fields, trusted: Networks) -> Comer:
+    """Say who asks: the peer, or whom a trusted peer asks for. BadRequest where that cannot be read."""
+    said = [
+        (low, value) for name, value in fields if (low := name.lower()) in PROXY_HEADERS or low.startswith(PROXY_PREFIX)
+    ]
+    try:
+        here = read_address(peer)
+    except ValueError:
+        return Comer(UNKNOWN, relayed=bool(said))
+    if not said or here not in trusted:
+        return Comer(str(here), relayed=bool(said))
+    found = {
+        _client(list(parts), trusted, peer)
+        for parts in (
+            _listed(value for name, value in said if name == b"x-forwarded-for"),
+            _forwarded(value for name, value in said if name == b"forwarded"),
+        )
+        if parts
+    }
+    if len(found) > 1:
+        raise BadRequest(
+            f"the proxy {here} asks for two clients at once: let it set either X-Forwarded-For or Forwarded, "
+            "and take the other one away"
+        )
+    return Comer(found.pop()) if found else Comer(str(here), relayed=True)
+
+
+def _client(parts: list[str], trusted: Networks, peer: str) -> str:
+    """Find the rightmost address that is not trusted, or the leftmost one when all are."""
+    for part in parts[: -HOPS - 1 : -1]:
+        address = _address(part, peer)
+        if read_address(address) not in trusted:
+            return address
+    if len(parts) > HOPS:
+        raise BadRequest(f"the proxy {peer} asks through more than {HOPS} others")
+    return address
+
+
+def _address(part: str, peer: str) -> str:
+    match = PORT.fullmatch(part)
+    bare = part if match is None else match[1] or match[2] or ""
+    try:
+        return str(read_address(bare))
+    except ValueError:
+        raise BadRequest(f"the proxy {peer} asks for {part[:60]!r}, which is no address") from None
+
+
+def _listed(values: Iterable[bytes]) -> list[str]:
+    return [part.strip() for value in values for part in value.decode("latin-1").split(",")]
+
+
+def _forwarded(values: Iterable[bytes]) -> list[str]:
+    """Give the `for` of each hop; of one that does not say it, what it says."""
+    return [_for(element) for value in values for element in _pieces(value.decode("latin-1"), ",")]
+
+
+def _pieces(text: str, separator: str) -> Iterator[str]:
+    """Split where no quotes are open. Quotes that stay open could swallow what the proxy itself has said."""
+    at = 0
+    while True:
+        piece = PIECE[separator].match(text, at)
+        assert piece  # it matches nothing too
+        yield piece[0]
+        at = piece.end()
+        if at == len(text):
+            return
+        if text[at] != separator:
+            raise BadRequest("the header Forwarded has quotes that do not end")
+        at += 1
+
+
+def _for(element: str) -> str:
+    for pair in _pieces(element, ";"):
+        name, _, value = pair.partition("=")
+        if name.strip().lower() == "for":
+            value = value.strip()
+            return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value
+    return element

@@ -1,0 +1,1 @@
+"""Budgets of keys: the ledger of reservations, and calendar periods. Pure."""

@@ -1,0 +1,1 @@
+"""The response cache: keyed answers, similarity search, single flight. Pure."""

@@ -1,0 +1,191 @@
+"""What the gateway remembers of its answers, and of requests that wait for one another."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+
+from omniroute.cache.answer import LARGEST, Answer
+from omniroute.cache.single_flight import Flight, Kind
+from omniroute.config.settings import Rules
+
+
+class Shelf[Key: Hashable, Kept]:
+    """As many things as there is room for; what was not used for the longest goes first."""
+
+    def __init__(self, size: Callable[[Kept], int]) -> None:
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self._size = size
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._kept
+
+    def get(self, key: Key) -> Kept | None:
+        if (kept := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+        return kept
+
+    def put(self, key: Key, kept: Kept, *, entries: int, most: int) -> list[Key]:
+        """Keep a thing, and give the keys of what had to go for it, which may be its own."""
+        self.drop(key)
+        self._kept[key] = kept
+        self.bytes += self._size(kept)
+        return self.trim(entries, most)
+
+    def trim(self, entries: int, most: int) -> list[Key]:
+        gone = []
+        while self._kept and (len(self._kept) > entries or self.bytes > most):
+            key, kept = self._kept.popitem(last=False)
+            self.bytes -= self._size(kept)
+            gone.append(key)
+        return gone
+
+    def drop(self, key: Key) -> None:
+        if (kept := self._kept.pop(key, None)) is not None:
+            self.bytes -= self._size(kept)
+
+    def oldest(self) -> tuple[Key, Kept] | None:
+        """Look at what would go first, which is no use of it."""
+        return next(iter(self._kept.items()), None)
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.bytes = 0
+
+
+class Buckets:
+    """The answers that may be given to who says nearly the same; the others are in no bucket."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, Answer]] = {}
+        self._of: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def put(self, key: str, answer: Answer) -> None:
+        self.drop((key,))
+        if answer.bucket:
+            self._kept.setdefault(answer.bucket, {})[key] = answer
+            self._of[key] = answer.bucket
+
+    def drop(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if (bucket := self._of.pop(key, None)) is not None:
+                del self._kept[bucket][key]
+                if not self._kept[bucket]:
+                    del self._kept[bucket]
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._of.clear()
+
+    def of(self, bucket: str) -> Iterable[tuple[str, Answer]]:
+        """Give what is in a bucket."""
+        return self._kept.get(bucket, {}).items()
+
+
+class Replays:
+    """Nothing here waits, and nothing is read from the disk."""
+
+    def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._clock, self._wall = clock, wall
+        self._answers: Shelf[str, Answer] = Shelf(lambda answer: answer.size)
+        self._alike = Buckets()
+        self._flights: dict[tuple[Kind, str], Flight] = {}
+        self._ended: Shelf[str, Flight] = Shelf(lambda flight: flight.answer.size if flight.answer else 0)
+        self.saved: Callable[[str, Answer], None] = lambda key, answer: None
+        """Called with what is to be on the disk, too."""
+        self.gone: Callable[[list[str]], None] = lambda keys: None
+        """Called with what is to be taken from it."""
+
+    # answers that stay
+
+    def find(self, key: str, rules: Rules) -> Answer | None:
+        """Find an answer that is young enough."""
+        answer = self._answers.get(key)
+        if answer is None:
+            return None
+        if not self._stands(answer, rules):
+            self._answers.drop(key)
+            self._out([key])
+            return None
+        return answer
+
+    def alike(self, bucket: str, rules: Rules) -> list[tuple[str, bytes]]:
+        """Give the keys of answers to requests that differ in the user's last words alone, with their vectors."""
+        return [(key, answer.vector) for key, answer in self._alike.of(bucket) if self._stands(answer, rules)]
+
+    def _stands(self, answer: Answer, rules: Rules) -> bool:
+        return 0 <= self._wall() - answer.at < rules.cache.ttl and answer.at > rules.cache.cleared
+
+    def keep(self, key: str, answer: Answer, rules: Rules) -> None:
+        """Keep an answer, here and on the disk."""
+        cache = rules.cache
+        if not cache.enabled or answer.at <= cache.cleared or not cache.ttl or answer.size > min(LARGEST, cache.bytes):
+            return
+        out = self._answers.put(key, answer, entries=cache.entries, most=cache.bytes)
+        self._alike.put(key, answer)
+        if key not in out:
+            self.saved(key, answer)
+        self._out(out)
+
+    def load(self, found: Iterable[tuple[str, Answer]], rules: Rules) -> None:
+        """Go on from what was saved, the oldest first; what is known already is newer."""
+        cache, out = rules.cache, []
+        for key, answer in found:
+            if key not in self._answers and answer.at > cache.cleared:
+                out += self._answers.put(key, answer, entries=cache.entries, most=cache.bytes)
+                self._alike.put(key, answer)
+        self._out(out)
+
+    def follow(self, rules: Rules, before: Rules) -> None:
+        """Go by new settings."""
+        cache = rules.cache
+        if cache.cleared != before.cache.cleared:
+            self._answers.clear()
+            self._alike.clear()
+        else:
+            self._out(self._answers.trim(cache.entries, cache.bytes))
+
+    def _out(self, keys: list[str]) -> None:
+        if keys:
+            self._alike.drop(keys)
+            self.gone(keys)
+
+    # requests under way
+
+    def flight(self, kind: Kind, key: str) -> Flight | None:
+        """Find a flight that is under way, or that has ended with an answer a moment ago."""
+        if flight := self._flights.get((kind, key)):
+            return flight
+        while (oldest := self._ended.oldest()) and oldest[1].until <= self._clock():
+            self._ended.drop(oldest[0])
+        flight = self._ended.get(key) if kind == "idempotency" else None
+        return flight if flight and flight.until > self._clock() else None
+
+    def lead(self, kind: Kind, key: str, meaning: str, leader: object) -> Flight:
+        """Begin a flight."""
+        flight = self._flights[kind, key] = Flight(kind, key, meaning, leader)
+        return flight
+
+    def end(self, flight: Flight, answer: Answer | None, rules: Rules) -> None:
+        """Note what has come of a flight: an answer for all who wait, or the next of them has to lead."""
+        if answer is None:
+            if not flight.waiting:
+                del self._flights[flight.kind, flight.key]
+                return
+            flight.leader = next(iter(flight.waiting))
+            flight.waiting.pop(flight.leader)()
+            return
+        del self._flights[flight.kind, flight.key]
+        flight.answer, flight.leader = answer, None
+        window = rules.idempotency
+        if flight.kind == "idempotency" and answer.stands and window.window and answer.size <= window.bytes:
+            flight.until = self._clock() + window.window
+            self._ended.put(flight.key, flight, entries=window.entries, most=window.bytes)
+        waiting, flight.waiting = flight.waiting, {}
+        for wake in waiting.values():
+            wake()

@@ -1,0 +1,31 @@
+"""How the commands that ask providers find the way there: as the gateway would, by this shell's environment."""
+
+import os
+from collections.abc import Mapping
+
+from omniroute.catalog.providers import find
+from omniroute.config.model import Config, Place
+from omniroute.netproxy.env_proxies import read_environment
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.routing.proxy_choice import Path, opened, path_of
+from omniroute.routing.target import Target
+
+
+def way_to(target: Target, config: Config) -> Path:
+    """Choose the network proxy for a target."""
+    return path_of(target, config, read_environment(os.environ))
+
+
+def proxy_for(target: Target, config: Config, proxies: Mapping[Place, Proxy]) -> Proxy | None:
+    """Choose the network proxy for a target, and give it with what opens it."""
+    return opened(way_to(target, config), proxies)
+
+
+def label_of(place: Place, config: Config) -> str:
+    """Name a place for people: an account's name and provider are said beside its id."""
+    level, ref = place
+    account = next((each for each in config.accounts if level == "account" and each.id == ref), None)
+    if account is None:
+        return ref
+    known = find(account.provider, config.nodes)
+    return f"{account.id} ({known.prefix if known else account.provider}, {account.name!r})"

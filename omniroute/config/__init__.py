@@ -1,0 +1,1 @@
+"""What users set: the configuration model, settings and their registry, deadlines, resilience profiles. Pure."""

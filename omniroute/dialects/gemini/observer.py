@@ -1,0 +1,54 @@
+"""What a Gemini reply says to someone who only watches it pass: a stream is a row of partial replies."""
+
+import orjson
+
+from omniroute.dialects import upstream_errors
+from omniroute.dialects.dialect import CONTENT, NOTHING, Sign, strict
+from omniroute.dialects.gemini.usage import read_usage
+from omniroute.dialects.ir import Body
+from omniroute.dialects.sse import Frame
+
+MARKS = frozenset(("text", "thought", "thoughtSignature", "thought_signature"))
+"""What a part may bear without saying anything."""
+
+
+@strict
+def watch(frame: Frame) -> Sign:
+    """Read one partial reply of a stream."""
+    if frame.data.startswith("[DONE]"):  # not of this dialect, but harmless, and sent by some
+        return NOTHING
+    reply = orjson.loads(frame.data)
+    if not isinstance(reply, dict):
+        raise ValueError("a part of the reply is no JSON object")
+    return _read(reply)
+
+
+@strict
+def read_whole(body: Body) -> Sign:
+    """Read a whole reply."""
+    sign = _read(body)
+    if sign.fault or sign.done or sign.content:
+        return sign
+    if "candidates" in body or "usageMetadata" in body:
+        return Sign(usage=sign.usage, done=True)
+    raise ValueError("a reply has no candidates")
+
+
+def _read(reply: Body) -> Sign:
+    candidates = reply.get("candidates")
+    if (reply.get("error") or candidates is None) and (found := upstream_errors.find(reply)):
+        return Sign(fault=found)
+    content = done = False
+    for candidate in candidates or ():
+        parts = (candidate.get("content") or {}).get("parts") or ()
+        content = content or any(part.get("text") or not part.keys() <= MARKS for part in parts)
+        done = done or _ended(candidate.get("finishReason"))
+    done = done or _ended((reply.get("promptFeedback") or {}).get("blockReason"))
+    usage = read_usage(reply.get("usageMetadata"))
+    if usage is None and not done:
+        return CONTENT if content else NOTHING
+    return Sign(content, usage, done=done, reason=done)
+
+
+def _ended(reason: str | None) -> bool:
+    return bool(reason) and not str(reason).endswith("_UNSPECIFIED")

@@ -1,0 +1,296 @@
+"""What requests may cost and have cost: set aside before anybody is asked, settled however they end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from datetime import UTC, datetime, tzinfo
+
+from omniroute.budgets.ledger import NO_KEY, Budget, Hold, Ledger, Lengths, Standing
+from omniroute.budgets.periods import PERIODS, Period, span, zone_of
+from omniroute.catalog.pricing import expected, rates
+from omniroute.config.model import Config
+from omniroute.dialects.ir import Usage
+from omniroute.dialects.requirements import USUAL_OUTPUT, Needs
+from omniroute.errors import Forbidden, RateLimited
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.usage_recorder import Pending
+from omniroute.routing.failures import WAIT
+from omniroute.routing.model_index import without_suffix
+from omniroute.routing.plan import Target
+from omniroute.store.config import budgets
+from omniroute.store.config.budgets import Spent
+from omniroute.store.db.files import StoreError
+from omniroute.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+SPENT = "insufficient_quota"
+BYTES = 4
+"""Of a reply that broke off, for a token: there are more, with all that stands around the text."""
+
+
+class Spending:
+    """The ledger, and the two moments at which a request meets it. Its clock is an argument."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self.ledger = Ledger()
+        self.lengths = Lengths()
+        self._wall = wall
+        self._warned: dict[tuple[str, str], float] = {}
+        """(key id, period) -> the end of the period in which its threshold was last said to be passed."""
+
+    def budgets(self, exchange: Exchange, config: Config) -> tuple[Budget, ...]:
+        """Give the budgets that a request comes under."""
+        return config.budgets.get(_owner(exchange), ())
+
+    def set_aside(self, exchange: Exchange, needs: Needs, config: Config) -> None:
+        """Set aside what the dearest of the open targets may cost. RateLimited when that does not fit any more.
+
+        Where models without a price are refused, those leave the exchange; Forbidden when none is left.
+        """
+        budgets = self.budgets(exchange, config)
+        if not budgets or exchange.hold is not None or exchange.metered:
+            return
+        costs = self._expected(exchange, needs, config)
+        if config.rules.budget.unknown == "refuse":
+            exchange.open = [target for target in exchange.open if costs[target.name][0] is not None]
+            if not exchange.open:
+                raise _no_price(costs)
+        dearest, tokens_out = max(
+            ((costs[target.name][0] or 0.0, costs[target.name][1]) for target in exchange.open), default=(0.0, 0)
+        )
+        now = self._wall()
+        if stands := self.ledger.refusal(budgets, dearest, now):
+            raise _refusal(stands, dearest, now)
+        exchange.budget_warning = _warning(self.ledger.standing(budgets, now))
+        exchange.hold = self.ledger.hold(_owner(exchange), dearest, exchange.at, needs.input, tokens_out)
+
+    def may_embed(self, exchange: Exchange, target: Target, text: str, config: Config) -> bool:
+        """Say whether a key may spend what a text costs at an embedding model. Needs the price library."""
+        now = self._wall()
+        at, model = datetime.fromtimestamp(now, UTC), without_suffix(target.model)
+        cost = expected(target.provider, model, len(text) // BYTES + 1, 0, at, config.prices)
+        if cost is None and config.rules.budget.unknown == "refuse":
+            return False
+        return self.ledger.refusal(self.budgets(exchange, config), cost or 0.0, now) is None
+
+    def _expected(self, exchange: Exchange, needs: Needs, config: Config) -> dict[str, tuple[float | None, int]]:
+        """Say for each open target what the request may cost there, and for how long an answer."""
+        at, key = datetime.fromtimestamp(self._wall(), UTC), _owner(exchange)
+        found: dict[str, tuple[float | None, int]] = {}
+        for target in exchange.open:
+            if target.name in found:
+                continue
+            usual = self.lengths.longest((key, target.name))
+            said = (needs.limit or USUAL_OUTPUT) * needs.answers
+            tokens_out = said if usual is None else usual if needs.limit is None else min(usual, said)
+            model = without_suffix(target.model)
+            cost = expected(target.provider, model, needs.input, tokens_out, at, config.prices)
+            found[target.name] = cost, tokens_out
+        return found
+
+    def set_aside_more(self, exchange: Exchange, target: Target, config: Config) -> None:
+        """Set aside what a target may cost that is asked beside another. RateLimited when that does not fit."""
+        if (hold := exchange.hold) is None:
+            return
+        now = self._wall()
+        at, model = datetime.fromtimestamp(now, UTC), without_suffix(target.model)
+        cost = expected(target.provider, model, hold.tokens_in, hold.tokens_out, at, config.prices) or 0.0
+        if stands := self.ledger.refusal(self.budgets(exchange, config), cost, now):
+            raise _refusal(stands, cost, now)
+        self.ledger.widen(hold, cost)
+
+    def settle(self, exchange: Exchange, config: Config) -> float:
+        """Count what a request has cost, and return how much of that is an estimate. Needs the price library."""
+        key, hold, known = _owner(exchange), exchange.hold, exchange.cost or 0.0
+        lost = estimate_lost(exchange)
+        exchange.hold = None
+        if exchange.cost is not None and _ended_well(exchange) and exchange.served and exchange.usage.output:
+            self.lengths.learn((key, exchange.served.target.name), exchange.usage.output)
+        if hold is None:
+            guess = lost
+            if known + guess:
+                self.ledger.spend(key, known + guess, exchange.at)
+        else:
+            guess = max(0.0, _guess(exchange, hold) - known) + lost
+            self.ledger.settle(hold, known + guess)
+        self._warn(exchange, config)
+        return guess
+
+    def _warn(self, exchange: Exchange, config: Config) -> None:
+        """Say once in each period that a threshold was passed."""
+        for stands in self.ledger.standing(self.budgets(exchange, config), self._wall()):
+            place = (stands.budget.key, stands.budget.period)
+            if stands.warns and self._warned.get(place) != stands.ends:
+                self._warned[place] = stands.ends
+                who = f"the key {exchange.key.name!r}" if exchange.key else "requests without a key"
+                log.warning("%s: %s", who, say(stands))
+
+    def keep(self, config: Config, before: Config) -> None:
+        """Warn anew of budgets that were changed."""
+        for key in [place for place in self._warned if config.budgets.get(place[0]) != before.budgets.get(place[0])]:
+            del self._warned[key]
+
+
+def say(stands: Standing) -> str:
+    """Say in words how a budget stands."""
+    budget = stands.budget
+    part = stands.spent / budget.limit
+    return (
+        f"{part:.0%} of the {budget.period} budget of {dollars(budget.limit)} is spent, it begins anew {when(stands)}"
+    )
+
+
+def dollars(usd: float) -> str:
+    """Say an amount of money, with as many digits as it has."""
+    return f"${usd:,.2f}" if round(usd, 2) == round(usd, 6) else f"${usd:,.6f}".rstrip("0")
+
+
+def when(stands: Standing) -> str:
+    """Say when a budget begins anew, in a way that needs no zone."""
+    return datetime.fromtimestamp(stands.ends, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _warning(standing: Iterable[Standing]) -> str | None:
+    said = [say(stands) for stands in standing if stands.warns]
+    return "; ".join(said) or None
+
+
+def _refusal(stands: Standing, cost: float, now: float) -> RateLimited:
+    budget, resets = stands.budget, max(1.0, stands.ends - now)
+    whose = "of this key" if budget.key else "of requests without a key"
+    held = f", {dollars(stands.held)} is set aside for requests that are running" if stands.held else ""
+    if stands.spent >= budget.limit:
+        said = f"the {budget.period} budget of {dollars(budget.limit)} {whose} is spent"
+    else:
+        said = (
+            f"this request may cost {dollars(round(cost, 6))}, and of the {budget.period} budget of "
+            f"{dollars(budget.limit)} {whose} {dollars(round(stands.spent, 6))} is spent{held}"
+        )
+        if stands.spent + cost <= budget.limit:  # it would fit if nothing else were running
+            return RateLimited(f"{said}: ask again when those are done", code=SPENT, retry_after=WAIT)
+    if stands.spent < budget.limit < cost:
+        said += "; ask for a shorter answer or set a higher budget"
+    said += f"; it begins anew {when(stands)} (omniroute-ctl budget show)"
+    return RateLimited(said, code=SPENT, retry_after=resets, final=True)
+
+
+def _no_price(costs: Iterable[str]) -> Forbidden:
+    names = ", ".join(sorted(costs))
+    said = f"this key has a budget, and the price of {names} is unknown: set it with `omniroute-ctl price set`"
+    return Forbidden(said, param="model", code="price_unknown")
+
+
+def _owner(exchange: Exchange) -> str:
+    return exchange.key.id if exchange.key else NO_KEY
+
+
+def _ended_well(exchange: Exchange) -> bool:
+    served = exchange.served
+    return served is not None and served.attempt.failure is None and _is_whole(served)
+
+
+def _is_whole(asked: Asked) -> bool:
+    return asked.attempt.stream is None or asked.attempt.stream.done
+
+
+def _guess(exchange: Exchange, hold: Hold) -> float:
+    """Give what an exchange must have cost where its upstream has not said all of it; 0 where nothing is known."""
+    answering = exchange.answering
+    if len(answering) > 1:
+        counted = [(asked, asked.attempt.stream.own if asked.attempt.stream else asked.usage) for asked in answering]
+        return sum(
+            _part(exchange, asked, usage, hold) or _cost(exchange, asked.target, usage) for asked, usage in counted
+        )
+    asked = exchange.served
+    if asked is None:
+        return sum(_read(exchange, asked, hold) for asked in exchange.asked if _left(asked))
+    return _part(exchange, asked, exchange.usage, hold)
+
+
+def _part(exchange: Exchange, asked: Asked, usage: Usage, hold: Hold) -> float:
+    """Give the same of one attempt."""
+    told = usage.input is not None and usage.output is not None
+    if told and (_is_whole(asked) or asked.target.dialect == "gemini"):  # which counts as it goes
+        return 0.0
+    stream = asked.attempt.stream
+    heard = (stream.fed if stream else len(asked.attempt.raw)) // BYTES
+    output = max(usage.output or 0, min(heard, max(hold.tokens_out, 1)))
+    given = hold.tokens_in if usage.input is None else usage.input
+    read, written = usage.cache_read, usage.cache_write
+    return _cost(exchange, asked.target, Usage(given, output, read, written, usage.reasoning))
+
+
+def _left(asked: Asked) -> bool:
+    """Say whether the client left while an upstream had the request, which then has read it."""
+    failure = asked.attempt.failure
+    return asked.attempt.sent > 0 and (failure is None or failure.kind == "client_gone")
+
+
+def estimate_lost(exchange: Exchange) -> float:
+    """Estimate the cost of each attempt that was cancelled as another was first, and return the sum.
+
+    Its upstream had read the request. How much of an answer it had made is not known, so only what it said is counted.
+    Needs the price library.
+    """
+    for asked in exchange.asked:
+        failure = asked.attempt.failure
+        if asked.estimate is None and asked.attempt.sent and failure and failure.kind == "hedged":
+            asked.estimate = _read(exchange, asked, exchange.hold)
+    return sum(asked.estimate for asked in exchange.asked if asked.estimate)
+
+
+def _read(exchange: Exchange, asked: Asked, hold: Hold | None) -> float:
+    """Give what a request costs that was read, and not answered; 0 where nothing counted its tokens."""
+    counts = (asked.usage.input, hold.tokens_in if hold else None, exchange.usage.input)
+    given = next((count for count in counts if count is not None), 0)
+    return _cost(exchange, asked.target, Usage(given, asked.usage.output or 0))
+
+
+def _cost(exchange: Exchange, target: Target, usage: Usage) -> float:
+    at = datetime.fromtimestamp(exchange.at, UTC)
+    return rates(target.provider, target.model, at, exchange.config.prices).cost(usage) or 0.0
+
+
+PAUSE = 1.0
+"""Seconds to wait after a reading that failed."""
+
+
+class SpentReader:
+    """Fills the ledger from the history; what is spent while it reads is added to what it finds."""
+
+    def __init__(self, ledger: Ledger, pending: Pending, tasks: Tasks, wall: Callable[[], float]) -> None:
+        self.known = asyncio.Event()
+        """Set when it is known what keys have spent: requests that come under a budget wait for that."""
+        self._ledger, self._pending, self._tasks, self._wall = ledger, pending, tasks, wall
+        self._readings = 0
+
+    def read(self, zone_name: str) -> None:
+        """Read anew, by the calendar of a zone. The last of several readings counts."""
+        zone, now = zone_of(zone_name), self._wall()
+        spans = {period: span(period, now, zone) for period in PERIODS}
+        job = self._pending.read(lambda store: budgets.spent(store, spans))
+        self._ledger.begin_reading()
+        self._readings += 1
+        self._tasks.start(self._take(self._readings, job, zone_name, zone, now), "spent")
+
+    async def _take(
+        self,
+        reading: int,
+        job: "Future[dict[tuple[str, Period], Spent]]",
+        zone_name: str,
+        zone: tzinfo | None,
+        now: float,
+    ) -> None:
+        try:
+            found = await asyncio.wrap_future(job)
+        except StoreError as error:
+            log.error("what keys have spent could not be read, and is read again: %s", error)
+            await asyncio.sleep(PAUSE)
+            if reading == self._readings:
+                self.read(zone_name)
+            return
+        if reading == self._readings:
+            self._ledger.read({place: one.usd for place, one in found.items()}, zone, now)
+            self.known.set()

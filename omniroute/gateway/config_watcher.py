@@ -1,0 +1,74 @@
+"""What is set up, as it was read, and the thread that notices when another process has changed it."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from omniroute.config.model import Config, Place
+from omniroute.netproxy.env_proxies import Environment
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.redaction import Known
+from omniroute.store.config import snapshot
+from omniroute.store.db.database import Store
+
+log = logging.getLogger(__name__)
+
+NOTICE = 0.1
+"""Seconds between two looks for changes by another process."""
+PAUSE = 1.0
+"""Seconds to wait after a configuration that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One reading of the store."""
+
+    config: Config
+    credentials: dict[str, str] = field(repr=False)
+    """Account id -> API key."""
+    proxies: dict[Place, Proxy] = field(repr=False)
+    """The network proxies with what opens them."""
+    known: Known = field(repr=False)
+    """What no log may show: made here, since many take a while."""
+
+
+def read(store: Store, environment: Environment) -> InForce:
+    """Read what is set up. Takes a while: for threads."""
+    with store.view():
+        config, credentials, proxies = (
+            snapshot.load(store).ready(),
+            snapshot.credentials(store),
+            snapshot.proxies(store),
+        )
+    opened = [*proxies.values(), environment.https, environment.http]
+    known = Known([*credentials.values(), *(secret for proxy in opened if proxy for secret in proxy.secrets)])
+    return InForce(config, credentials, proxies, known)
+
+
+class Following:
+    """Calls `found`, in its own thread, with each configuration after the one of revision `seen`."""
+
+    def __init__(self, store: Store, environment: Environment, seen: int, found: Callable[[InForce], None]) -> None:
+        self._store, self._environment, self._seen, self._found = store, environment, seen, found
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="omniroute-config")
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing.wait(NOTICE):
+            try:
+                if (revision := self._store.revision()) == self._seen:
+                    continue
+                found = read(self._store, self._environment)
+            except Exception:
+                log.exception("the configuration could not be read; the one in force stays")
+                self._closing.wait(PAUSE)
+                continue
+            self._seen = revision
+            self._found(found)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        self._thread.join(5.0)

@@ -1,0 +1,292 @@
+"""What choosing remembers between requests, and the one place where plans are made for live ones."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from omniroute.config.model import Config
+from omniroute.dialects.requirements import Needs
+from omniroute.errors import Exhausted
+from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.routing.admission_queue import Admission
+from omniroute.routing.affinity import Affinity, conversation
+from omniroute.routing.attempt_policy import switched
+from omniroute.routing.failures import Judgement, judge
+from omniroute.routing.health import Health, whom
+from omniroute.routing.hedging import Paces, Share, Whose
+from omniroute.routing.model_index import Names
+from omniroute.routing.plan import LeftOut, Plan, Target, plan
+from omniroute.routing.rate_limits import Loads
+from omniroute.routing.retry_after import request_wait
+from omniroute.routing.strategies import Resting, Seen, nobody_rests
+from omniroute.routing.strategy_state import Turns
+from omniroute.routing.target import by_catalog, by_user
+from omniroute.routing.target_recheck import recheck
+
+
+class Choosing:
+    """Turns, loads and conversations. Clocks and dice are arguments, so that tests can throw them."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self.turns = Turns()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there is something to be saved."""
+        self.health = Health()
+        self._loads = Loads()
+        self.admission = Admission(self._loads, clock)
+        self.admission.changed = lambda: self.changed()
+        self._paces, self._share = Paces(), Share()
+        self._affinity = Affinity()
+        self._clock, self._wall, self._dice = clock, wall, dice
+        self._reset: tuple[float, tuple[str, ...]] = (0.0, ())
+
+    def take_up(self, turns: Turns, health: Health, config: Config) -> None:
+        """Go on from what was saved."""
+        self.turns, self.health = turns, health
+        self._reset = config.rules.reset
+        self.admission.set(config.limits)
+
+    def limited(self, shut: Mapping[tuple[str, str], float], begun: Mapping[str, Sequence[float]]) -> None:
+        """Go on from when providers said that they allow no request, and from when accounts were asked.
+
+        Both are seconds of the epoch.
+        """
+        passed = self._clock() - self._wall()
+        for account, times in begun.items():
+            self.admission.limits.take_up(account, [at + passed for at in times])
+        for (account, model), until in shut.items():
+            if until > self._wall():
+                self.admission.learn(account, model, until - self._wall())
+
+    def plan(self, exchange: Exchange, needs: Needs, *, with_catalog: bool) -> Plan:
+        """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
+        config = exchange.config
+        now = self._wall()
+        seen = self._seen(config, now)
+        if with_catalog:
+            known = by_catalog(config, seen, self._dice, datetime.fromtimestamp(now, UTC))
+        else:
+            known = by_user(config, seen, self._dice)
+        if config.rules.affinity:
+            owner = exchange.key.id if exchange.key else ""
+            exchange.conversation = conversation(owner, exchange.model, exchange.headers, exchange.body)
+        made = plan(
+            exchange.model,
+            config,
+            client=exchange.dialect,
+            key=exchange.key,
+            needs=needs,
+            known=known,
+            stay=self._affinity.stay(exchange.conversation, self._clock()),
+            alone=exchange.claimed is not None and exchange.claimed.provider is not None,
+        )
+        exchange.health_seen = self.health.revision
+        if made.targets:
+            self._come_to(exchange, made.targets[0])
+        return made
+
+    def embedding(self, name: str, config: Config) -> tuple[Target, ...]:
+        """Give the accounts of an embedding model that may be asked now, in order: its vectors compare with no others.
+
+        BadRequest when the name means nothing, Exhausted when nobody can be asked.
+        """
+        known = by_user(config, self._seen(config, self._wall()), self._dice)
+        made = plan(name, config, client="openai", known=known)
+        found = [target for target in made.targets if target.not_before is None]
+        if not found:
+            why = "; ".join(f"{left.name}: {left.why}" for left in made.left)
+            raise Exhausted(f"no target of {name!r} can be asked now{f': {why}' if why else ''}")
+        return tuple(target for target in found if _embeds_as(target) == _embeds_as(found[0]))
+
+    def _seen(self, config: Config, now: float) -> Seen:
+        return Seen(self.turns, self._load, self._rest(now) if config.rules.cooldowns else nobody_rests, now)
+
+    def _load(self, account: str) -> float:
+        return self._loads.load(account, self._clock())
+
+    def _rest(self, now: float) -> Resting:
+        """Look up who should not be asked; nobody has to be looked up while all are well, as they mostly are."""
+        return nobody_rests if self.health.well else lambda *asked: self.health.rest(whom(*asked), now)
+
+    def recheck(self, exchange: Exchange) -> list[tuple[Target, LeftOut]]:
+        """Check the open targets of an exchange against the failures of others since it was planned.
+
+        Return those that are not asked any more; the others stay open, in the order to be tried.
+        """
+        rules, health = exchange.config.rules, self.health
+        if not rules.cooldowns or health.revision == exchange.health_seen:
+            return []
+        exchange.health_seen = health.revision
+        now, last = self._wall(), exchange.last
+        repeats = bool(last and exchange.open and exchange.open[0] is last.target)
+        exchange.open, left = recheck(
+            exchange.open,
+            lambda target: health.rest(whom(target.provider, target.account, target.model), now),
+            now=now,
+            patience=rules.cooldown_wait,
+            repeats=repeats,
+        )
+        exchange.left += [each for _, each in left]
+        return left
+
+    def _come_to(self, exchange: Exchange, target: Target) -> None:
+        """Let the combos that lead to a target have had their turn, each once for a request.
+
+        What a request never comes to keeps its turn: else a combo that is asked every other time, as by a
+        combo that takes turns itself, would show every other of its models only.
+        """
+        new = [combo for combo, _ in target.way.path if combo not in exchange.came_to]
+        exchange.came_to.update(new)
+        self.turns.taken(new)
+
+    def began(self, exchange: Exchange, asked: Asked) -> None:
+        """Note that a target is being asked."""
+        target, asked.counted, asked.at, asked.began = asked.target, True, self._wall(), self._clock()
+        self._come_to(exchange, target)
+        self.health.began(exchange.id, whom(target.provider, target.account, target.model), asked.at)
+        self.turns.asked(target.provider.id, target.account.id, asked.at)
+        self.turns.led(target.way.path)
+        if asked.let_in is None:
+            self.admission.limits.begin(target.account.id, self._clock())
+        self.changed()
+
+    def hedge_after(self, exchange: Exchange, target: Target) -> float | None:
+        """Give the seconds after which another target may be asked beside this one; None for never."""
+        rules = exchange.config.rules
+        if not switched("hedge", target, rules).enabled:
+            return None
+        if not exchange.asked:
+            self._share.count(rules.hedge.share)
+        if exchange.hedge or exchange.broken or not exchange.open:
+            return None
+        late = self._paces.late(_whose(exchange, target))
+        return None if late is None else max(late, rules.hedge.least)
+
+    def beside(self, exchange: Exchange, late: Asked, targets: Iterable[Target]) -> tuple[Target, float] | None:
+        """Let the exchange in at the first of some targets that can help it at once, if it may be hedged at all."""
+        now = self._wall()
+        ready = [
+            target
+            for target in targets
+            if target.account.id != late.target.account.id
+            and (target.not_before or 0.0) <= now
+            and self.health.ready(whom(target.provider, target.account, target.model), now)
+            and self.admission.room_for(target)
+        ]
+        return self.admission.admit(ready) if ready and self._share.take() else None
+
+    def ended(self, exchange: Exchange, asked: Asked) -> None:
+        """Note what came of an attempt; once, however often it is told."""
+        if not asked.counted:
+            return
+        asked.counted = False
+        if not asked.learned:
+            self.learn(asked)
+        target, failure = asked.target, asked.attempt.failure
+        judgement = judge(failure) if failure else None
+        if failure is None:  # nobody has seen it fail, but it may have been ended before it could answer
+            failed = None if asked.attempt.content_at is None else False
+        else:
+            failed = None if judgement is None or judgement.neutral else True
+        self._pace(exchange, asked, failed)
+        self._note(exchange, asked, judgement, failed)
+        if failure and failure.stale and asked.let_in is not None:
+            self.admission.limits.take_back(target.account.id, asked.let_in)
+        now, began = self._clock(), asked.began
+        self._loads.ended(target.account.id, failed=failed, now=now, began=began)
+        self.admission.ended(target.account.id)
+        if failed:
+            self._affinity.released(exchange.conversation, target.account.id, now)
+        elif failed is False:
+            self._affinity.served(exchange.conversation, (target.account.id, target.name), now, began=began)
+
+    def _pace(self, exchange: Exchange, asked: Asked, failed: bool | None) -> None:
+        """Note how long it took to the first content, or at least, where it was let go for being late."""
+        attempt, said_at = asked.attempt, asked.attempt.content_at if failed is False else None
+        if attempt.failure and attempt.failure.kind == "hedged" and asked.beside is None:
+            said_at = attempt.ended
+        if said_at is not None:
+            self._paces.note(_whose(exchange, asked.target), said_at - attempt.started)
+
+    def served(self, exchange: Exchange) -> None:
+        """Read the head of a reply as soon as its client gets it: its stream may last for long."""
+        if (asked := exchange.served) and not asked.learned:
+            self.learn(asked)
+
+    def learn(self, asked: Asked) -> None:
+        """Read in the head of a reply whether its provider allows another request; once for each reply."""
+        head, asked.learned = asked.attempt.upstream, True
+        if head is None or not any(b"ratelimit" in name.lower() for name, _ in head.headers.fields):
+            return
+        if wait := request_wait(head.headers, self._wall()):
+            self.admission.learn(asked.target.account.id, asked.target.model, wait)
+
+    def _note(self, exchange: Exchange, asked: Asked, judgement: Judgement | None, failed: bool | None) -> None:
+        """Note what an end means for the health of all that were part of it."""
+        target, failure = asked.target, asked.attempt.failure
+        who = whom(target.provider, target.account, target.model)
+        if failed is False:
+            self.health.answered(exchange.id, who, began=asked.at)
+        elif failure is None or judgement is None or judgement.neutral:
+            self.health.left(exchange.id, who)
+        else:
+            profile = exchange.config.rules.resilience.profile(target.provider, target.account.base_url)
+            now = self._wall()
+            hint, why = failure.retry_after, failure.label
+            self.health.failed(
+                exchange.id, who, judgement, profile, began=asked.at, now=now, dice=self._dice(), hint=hint, why=why
+            )
+        self.changed()
+
+    def busy(self) -> dict[str, int]:
+        """Give how many exchanges each account is busy with, if it is with any."""
+        return self._loads.all()
+
+    def ask_again(self, accounts: Iterable[str], model: str) -> int:
+        """Forget what is held against a model at some accounts, and give how many of them held anything against it."""
+        many = self.health.forgive(("model", account, model) for account in accounts)
+        self.changed()
+        return many
+
+    def forget(self, provider: str, account: str) -> None:
+        """Forget somebody who was there for one request only."""
+        self.health.reset((provider, account))
+        self.admission.forget((account,))
+        self.turns.forget(account)
+        self.changed()
+
+    def keep(self, config: Config, before: Config) -> None:
+        """Forget what is set up no more, and what somebody wants forgotten; changed combos begin anew."""
+        if config.rules.reset != self._reset:
+            self._reset = config.rules.reset
+            self.health.reset(config.rules.reset[1] or None)
+            self.admission.forget(config.rules.reset[1] or None)
+        self.admission.set(config.limits)
+        accounts = {*Names.of(config).everybody()}
+        self.admission.keep(accounts)
+        self._paces.keep(accounts)
+        self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
+        nodes_gone = {node.id for node in before.nodes} - {node.id for node in config.nodes}
+        if gone := (Names.of(before).everybody().keys() - accounts) | nodes_gone:
+            self.health.reset(gone)
+        self.changed()
+
+
+def _embeds_as(target: Target) -> tuple[str, str | None]:
+    return target.name, target.account.base_url
+
+
+def _whose(exchange: Exchange, target: Target) -> Whose:
+    return target.account.id, target.model, exchange.stream
+
+
+def _same(combo: str, now: Config, before: Config) -> bool:
+    """Tell whether a combo orders the same models in the same way: only then do its counts mean what they did."""
+    one, other = now.combos[combo], before.combos.get(combo)
+    return one == other and (one.strategy is not None or now.rules.combo.strategy == before.rules.combo.strategy)

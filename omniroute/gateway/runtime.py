@@ -1,0 +1,250 @@
+"""What lives as long as the gateway runs. One place opens it and closes it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from weakref import WeakKeyDictionary, WeakSet
+
+from mitmproxy import http
+
+from omniroute.access.lockouts import Lockouts
+from omniroute.budgets.ledger import NO_KEY
+from omniroute.cache.response_cache import Replays
+from omniroute.config.model import Config, Place
+from omniroute.gateway.authenticator import Gate
+from omniroute.gateway.body_budget import BodyBudget
+from omniroute.gateway.budget_enforcer import Spending, SpentReader
+from omniroute.gateway.config_watcher import Following, InForce, read
+from omniroute.gateway.exchange import Exchange
+from omniroute.gateway.live_monitor import Watching
+from omniroute.gateway.loop_watchdog import LoopWatchdog
+from omniroute.gateway.maintenance import back_up, keep_answers, learn_prices, take_up_answers, tidy
+from omniroute.gateway.metrics import Tally
+from omniroute.gateway.router import Choosing
+from omniroute.gateway.runtime_file import Note
+from omniroute.gateway.self_requests import Visits
+from omniroute.gateway.usage_recorder import Pending
+from omniroute.mitm.client_listener import ClientListener
+from omniroute.mitm.management_relay import Relay
+from omniroute.netproxy.env_proxies import Environment
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.redaction import Known, Redactor
+from omniroute.routing.proxy_choice import opened, path_of
+from omniroute.routing.target import Target
+from omniroute.store.config import keys, limits
+from omniroute.store.config.budgets import Estimate
+from omniroute.store.db.database import Store
+from omniroute.store.db.recovery import recover
+from omniroute.store.history.usage import UsageRow
+from omniroute.store.state import health, lockouts, strategy_state
+from omniroute.store.state.conversation_keeper import Keeper
+from omniroute.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+LARGE_AT_ONCE = 1
+"""Large bodies that are parsed or translated at a time; more would starve the event loop of the interpreter lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The options that act on every exchange."""
+
+    max_body: int = 32 * 1024 * 1024
+    require_key: bool = False
+    stream_usage: bool = True
+    cache_breakpoints: bool = True
+    """Whether Anthropic is asked to cache the prompts of clients whose dialects cannot ask for it."""
+    response_ttl: float = 86400.0
+    """Seconds for which a conversation of OpenAI Responses is kept after its last reply; 0 keeps none."""
+    response_store: int = 256 * 1024 * 1024
+    """Bytes of all conversations that are kept."""
+    keepalive: float = 15.0
+    """Seconds of silence after which a client that waits for a stream hears that it is not forgotten; 0 for never."""
+
+
+class Runtime:
+    """The snapshot, the credentials, the writer, the exchanges. Its clocks are arguments, so that tests move them."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.wall = wall
+        self.limits = Limits()
+        self.config = Config()
+        self.bodies = BodyBudget(lambda: self.config.rules.server.body_total)
+        self.large_bodies = asyncio.Semaphore(LARGE_AT_ONCE)
+        """Held while a thread parses or translates a large body: parsing keeps the interpreter lock."""
+        self.credentials: dict[str, str] = {}
+        """Account id -> API key. Never logged, never in a flow; `redact` knows them all."""
+        self.proxies: dict[Place, Proxy] = {}
+        """The network proxies with what opens them; as secret."""
+        self.environment = Environment()
+        """What the environment says about proxies."""
+        self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
+        self.in_flight: WeakSet[http.HTTPFlow] = WeakSet()
+        """Flows of clients' requests that are under way."""
+        self.clients: ClientListener | None = None
+        """What accepts connections on our ports, once these are open."""
+        self.loop_watchdog = LoopWatchdog()
+        self.prices_known = asyncio.Event()
+        """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
+        self.spending = Spending(wall)
+        self.announced = asyncio.Event()
+        """Set when the gateway answers; from then on `address` is where."""
+        self.address = ""
+        self.web_url: str | None = None
+        """Where mitmweb is, if it is."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when another configuration is in force."""
+        self.tasks = Tasks()
+        self.choosing = Choosing(clock=clock, wall=wall)
+        self.choosing.admission.alarm = self._set_alarm
+        self.gate = Gate(clock=clock, wall=wall)
+        self.pending = Pending(
+            (
+                lambda: self.choosing.turns.changes(),
+                strategy_state.save,
+            ),  # what is taken up from the store replaces these
+            (lambda: self.choosing.health.changes(), health.save),
+            (self.choosing.admission.changes, lambda store, held: limits.save(store, held, at=wall())),
+            (self.gate.uses, keys.save_uses),
+            (self.gate.begun, self._save_begun),
+            (lambda: self.gate.lockouts.changes(), lockouts.save),
+        )
+        self.choosing.changed = self.gate.changed = self.pending.soon
+        self.spent = SpentReader(self.spending.ledger, self.pending, self.tasks, wall)
+        self._alarm: asyncio.TimerHandle | None = None
+        self.relay: Relay | None = None
+        """Where requests about the gateway itself are answered."""
+        self.managed = asyncio.Event()
+        """Set when they can be asked, or never will be."""
+        self.replays = Replays(clock=clock, wall=wall)
+        keep_answers(self.replays, self.pending)
+        self.tally = Tally()
+        self.watching = Watching(clock)
+        self.visits = Visits()
+        self.started_at = wall()
+        self.store: Store | None = None
+        self.keeper: Keeper | None = None
+        self._known = Known()
+        self._redactor = Redactor(lambda: self._known)
+        self._following: Following | None = None
+        self._note: Note | None = None
+
+    def open(self, data_dir: Path) -> None:
+        """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
+        self._redactor.install()
+        self.store = store = Store(data_dir)
+        recover(store)
+        found = read(store, self.environment)
+        self._take(found)
+        self.choosing.take_up(strategy_state.load(store), health.load(store), self.config)
+        begun = limits.begun(store, self.wall())
+        self.choosing.limited(limits.start(store), begun)
+        self.gate.take_up(Lockouts(lockouts.load(store)), keys.uses(store), self.config)
+        self.gate.take_up_begun(limits.begun_by_key(begun))
+        writer = self.pending.open(store)
+        self.spent.read(self.config.rules.budget.zone)
+        self.keeper = Keeper(store, writer, wall=self.wall)
+        self.tasks.start(tidy(self.keeper, lambda: self.limits.response_store, self._forget), "kept replies")
+        self.tasks.start(back_up(store, lambda: self.config.rules, self.wall), "backups")
+        taken_up = take_up_answers(self.replays, self.pending, store, self.config.rules, self.wall())
+        self.tasks.start(taken_up, "answers")
+        loop = asyncio.get_running_loop()
+        self._following = Following(store, self.environment, self.config.revision, partial(self._found, loop))
+        self.tasks.start(learn_prices(self.prices_known), "prices")
+
+    def _set_alarm(self, seconds: float) -> None:
+        """Have somebody let in from the queue when time alone makes room: one timer for all who wait."""
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self.choosing.admission.ring)
+
+    def _forget(self) -> None:
+        """Let go of what has been of no use for long."""
+        self.watching.tidy()
+        self.choosing.health.forget(self.wall())
+        self.gate.lockouts.forget(self.config.rules.lockout, self.wall())
+        self.pending.soon()
+
+    def _found(self, loop: asyncio.AbstractEventLoop, found: InForce) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._swap, found)
+
+    async def refresh(self) -> None:
+        """Bring in what has just been changed here, so that whoever changed it finds it in force."""
+        if self.store:
+            self._swap(await asyncio.to_thread(read, self.store, self.environment))
+
+    def _swap(self, found: InForce) -> None:
+        """Go by another configuration. Requests in flight keep the one they began with."""
+        before, config = self.config, found.config
+        if config.revision == before.revision:
+            return  # somebody else was quicker to bring it in
+        self._take(found)
+        self.choosing.keep(config, before)
+        self.gate.keep(config, before)
+        self.replays.follow(config.rules, before.rules)
+        self.spending.keep(config, before)
+        if (config.rules.budget.zone, config.rules.repriced) != (before.rules.budget.zone, before.rules.repriced):
+            self.spent.read(config.rules.budget.zone)
+        self.changed()
+        log.info("configuration revision %s is in force", config.revision)
+
+    def _take(self, found: InForce) -> None:
+        self.config, self.credentials = found.config, found.credentials
+        self.proxies, self._known = found.proxies, found.known
+
+    def proxy(self, target: Target, config: Config) -> Proxy | None:
+        """Choose the network proxy for a target."""
+        return opened(path_of(target, config, self.environment), self.proxies)
+
+    async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
+        """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.web_url = web_url
+        assert self.store
+        said = {"host": host, "port": port, "web_url": web_url, "started_at": self.wall()}
+        self._note = await asyncio.to_thread(Note, self.store.data_dir, said)
+        self.announced.set()
+
+    def settle(self, exchange: Exchange) -> None:
+        """Count what an exchange has cost, once, and keep what of that is an estimate."""
+        if (guess := self.spending.settle(exchange, self.config)) > 0:
+            key = exchange.key.id if exchange.key else NO_KEY
+            self.pending.guessed(Estimate(exchange.id, key, exchange.at, guess))
+
+    def record(self, row: UsageRow) -> None:
+        """Log an exchange."""
+        self.tally.add(row)
+        self.pending.record(row)
+
+    def _save_begun(self, store: Store, begun: Sequence[tuple[str, float]]) -> None:
+        limits.save_begun(store, [(limits.of_key(key), age) for key, age in begun], self.wall())
+
+    async def save_windows(self, exchange: Exchange, target: Target) -> None:
+        """Have it on the disk that a limited account or key is about to be used, so that its limit outlives a kill."""
+        if self.choosing.admission.limits.counts(target.account.id) or self.gate.counts(exchange.key):
+            await self.pending.written()
+
+    def close(self) -> None:
+        """Write what is pending, end the threads, close the store."""
+        self.tasks.close()
+        if self._alarm:
+            self._alarm.cancel()
+        if self._following:
+            self._following.close()
+        self.pending.flush()
+        if self.keeper:
+            self.keeper.close()
+        self.pending.close()
+        if self._note:
+            self._note.take_away()
+        if self.store:
+            self.store.close()
+        self._redactor.remove()
+        self.store, self.keeper, self._following, self._note = None, None, None, None

@@ -1,0 +1,1 @@
+"""The HTTP layer inside mitmproxy; the only package that uses mitmproxy's internals."""

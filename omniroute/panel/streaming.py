@@ -1,0 +1,44 @@
+"""Answers that come bit by bit. Who hangs up ends them."""
+
+import asyncio
+import os
+from contextlib import aclosing
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+from tornado.web import RequestHandler
+
+from omniroute.panel.routes import Download, Lines
+from omniroute.store.db import files
+
+PIECE = 1024 * 1024
+"""Bytes of a file that are read at once."""
+
+
+async def hand_over(handler: RequestHandler, download: Download) -> None:
+    """Send a file, as fast as it is taken, and take it away."""
+    try:
+        with await asyncio.to_thread(download.file.open, "rb") as file:
+            handler.set_header("Content-Type", download.content_type)
+            handler.set_header("Content-Disposition", f'attachment; filename="{download.name}"')
+            handler.set_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+            while handler.request.method != "HEAD" and (piece := await asyncio.to_thread(file.read, PIECE)):
+                handler.write(piece)
+                await handler.flush()
+        handler.finish()
+    except StreamClosedError:
+        return
+    finally:
+        await asyncio.to_thread(files.remove, download.file.parent)
+
+
+async def tell_lines(handler: RequestHandler, answer: Lines[Any]) -> None:
+    """Say one line after the other."""
+    try:
+        async with aclosing(answer.items) as items:
+            async for each in items:
+                handler.write(each.model_dump_json(by_alias=True, exclude_unset=True) + "\n")
+                await handler.flush()
+        handler.finish()
+    except StreamClosedError:
+        return

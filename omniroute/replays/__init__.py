@@ -1,1 +1,0 @@
-"""Answers that are given again, and requests that wait for the answer of another."""

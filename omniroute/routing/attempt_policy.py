@@ -1,0 +1,141 @@
+"""How long a target is waited for: what its combo says, else all combos, else its provider, else all requests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from omniroute.catalog.reasoning_models import asks_to_think, thinks
+from omniroute.config.deadlines import PHASES, THINKING, Deadlines
+from omniroute.config.model import Combo, Config
+from omniroute.config.settings import ComboRules, Rules
+from omniroute.routing.failures import Failure, cause
+from omniroute.routing.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A deadline, and where it comes from."""
+
+    seconds: float
+    by: str
+    thinking: bool = False
+    """It is longer because the model thinks."""
+
+
+def said_for(target: Target, rules: Rules, *, thinking: bool) -> Mapping[str, Said]:
+    """Give the deadlines of a target, phase -> what holds, with who says so."""
+    longer = rules.deadlines.thinking if thinking or thinks(target.model) else 1.0
+    found = {}
+    for phase in PHASES:
+        by, seconds = _said(target, phase, rules)
+        times = longer if phase in THINKING else 1.0
+        found[phase] = Said(seconds * times, by, thinking=times != 1)
+    return found
+
+
+def deadlines_of(target: Target, rules: Rules, *, thinking: bool = False) -> Deadlines:
+    """Give the deadlines of a target."""
+    combo = target.way.combo
+    alone = combo is None or (not combo.tries.deadlines and not _of_combos(rules.combo))
+    if alone and target.provider.id not in rules.provider_deadlines and not thinking and not thinks(target.model):
+        return rules.deadlines  # as mostly: nothing has to be put together
+    found = said_for(target, rules, thinking=thinking)
+    return Deadlines(**{phase: said.seconds for phase, said in found.items()})
+
+
+def asked_to_think(body: Mapping[str, Any], rules: Rules) -> bool:
+    """Tell whether a model is asked to think: by the client, unless the settings have the say."""
+    thinking = rules.thinking
+    match thinking.mode:
+        case "passthrough":
+            return asks_to_think(body)
+        case "custom":
+            return thinking.budget > 0 if thinking.effort is None else thinking.effort != "none"
+        case mode:
+            return mode == "adaptive"
+
+
+def deadline_of(target: Target, phase: Literal["queue", "total"], rules: Rules) -> float:
+    """Give one of the deadlines that are the same whether a model thinks or not."""
+    return _said(target, phase, rules)[1]
+
+
+def _said(target: Target, phase: str, rules: Rules) -> tuple[str, float]:
+    combo = target.way.combo
+    if combo is not None:
+        if (seconds := combo.tries.deadlines.get(phase)) is not None:
+            return f"the combo {combo.name}", seconds
+        if (seconds := _of_combos(rules.combo).get(phase)) is not None:
+            return "all combos", seconds
+    if (own := rules.provider_deadlines.get(target.provider.id)) and phase in own:
+        return target.provider.id, own[phase]
+    return "all", getattr(rules.deadlines, phase)
+
+
+@lru_cache(maxsize=64)
+def _of_combos(combos: ComboRules) -> Mapping[str, float]:
+    return combos.deadlines
+
+
+def longest(config: Config) -> float:
+    """Give the longest time that anybody may be waited for without a word."""
+    rules = config.rules
+    levels = [
+        {phase: getattr(rules.deadlines, phase) for phase in PHASES},
+        rules.combo.deadlines,
+        *rules.provider_deadlines.values(),
+    ]
+    levels += [combo.tries.deadlines for combo in config.combos.values()]
+    found = [
+        seconds * (rules.deadlines.thinking if phase in THINKING else 1.0)
+        for level in levels
+        for phase, seconds in level.items()
+        if phase != "total"
+    ]
+    return float(max(found))
+
+
+type Switch = Literal["hedge", "resume"]
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Whether something is done for a target, and who says so."""
+
+    enabled: bool
+    by: str
+
+
+def switched(what: Switch, target: Target, rules: Rules) -> Switched:
+    """Say whether a target gets another one beside it (`hedge`), or one that goes on with its answer (`resume`)."""
+    if (combo := target.way.combo) is not None:
+        own: bool | None = getattr(combo.tries, what)
+        of_all: bool | None = getattr(rules.combo, what)
+        if own is not None:
+            return Switched(own, f"the combo {combo.name}")
+        if of_all is not None:
+            return Switched(of_all, "all combos")
+    enabled = rules.hedge.enabled if what == "hedge" else rules.resume.enabled
+    return Switched(enabled, "all")
+
+
+MAY_PASS = frozenset({"rate", "overload", "server", "network", "timeout"})
+"""Causes that may be gone when the same target is asked once more."""
+NOT_AGAIN = frozenset({"deadline", "tls"})
+"""Kinds that are no better the second time: the client has waited long enough, and a certificate stays as it is."""
+
+
+def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: int) -> float | None:
+    """Say after how many seconds the same target is asked again; None goes on to the next one.
+
+    `repeats` is how often it has been asked again already. A target that says itself for how long it is of no
+    use is not asked before that.
+    """
+    if combo is None:
+        return None
+    retries = rules.combo.retries if combo.tries.retries is None else combo.tries.retries
+    pause = rules.combo.retry_delay if combo.tries.retry_delay is None else combo.tries.retry_delay
+    if repeats >= retries or (failure.retry_after or 0.0) > pause:
+        return None
+    return pause if failure.kind not in NOT_AGAIN and cause(failure) in MAY_PASS else None

@@ -1,0 +1,73 @@
+"""Which network proxy a target is asked through: the innermost place that says anything."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from omniroute.catalog.endpoints import endpoint
+from omniroute.config.model import Config, Place
+from omniroute.netproxy.env_proxies import Environment
+from omniroute.netproxy.proxy_url import Proxy
+from omniroute.routing.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """How an upstream is reached, and who says so."""
+
+    proxy: Proxy | None = None
+    """None is directly."""
+    place: Place | None = None
+    variable: str = ""
+    """Of the environment, where that names the proxy."""
+
+    @property
+    def said_by(self) -> str:
+        """Name who says so: `account 1a2b3c4d`, `global`, `HTTPS_PROXY`, or nobody."""
+        return self.variable or (" ".join(filter(None, self.place)) if self.place else "")
+
+    def __str__(self) -> str:
+        way = self.proxy.masked if self.proxy else "direct"
+        return f"{way} ({self.said_by})" if self.said_by else way
+
+
+DIRECT = Path()
+
+
+def path_of(target: Target, config: Config, environment: Environment) -> Path:
+    """Choose between account, combo (the inner before the outer), provider, all, and the environment, in this order."""
+    if config.proxies:
+        for place in _places(target):
+            if place in config.proxies:
+                return Path(config.proxies[place], place)
+    if environment.https or environment.http:
+        base_url = target.account.base_url
+        return path_to(
+            endpoint(target.provider, target.dialect, base_url=base_url, model=target.model, stream=False),
+            environment,
+        )
+    return DIRECT
+
+
+def path_to(url: str, environment: Environment) -> Path:
+    """Choose for a URL by the environment alone."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if found := environment.proxy_for(parts.scheme, parts.hostname or "", port):
+        return Path(found[0], variable=found[1])
+    return DIRECT
+
+
+def opened(path: Path, proxies: Mapping[Place, Proxy]) -> Proxy | None:
+    """Give a path's proxy with what opens it."""
+    return proxies.get(path.place, path.proxy) if path.proxy and path.place else path.proxy
+
+
+def _places(target: Target) -> Iterator[Place]:
+    yield "account", target.account.id
+    if target.way.combo:
+        yield "combo", target.way.combo.name
+    for combo, _ in reversed(target.way.path):
+        yield "combo", combo
+    yield "provider", target.provider.id
+    yield "global", ""

@@ -1,0 +1,1 @@
+"""Configuration tables: accounts, nodes, combos, keys, budgets, prices and settings."""

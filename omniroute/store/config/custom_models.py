@@ -1,0 +1,41 @@
+"""Models that the user adds to a provider, or knows better than the catalog does."""
+
+from omniroute.catalog.provider import Model
+from omniroute.routing.suggestions import near
+from omniroute.store.config import rows
+from omniroute.store.config.validation import label, model_id, offer, provider_id
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.tables import CustomModels
+
+MOST_TOKENS = 1_000_000_000
+
+
+def add(store: Store, provider: str, model: Model) -> str:
+    """Add a model, or replace what was said of it, and return the provider's id."""
+    model_id(model.id)
+    if model.name is not None:
+        label(model.name, "a model")
+    for what, tokens in (("the context", model.context), ("the longest answer", model.max_output)):
+        if tokens is not None and not 1 <= tokens <= MOST_TOKENS:
+            raise StoreError(f"{what} of {model.id!r} is {tokens}: it takes 1 to {MOST_TOKENS:,} tokens")
+    with store.change():
+        owner = provider_id(provider, rows.nodes(store))
+        _delete(store, owner, model.id)
+        facts = {name: getattr(model, name) for name in ("name", "context", "max_output", "images", "tools")}
+        store.run(CustomModels.insert(provider=owner, model=model.id, created_at=store.clock(), **facts))
+    return owner
+
+
+def remove(store: Store, provider: str, model: str) -> str:
+    """Remove a model that was added, and return the provider's id."""
+    with store.change():
+        owner = provider_id(provider, rows.nodes(store))
+        if not _delete(store, owner, model):
+            known = [added.id for added in rows.models(store).get(owner, ())]
+            raise StoreError(f"no model {model!r} was added to {owner}{offer(near(model, known))}")
+    return owner
+
+
+def _delete(store: Store, owner: str, model: str) -> int:
+    return store.run(CustomModels.delete().where((CustomModels.provider == owner) & (CustomModels.model == model)))

@@ -1,0 +1,136 @@
+"""Who may come in: lists of networks, bans, and how they act. Nobody locks himself out by mistake."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from omniroute.access.client_address import networks, read_network
+from omniroute.access.ip_filter import MODES, Ban, Doors
+from omniroute.routing.suggestions import near
+from omniroute.store.config import rows as read
+from omniroute.store.config.validation import offer, quoted
+from omniroute.store.db.database import Store
+from omniroute.store.db.files import StoreError
+from omniroute.store.db.tables import IpRules, Settings
+
+type Kind = Literal["allow", "deny", "ban"]
+
+MODE = "ip.mode"
+"""No setting like others: a change is looked at before it is made."""
+MOST = 100_000
+"""Networks in all lists together."""
+MAX_REASON = 200
+LONGEST_BAN = 10 * 365 * 86400.0
+HERE = ("127.0.0.1", "::1")
+"""Where `omniroute-ctl` and most clients are."""
+
+
+def load(store: Store, values: Mapping[str, Any]) -> Doors:
+    """Read the lists; `values` are the settings."""
+    found: dict[str, list[dict[str, Any]]] = {"allow": [], "deny": [], "ban": []}
+    for row in store.rows(IpRules.select().order_by(IpRules.created_at, IpRules.network)):
+        found[row["kind"]].append(row)
+    bans = {row["network"]: Ban(row["until"], row["reason"]) for row in found["ban"] if row["until"] > store.clock()}
+    trusted = values.get("trusted_proxies", "")
+    return Doors(
+        mode=values.get(MODE, "off"),
+        allow=networks(*(row["network"] for row in found["allow"])),
+        deny=networks(*(row["network"] for row in found["deny"])),
+        bans=bans,
+        banned=networks(*bans),
+        trusted=networks(*trusted.split(",")) if trusted else networks(),
+    )
+
+
+def now(store: Store) -> Doors:
+    """Read the lists as they are."""
+    return load(store, read.settings(store))
+
+
+def set_mode(store: Store, mode: str, *, caller: Sequence[str] = HERE, force: bool = False) -> None:
+    """Say how the lists act; StoreError for who would lock himself out without `force`."""
+    if mode not in MODES:
+        raise StoreError(f"the mode {quoted(mode)} is none of {', '.join(MODES)}{offer(near(mode, list(MODES)))}")
+    with changing(store, caller, force=force):
+        store.run(Settings.delete().where(Settings.name == MODE))
+        if mode != "off":
+            store.run(Settings.insert(name=MODE, value=json.dumps(mode)))
+
+
+def put(
+    store: Store,
+    kind: Kind,
+    texts: Iterable[str],
+    *,
+    until: float | None = None,
+    reason: str = "",
+    caller: Sequence[str] = HERE,
+    force: bool = False,
+) -> list[str]:
+    """Put networks on a list, all or none, and return them in their usual form; a ban has an end.
+
+    StoreError names what is no network, and refuses what would lock out the `caller` or this machine unless forced.
+    """
+    found = list(dict.fromkeys(network(text) for text in texts))
+    if len(reason) > MAX_REASON or not reason.isprintable():
+        raise StoreError(f"a reason has up to {MAX_REASON} printable characters")
+    if kind == "ban" and not (until is not None and 0 < until - store.clock() <= LONGEST_BAN):
+        raise StoreError("a ban ends after now, and within ten years: deny what is never to come in")
+    with changing(store, caller, force=force):
+        store.run_many(
+            "insert or replace into ip_rules (kind, network, until, reason, created_at) values (?, ?, ?, ?, ?)",
+            [(kind, each, until, reason, store.clock()) for each in found],
+        )
+        store.run(IpRules.delete().where(IpRules.until <= store.clock()))
+        if IpRules.select().count(store.db) > MOST:
+            raise StoreError(f"the lists hold at most {MOST:,} networks")
+    return found
+
+
+def remove(
+    store: Store,
+    texts: Iterable[str],
+    kinds: Sequence[Kind] = ("allow", "deny"),
+    *,
+    caller: Sequence[str] = HERE,
+    force: bool = False,
+) -> list[str]:
+    """Take networks off the lists, all or none, and return them; StoreError for one that is on none of them."""
+    found = list(dict.fromkeys(network(text) for text in texts))
+    with changing(store, caller, force=force):
+        for each in found:
+            query = IpRules.delete().where((IpRules.network == each) & IpRules.kind.in_(list(kinds)))
+            if not store.run(query):
+                rows = store.rows(IpRules.select(IpRules.network).where(IpRules.kind.in_(list(kinds))).limit(1000))
+                where = "banned" if tuple(kinds) == ("ban",) else "on a list"
+                raise StoreError(f"{each} is not {where}{offer(near(each, [row['network'] for row in rows]))}")
+    return found
+
+
+@contextmanager
+def changing(store: Store, caller: Sequence[str], *, force: bool) -> Iterator[None]:
+    """Make a change, and take it back when it keeps out who makes it, or this machine."""
+    with store.change():
+        at = store.clock()
+        before = now(store)
+        yield
+        after = now(store)
+        if force:
+            return
+        for address in dict.fromkeys((*caller, *HERE)):
+            if after.refuses(address, at) and not before.refuses(address, at):
+                whom = "this machine" if address in HERE else "you"
+                raise StoreError(
+                    f"this would keep out {address}, which is {whom}: nothing was changed. "
+                    "Allow that first, or say --force"
+                )
+
+
+def network(text: str) -> str:
+    """Return a network in its usual form, or raise StoreError."""
+    try:
+        found = read_network(text)
+    except ValueError as exc:
+        raise StoreError(str(exc)) from exc
+    return str(found.network_address) if found.prefixlen == found.max_prefixlen else str(found)

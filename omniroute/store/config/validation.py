@@ -1,0 +1,152 @@
+"""What names may look like, said the same way wherever one is refused."""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+
+from omniroute.catalog.endpoints import check_base_url
+from omniroute.catalog.provider import Model, Provider
+from omniroute.catalog.providers import PROVIDERS, find
+from omniroute.routing.suggestions import near
+from omniroute.store.db.files import StoreError
+
+MAX_NAME = 100
+MAX_PATTERN = 200
+MAX_LISTED = 300
+"""Characters of what combos, chains and aliases name: a model behind a prefix."""
+COMBO = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_./-]{1,100}")
+"""Neither `.` nor `..`: no client leaves them in a path, so `/api/combos/..` leads elsewhere."""
+PREFIX = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+ID_BYTES = 6
+SHORTEST_ID_PREFIX = 4
+
+
+def new_id() -> str:
+    """Make an id that is short enough to be typed and safe in a URL."""
+    return secrets.token_hex(ID_BYTES)
+
+
+def label(name: str, what: str) -> str:
+    """Return the name of an account or a key, or raise StoreError."""
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
+        raise StoreError(
+            f"{quoted(name)} cannot be the name of {what}: it takes 1 to {MAX_NAME} printable characters "
+            "with no space at either end",
+            field="name",
+        )
+    return name
+
+
+def combo_name(name: str, what: str = "a combo") -> str:
+    if not COMBO.fullmatch(name):
+        raise StoreError(
+            f"{quoted(name)} cannot be the name of {what}: it takes 1 to 100 letters, digits, '_', '.', '/', '-', "
+            "and is not '.' or '..'",
+            field="name",
+        )
+    return name
+
+
+def node_prefix(prefix: str) -> str:
+    """Return the prefix of a new node, or raise StoreError; whether another node has it is not asked here."""
+    if not PREFIX.fullmatch(prefix):
+        raise StoreError(
+            f"{quoted(prefix)} cannot be the prefix of a node: it takes up to 32 of a-z, 0-9, '_', '.', '-' "
+            "and starts with a letter or a digit",
+            field="prefix",
+        )
+    if taken := find(prefix, ()):
+        raise StoreError(
+            f"{quoted(prefix)} is the prefix of {taken.name}: choose another one for the node", field="prefix"
+        )
+    return prefix
+
+
+def base_url(text: str) -> str:
+    """Return a base URL in its usual form or raise StoreError."""
+    try:
+        return check_base_url(text)
+    except ValueError as exc:
+        raise StoreError(str(exc), field="base_url") from exc
+
+
+def patterns(allow: Iterable[str]) -> tuple[str, ...]:
+    """Return model patterns, each once, or raise StoreError."""
+    return tuple(dict.fromkeys(pattern(text) for text in allow))
+
+
+def pattern(text: str) -> str:
+    """Return a model pattern or raise StoreError."""
+    if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or " " in text:
+        raise StoreError(
+            f"{quoted(text)} is no model pattern: it takes 1 to {MAX_PATTERN} printable characters without spaces, "
+            "such as 'openai/*'"
+        )
+    return text
+
+
+def model_id(text: str) -> str:
+    """Return the id of a model as its provider knows it, or raise StoreError."""
+    if not 1 <= len(text) <= MAX_PATTERN or not text.isprintable() or text != text.strip():
+        raise StoreError(
+            f"{quoted(text)} cannot be a model: it takes 1 to {MAX_PATTERN} printable characters "
+            "with no space at either end",
+            field="model_id",
+        )
+    return text
+
+
+def listed_name(
+    name: str, nodes: Sequence[Provider], added: Mapping[str, Sequence[Model]], field: str = "models"
+) -> str:
+    """Return a model that a combo, a chain or an alias may name, or raise StoreError.
+
+    It is `prefix/model`, or a bare name that the catalog or the user's own models have.
+    """
+    prefix, slash, model = name.partition("/")
+    if not name.isprintable() or name != name.strip() or len(name) > MAX_LISTED:
+        raise StoreError(
+            f"{quoted(name)} cannot be a model: it has over {MAX_LISTED} characters, some that cannot be printed, "
+            "or spaces around it",
+            field=field,
+        )
+    if slash and model and find(prefix, nodes):
+        return name
+    bare = {model.id for provider in PROVIDERS for model in provider.models}
+    bare |= {model.id for models in added.values() for model in models}
+    if name in bare:
+        return name
+    if slash:
+        prefixes = [prefix for provider in (*nodes, *PROVIDERS) for prefix in (provider.prefix, provider.id)]
+        offers = offer(near(prefix, prefixes))
+        raise StoreError(f"the model {quoted(name)} has no known provider before its slash{offers}", field=field)
+    offers = offer(near(name, sorted(bare)))
+    raise StoreError(f"the model {quoted(name)} is unknown: say it as 'provider/model'{offers}", field=field)
+
+
+def provider_id(text: str, nodes: Sequence[Provider]) -> str:
+    """Return the id of a provider or node that is meant by its id or prefix, or raise StoreError."""
+    if (found := find(text, nodes)) is None:
+        known = [name for provider in (*nodes, *PROVIDERS) for name in (provider.prefix, provider.id)]
+        raise StoreError(f"there is no provider or node {quoted(text)}{offer(near(text, known))}", field="provider")
+    return found.id
+
+
+def quoted(text: str) -> str:
+    """Quote what was said, or its beginning: an error is one line that a person can read."""
+    return repr(text if len(text) <= MAX_NAME else f"{text[:MAX_NAME]}…")
+
+
+def offer(candidates: Sequence[str]) -> str:
+    """Say near names at the end of a refusal."""
+    return f"; did you mean {' or '.join(repr(candidate) for candidate in candidates)}?" if candidates else ""
+
+
+def first_free(base: str, taken: Iterable[str]) -> str:
+    """Return `base`, `base-2`, `base-3`: the first that is free."""
+    used = set(taken)
+    name, number = base, 1
+    while name in used:
+        number += 1
+        name = f"{base}-{number}"
+    return name

@@ -1,0 +1,1 @@
+"""The database: schema, migrations, connections, the writer thread and its files."""

@@ -1,0 +1,1 @@
+"""The usage history: records, rollups, summaries and repricing."""

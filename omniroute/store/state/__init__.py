@@ -1,0 +1,1 @@
+"""Runtime state that survives a restart: health, lockouts, sessions, cached answers, conversations."""
