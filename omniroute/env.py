@@ -15,12 +15,12 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
 
-class SettingsError(Exception):
+class EnvironmentError_(Exception):
     """A variable that cannot be used; the message names it and what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Environment:
     """Where the gateway keeps its data and where it listens."""
 
     data_dir: Path
@@ -42,13 +42,13 @@ class Settings:
         return self.require_api_key or not is_loopback(self.host)
 
 
-def read(environ: Mapping[str, str]) -> Settings:
+def read(environ: Mapping[str, str]) -> Environment:
     """Read what the environment says about this process; empty is unset.
 
     Shells and containers set HOSTNAME to the machine's own name, which nobody meant for us: only an IP
     address or `localhost` is taken from it, anything else is left alone. Raises SettingsError.
     """
-    return Settings(
+    return Environment(
         data_dir=_directory(environ),
         port=_port(environ, "PORT", DEFAULT_PORT),
         host=_host(environ.get("HOSTNAME", "").strip()),
@@ -75,7 +75,7 @@ def _directory(environ: Mapping[str, str]) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError as exc:
-        raise SettingsError(f"DATA_DIR is {text!r}, and that home directory is unknown: give a full path") from exc
+        raise EnvironmentError_(f"DATA_DIR is {text!r}, and that home directory is unknown: give a full path") from exc
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -83,7 +83,7 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and int(text) <= MAX_PORT):
-        raise SettingsError(f"{name} is {text!r}: it takes a port from 0 to {MAX_PORT}")
+        raise EnvironmentError_(f"{name} is {text!r}: it takes a port from 0 to {MAX_PORT}")
     return int(text)
 
 
@@ -100,7 +100,7 @@ def _host(text: str) -> str:
 def _base_url(text: str) -> str:
     parts = urlsplit(text)
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
-        raise SettingsError(f"BASE_URL is {text!r}: it takes a URL such as https://llm.example.org")
+        raise EnvironmentError_(f"BASE_URL is {text!r}: it takes a URL such as https://llm.example.org")
     return text.rstrip("/")
 
 
@@ -112,4 +112,4 @@ def _switch(environ: Mapping[str, str], name: str) -> bool | None:
         return True
     if text in FALSE:
         return False
-    raise SettingsError(f"{name} is {environ[name]!r}: it takes true or false")
+    raise EnvironmentError_(f"{name} is {environ[name]!r}: it takes true or false")

@@ -53,10 +53,10 @@ def mask(secret: str) -> str:
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Mask the given secrets and everything that looks like one. Doing it twice changes nothing more."""
-    return Known(secrets).redact(text)
+    return KnownSecrets(secrets).redact(text)
 
 
-class Known:
+class KnownSecrets:
     """Secrets that are known, in every form that a text may have them in, ready to be looked for.
 
     Of many, a text is read once: its runs of eight characters are looked up among their beginnings.
@@ -114,7 +114,7 @@ def _hide(match: re.Match[str]) -> str:
 class Redactor:
     """Redacts log records as they are made: for every logger and handler, those that come later too, and once."""
 
-    def __init__(self, known: Callable[[], Known]) -> None:
+    def __init__(self, known: Callable[[], KnownSecrets]) -> None:
         self._known = known
         self._formatter = logging.Formatter()
         self._before: Callable[..., logging.LogRecord] | None = None
@@ -130,7 +130,7 @@ class Redactor:
         if logging.getLogRecordFactory() is self and self._before:
             logging.setLogRecordFactory(self._before)
             self._before = None
-        self._known = Known
+        self._known = KnownSecrets
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         """Make a record as before, and redact it."""
@@ -161,7 +161,7 @@ class Redactor:
             record.stack_info = _redact_text(known, record.stack_info)
 
 
-def _redact_text(known: Known, text: str) -> str:
+def _redact_text(known: KnownSecrets, text: str) -> str:
     return _shorten(known.redact(text[: MAX_RECORD + LONGEST_SECRET]), len(text))
 
 

@@ -5,11 +5,11 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.env import Settings, SettingsError, read
+from omniroute.env import Environment, EnvironmentError_, read
 
 
 def test_the_defaults() -> None:
-    assert read({}) == Settings(Path.home() / ".omniroute", 20128, "127.0.0.1", 8081, False)
+    assert read({}) == Environment(Path.home() / ".omniroute", 20128, "127.0.0.1", 8081, False)
     assert read({"DATA_DIR": "", "PORT": "", "HOSTNAME": "", "REQUIRE_API_KEY": ""}) == read({})
 
 
@@ -21,7 +21,7 @@ def test_everything_is_read() -> None:
         "OMNIROUTE_WEB_PORT": "65535",
         "REQUIRE_API_KEY": "Yes",
     }
-    assert read(environ) == Settings(Path.home() / "here", 1, "0.0.0.0", 65535, True)
+    assert read(environ) == Environment(Path.home() / "here", 1, "0.0.0.0", 65535, True)
 
 
 def test_a_relative_directory_does_not_move_with_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_a_machine_name_is_no_address_to_listen_on(text: str, host: str) -> None
      ("192.168.1.2", True), ("gateway.example", True)],
 )  # fmt: skip
 def test_whoever_can_be_reached_by_others_requires_a_key(host: str, required: bool) -> None:
-    assert Settings(Path("/x"), host=host).requires_key is required
-    assert Settings(Path("/x"), host=host, require_api_key=True).requires_key
+    assert Environment(Path("/x"), host=host).requires_key is required
+    assert Environment(Path("/x"), host=host, require_api_key=True).requires_key
 
 
 @every(
@@ -60,7 +60,7 @@ def test_whoever_can_be_reached_by_others_requires_a_key(host: str, required: bo
      ("REQUIRE_API_KEY", "maybe"), ("DATA_DIR", "~nobody-of-this-name/x")],
 )  # fmt: skip
 def test_a_refusal_names_the_variable_and_the_value(name: str, value: str) -> None:
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(EnvironmentError_) as refused:
         read({name: value})
     assert name in str(refused.value)
     assert repr(value) in str(refused.value)
@@ -70,6 +70,6 @@ def test_a_refusal_names_the_variable_and_the_value(name: str, value: str) -> No
 def test_reading_gives_settings_or_a_settings_error(environ: dict[str, str]) -> None:
     try:
         settings = read(environ)
-    except SettingsError:
+    except EnvironmentError_:
         return
     assert 0 <= settings.port <= 65535

@@ -11,7 +11,7 @@ from cases import every
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute.redaction import LONGEST_SECRET, MAX_RECORD, Known, Redactor, redact
+from omniroute.redaction import LONGEST_SECRET, MAX_RECORD, KnownSecrets, Redactor, redact
 
 LONG = "abcdefghijklmnopqrstuvwxyz0123456789"
 PIECES = st.sampled_from([
@@ -109,7 +109,7 @@ def test_a_record_is_redacted_whole() -> None:
     except ValueError:
         record = record_of("asked with %s", secret, exc_info=sys.exc_info())
     record.stack_info = f"stack {secret}"
-    Redactor(lambda: Known([secret])).redact(record)
+    Redactor(lambda: KnownSecrets([secret])).redact(record)
     shown = logging.Formatter().format(record)
     assert secret not in shown
     assert shown.startswith("asked with [hidden]\nTraceback")
@@ -118,9 +118,9 @@ def test_a_record_is_redacted_whole() -> None:
 
 
 def test_the_secrets_are_asked_for_anew() -> None:
-    known = [Known()]
+    known = [KnownSecrets()]
     redacting = Redactor(lambda: known[-1])
-    known.append(Known(["opensesame"]))
+    known.append(KnownSecrets(["opensesame"]))
     record = record_of("say opensesame")
     redacting.redact(record)
     assert record.getMessage() == "say [hidden]"
@@ -128,7 +128,7 @@ def test_the_secrets_are_asked_for_anew() -> None:
 
 def test_arguments_that_do_not_fit_are_not_shown() -> None:
     record = record_of("no place for it", f"sk-{LONG}")
-    Redactor(Known).redact(record)
+    Redactor(KnownSecrets).redact(record)
     assert record.getMessage() == "no place for it (the arguments do not fit)"
 
 
@@ -145,7 +145,7 @@ def test_arguments_that_do_not_fit_are_not_shown() -> None:
 def test_the_wire_is_never_logged(said: str, shown: str) -> None:
     """Half a secret looks like nothing, so bytes from the network go as a whole."""
     record = logging.LogRecord("mitmproxy.proxy.server", logging.DEBUG, "", 0, said, None, None)
-    Redactor(Known).redact(record)
+    Redactor(KnownSecrets).redact(record)
     assert record.getMessage() == shown
 
 
@@ -176,7 +176,7 @@ def test_a_secret_is_found_in_every_form(secret: str, write: Callable[[str], str
 
 def test_thousands_of_secrets_cost_no_more_than_few() -> None:
     def measure(count: int) -> float:
-        known = Known(f"{number:06}-{LONG}" for number in range(count))
+        known = KnownSecrets(f"{number:06}-{LONG}" for number in range(count))
         line = "127.0.0.1:1 POST /v1/chat/completions 200 in 12 ms, " * 4
         began = time.process_time()
         for _ in range(200):
@@ -196,7 +196,7 @@ def test_every_logger_and_handler_gets_redacted_records() -> None:
     quiet = logging.getLogger("quiet.of.its.own")
     quiet.propagate = False
     before = logging.getLogRecordFactory()
-    redactor = Redactor(lambda: Known(["opensesame"]))
+    redactor = Redactor(lambda: KnownSecrets(["opensesame"]))
     redactor.install()
     try:
         handler = logging.Handler()  # made after the redactor, as mitmweb's are when the script is loaded anew
@@ -221,7 +221,7 @@ def test_every_logger_and_handler_gets_redacted_records() -> None:
 
 
 def test_a_redactor_below_another_one_passes_records_through() -> None:
-    below, above = Redactor(lambda: Known(["opensesame"])), Redactor(Known)
+    below, above = Redactor(lambda: KnownSecrets(["opensesame"])), Redactor(KnownSecrets)
     below.install()
     above.install()
     try:
@@ -235,12 +235,12 @@ def test_a_redactor_below_another_one_passes_records_through() -> None:
 @given(TEXTS, SECRETS)
 def test_among_many_a_secret_is_found_as_among_few(text: str, secrets: list[str]) -> None:
     text = text.join(["", *secrets, ""])
-    many = Known([*secrets, *(f"{number:04}-of-the-others" for number in range(300))])
+    many = KnownSecrets([*secrets, *(f"{number:04}-of-the-others" for number in range(300))])
     assert many.redact(text) == redact(text, secrets)
 
 
 def long_record(message: str) -> logging.LogRecord:
-    redactor = Redactor(lambda: Known([LONG]))
+    redactor = Redactor(lambda: KnownSecrets([LONG]))
     return redactor("name", logging.INFO, "path", 1, message, (), None)
 
 
@@ -260,7 +260,7 @@ def test_a_short_message_is_whole() -> None:
 
 
 def test_the_cost_of_a_long_message_is_bounded() -> None:
-    redactor = Redactor(lambda: Known([LONG]))
+    redactor = Redactor(lambda: KnownSecrets([LONG]))
 
     def seconds(text: str) -> float:
         begin = time.process_time()

@@ -54,7 +54,7 @@ def test_constants_in_the_tables_are_the_real_ones() -> None:
         ("archive or database", 100, read_archive.MOST_MEMBERS),
         ("archive or database", 100_000, import_.MOST_ROWS),
         ("names of accounts", 100, validation.MAX_NAME),
-        ("sources that wrong keys", 10_000, lockouts.MOST),
+        ("sources that wrong keys", 10_000, lockouts.MAX_IDENTIFIERS),
         ("providers with series", 200, MAX_PROVIDERS),
         ("outcomes of attempts", 100, MAX_OUTCOMES),
     ):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from omniroute.gateway.metrics import MAX_OUTCOMES, MAX_PROVIDERS, OTHER, Tally
+from omniroute.gateway.metrics import MAX_OUTCOMES, MAX_PROVIDERS, OTHER, Metrics
 from omniroute.store.history.usage import AttemptRow, UsageRow
 
 ROW = UsageRow(
@@ -14,11 +14,11 @@ ROW = UsageRow(
 
 
 def test_providers_beyond_the_bound_count_as_other() -> None:
-    tally = Tally()
+    tally = Metrics()
     for number in range(MAX_PROVIDERS + 50):
         tally.add(replace(ROW, provider=f"node-{number}"))
     tally.add(replace(ROW, provider="node-0"))
-    assert len(tally.whole) == len(tally.first) == MAX_PROVIDERS + 1
+    assert len(tally.latency) == len(tally.ttft) == MAX_PROVIDERS + 1
     assert tally.exchanges[OTHER, "200"] == 50
     assert tally.tokens[OTHER, "output"] == 150
     assert tally.exchanges["node-0", "200"] == 2
@@ -26,7 +26,7 @@ def test_providers_beyond_the_bound_count_as_other() -> None:
 
 
 def test_statuses_outcomes_and_reasons_are_bounded() -> None:
-    tally = Tally()
+    tally = Metrics()
     for number in range(2000):
         tally.add(replace(ROW, status=number, attempts=(AttemptRow("t", "a", f"{number}", number, 1.0, ""),)))
         tally.protocol_error(f"reason {number}")

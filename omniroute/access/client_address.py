@@ -14,7 +14,7 @@ from omniroute.errors import BadRequest
 
 type Address = IPv4Address | IPv6Address
 
-SITE = 64
+IPV6_SITE_PREFIX = 64
 """Bits that name a network in IPv6. Whoever has one has all addresses in it, so what is counted is the network."""
 UNKNOWN = "unknown"
 BROWSER_MARK = "browser-"
@@ -50,7 +50,7 @@ def source_of(text: str) -> str:
 def _source(address: Address) -> str:
     if isinstance(address, IPv4Address) or address.is_loopback:
         return str(address)
-    return str(IPv6Network((address, SITE), strict=False))
+    return str(IPv6Network((address, IPV6_SITE_PREFIX), strict=False))
 
 
 def is_loopback(text: str) -> bool:
@@ -63,7 +63,7 @@ def is_loopback(text: str) -> bool:
 
 type Network = IPv4Network | IPv6Network
 
-LONGEST = 64
+MAX_NETWORK_LENGTH = 64
 """Characters of a network as people write it."""
 SMALL = 16
 """Networks of a list that many may have, such as those of keys."""
@@ -76,8 +76,8 @@ def read_network(text: str) -> Network:
     IPv4 inside IPv6 is IPv4. Bits behind the network's length are refused: mostly they are a slip of the pen.
     """
     text = text.strip()
-    if len(text) > LONGEST:
-        raise ValueError(f"{text[:LONGEST]!r}… is too long for a network")
+    if len(text) > MAX_NETWORK_LENGTH:
+        raise ValueError(f"{text[:MAX_NETWORK_LENGTH]!r}… is too long for a network")
     if "%" in text:
         raise ValueError(f"{text!r} names an interface: leave out what begins with '%'")
     try:
@@ -141,7 +141,7 @@ _small = lru_cache(maxsize=1024)(Networks)
 _large = lru_cache(maxsize=4)(Networks)
 """Of a long list only the newest are worth their memory."""
 
-NOWHERE = networks()
+UNREADABLE_ADDRESS = networks()
 
 
 type Fields = Sequence[tuple[bytes, bytes]]
@@ -161,19 +161,19 @@ PORT = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Comer:
+class ClientAddress:
     """Who asks."""
 
     address: str
     """In its usual form; `unknown` where it is none."""
-    relayed: bool = False
+    proxied: bool = False
     """A proxy that nobody has called trusted says that it asks for somebody."""
 
 
-NOBODY = Comer(UNKNOWN)
+NO_CLIENT = ClientAddress(UNKNOWN)
 
 
-def comer(peer: str, fields: Fields, trusted: Networks) -> Comer:
+def resolve_client(peer: str, fields: Fields, trusted: Networks) -> ClientAddress:
     """Say who asks: the peer, or whom a trusted peer asks for. BadRequest where that cannot be read."""
     said = [
         (low, value) for name, value in fields if (low := name.lower()) in PROXY_HEADERS or low.startswith(PROXY_PREFIX)
@@ -181,9 +181,9 @@ def comer(peer: str, fields: Fields, trusted: Networks) -> Comer:
     try:
         here = read_address(peer)
     except ValueError:
-        return Comer(UNKNOWN, relayed=bool(said))
+        return ClientAddress(UNKNOWN, proxied=bool(said))
     if not said or here not in trusted:
-        return Comer(str(here), relayed=bool(said))
+        return ClientAddress(str(here), proxied=bool(said))
     found = {
         _client(list(parts), trusted, peer)
         for parts in (
@@ -197,7 +197,7 @@ def comer(peer: str, fields: Fields, trusted: Networks) -> Comer:
             f"the proxy {here} asks for two clients at once: let it set either X-Forwarded-For or Forwarded, "
             "and take the other one away"
         )
-    return Comer(found.pop()) if found else Comer(str(here), relayed=True)
+    return ClientAddress(found.pop()) if found else ClientAddress(str(here), proxied=True)
 
 
 def _client(parts: list[str], trusted: Networks, peer: str) -> str:

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from omniroute.access.client_address import NOWHERE, Comer, Fields, Networks, comer, read_address
+from omniroute.access.client_address import (
+    UNREADABLE_ADDRESS,
+    ClientAddress,
+    Fields,
+    Networks,
+    read_address,
+    resolve_client,
+)
 from omniroute.errors import Forbidden
 
 type Mode = Literal["off", "blacklist", "whitelist", "whitelist-priority"]
@@ -22,22 +29,22 @@ class Ban:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class IpFilter:
     """The lists, and how they act. Bans act in every mode, and no list goes before them."""
 
     mode: str = "off"
     """`blacklist` keeps out who is denied, `whitelist` who is not allowed; `whitelist-priority` keeps out who is
     denied and not allowed."""
-    allow: Networks = NOWHERE
-    deny: Networks = NOWHERE
+    allow: Networks = UNREADABLE_ADDRESS
+    deny: Networks = UNREADABLE_ADDRESS
     bans: Mapping[str, Ban] = field(default_factory=dict)
     """Network -> its ban; those that are over are passed by."""
-    banned: Networks = NOWHERE
+    banned: Networks = UNREADABLE_ADDRESS
     """The networks of `bans`."""
-    trusted: Networks = NOWHERE
+    trusted: Networks = UNREADABLE_ADDRESS
     """Proxies that are believed for whom they ask."""
 
-    def refuses(self, address: str, now: float) -> str | None:
+    def refusal(self, address: str, now: float) -> str | None:
         """Say why nobody comes in from an address; None when they may."""
         if self.mode == "off" and not self.banned:
             return None
@@ -60,14 +67,14 @@ class Doors:
         return "the gateway's list of addresses keeps it out" if refused else None
 
 
-def enter(peer: str, fields: Fields, doors: Doors, now: float) -> Comer:
+def check(peer: str, fields: Fields, doors: IpFilter, now: float) -> ClientAddress:
     """Say who comes in, for inference and for management alike.
 
     `peer` is the other end of the connection, `fields` the headers as they came. Forbidden for who is kept out,
     BadRequest where a trusted proxy cannot be understood.
     """
-    who = comer(peer, fields, doors.trusted)
-    if why := doors.refuses(who.address, now):
+    who = resolve_client(peer, fields, doors.trusted)
+    if why := doors.refusal(who.address, now):
         raise Forbidden(f"{who.address} may not use this gateway: {why}")
     return who
 

@@ -14,16 +14,16 @@ from omniroute.access.client_address import is_loopback
 
 type Kind = Literal["key", "login"]
 
-MOST = 10_000
+MAX_IDENTIFIERS = 10_000
 """Identifiers that are remembered; the one that has failed the longest ago goes first."""
-LONGEST_DELAY = 30.0
+MAX_DELAY = 30.0
 """Seconds that a source waits at most before it is locked."""
 DOUBLINGS = 32
 """Enough for any limit, and small enough for a float."""
 
 
 @dataclass(frozen=True, slots=True)
-class LockoutRules:
+class LockoutSettings:
     """When wrong keys and wrong log-ins are slowed, and when they are locked."""
 
     login_slow_after: int = 3
@@ -59,7 +59,7 @@ def identifier(kind: Kind, source: str) -> str:
     return f"{kind}:{source}"
 
 
-def failed(before: Lockout | None, kind: Kind, rules: LockoutRules, now: float) -> Lockout:
+def after_failure(before: Lockout | None, kind: Kind, rules: LockoutSettings, now: float) -> Lockout:
     """Give what is held against an identifier after a further wrong try."""
     slow_after, lock_after = rules.key_slow_after, rules.key_lock_after
     if kind == "login":
@@ -71,7 +71,7 @@ def failed(before: Lockout | None, kind: Kind, rules: LockoutRules, now: float) 
         seconds = min(rules.seconds * 2.0 ** min(failures - lock_after, DOUBLINGS), rules.longest)
         return Lockout(failures, now, now + seconds, locked=True)
     if slow_after and failures >= slow_after:
-        return Lockout(failures, now, now + min(2.0 ** min(failures - slow_after, DOUBLINGS), LONGEST_DELAY))
+        return Lockout(failures, now, now + min(2.0 ** min(failures - slow_after, DOUBLINGS), MAX_DELAY))
     return Lockout(failures, now)
 
 
@@ -86,7 +86,7 @@ class Lockouts:
         self._held: dict[str, Lockout] = {}
         """The one that failed the longest ago is the first."""
         self._changed: set[str] = set()
-        for name, each in sorted((saved or {}).items(), key=lambda item: item[1].at)[-MOST:]:
+        for name, each in sorted((saved or {}).items(), key=lambda item: item[1].at)[-MAX_IDENTIFIERS:]:
             self._held[name] = each
 
     def wait(self, kind: Kind, source: str, now: float) -> float:
@@ -95,11 +95,11 @@ class Lockouts:
             return 0.0
         return max(0.0, held.until - now) if held.at <= now else 0.0  # a clock that was set back locks nobody
 
-    def failed(self, kind: Kind, source: str, rules: LockoutRules, now: float) -> Lockout:
+    def failed(self, kind: Kind, source: str, rules: LockoutSettings, now: float) -> Lockout:
         """Count a wrong try, and give what is held against its source from now on."""
         name = identifier(kind, source)
-        made = failed(self._held.pop(name, None), kind, rules, now)
-        if len(self._held) >= MOST:
+        made = after_failure(self._held.pop(name, None), kind, rules, now)
+        if len(self._held) >= MAX_IDENTIFIERS:
             oldest = next(iter(self._held))
             del self._held[oldest]
             self._changed.add(oldest)
@@ -120,7 +120,7 @@ class Lockouts:
                 del self._held[each]
                 self._changed.add(each)
 
-    def forget(self, rules: LockoutRules, now: float) -> None:
+    def forget(self, rules: LockoutSettings, now: float) -> None:
         """Let go of whoever would begin anew anyway."""
         over = [name for name, each in self._held.items() if max(each.at, each.until) + rules.forget <= now]
         self.unlock(over)
@@ -135,7 +135,7 @@ class Lockouts:
         return {name: each for name, each in self._held.items() if each.until > now}
 
 
-def words(kind: Kind, source: str, seconds: float) -> str:
+def describe(kind: Kind, source: str, seconds: float) -> str:
     """Say to whoever is refused what to do; the same to all, whatever they have shown."""
     what = "keys" if kind == "key" else "log-ins"
     here = " on this machine" if is_loopback(source) else ""

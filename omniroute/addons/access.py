@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from mitmproxy import http
 
-from omniroute.access.client_address import Comer, is_loopback
-from omniroute.access.ip_filter import enter
+from omniroute.access.client_address import ClientAddress, is_loopback
+from omniroute.access.ip_filter import check
 from omniroute.addons.guard import guard
 from omniroute.addons.intake import read_path
 from omniroute.config.model import Key
@@ -43,8 +43,8 @@ class Access:
 
     def _admit(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         peer, fields = flow.client_conn.peername[0], flow.request.headers.fields
-        visit = exchange.visit
-        exchange.who = visit.who if visit else enter(peer, fields, exchange.config.doors, self.runtime.wall())
+        visit = exchange.internal
+        exchange.client = visit.principal if visit else check(peer, fields, exchange.config.doors, self.runtime.wall())
         if exchange.claimed is None:
             read_path(self.runtime, flow, exchange)
         self._check_key(flow, exchange)
@@ -53,17 +53,17 @@ class Access:
         """Check the key. A wrong one is refused even where none is needed: its owner should know."""
         if exchange.claimed and exchange.claimed.kind == "hello":
             return
-        shown, exchange.shown = exchange.shown, ()
-        visit = exchange.visit
+        shown, exchange.presented_keys = exchange.presented_keys, ()
+        visit = exchange.internal
         if shown:
             self._count(exchange, self._key(exchange, shown))
         elif visit and visit.key:
-            self._count(exchange, self.runtime.gate.named(visit.key, exchange.who, self.runtime.config))
+            self._count(exchange, self.runtime.gate.named(visit.key, exchange.client, self.runtime.config))
         elif visit:
             pass  # whoever asks has logged in
         elif exchange.misplaced_key:
             raise NotAllowed(KEY_PLACES, code="invalid_api_key")
-        elif self.runtime.limits.require_key or not _is_here(exchange.who):
+        elif self.runtime.limits.require_key or not _is_here(exchange.client):
             raise NotAllowed("a key is needed: make one with `omniroute-ctl key create NAME`")
         elif _from_elsewhere(flow.request.headers.get("origin", "")):
             raise Forbidden("a web page of another origin may not use this gateway without a key")
@@ -71,8 +71,8 @@ class Access:
 
     def _count(self, exchange: Exchange, key: Key) -> None:
         exchange.key = key
-        self.runtime.gate.enter(key)
-        exchange.holds = True
+        self.runtime.gate.acquire(key)
+        exchange.counted_in_key = True
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The client has its answer, with the whole of a stream."""
@@ -84,18 +84,18 @@ class Access:
 
     def _leave(self, flow: http.HTTPFlow) -> None:
         exchange = self.runtime.exchanges.get(flow)
-        if exchange and exchange.holds and exchange.key:
-            exchange.holds = False
-            self.runtime.gate.leave(exchange.key)
+        if exchange and exchange.counted_in_key and exchange.key:
+            exchange.counted_in_key = False
+            self.runtime.gate.release(exchange.key)
 
     def _key(self, exchange: Exchange, shown: tuple[str, ...]) -> Key:
         assert self.runtime.store
-        return self.runtime.gate.key(shown, exchange.who, exchange.config, partial(keys.digest, self.runtime.store))
+        return self.runtime.gate.key(shown, exchange.client, exchange.config, partial(keys.digest, self.runtime.store))
 
 
-def _is_here(who: Comer) -> bool:
+def _is_here(who: ClientAddress) -> bool:
     """Tell whether this machine is asking, and not somebody behind a proxy on it."""
-    return not who.relayed and is_loopback(who.address)
+    return not who.proxied and is_loopback(who.address)
 
 
 def _from_elsewhere(origin: str) -> bool:

@@ -9,24 +9,24 @@ from urllib.parse import SplitResult, urlsplit
 
 from mitmproxy import http
 
-from omniroute.addons.conversations import keep, keeps, weight, words_for
+from omniroute.addons.conversations import keep, keeps, request_for_target, total_size
 from omniroute.addons.failover import end_of
 from omniroute.catalog.endpoints import credential_headers, endpoint
 from omniroute.catalog.provider import Provider
 from omniroute.dialects import hub
 from omniroute.dialects.json_edit import asks_usage, dump
 from omniroute.dialects.responses.conversation import reply_id
-from omniroute.dialects.resume import takes_prefill, with_beginning
-from omniroute.dialects.stream_recorder import Recorded
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.dialects.resume import continuation_request, takes_prefill
+from omniroute.dialects.stream_recorder import StreamRecorder
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.ports import BIG, Attempt
 from omniroute.redaction import redact
-from omniroute.routing.attempt_policy import asked_to_think, deadlines_of, switched
+from omniroute.routing.attempt_policy import deadlines_of, feature_flag, wants_reasoning
 from omniroute.routing.failures import Failure
 from omniroute.routing.target import Target
 
-ABOUT_THE_CLIENT = (b"user-agent", b"accept-language")
+CLIENT_HEADERS = (b"user-agent", b"accept-language")
 """What is passed on to an upstream of another dialect; to the same dialect everything is."""
 
 
@@ -35,7 +35,7 @@ def _split(url: str) -> SplitResult:
     return urlsplit(url)
 
 
-def write(request: http.Request, exchange: Exchange, target: Target, raw: bytes) -> None:
+def write_upstream_request(request: http.Request, exchange: Exchange, target: Target, raw: bytes) -> None:
     """Make the request of a flow that of its target; the credential is added on the way out."""
     same = exchange.dialect == target.dialect
     url = _split(
@@ -64,7 +64,7 @@ def _headers(exchange: Exchange, provider: Provider, same: bool, host: str, leng
     if same:
         fields += exchange.headers
     else:
-        fields += [f for f in exchange.headers if f[0].lower() in ABOUT_THE_CLIENT]
+        fields += [f for f in exchange.headers if f[0].lower() in CLIENT_HEADERS]
     present = {name.lower() for name, _ in fields}
     ours = ((name.lower().encode(), value.encode()) for name, value in provider.headers.items())
     fields += [field for field in ours if field[0] not in present]
@@ -74,7 +74,7 @@ def _headers(exchange: Exchange, provider: Provider, same: bool, host: str, leng
     return fields
 
 
-class Told(TypedDict):
+class ReplyContext(TypedDict):
     """What a translated reply needs to know of its request."""
 
     model: str
@@ -83,11 +83,13 @@ class Told(TypedDict):
     reply_id: str | None
 
 
-async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: float, request: http.Request) -> Asked:
+async def start_attempt(
+    runtime: Runtime, exchange: Exchange, target: Target, let_in: float, request: http.Request
+) -> AttemptRecord:
     """Make of a request that of a target, and note that it is being asked."""
     limits, rules = runtime.limits, exchange.config.rules
     await runtime.save_windows(exchange, target)
-    raw, body, lost = await words_for(runtime, exchange, target)
+    raw, body, lost = await request_for_target(runtime, exchange, target)
     broken = exchange.broken
     begun = broken.said if broken else None
 
@@ -97,7 +99,7 @@ async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: floa
             prefill = rules.thinking.mode == "passthrough" and takes_prefill(
                 exchange.dialect, target.dialect, target.model, body
             )
-            asking = with_beginning(exchange.dialect, body, begun, prefill=prefill)
+            asking = continuation_request(exchange.dialect, body, begun, prefill=prefill)
             asks = dump(asking)
         return hub.prepare(
             exchange.dialect,
@@ -113,14 +115,19 @@ async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: floa
             renamed=not target.is_named(exchange.model),
         )
 
-    if weight(exchange) > BIG:
+    if total_size(exchange) > BIG:
         async with runtime.large_bodies:
             prepared = await asyncio.to_thread(say)
     else:
         prepared = say()
     api_key = runtime.credentials.get(target.account.id)
     ways = (exchange.dialect, target.dialect)
-    told: Told = {"model": exchange.model, "names": prepared.names, "created": int(exchange.at), "reply_id": None}
+    told: ReplyContext = {
+        "model": exchange.model,
+        "names": prepared.names,
+        "created": int(exchange.at),
+        "reply_id": None,
+    }
     ended = None
     if exchange.dialect == "responses":
         told["reply_id"] = reply_id(exchange.id)
@@ -128,10 +135,10 @@ async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: floa
             ended = partial(keep, runtime, exchange, target)  # by the id that the client was told
     stream = None
     if exchange.stream:
-        follows, array = switched("resume", target, rules).enabled, exchange.as_array
+        follows, array = feature_flag("resume", target, rules).enabled, exchange.as_array
         hides = prepared.hides_usage or (follows and ways[0] == "openai" and not asks_usage(exchange.body))
         elapsed = partial(_since, runtime.clock, exchange.received) if exchange.tells_progress else None
-        kind = Recorded if exchange.replay.leads else hub.Stream
+        kind = StreamRecorder if exchange.replay.leading else hub.Stream
         stream = kind(
             *ways,
             hides_usage=hides,
@@ -144,20 +151,20 @@ async def ask(runtime: Runtime, exchange: Exchange, target: Target, let_in: floa
         )
     attempt = Attempt(
         credential=credential_headers(target.provider, api_key),
-        deadlines=deadlines_of(target, rules, thinking=asked_to_think(exchange.body, rules)),
-        until=end_of(exchange, target, rules),
+        deadlines=deadlines_of(target, rules, thinking=wants_reasoning(exchange.body, rules)),
+        deadline=end_of(exchange, target, rules),
         proxy=runtime.proxy(target, exchange.config),
         stream=stream,
         read_whole=lambda raw: hub.read_whole(*ways, raw, **told),
-        last=not exchange.open,
+        last=not exchange.remaining,
         hedge_after=runtime.choosing.hedge_after(exchange, target),
-        hide=partial(_without, api_key),
+        redact=partial(_without, api_key),
     )
-    write(request, exchange, target, prepared.raw)
+    write_upstream_request(request, exchange, target, prepared.raw)
     resumed = None if begun is None else len(begun)
-    asked = Asked(target, attempt, (*lost, *prepared.dropped), let_in=let_in, resumed=resumed)
-    exchange.asked.append(asked)
-    runtime.choosing.began(exchange, asked)
+    asked = AttemptRecord(target, attempt, (*lost, *prepared.dropped), admitted_at=let_in, resumed=resumed)
+    exchange.attempts_made.append(asked)
+    runtime.choosing.attempt_started(exchange, asked)
     return asked
 
 

@@ -26,7 +26,7 @@ READ = ("chat", "count")
 """Kinds of requests that have a body to be read."""
 
 
-class Body:
+class RequestBody:
     name = "omniroute.body"
 
     def __init__(self, runtime: Runtime) -> None:
@@ -53,7 +53,7 @@ class Body:
                 body = await asyncio.to_thread(_json, raw, bounds)
         else:
             body = _json(raw, bounds)
-        exchange.raw, exchange.body = raw, body
+        exchange.raw_body, exchange.body = raw, body
         if claimed.kind == "count":
             return
         exchange.model = claimed.model if claimed.model is not None else _model(body)

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 import orjson
 from mitmproxy import http
 
-from omniroute.addons.cache_key import digest, key_of, owner
-from omniroute.addons.dispatch import wake
+from omniroute.addons.cache_key import cache_key, digest, owner
+from omniroute.addons.dispatch import notify_waiter
 from omniroute.addons.guard import guard
 from omniroute.addons.reply_headers import safe_value
 from omniroute.addons.response_headers import PREFIX
-from omniroute.cache.answer import LARGEST, Answer
+from omniroute.cache.answer import MAX_ANSWER, CachedAnswer
 from omniroute.cache.single_flight import Flight, Source
 from omniroute.dialects.dialect import UNREADABLE
 from omniroute.dialects.request_identity import is_certain
-from omniroute.dialects.stream_recorder import Recorded
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.stream_recorder import StreamRecorder
+from omniroute.dialects.translate import CODECS
 from omniroute.errors import BadRequest, TimedOut
 from omniroute.gateway.exchange import Exchange, Waiting
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.ports import BIG
 
 if TYPE_CHECKING:
-    from omniroute.addons.semantic_cache import Similar
+    from omniroute.addons.semantic_cache import SemanticCache
 
 PATIENCE = 900.0
 """Seconds that a request waits for the answer of another, where no deadline says less."""
@@ -36,12 +36,12 @@ WHOLE = ("stop", "stop_sequence", "tool_calls")
 """Why a reply ended that is kept. One that was cut off or filtered may come better next time."""
 
 
-class Replay:
+class Cache:
     name = "omniroute.replay"
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.similar: Similar | None = None
+        self.similar: SemanticCache | None = None
 
     def done(self) -> None:
         if self.similar:
@@ -67,14 +67,14 @@ class Replay:
     async def next_attempt(self, flow: http.HTTPFlow) -> None:
         """Go on when another has been answered, or has failed."""
         exchange = self.runtime.exchanges[flow]
-        if (flight := exchange.replay.joined) is None:
+        if (flight := exchange.replay.following) is None:
             return
         late = exchange.waiting is not None and 0 < exchange.waiting.until <= self.runtime.clock()
         if flight.answer:
             self._tell(flow, exchange, flight.answer, flight)
         elif flight.leader is exchange:
-            exchange.replay.joined = exchange.waiting = None
-            exchange.replay.leads.append(flight)
+            exchange.replay.following = exchange.waiting = None
+            exchange.replay.leading.append(flight)
             if flight.kind == "idempotency":
                 await self._cached(flow, exchange)
         elif late and flight.kind == "idempotency":
@@ -85,7 +85,7 @@ class Replay:
     async def response(self, flow: http.HTTPFlow) -> None:
         """Let the others have the answer, too."""
         exchange = self.runtime.exchanges.get(flow)
-        if exchange is None or not (exchange.replay.leads or exchange.replay.key or exchange.replay.joined):
+        if exchange is None or not (exchange.replay.leading or exchange.replay.key or exchange.replay.following):
             return
         answer = _answer(flow, exchange)
         if exchange.replay.key and answer and not exchange.replay.answer:
@@ -105,14 +105,14 @@ class Replay:
     async def _once(self, flow: http.HTTPFlow, exchange: Exchange, name: str, request: str) -> bool:
         """Say whether a request of this name was sent before, and is answered with that."""
         progress = flow.request.headers.get(PREFIX + "progress", "")
-        parts = (exchange.raw, exchange.query.encode(), progress.encode())
-        said = await asyncio.to_thread(digest, *parts) if len(exchange.raw) > BIG else digest(*parts)
+        parts = (exchange.raw_body, exchange.query.encode(), progress.encode())
+        said = await asyncio.to_thread(digest, *parts) if len(exchange.raw_body) > BIG else digest(*parts)
         scope = (owner(exchange), exchange.path, name or request, "" if name else said)
         # Some clients give several requests one X-Request-Id, so it means the same only with the same body.
         key = digest(*(part.encode("utf-8", "surrogateescape") for part in (*scope, "key" if name else "id")))
         flight = self.runtime.replays.flight("idempotency", key)
         if flight is None:
-            exchange.replay.leads.append(self.runtime.replays.lead("idempotency", key, said, exchange))
+            exchange.replay.leading.append(self.runtime.replays.lead("idempotency", key, said, exchange))
             return False
         if flight.meaning != said:
             raise BadRequest(
@@ -127,17 +127,17 @@ class Replay:
         rules, replay = exchange.config.rules, exchange.replay
         wishes = _wishes(flow.request.headers)
         if "bypass" in wishes:
-            replay.said = "BYPASS"
+            replay.status = "BYPASS"
             return
         if exchange.stream or not rules.cache.enabled or exchange.recalled or not _certain(exchange):
             return
         what = (self.runtime, exchange, exchange.body)
-        if len(exchange.raw) > BIG:
+        if len(exchange.raw_body) > BIG:
             async with self.runtime.large_bodies:
-                key = await asyncio.to_thread(key_of, *what)
+                key = await asyncio.to_thread(cache_key, *what)
         else:
-            key = key_of(*what)
-        replay.said = "BYPASS" if "refresh" in wishes else "MISS"
+            key = cache_key(*what)
+        replay.status = "BYPASS" if "refresh" in wishes else "MISS"
         replay.key = key
         if "refresh" in wishes:
             return
@@ -147,15 +147,15 @@ class Replay:
         elif flight := replays.flight("cache", key):
             self._join(flow, exchange, flight)
         else:
-            replay.leads.append(replays.lead("cache", key, key, exchange))
+            replay.leading.append(replays.lead("cache", key, key, exchange))
             if rules.cache.similar and (answer := await (await self._similar()).look(exchange)):
                 self._tell(flow, exchange, answer, None)
 
-    async def _similar(self) -> "Similar":
+    async def _similar(self) -> "SemanticCache":
         """Load what few use and takes its time when it is used first, beside the traffic."""
         if self.similar is None:
             similar = await asyncio.to_thread(import_module, "omniroute.addons.semantic_cache")
-            self.similar = self.similar or similar.Similar(self.runtime)
+            self.similar = self.similar or similar.SemanticCache(self.runtime)
         return self.similar
 
     def _join(self, flow: http.HTTPFlow, exchange: Exchange, flight: Flight) -> None:
@@ -164,15 +164,15 @@ class Replay:
             return
         now, total = self.runtime.clock(), exchange.config.rules.deadlines.total
         waiting = exchange.waiting = Waiting(exchange.received + total if total else now + PATIENCE)
-        exchange.replay.joined = flight
+        exchange.replay.following = flight
         flight.waiting[exchange] = partial(_wake, self.runtime, flow, waiting)
 
-    def _tell(self, flow: http.HTTPFlow, exchange: Exchange, answer: Answer, flight: Flight | None) -> None:
+    def _tell(self, flow: http.HTTPFlow, exchange: Exchange, answer: CachedAnswer, flight: Flight | None) -> None:
         """Give an answer of another exchange, in the very words."""
         replay = exchange.replay
         same: Source = "cache" if answer.similarity is None else "similar"
         replay.answer, replay.source = answer, "idempotency" if flight and flight.kind == "idempotency" else same
-        replay.joined = exchange.waiting = None
+        replay.following = exchange.waiting = None
         headers = {"content-type": answer.content_type}
         if answer.route:
             headers[PREFIX + "route"] = safe_value(answer.route)
@@ -181,29 +181,29 @@ class Replay:
         if answer.similarity is not None:
             headers[PREFIX + "similarity"] = f"{answer.similarity:.3f}"
         if replay.source != "idempotency":
-            replay.said = "HIT"
+            replay.status = "HIT"
             headers["age"] = str(max(0, int(self.runtime.wall() - answer.at)))
         if exchange.stream:
             headers["cache-control"] = "no-cache"
         flow.response = http.Response.make(answer.status, answer.body, headers)
 
     def _leave(self, exchange: Exchange) -> None:
-        if flight := exchange.replay.joined:
-            exchange.replay.joined = exchange.waiting = None
+        if flight := exchange.replay.following:
+            exchange.replay.following = exchange.waiting = None
             flight.waiting.pop(exchange, None)
             if flight.leader is exchange and flight.answer is None:
-                exchange.replay.leads.append(flight)  # it was to lead, and has not begun
+                exchange.replay.leading.append(flight)  # it was to lead, and has not begun
 
-    def _end(self, exchange: Exchange, answer: Answer | None) -> None:
+    def _end(self, exchange: Exchange, answer: CachedAnswer | None) -> None:
         self._leave(exchange)
-        leads, exchange.replay.leads = exchange.replay.leads, []
+        leads, exchange.replay.leading = exchange.replay.leading, []
         for flight in leads:
             self.runtime.replays.end(flight, answer, self.runtime.config.rules)
 
 
 def _wake(runtime: Runtime, flow: http.HTTPFlow, waiting: Waiting) -> None:
     waiting.until = 0.0  # should its layer not stand still yet, it will not begin to
-    wake(runtime, flow)
+    notify_waiter(runtime, flow)
 
 
 def _certain(exchange: Exchange) -> bool:
@@ -218,7 +218,7 @@ def _wishes(headers: http.Headers) -> set[str]:
     return {"refresh"} if "no-cache" in said else set()
 
 
-def _answer(flow: http.HTTPFlow, exchange: Exchange) -> Answer | None:
+def _answer(flow: http.HTTPFlow, exchange: Exchange) -> CachedAnswer | None:
     """Give what others may be told too; None for what has failed, or was told in part."""
     if exchange.replay.answer:
         return exchange.replay.answer
@@ -227,18 +227,18 @@ def _answer(flow: http.HTTPFlow, exchange: Exchange) -> Answer | None:
         return None
     body, kind = response.raw_content or b"", response.headers.get("content-type", "application/json")
     if served is None:
-        if exchange.early or (status := response.status_code) not in SHARED:
+        if exchange.early_head_sent or (status := response.status_code) not in SHARED:
             return None
-        return Answer(exchange.at, exchange.dialect, body, status, kind, stands=False)
+        return CachedAnswer(exchange.at, exchange.dialect, body, status, kind, stands=False)
     if served.attempt.failure or response.status_code != 200:
         return None
-    if isinstance(stream := served.attempt.stream, Recorded):
+    if isinstance(stream := served.attempt.stream, StreamRecorder):
         if stream.record is None or not stream.done:
             return None
         body = bytes(stream.record)
-    elif stream is not None or len(body) > LARGEST:
+    elif stream is not None or len(body) > MAX_ANSWER:
         return None
-    return Answer(
+    return CachedAnswer(
         exchange.at,
         exchange.dialect,
         body,
@@ -251,13 +251,13 @@ def _answer(flow: http.HTTPFlow, exchange: Exchange) -> Answer | None:
     )
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: CachedAnswer) -> str:
     """Say why an answer came to its end; empty for one that cannot be kept however it ended."""
     if not answer.stands:
         return ""
     try:
         body = orjson.loads(answer.body)
         several = len(body.get("choices") or body.get("candidates") or ()) > 1
-        return "" if several else SPOKES[answer.dialect].read_reply(body).reason
+        return "" if several else CODECS[answer.dialect].read_reply(body).reason
     except UNREADABLE:
         return ""

@@ -16,7 +16,7 @@ SHAPING = (b"anthropic-", b"openai-", b"x-goog-")
 """How headers begin that can change an answer: versions, betas, projects."""
 
 
-def key_of(runtime: Runtime, exchange: Exchange, body: Body) -> str:
+def cache_key(runtime: Runtime, exchange: Exchange, body: Body) -> str:
     """Digest all that shapes the answer to a body, and who may have it.
 
     Forbidden or BadRequest where the key may not ask for the model, or nobody has it.
@@ -38,7 +38,7 @@ def key_of(runtime: Runtime, exchange: Exchange, body: Body) -> str:
     return digest(*parts)
 
 
-class _Same:
+class _KeyFields:
     """A value that equals nothing but itself, so that a snapshot can be a key without being read."""
 
     def __init__(self, value: object) -> None:
@@ -48,21 +48,21 @@ class _Same:
         return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.value is self.value
+        return isinstance(other, _KeyFields) and other.value is self.value
 
 
 @lru_cache(maxsize=256)
-def _known(name: str, config: _Same, key: _Same, dialect: DialectName, alone: bool) -> str:
+def _known(name: str, config: _KeyFields, key: _KeyFields, dialect: DialectName, alone: bool) -> str:
     assert isinstance(config.value, Config)
     assert isinstance(key.value, Key | None)
     found = plan(name, config.value, client=dialect, key=key.value, alone=alone)
-    ways = sorted((repr(t.way.path), t.name, t.account.base_url or "", t.provider.base_url) for t in found.targets)
+    ways = sorted((repr(t.path.path), t.name, t.account.base_url or "", t.provider.base_url) for t in found.targets)
     return repr((name, config.value.combos.get(found.combo or ""), ways))
 
 
 def _leads_to(name: str, config: Config, key: Key | None, dialect: DialectName, alone: bool) -> str:
     """Say what a name stands for: when that changes, so does what it is answered with."""
-    return _known(name, _Same(config), _Same(key), dialect, alone)
+    return _known(name, _KeyFields(config), _KeyFields(key), dialect, alone)
 
 
 def owner(exchange: Exchange) -> str:

@@ -10,7 +10,7 @@ from mitmproxy import ctx
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from omniroute.access.client_address import read_address
-from omniroute.access.ip_filter import enter
+from omniroute.access.ip_filter import check
 from omniroute.config.server_limits import ServerLimits
 from omniroute.errors import GatewayError
 from omniroute.gateway.readiness import readiness
@@ -85,7 +85,7 @@ class Connections:
     def answer(self, probe: Probe, peer: str) -> bytes:
         """Answer a health probe as the management API does."""
         try:
-            enter(peer, probe.fields, self.runtime.config.doors, self.runtime.wall())
+            check(peer, probe.fields, self.runtime.config.doors, self.runtime.wall())
             body = readiness(self.runtime) if probe.path == "/readyz" else {"status": "ok"}
             status, retry_after = 200, None
         except GatewayError as error:

@@ -11,7 +11,7 @@ from omniroute.addons.response_headers import json_answer
 from omniroute.dialects.ir import Body
 from omniroute.dialects.json_edit import dump
 from omniroute.dialects.responses import conversation
-from omniroute.dialects.responses.conversation import Recalled, Upstream
+from omniroute.dialects.responses.conversation import StoredConversation, TurnTarget
 from omniroute.errors import BadRequest, GatewayError, NotFound
 from omniroute.gateway.exchange import Exchange
 from omniroute.gateway.runtime import Runtime
@@ -19,7 +19,7 @@ from omniroute.mitm.ports import BIG
 from omniroute.routing.failures import Failure
 from omniroute.routing.plan import Target
 from omniroute.store.db.files import StoreError
-from omniroute.store.state.conversation_keeper import Draft, Keeper
+from omniroute.store.state.conversation_keeper import ConversationKeeper, PendingTurn
 
 OURS = ("reply", "forget", "reply_input", "cancel")
 PAGE, MOST_OF_PAGE = 20, 100
@@ -27,7 +27,7 @@ FORGOTTEN = ("previous_response", "previous response", "response with id")
 """How providers name a reply that they do not know, or keep for nobody of this account."""
 
 
-class Recall:
+class Conversations:
     name = "omniroute.recall"
 
     def __init__(self, runtime: Runtime) -> None:
@@ -41,7 +41,9 @@ class Recall:
             return
         if exchange.claimed.kind == "chat":
             previous = conversation.previous_of(exchange.body)
-            items = conversation.references(conversation.items_of(exchange.body)) if b'"id"' in exchange.raw else []
+            items = (
+                conversation.references(conversation.items_of(exchange.body)) if b'"id"' in exchange.raw_body else []
+            )
             if previous is not None or items:
                 exchange.recalled = await _found(_keeper(self.runtime).recall(previous, items, _owner(exchange)))
         elif exchange.claimed.kind in OURS:
@@ -85,7 +87,7 @@ def keep(runtime: Runtime, exchange: Exchange, target: Target, ending: bytes) ->
     """Keep the reply that the client is about to get, if it is one to be gone on from. Never raises."""
     if runtime.keeper is None or not keeps(runtime, exchange):
         return
-    draft = Draft(
+    draft = PendingTurn(
         exchange=exchange.id,
         owner=_owner(exchange),
         account=target.account.id,
@@ -93,7 +95,7 @@ def keep(runtime: Runtime, exchange: Exchange, target: Target, ending: bytes) ->
         input=conversation.items_of(exchange.body),
         recalled=exchange.recalled,
         ending=ending,
-        size=len(exchange.raw) + len(ending),
+        size=len(exchange.raw_body) + len(ending),
     )
     limits = runtime.limits
     runtime.keeper.keep(draft, ttl=limits.response_ttl, most=limits.response_store)
@@ -104,7 +106,9 @@ def keeps(runtime: Runtime, exchange: Exchange) -> bool:
     return exchange.dialect == "responses" and runtime.limits.response_ttl > 0 and conversation.is_kept(exchange.body)
 
 
-async def words_for(runtime: Runtime, exchange: Exchange, target: Target) -> tuple[bytes, Body, tuple[str, ...]]:
+async def request_for_target(
+    runtime: Runtime, exchange: Exchange, target: Target
+) -> tuple[bytes, Body, tuple[str, ...]]:
     """Give the client's request as this target can take it, raw and read, and what is lost of it.
 
     What the request goes on from is looked up only here: a provider that knows it needs nothing of ours.
@@ -113,27 +117,27 @@ async def words_for(runtime: Runtime, exchange: Exchange, target: Target) -> tup
     native = target.dialect == exchange.dialect
     if not native and body.get("store") and keeps(runtime, exchange):
         body = {key: value for key, value in body.items() if key != "store"}  # it is done here
-    upstream = Upstream(target.account.id, native, target.provider.quirks.keeps_state)
+    upstream = TurnTarget(target.account.id, native, target.provider.quirks.keeps_state)
     if recalled is None or conversation.passes(recalled, upstream):
-        return exchange.raw, body, ()
+        return exchange.raw_body, body, ()
     if recalled.place and recalled.turns is None:
         recalled.turns = await _found(_keeper(runtime).turns(recalled.place, runtime.limits.max_body))
     write = partial(_written, recalled, body, upstream)
-    return await asyncio.to_thread(write) if weight(exchange) > BIG else write()
+    return await asyncio.to_thread(write) if total_size(exchange) > BIG else write()
 
 
-def weight(exchange: Exchange) -> int:
+def total_size(exchange: Exchange) -> int:
     """Count the bytes that a request is made of."""
     turns = exchange.recalled.turns if exchange.recalled else None
-    return len(exchange.raw) + sum(turn.size for turn in turns or ())
+    return len(exchange.raw_body) + sum(turn.size for turn in turns or ())
 
 
-def _written(recalled: Recalled, body: Body, upstream: Upstream) -> tuple[bytes, Body, tuple[str, ...]]:
+def _written(recalled: StoredConversation, body: Body, upstream: TurnTarget) -> tuple[bytes, Body, tuple[str, ...]]:
     written = conversation.write_for(recalled, body, upstream)
     return dump(written.body) if upstream.native else b"", written.body, written.dropped
 
 
-def forgot(exchange: Exchange, failure: Failure) -> bool:
+def upstream_lost_state(exchange: Exchange, failure: Failure) -> bool:
     """Note that a provider does not know the reply that it has given: then it is told the whole conversation."""
     recalled = exchange.recalled
     if recalled is None or recalled.refused or recalled.place is None or failure.kind not in {"status", "fault"}:
@@ -151,7 +155,7 @@ async def _found[T](future: "Future[T]") -> T:
         raise GatewayError(f"what is kept cannot be read: {error}", status=503) from error
 
 
-def _keeper(runtime: Runtime) -> Keeper:
+def _keeper(runtime: Runtime) -> ConversationKeeper:
     assert runtime.keeper
     return runtime.keeper
 

@@ -6,16 +6,24 @@ from mitmproxy import http
 
 from omniroute.addons.guard import guard
 from omniroute.addons.response_headers import PREFIX, json_answer
-from omniroute.dialects.token_estimate import tokens
+from omniroute.dialects.token_estimate import estimate_tokens
 from omniroute.gateway.runtime import Runtime
 
 QUICK = 64 * 1024
 """Bytes of a body that is counted on the event loop; a larger one goes to a thread."""
-SAYS = ("system", "messages", "tools", "contents", "systemInstruction", "system_instruction", "generateContentRequest")
+TOKEN_FIELDS = (
+    "system",
+    "messages",
+    "tools",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "generateContentRequest",
+)
 """The fields that a model reads; the others are settings."""
 
 
-class Count:
+class CountTokens:
     name = "omniroute.count"
 
     def __init__(self, runtime: Runtime) -> None:
@@ -27,8 +35,10 @@ class Count:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "count":
             return
-        said = [exchange.body[name] for name in SAYS if name in exchange.body]
+        said = [exchange.body[name] for name in TOKEN_FIELDS if name in exchange.body]
         said.append(exchange.config.rules.system_prompt)
-        counted = await asyncio.to_thread(tokens, said) if len(exchange.raw) > QUICK else tokens(said)
+        counted = (
+            await asyncio.to_thread(estimate_tokens, said) if len(exchange.raw_body) > QUICK else estimate_tokens(said)
+        )
         name = "totalTokens" if exchange.dialect == "gemini" else "input_tokens"
         flow.response = json_answer(200, {name: counted}, {PREFIX + "estimated": "true"})

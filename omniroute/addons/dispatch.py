@@ -9,38 +9,38 @@ import orjson
 from mitmproxy import ctx, http
 from mitmproxy.flow import Error, Flow
 
-from omniroute.addons.attempt_builder import ask
+from omniroute.addons.attempt_builder import start_attempt
 from omniroute.addons.count_tokens import QUICK
 from omniroute.addons.failover import (
     add_unsent,
-    in_time,
-    last_moment,
-    learn,
+    enqueue,
+    failed_attempts,
+    handle_failure,
+    latest_deadline,
     leave_out_cooling,
-    line_up,
-    passed_over,
-    really_failed,
+    record_skipped,
+    targets_in_time,
 )
 from omniroute.addons.guard import guard
 from omniroute.addons.reply_headers import safe_value
-from omniroute.addons.response_headers import PREFIX, dress
+from omniroute.addons.response_headers import PREFIX, apply_gateway_headers
 from omniroute.dialects.requirements import Needs
-from omniroute.dialects.resume import goes_on
+from omniroute.dialects.resume import can_continue
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited
-from omniroute.gateway.exchange import Asked, Exchange, Waiting
+from omniroute.gateway.exchange import AttemptRecord, Exchange, Waiting
 from omniroute.gateway.runtime import Runtime
-from omniroute.mitm.commands import Turn
+from omniroute.mitm.commands import WaiterNotified
 from omniroute.mitm.ports import BIG
 from omniroute.routing.admission_queue import place_of
-from omniroute.routing.attempt_policy import again_after
+from omniroute.routing.attempt_policy import retry_delay
 from omniroute.routing.failures import CLIENTS_OWN, Failure, Verdict, outcome
 from omniroute.routing.plan import Plan, Target
 
 
-def wake(runtime: Runtime, flow: http.HTTPFlow) -> None:
+def notify_waiter(runtime: Runtime, flow: http.HTTPFlow) -> None:
     """Tell the layer of a waiting flow that its turn has come."""
     if handler := ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id):
-        runtime.tasks.start(handler.server_event(Turn(flow)), "turn")
+        runtime.tasks.start(handler.server_event(WaiterNotified(flow)), "turn")
 
 
 class Dispatch:
@@ -64,7 +64,7 @@ class Dispatch:
         if killed and isinstance(flow, http.HTTPFlow):
             exchange = self.runtime.exchanges.get(flow)
             if exchange and not exchange.metered:
-                wake(self.runtime, flow)
+                notify_waiter(self.runtime, flow)
 
     @guard
     async def request(self, flow: http.HTTPFlow) -> None:
@@ -72,19 +72,19 @@ class Dispatch:
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response or not exchange.claimed or exchange.claimed.kind != "chat":
             return
-        if exchange.replay.joined is None:
+        if exchange.replay.following is None:
             await self._begin(flow, exchange)
 
     async def _begin(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         known = self.runtime.prices_known.is_set()
-        needs = Needs(exchange.body, len(exchange.raw))
-        if len(exchange.raw) > BIG:
+        needs = Needs(exchange.body, len(exchange.raw_body))
+        if len(exchange.raw_body) > BIG:
             async with self.runtime.large_bodies:
                 await asyncio.to_thread(needs.look)
         exchange.plan = self.runtime.choosing.plan(exchange, needs, with_catalog=known)
         if not exchange.plan.targets:
-            raise _nothing_to_ask(exchange.plan, self.runtime.wall())
-        exchange.open = [*exchange.plan.targets]
+            raise _no_target(exchange.plan, self.runtime.wall())
+        exchange.remaining = [*exchange.plan.targets]
         await self._set_aside(exchange, needs)
         await self._ask_next(flow, exchange)
         exchange.overhead = self.runtime.clock() - exchange.received
@@ -92,20 +92,20 @@ class Dispatch:
     async def _set_aside(self, exchange: Exchange, needs: Needs) -> None:
         """Set aside what the request may cost, where its key has a budget."""
         runtime = self.runtime
-        rehearsal = exchange.visit is not None and exchange.visit.rehearsal
+        rehearsal = exchange.internal is not None and exchange.internal.dry_run
         if rehearsal or not runtime.spending.budgets(exchange, runtime.config):
             return
         await runtime.prices_known.wait()
         await runtime.spent.known.wait()
-        if len(exchange.raw) > QUICK:
+        if len(exchange.raw_body) > QUICK:
             await asyncio.to_thread(needs.look)
-        runtime.spending.set_aside(exchange, needs, runtime.config)
+        runtime.spending.reserve(exchange, needs, runtime.config)
 
     @guard
     async def next_attempt(self, flow: http.HTTPFlow) -> None:
         """Fired by our layer when an attempt has failed before its first content, or a wait is over."""
         exchange = self.runtime.exchanges[flow]
-        if flow.response or exchange.replay.joined:
+        if flow.response or exchange.replay.following:
             return  # it has the answer of another, or still waits for it
         if exchange.plan is None:
             await self._begin(flow, exchange)
@@ -115,14 +115,14 @@ class Dispatch:
             return
         asked = exchange.last
         assert asked
-        verdict = learn(self.runtime, exchange, asked)
+        verdict = handle_failure(self.runtime, exchange, asked)
         if (broken := exchange.broken) and broken is asked.attempt.stream and not await _divisible(exchange):
             asked.unresumed = "the request asks for more than one text, or for a document"
             raise outcome([asked.failed], targets=1)
-        if exchange.stopped and not exchange.broken:
-            asked, verdict = exchange.stopped, "stop"
+        if exchange.decisive_refusal and not exchange.broken:
+            asked, verdict = exchange.decisive_refusal, "stop"
         failure = asked.failed.failure
-        if verdict == "stop" and (told := _in_its_own_words(exchange, asked, failure)):
+        if verdict == "stop" and (told := _own_error_body(exchange, asked, failure)):
             exchange.error = failure.message
             flow.response = told
         elif verdict == "stop":
@@ -132,7 +132,7 @@ class Dispatch:
 
     async def read_reply(self, flow: http.HTTPFlow) -> None:
         """Fired by our layer for a whole reply that is too big for the event loop."""
-        attempt = next(asked.attempt for asked in self.runtime.exchanges[flow].asked if asked.attempt.unread)
+        attempt = next(asked.attempt for asked in self.runtime.exchanges[flow].attempts_made if asked.attempt.undecoded)
         attempt.whole = await asyncio.to_thread(attempt.read_whole, bytes(attempt.raw))
 
     async def _go_on(self, flow: http.HTTPFlow, exchange: Exchange, waiting: Waiting) -> None:
@@ -140,7 +140,9 @@ class Dispatch:
         if waiting.ticket and (taken := self.runtime.choosing.admission.take(waiting.ticket)):
             place, let_in = taken
             leave_out_cooling(self.runtime, exchange)
-            ready = [target for target in exchange.open if place_of(target) == place and not self._too_early(target)]
+            ready = [
+                target for target in exchange.remaining if place_of(target) == place and not self._too_early(target)
+            ]
             if not ready:  # it began to cool down while the exchange waited for it
                 self.runtime.choosing.admission.give_back(place[0], let_in)
             elif await self._try(flow, exchange, ready[0], let_in):
@@ -149,29 +151,29 @@ class Dispatch:
 
     async def _ask_next(self, flow: http.HTTPFlow, exchange: Exchange, *, pause: float = 0.0) -> None:
         """Ask the first target that can be asked now, or say what the exchange waits for."""
-        while exchange.open:
-            exchange.open = in_time(exchange, self.runtime.clock())
-            if leave_out_cooling(self.runtime, exchange) and not exchange.open:
+        while exchange.remaining:
+            exchange.remaining = targets_in_time(exchange, self.runtime.clock())
+            if leave_out_cooling(self.runtime, exchange) and not exchange.remaining:
                 break
-            early = [self._too_early(target) for target in exchange.open]
+            early = [self._too_early(target) for target in exchange.remaining]
             if pause or min(early):
                 until = self.runtime.clock() + (pause or min(early))
-                exchange.waiting = Waiting(min(until, last_moment(exchange, exchange.config.rules)))
+                exchange.waiting = Waiting(min(until, latest_deadline(exchange, exchange.config.rules)))
                 return
-            ready = [target for target, seconds in zip(exchange.open, early, strict=True) if not seconds]
+            ready = [target for target, seconds in zip(exchange.remaining, early, strict=True) if not seconds]
             if (admitted := self.runtime.choosing.admission.admit(ready)) is None:
                 later = min((seconds for seconds in early if seconds), default=None)
-                line_up(self.runtime, exchange, ready, partial(wake, self.runtime, flow), later)
+                enqueue(self.runtime, exchange, ready, partial(notify_waiter, self.runtime, flow), later)
                 return
             if await self._try(flow, exchange, *admitted):
                 return
         assert exchange.plan
-        failures = really_failed(exchange)
+        failures = failed_attempts(exchange)
         if exchange.broken and exchange.last:
             exchange.last.unresumed = "every other target failed or is cooling down"
         if not failures:
-            left = (*exchange.plan.left, *exchange.left)
-            raise _nothing_to_ask(replace(exchange.plan, left=left), self.runtime.wall())
+            left = (*exchange.plan.excluded, *exchange.left)
+            raise _no_target(replace(exchange.plan, excluded=left), self.runtime.wall())
         if exchange.refused is not None and all(failed.failure.kind == "unable" for failed in failures):
             raise exchange.refused  # nobody was asked: it is the request's own fault
         raise outcome(failures, targets=len(exchange.plan.targets))
@@ -184,12 +186,12 @@ class Dispatch:
         """Ask a target that the exchange was let in to; False when it cannot be told the request."""
         assert exchange.plan
         admission = self.runtime.choosing.admission
-        before = exchange.open.index(target)
+        before = exchange.remaining.index(target)
         if before:
-            passed_over(exchange, admission.waits(exchange.open[:before]))
-        del exchange.open[before]
+            record_skipped(exchange, admission.waits(exchange.remaining[:before]))
+        del exchange.remaining[before]
         try:
-            await ask(self.runtime, exchange, target, let_in, flow.request)
+            await start_attempt(self.runtime, exchange, target, let_in, flow.request)
         except BaseException as error:
             admission.give_back(target.account.id, let_in)
             if not isinstance(error, BadRequest) or len(exchange.plan.targets) == 1:
@@ -204,15 +206,15 @@ class Dispatch:
         """Make the upstream's head ours, where `Attach` has not done so without the hook."""
         if (exchange := self.runtime.exchanges.get(flow)) and flow.response:
             self.runtime.choosing.served(exchange)
-            dress(exchange, flow, flow.response)
+            apply_gateway_headers(exchange, flow, flow.response)
 
 
-def _left_open(exchange: Exchange, asked: Asked, verdict: Verdict) -> float:
+def _left_open(exchange: Exchange, asked: AttemptRecord, verdict: Verdict) -> float:
     """Make of the open targets those that are of use after a failure; give the seconds to wait before the next one."""
-    rules, combo = exchange.config.rules, asked.target.way.combo
-    pause = None if verdict == "again" else again_after(asked.failed.failure, combo, rules, exchange.repeats)
+    rules, combo = exchange.config.rules, asked.target.path.combo
+    pause = None if verdict == "again" else retry_delay(asked.failed.failure, combo, rules, exchange.repeats)
     if verdict == "again" or pause is not None:
-        exchange.open.insert(0, asked.target)
+        exchange.remaining.insert(0, asked.target)
     if verdict != "again":
         exchange.repeats = 0 if pause is None else exchange.repeats + 1
     if verdict == "model":
@@ -222,23 +224,25 @@ def _left_open(exchange: Exchange, asked: Asked, verdict: Verdict) -> float:
 
 async def _divisible(exchange: Exchange) -> bool:
     """Say whether half an answer to the request can be gone on from."""
-    if len(exchange.raw) > BIG:
-        return await asyncio.to_thread(goes_on, exchange.dialect, exchange.body)
-    return goes_on(exchange.dialect, exchange.body)
+    if len(exchange.raw_body) > BIG:
+        return await asyncio.to_thread(can_continue, exchange.dialect, exchange.body)
+    return can_continue(exchange.dialect, exchange.body)
 
 
-def _nothing_to_ask(made: Plan, now: float) -> GatewayError:
-    why = "; ".join(f"{left.name}{f' ({left.account})' if left.account else ''}: {left.why}" for left in made.left)
-    said = f"no target of {made.asked!r} can be asked: {why}"
-    resting = [left for left in made.left if left.until is not None]
+def _no_target(made: Plan, now: float) -> GatewayError:
+    why = "; ".join(
+        f"{left.name}{f' ({left.account})' if left.account else ''}: {left.reason}" for left in made.excluded
+    )
+    said = f"no target of {made.requested!r} can be asked: {why}"
+    resting = [left for left in made.excluded if left.until is not None]
     if resting:
         soonest = max(0.0, min(left.until for left in resting if left.until is not None) - now)
         limited = all(left.limited for left in resting)
         return RateLimited(said, retry_after=soonest) if limited else Exhausted(said, retry_after=soonest)
-    return BadRequest(said, param="model") if any(left.unfit for left in made.left) else Exhausted(said)
+    return BadRequest(said, param="model") if any(left.unfit for left in made.excluded) else Exhausted(said)
 
 
-def _in_its_own_words(exchange: Exchange, asked: Asked, failure: Failure) -> http.Response | None:
+def _own_error_body(exchange: Exchange, asked: AttemptRecord, failure: Failure) -> http.Response | None:
     """Pass a refusal of the client's own making on as it came: clients act on its details."""
     if failure.kind != "status" or failure.status not in CLIENTS_OWN or asked.target.dialect != exchange.dialect:
         return None

@@ -4,47 +4,47 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
-from omniroute.addons.conversations import forgot
+from omniroute.addons.conversations import upstream_lost_state
 from omniroute.config.deadlines import Deadlines
-from omniroute.config.settings import Rules
+from omniroute.config.settings import Settings
 from omniroute.dialects import hub
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError, TimedOut
-from omniroute.gateway.exchange import Asked, Exchange, Waiting
+from omniroute.gateway.exchange import AttemptRecord, Exchange, Waiting
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.ports import Attempt
 from omniroute.routing.attempt_policy import deadline_of
-from omniroute.routing.failures import WAIT, Failed, Failure, Verdict, judge, outcome
+from omniroute.routing.failures import WAIT, FailedAttempt, Failure, Verdict, judge, outcome
 from omniroute.routing.plan import Target
 from omniroute.routing.rate_limits import Wait
 
 
-def learn(runtime: Runtime, exchange: Exchange, asked: Asked) -> Verdict:
+def handle_failure(runtime: Runtime, exchange: Exchange, asked: AttemptRecord) -> Verdict:
     """Understand and note the failure of an attempt, let go of its account, and say who is asked next."""
     failure = asked.attempt.failure = _understood(asked, asked.failed.failure)
-    runtime.choosing.ended(exchange, asked)
-    return "again" if forgot(exchange, failure) else judge(failure).verdict
+    runtime.choosing.attempt_ended(exchange, asked)
+    return "again" if upstream_lost_state(exchange, failure) else judge(failure).verdict
 
 
-def lose(runtime: Runtime, exchange: Exchange, attempt: Attempt) -> None:
+def handle_lost_hedge(runtime: Runtime, exchange: Exchange, attempt: Attempt) -> None:
     """Learn from an attempt that has ended while another goes on."""
-    asked = next(asked for asked in exchange.asked if asked.attempt is attempt)
-    asked.lost = True
-    verdict = learn(runtime, exchange, asked)
+    asked = next(asked for asked in exchange.attempts_made if asked.attempt is attempt)
+    asked.superseded = True
+    verdict = handle_failure(runtime, exchange, asked)
     if asked.failed.failure.kind == "hedged":
-        exchange.open.append(asked.target)  # it may still go on with an answer that breaks off
+        exchange.remaining.append(asked.target)  # it may still go on with an answer that breaks off
     elif verdict == "again":
-        exchange.open.insert(0, asked.target)
+        exchange.remaining.insert(0, asked.target)
     elif verdict == "model":
         exchange.spend_model(asked.target)
     elif verdict == "stop":
-        exchange.stopped = exchange.stopped or asked
+        exchange.decisive_refusal = exchange.decisive_refusal or asked
     if left := exchange.last:
-        left.attempt.last = not exchange.open
+        left.attempt.last = not exchange.remaining
 
 
-def _understood(asked: Asked, failure: Failure) -> Failure:
+def _understood(asked: AttemptRecord, failure: Failure) -> Failure:
     """Read what the upstream said of its error."""
     if failure.kind == "status" and failure.status is not None:
         fault = DIALECTS[asked.target.dialect].read_error(failure.status, failure.body)
@@ -52,25 +52,25 @@ def _understood(asked: Asked, failure: Failure) -> Failure:
     return failure
 
 
-def end_of(exchange: Exchange, target: Target, rules: Rules) -> float | None:
+def end_of(exchange: Exchange, target: Target, rules: Settings) -> float | None:
     """Give when an exchange is too late at a target, on the runtime's clock; None for never."""
     total = deadline_of(target, "total", rules)
     return exchange.received + total if total else None
 
 
-def last_moment(exchange: Exchange, rules: Rules) -> float:
+def latest_deadline(exchange: Exchange, rules: Settings) -> float:
     """Give when it is too late for all targets that are yet to be asked."""
-    return max((_end(exchange, target, rules) for target in exchange.open), default=inf)
+    return max((_end(exchange, target, rules) for target in exchange.remaining), default=inf)
 
 
-def in_time(exchange: Exchange, now: float) -> list[Target]:
+def targets_in_time(exchange: Exchange, now: float) -> list[Target]:
     """Give the open targets that there is time for; TimedOut when it is too late for all of them."""
     if not exchange.config.hurries:
-        return exchange.open
+        return exchange.remaining
     rules = exchange.config.rules
     left = still_open(exchange, now)
     if not left:
-        seconds = max(deadline_of(target, "total", rules) for target in exchange.open)
+        seconds = max(deadline_of(target, "total", rules) for target in exchange.remaining)
         tried = "; ".join(map(str, exchange.failures()))
         raise TimedOut(f"the deadline for the whole request of {seconds:g} s has passed{tried and f': {tried}'}")
     return left
@@ -78,10 +78,10 @@ def in_time(exchange: Exchange, now: float) -> list[Target]:
 
 def still_open(exchange: Exchange, now: float) -> list[Target]:
     """Give the open targets that there is time for."""
-    return [target for target in exchange.open if _end(exchange, target, exchange.config.rules) > now]
+    return [target for target in exchange.remaining if _end(exchange, target, exchange.config.rules) > now]
 
 
-def _end(exchange: Exchange, target: Target, rules: Rules) -> float:
+def _end(exchange: Exchange, target: Target, rules: Settings) -> float:
     end = end_of(exchange, target, rules)
     return inf if end is None else end
 
@@ -89,7 +89,7 @@ def _end(exchange: Exchange, target: Target, rules: Rules) -> float:
 type Waits = list[tuple[Target, Wait]]
 
 
-def line_up(
+def enqueue(
     runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None], other: float | None
 ) -> None:
     """Let an exchange wait for the first of some targets, which all are at their limits.
@@ -99,17 +99,17 @@ def line_up(
     """
     now = runtime.clock()
     try:
-        exchange.waiting = _in_line(runtime, exchange, targets, wake)
+        exchange.waiting = _try_enqueue(runtime, exchange, targets, wake)
     except GatewayError:
         if other is None:
             raise
         exchange.waiting = Waiting(now + other)
     if other is not None:
         exchange.waiting.until = min(exchange.waiting.until, now + other)
-    exchange.waiting.until = min(exchange.waiting.until, last_moment(exchange, runtime.config.rules))
+    exchange.waiting.until = min(exchange.waiting.until, latest_deadline(exchange, runtime.config.rules))
 
 
-def _in_line(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None]) -> Waiting:
+def _try_enqueue(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: Callable[[], None]) -> Waiting:
     now, rules, admission = runtime.clock(), runtime.config.rules, runtime.choosing.admission
     if exchange.queued_at is None:
         exchange.queued_at = now
@@ -130,11 +130,11 @@ def _in_line(runtime: Runtime, exchange: Exchange, targets: list[Target], wake: 
     return Waiting(until, ticket)
 
 
-def passed_over(exchange: Exchange, waits: Waits) -> None:
+def record_skipped(exchange: Exchange, waits: Waits) -> None:
     """Keep for the log who was at a limit, and at which; once for each target."""
     for target, wait in waits:
-        if target not in exchange.passed:
-            exchange.passed.append(target)
+        if target not in exchange.skipped:
+            exchange.skipped.append(target)
             add_unsent(exchange, target, Failure("limited", wait.why))
 
 
@@ -142,13 +142,13 @@ def leave_out_cooling(runtime: Runtime, exchange: Exchange) -> bool:
     """Take the targets out of an exchange that began to cool down since it was planned; tell whether there were any."""
     left = runtime.choosing.recheck(exchange)
     for target, each in left:
-        if target not in exchange.passed:
-            exchange.passed.append(target)
-            add_unsent(exchange, target, Failure("limited", each.why))
+        if target not in exchange.skipped:
+            exchange.skipped.append(target)
+            add_unsent(exchange, target, Failure("limited", each.reason))
     return bool(left)
 
 
-def really_failed(exchange: Exchange) -> list[Failed]:
+def failed_attempts(exchange: Exchange) -> list[FailedAttempt]:
     """Give the failures of those that were asked, or could not be told the request."""
     return [failed for failed in exchange.failures() if failed.failure.kind not in ("limited", "hedged")]
 
@@ -157,17 +157,17 @@ def add_unsent(exchange: Exchange, target: Target, failure: Failure) -> None:
     """Add an attempt that has come to nothing before anything was sent."""
     unsent = Attempt({}, Deadlines(), None, _unread, last=False)
     unsent.failure = failure
-    exchange.asked.append(Asked(target, unsent))
+    exchange.attempts_made.append(AttemptRecord(target, unsent))
 
 
 def _gave_up(exchange: Exchange, waits: Waits, code: str, more: str) -> GatewayError:
     assert exchange.plan
-    failed = really_failed(exchange)
-    passed_over(exchange, waits)
+    failed = failed_attempts(exchange)
+    record_skipped(exchange, waits)
     for target, wait in waits:
         fault = Fault("rate_limit_error", words := f"{wait.why}, {more}", code, 429)
         failure = Failure("limited", words, status=429, fault=fault, retry_after=wait.seconds or WAIT)
-        failed.append(Failed(target.name, target.account.name, failure))
+        failed.append(FailedAttempt(target.name, target.account.name, failure))
     return outcome(failed, targets=len(exchange.plan.targets))
 
 

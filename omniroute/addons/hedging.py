@@ -4,7 +4,7 @@ import logging
 
 from mitmproxy import http
 
-from omniroute.addons.attempt_builder import ask
+from omniroute.addons.attempt_builder import start_attempt
 from omniroute.addons.failover import still_open
 from omniroute.errors import GatewayError
 from omniroute.gateway.exchange import Exchange
@@ -15,7 +15,7 @@ from omniroute.mitm.ports import Attempt
 log = logging.getLogger(__name__)
 
 
-class Hedge:
+class Hedging:
     name = "omniroute.hedge"
 
     def __init__(self, runtime: Runtime) -> None:
@@ -36,27 +36,27 @@ class Hedge:
         if late is None or exchange.hedge:
             return
         targets = still_open(exchange, runtime.clock())
-        if (found := runtime.choosing.beside(exchange, late, targets)) is None:
+        if (found := runtime.choosing.hedge_targets(exchange, late, targets)) is None:
             return
         target, let_in = found
         try:
-            runtime.spending.set_aside_more(exchange, target, exchange.config)
-            place = exchange.open.index(target)
-            del exchange.open[place]
+            runtime.spending.extend_reservation(exchange, target, exchange.config)
+            place = exchange.remaining.index(target)
+            del exchange.remaining[place]
             try:
                 request = copy_head(flow.request)
-                asked = await ask(runtime, exchange, target, let_in, request)
+                asked = await start_attempt(runtime, exchange, target, let_in, request)
             except BaseException:
-                exchange.open.insert(place, target)
+                exchange.remaining.insert(place, target)
                 raise
         except BaseException:
             runtime.choosing.admission.give_back(target.account.id, let_in)
             raise
         asked.attempt.request = request
-        asked.beside = runtime.clock() - late.attempt.started
+        asked.hedge_delay = runtime.clock() - late.attempt.started
 
 
-def beside(exchange: Exchange) -> Attempt | None:
+def hedge_attempt(exchange: Exchange) -> Attempt | None:
     """Give the attempt that is to be made beside another."""
     hedge = exchange.hedge
     return hedge.attempt if hedge and not hedge.attempt.started else None

@@ -15,10 +15,10 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server import ConnectionIO
 
 from omniroute.addons.body import READ
-from omniroute.addons.failover import lose
+from omniroute.addons.failover import handle_lost_hedge
 from omniroute.addons.guard import answer
-from omniroute.addons.hedging import beside
-from omniroute.addons.response_headers import dress, early_head, in_stream, refusal
+from omniroute.addons.hedging import hedge_attempt
+from omniroute.addons.response_headers import apply_gateway_headers, early_head, error_event, refusal
 from omniroute.config.server_limits import ServerLimits
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError, TooLarge
@@ -27,7 +27,7 @@ from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.client_tls import BoundedClientTLS
 from omniroute.mitm.layer import RoutedLayer
 from omniroute.mitm.management_relay import Relay
-from omniroute.mitm.ports import BIG, Attempt, Beat, Keepalive
+from omniroute.mitm.ports import BIG, Attempt, Keepalive, ProgressTick
 from omniroute.routing.endpoints import dialect_of, is_managed
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def is_ours(client: Client) -> bool:
     return isinstance(mode, ReverseMode) and mode.scheme == "http"
 
 
-class Attach:
+class HttpLayer:
     """The `Desk` of the layer, too: what the layer asks is answered from the exchange."""
 
     name = "omniroute.attach"
@@ -121,12 +121,14 @@ class Attach:
         said = DIALECTS[exchange.dialect].keepalive
         return Keepalive(every, said) if said else None
 
-    def beat(self, flow: http.HTTPFlow) -> Beat | None:
+    def progress_tick(self, flow: http.HTTPFlow) -> ProgressTick | None:
         """Tell who asks for it how far its answer is."""
         exchange = self.runtime.exchanges.get(flow)
-        return Beat(PROGRESS_EVERY, lambda: _progress(exchange)) if exchange and exchange.tells_progress else None
+        return (
+            ProgressTick(PROGRESS_EVERY, lambda: _progress(exchange)) if exchange and exchange.tells_progress else None
+        )
 
-    def resumes(self, flow: http.HTTPFlow) -> bool:
+    def may_resume(self, flow: http.HTTPFlow) -> bool:
         """Let the next target go on, where that is wanted and the client has heard nothing but text."""
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or not exchange.last:
@@ -137,7 +139,7 @@ class Attach:
         if stream.said is None:
             exchange.last.unresumed = (stream.followed and stream.followed.obstacle) or ""
             return False
-        if exchange.resumed >= most or not exchange.open:
+        if exchange.resumed >= most or not exchange.remaining:
             exhausted = f"resume.most allows {most} for one answer" if exchange.resumed >= most else NO_TARGET
             exchange.last.unresumed = exhausted
             return False
@@ -148,36 +150,36 @@ class Attach:
     def hedge(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what is to be asked beside the target that is late."""
         exchange = self.runtime.exchanges.get(flow)
-        return beside(exchange) if exchange else None
+        return hedge_attempt(exchange) if exchange else None
 
-    def lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
+    def hedge_lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
         """Learn from the end of one of two attempts."""
         try:
-            lose(self.runtime, self.runtime.exchanges[flow], attempt)
+            handle_lost_hedge(self.runtime, self.runtime.exchanges[flow], attempt)
         except Exception:  # the other goes on all the same
             log.exception("nothing could be learned from an attempt that has ended")
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Begin a stream; `dress` leaves out of its head what is not known yet."""
-        self.runtime.exchanges[flow].early = True
+        self.runtime.exchanges[flow].early_head_sent = True
         return early_head(flow.request, self.runtime.wall())
 
-    def last_words(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
+    def final_event(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
         """Say a refusal in a stream, and keep its status for the log: the client's says only that it began."""
         exchange = self.runtime.exchanges[flow]
         if (told := exchange.replay.answer) and told.status == 200:
             return told.body
         exchange.status = answer.status_code
-        return in_stream(exchange.dialect, answer)
+        return error_event(exchange.dialect, answer)
 
-    def dressed(self, flow: http.HTTPFlow) -> bool:
+    def try_apply_headers(self, flow: http.HTTPFlow) -> bool:
         """Do without a hook that nobody else listens to: asking some forty addons costs more than all of ours."""
         exchange = self.runtime.exchanges.get(flow)
         if exchange is None or flow.response is None or self._somebody_listens():
             return False
         try:
             self.runtime.choosing.served(exchange)
-            dress(exchange, flow, flow.response)
+            apply_gateway_headers(exchange, flow, flow.response)
         except Exception:  # then the hook runs, and its guard makes an answer of what it raises
             log.exception("the head of a reply could not be made")
             return False

@@ -71,10 +71,10 @@ class Intake:
             query=query,
             headers=_about(flow.request.headers.fields),
             config=visit.config if visit and visit.config else self.runtime.config,
-            visit=visit,
-            shown=() if visit else (*shown, *target.keys),
+            internal=visit,
+            presented_keys=() if visit else (*shown, *target.keys),
             misplaced_key=misplaced or target.misplaced,
-            google=google,
+            gemini_client=google,
             progress=flow.request.headers.get(PREFIX + "progress", "").strip().lower() == "true",
         )
         if visit is None:
@@ -157,7 +157,7 @@ def _about(fields: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes]
 
 def _sdk(request: http.Request, exchange: Exchange, dialect: DialectName) -> DialectName:
     """Tell who lists models: three SDKs ask one path, and all but OpenAI's name their own in a header."""
-    if dialect == "gemini" or exchange.google:
+    if dialect == "gemini" or exchange.gemini_client:
         return "gemini"
     return "claude" if "anthropic-version" in request.headers else dialect
 

@@ -41,7 +41,7 @@ class Sides:
 def sides_of(exchange: Exchange, flow: http.HTTPFlow | None = None) -> Sides:
     """Take both sides out of an exchange; bodies that the flow has too are shared with it."""
     last = exchange.last
-    client, upstream = exchange.raw, bytes(last.attempt.raw[:KEEP]) if last else b""
+    client, upstream = exchange.raw_body, bytes(last.attempt.raw[:KEEP]) if last else b""
     if flow is not None:
         client = _shared(client, flow.request.raw_content)
         upstream = _shared(upstream, flow.response.raw_content if flow.response else None)

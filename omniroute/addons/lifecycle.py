@@ -15,11 +15,11 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from omniroute.addons.meter import break_off
-from omniroute.env import SettingsError, is_loopback, read
+from omniroute.env import EnvironmentError_, is_loopback, read
 from omniroute.gateway import allocator
 from omniroute.gateway.runtime import Limits, Runtime
 from omniroute.netproxy.env_proxies import read_environment
-from omniroute.routing.attempt_policy import longest
+from omniroute.routing.attempt_policy import longest_deadline
 from omniroute.store.db.files import StoreError
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Lifecycle:
         try:
             settings = read(os.environ)
             self.runtime.environment = read_environment(os.environ)
-        except SettingsError as error:
+        except EnvironmentError_ as error:
             raise exceptions.OptionsError(str(error)) from error
         self.runtime.limits = Limits(
             max_body=options.omniroute_max_body,
@@ -114,7 +114,7 @@ class Lifecycle:
 
     def _stay_as_long(self) -> None:
         """Let mitmproxy keep silent connections for longer than the gateway waits for anybody."""
-        seconds = max(self._usual, int(longest(self.runtime.config)) + 60)
+        seconds = max(self._usual, int(longest_deadline(self.runtime.config)) + 60)
         if seconds != ctx.options.tcp_timeout:
             ctx.options.update(tcp_timeout=seconds)
             for handler in ctx.master.addons.get("proxyserver").connections.values():

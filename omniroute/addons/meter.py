@@ -9,7 +9,7 @@ from omniroute.catalog.pricing import cost
 from omniroute.gateway.budget_enforcer import estimate_lost
 from omniroute.gateway.exchange import CLIENT_GONE, Exchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.usage_recorder import row_of
+from omniroute.gateway.usage_recorder import build_usage_row
 from omniroute.routing.failures import Failure
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def break_off(runtime: Runtime) -> None:
             continue
         exchange.metered = True
         exchange.error = STOPPED
-        for asked in exchange.asked:
+        for asked in exchange.attempts_made:
             if asked.attempt.ended is None:
                 asked.attempt.failure = Failure("client_gone", STOPPED)
                 asked.attempt.ended = runtime.clock()
@@ -74,15 +74,15 @@ def _conclude(runtime: Runtime, exchange: Exchange, status: int) -> None:
             exchange.served.target.name,
             ", ".join(doubted),
         )
-    for asked in exchange.asked:
-        runtime.choosing.ended(exchange, asked)
+    for asked in exchange.attempts_made:
+        runtime.choosing.attempt_ended(exchange, asked)
     if exchange.replay.answer:
         exchange.cost = 0.0
     elif exchange.served and runtime.prices_known.is_set():
         exchange.cost = _cost(exchange)
         estimate_lost(exchange)
-    exchange.row = row_of(exchange, status, runtime.clock())
-    if exchange.visit and exchange.visit.rehearsal:
+    exchange.row = build_usage_row(exchange, status, runtime.clock())
+    if exchange.internal and exchange.internal.dry_run:
         return
     runtime.settle(exchange)
     runtime.record(exchange.row)
@@ -92,7 +92,7 @@ def _cost(exchange: Exchange) -> float | None:
     """Add up what all that the client has got has cost; the attempts but the last broke off."""
     at = datetime.fromtimestamp(exchange.at, UTC)
     prices, costs = exchange.config.prices, []
-    for asked in exchange.answering:
+    for asked in exchange.answering_attempt:
         stream = asked.attempt.stream
         counted = asked.usage if asked is exchange.served or stream is None else stream.own
         costs.append(cost(asked.target.provider, asked.target.model, counted, at, prices))

@@ -12,10 +12,10 @@ from omniroute.catalog.provider import DialectName
 from omniroute.errors import NotFound
 from omniroute.gateway.exchange import Exchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.routing.model_list import Listed, listed
+from omniroute.routing.model_list import ListedModel, list_models
 
 
-class Listing:
+class Models:
     name = "omniroute.listing"
 
     def __init__(self, runtime: Runtime) -> None:
@@ -43,13 +43,13 @@ class Listing:
             case _:
                 pass
 
-    async def _models(self, exchange: Exchange) -> list[Listed]:
-        models = await asyncio.to_thread(listed, exchange.config)
+    async def _models(self, exchange: Exchange) -> list[ListedModel]:
+        models = await asyncio.to_thread(list_models, exchange.config)
         allow = exchange.key.allow if exchange.key else ()
         return [model for model in models if not allow or allowed(allow, model.id)]
 
 
-def _one(dialect: DialectName, model: Listed) -> dict[str, Any]:
+def _one(dialect: DialectName, model: ListedModel) -> dict[str, Any]:
     match dialect:
         case "claude":
             return {
@@ -79,7 +79,7 @@ def _one(dialect: DialectName, model: Listed) -> dict[str, Any]:
             }
 
 
-def _all(dialect: DialectName, models: list[Listed]) -> dict[str, Any]:
+def _all(dialect: DialectName, models: list[ListedModel]) -> dict[str, Any]:
     data = [_one(dialect, model) for model in models]
     match dialect:
         case "claude":

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from mitmproxy import ctx, exceptions
 
-from omniroute.env import SettingsError, is_loopback, read
+from omniroute.env import EnvironmentError_, is_loopback, read
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.management_relay import Relay
 from omniroute.store.db.files import StoreError
 from omniroute.store.state import password
 
 if TYPE_CHECKING:
-    from omniroute.panel.app import Panel as App
+    from omniroute.panel.app import PanelServer as App
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Panel:
     def configure(self, updated: set[str]) -> None:
         try:
             self._settings = read(os.environ)
-        except SettingsError as error:
+        except EnvironmentError_ as error:
             raise exceptions.OptionsError(str(error)) from error
         if not self._settings.require_login and not is_loopback(ctx.options.listen_host or self._settings.host):
             raise exceptions.OptionsError(
@@ -84,7 +84,7 @@ class Panel:
             if self.runtime.relay is None:
                 listening.close()  # the gateway has ended meanwhile
                 return
-            self._app = app.Panel(self.runtime, self._settings, relay.secret)
+            self._app = app.PanelServer(self.runtime, self._settings, relay.secret)
             self._app.start(listening)
             if mitmweb := getattr(ctx.master, "app", None):
                 self._app.hang_in(mitmweb)

@@ -12,7 +12,7 @@ from omniroute.catalog.provider import DialectName
 from omniroute.dialects.openai.errors import words
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import GatewayError, RateLimited, UpgradeRequired
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.routing.failures import WAIT
 
 PREFIX = "x-omniroute-"
@@ -39,7 +39,7 @@ def refusal(dialect: DialectName, error: GatewayError) -> http.Response:
     return json_answer(error.status, DIALECTS[dialect].write_error(error), headers)
 
 
-def in_stream(dialect: DialectName, answer: http.Response) -> bytes:
+def error_event(dialect: DialectName, answer: http.Response) -> bytes:
     """Say a whole refusal as the error event of a stream that has begun. The time to wait has no header any more.
 
     Codex reads it out of these very words.
@@ -68,19 +68,19 @@ def early_head(request: http.Request, at: float) -> http.Response:
     return http.Response(request.data.http_version, 200, b"OK", headers, None, None, at, None)
 
 
-def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> None:
+def apply_gateway_headers(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> None:
     """Make the upstream's head, or that of our own answer, what the client gets."""
     ours = {PREFIX + "request-id": exchange.id}
     replay = exchange.replay
-    if replay.said and not exchange.early:
-        ours[PREFIX + "cache"] = replay.said
+    if replay.status and not exchange.early_head_sent:
+        ours[PREFIX + "cache"] = replay.status
     if replay.source == "idempotency":
         ours[PREFIX + "idempotent"] = "true"
-    if (exchange.plan or replay.answer) and not exchange.early:
+    if (exchange.plan or replay.answer) and not exchange.early_head_sent:
         ours[PREFIX + "attempts"] = str(exchange.attempts)
     if exchange.overhead is not None:
         ours[PREFIX + "overhead-ms"] = f"{exchange.overhead * 1000:.2f}"
-    streams = exchange.early or (exchange.served is not None and exchange.served.attempt.stream is not None)
+    streams = exchange.early_head_sent or (exchange.served is not None and exchange.served.attempt.stream is not None)
     if streams and exchange.tells_progress:
         ours[PREFIX + "progress"] = "enabled"
     if exchange.budget_warning:
@@ -101,7 +101,7 @@ def dress(exchange: Exchange, flow: http.HTTPFlow, response: http.Response) -> N
 
 
 def _passed_back(
-    exchange: Exchange, served: Asked, response: http.Response, http_version: str
+    exchange: Exchange, served: AttemptRecord, response: http.Response, http_version: str
 ) -> tuple[tuple[tuple[bytes, bytes], ...], dict[str, str]]:
     """Give what stays of an upstream's headers, and what is put in place of the others."""
     secrets = [secret.encode() for secret in served.attempt.secrets]

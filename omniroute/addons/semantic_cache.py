@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 import httpx
 
-from omniroute.addons.cache_key import digest, key_of, owner
-from omniroute.cache.answer import Answer
-from omniroute.cache.similarity import nearest, of_length_one
+from omniroute.addons.cache_key import cache_key, digest, owner
+from omniroute.cache.answer import CachedAnswer
+from omniroute.cache.similarity import nearest, normalize
 from omniroute.catalog.pricing import cost
 from omniroute.config.settings import MAX_PATIENCE
 from omniroute.dialects.ir import Usage
@@ -28,7 +28,7 @@ from omniroute.netproxy.proxy_url import Proxy
 from omniroute.routing.model_index import without_suffix
 from omniroute.routing.target import Target
 from omniroute.upstream.client import provider_client
-from omniroute.upstream.embeddings import NotEmbedded, embed
+from omniroute.upstream.embeddings import EmbeddingFailed, embed
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ type Connect = Callable[[float, Proxy | None], httpx.AsyncClient]
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Lookup:
     """A request that may be answered with what was said to another."""
 
     text: str
@@ -53,7 +53,7 @@ class _Asked:
     targets: tuple[Target, ...]
 
 
-class Similar:
+class SemanticCache:
     """The connections to the embedding model, and how it fares."""
 
     def __init__(
@@ -66,42 +66,42 @@ class Similar:
         self._rests: tuple[int, float] = (-1, 0.0)
         """The revision of the configuration with which it has failed, and until when it is left alone."""
 
-    async def look(self, exchange: Exchange) -> Answer | None:
+    async def look(self, exchange: Exchange) -> CachedAnswer | None:
         """Find the answer to who said nearly the same; the exchange notes what its own answer is found by."""
         try:
             return await self._look(exchange)
-        except (GatewayError, NotEmbedded) as error:
-            self._failed(exchange, str(error), rests=not (isinstance(error, NotEmbedded) and error.ours))
+        except (GatewayError, EmbeddingFailed) as error:
+            self._failed(exchange, str(error), rests=not (isinstance(error, EmbeddingFailed) and error.ours))
         except Exception:
             log.exception("no answer to a similar request could be looked for")
         return None
 
-    async def _look(self, exchange: Exchange) -> Answer | None:
+    async def _look(self, exchange: Exchange) -> CachedAnswer | None:
         runtime, cache = self._runtime, exchange.config.rules.cache
         if self._rests[0] == exchange.config.revision and runtime.clock() < self._rests[1]:
             return None
-        large = len(exchange.raw) > BIG
+        large = len(exchange.raw_body) > BIG
         asked = await asyncio.to_thread(self._asked, exchange) if large else self._asked(exchange)
         if asked is None or (vector := await self._vector(exchange, asked)) is None:
             return None
         exchange.replay.bucket, exchange.replay.vector = asked.bucket, vector
-        kept = runtime.replays.alike(asked.bucket, runtime.config.rules)
+        kept = runtime.replays.similar(asked.bucket, runtime.config.rules)
         search = (vector, kept, cache.similarity)
         many = len(kept) * len(vector) // 4 > QUICK
         found = await asyncio.to_thread(nearest, *search) if many else nearest(*search)
         answer = runtime.replays.find(found[0], runtime.config.rules) if found else None
         return replace(answer, similarity=found[1]) if answer and found else None
 
-    def _asked(self, exchange: Exchange) -> _Asked | None:
+    def _asked(self, exchange: Exchange) -> _Lookup | None:
         if (found := question(exchange.dialect, exchange.body)) is None:
             return None
         text, rest = found
         targets = self._runtime.choosing.embedding(exchange.config.rules.cache.similar, exchange.config)
         model = repr((targets[0].name, targets[0].account.base_url, targets[0].provider.base_url))
-        said = (key_of(self._runtime, exchange, rest), model, *numbers(text))
-        return _Asked(text, digest(b"similar", *(part.encode() for part in said)), targets)
+        said = (cache_key(self._runtime, exchange, rest), model, *numbers(text))
+        return _Lookup(text, digest(b"similar", *(part.encode() for part in said)), targets)
 
-    async def _vector(self, exchange: Exchange, asked: _Asked) -> bytes | None:
+    async def _vector(self, exchange: Exchange, asked: _Lookup) -> bytes | None:
         """Embed the text, where its key may spend something and an account has room for it."""
         runtime, admission = self._runtime, self._runtime.choosing.admission
         if self._under_way >= AT_ONCE or not self._may_spend(exchange, asked):
@@ -115,7 +115,7 @@ class Similar:
                 client = await self._client(runtime.proxy(target, exchange.config))
                 embedded = await embed(client, target, runtime.credentials.get(target.account.id), asked.text)
         except TimeoutError:
-            raise NotEmbedded(f"{target.name} has not answered in time") from None
+            raise EmbeddingFailed(f"{target.name} has not answered in time") from None
         finally:
             self._under_way -= 1
             admission.limits.end(target.account.id)
@@ -124,11 +124,11 @@ class Similar:
             self._note(exchange, target, embedded.tokens, runtime.clock() - began), "cost of an embedding"
         )
         try:
-            return of_length_one(embedded.numbers)
+            return normalize(embedded.numbers)
         except ValueError as error:
-            raise NotEmbedded(f"{target.name} answers, but {error}") from error
+            raise EmbeddingFailed(f"{target.name} answers, but {error}") from error
 
-    def _may_spend(self, exchange: Exchange, asked: _Asked) -> bool:
+    def _may_spend(self, exchange: Exchange, asked: _Lookup) -> bool:
         runtime = self._runtime
         if not runtime.spending.budgets(exchange, runtime.config):
             return True

@@ -116,7 +116,7 @@ class Views:
                     "account": a.target.account.name,
                     "failed": failure.label if failure else None,
                 }
-                for a in exchange.asked
+                for a in exchange.attempts_made
                 for failure in [a.attempt.failure]
             ],
         }
@@ -139,7 +139,7 @@ def comment(exchange: Exchange) -> str:
     if counted.doubted:
         parts.append(f"not believed: {', '.join(counted.doubted)}")
     if hedge := exchange.hedge:
-        parts.append(f"hedged with {hedge.target.name} after {hedge.beside:.1f} s")
+        parts.append(f"hedged with {hedge.target.name} after {hedge.hedge_delay:.1f} s")
     if served and served.resumed is not None:
         parts.append(f"resumed after {served.resumed} characters")
     if served and served.dropped:
@@ -182,7 +182,7 @@ class SideBySide(contentviews.Contentview):
         if isinstance(metadata.http_message, http.Request):
             right = f"upstream ({sides.route})" if sides.route else "upstream (none was asked)"
             return _beside(f"client ({sides.dialect})", sides.client, right, data if sides.route else b"")
-        return _beside(f"client ({sides.dialect})", data, "upstream", _upstreams_words(sides))
+        return _beside(f"client ({sides.dialect})", data, "upstream", _upstream_body(sides))
 
     def _both(self, flow: flow.Flow | None) -> Sides | None:
         if not isinstance(flow, http.HTTPFlow):
@@ -193,7 +193,7 @@ class SideBySide(contentviews.Contentview):
         return sides_of(exchange) if exchange else None
 
 
-def _upstreams_words(sides: Sides) -> bytes:
+def _upstream_body(sides: Sides) -> bytes:
     text = sides.upstream[:SHOWN].decode("utf-8", "replace")
     return redact(text, sides.secrets).encode()  # some repeat the credential in their errors
 

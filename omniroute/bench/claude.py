@@ -12,12 +12,12 @@ from omniroute.bench.vocabulary import (
     PNG,
     SCHEMA,
     TOOL,
-    Ask,
+    BenchReply,
+    BenchRequest,
     Body,
     End,
     Script,
-    Spoken,
-    Told,
+    SeenRequest,
     Turn,
     call_text,
     fields,
@@ -33,7 +33,7 @@ ENDS: dict[str, End] = {"end_turn": "stop", "tool_use": "tools", "max_tokens": "
 SEAL = "c2NyaXB0ZWQ="
 
 
-def ask(asked: Ask, model: str) -> tuple[str, Body]:
+def ask(asked: BenchRequest, model: str) -> tuple[str, Body]:
     """Write a request: its path and its body."""
     body: Body = {"model": model, "max_tokens": asked.limit, "stream": asked.stream}
     body["messages"] = [{"role": turn.role, "content": _content(turn)} for turn in asked.turns]
@@ -52,7 +52,7 @@ def ask(asked: Ask, model: str) -> tuple[str, Body]:
     return "/v1/messages", body
 
 
-def count(asked: Ask, model: str) -> tuple[str, Body]:
+def count(asked: BenchRequest, model: str) -> tuple[str, Body]:
     """Write the question how long a request is."""
     _, body = ask(asked, model)
     return "/v1/messages/count_tokens", {name: body[name] for name in ("model", "messages", "system") if name in body}
@@ -74,7 +74,7 @@ def _content(turn: Turn) -> list[Body]:
     ]
 
 
-def told(body: Body) -> Told:
+def told(body: Body) -> SeenRequest:
     """Read a request."""
     said: dict[str, list[str]] = {"user": [], "assistant": []}
     found: dict[str, list[Body]] = {}
@@ -83,7 +83,7 @@ def told(body: Body) -> Told:
             said[message["role"]].append(text)
         for part in parts(message["content"]):
             found.setdefault(part["type"], []).append(part)
-    return Told(
+    return SeenRequest(
         system=texts(body.get("system")),
         user=tuple(said["user"]),
         assistant=tuple(said["assistant"]),
@@ -162,12 +162,12 @@ def refusal(status: int, message: str) -> Body:
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 
-def heard(body: Body) -> Spoken:
+def heard(body: Body) -> BenchReply:
     """Read an answer."""
     if body.get("type") == "error":
-        return Spoken(fault=str(body["error"]["message"]))
+        return BenchReply(fault=str(body["error"]["message"]))
     usage, content = body["usage"], body["content"]
-    return Spoken(
+    return BenchReply(
         text="".join(block["text"] for block in content if block["type"] == "text"),
         thought="".join(block["thinking"] for block in content if block["type"] == "thinking"),
         calls=tuple(call_text(block["name"], block["input"]) for block in content if block["type"] == "tool_use"),
@@ -183,7 +183,7 @@ def _input(usage: Body) -> int | None:
     return sum(usage.get(name) or 0 for name in names) if "input_tokens" in usage else None
 
 
-def heard_stream(raw: bytes) -> Spoken:
+def heard_stream(raw: bytes) -> BenchReply:
     """Read an answer in pieces."""
     message: Body = {"content": [], "stop_reason": None, "usage": {}}
     blocks: dict[int, Body] = {}

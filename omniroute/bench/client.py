@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from omniroute.errors import GatewayError
-from omniroute.gateway.live_monitor import Seen, Taken
+from omniroute.gateway.live_monitor import CapturedExchange, MonitoredExchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.self_requests import Visit
+from omniroute.gateway.self_requests import InternalRequest
 from omniroute.upstream.client import HEADERS, describe
 
 JSON = {"content-type": "application/json", "accept-encoding": "identity"}
@@ -27,7 +27,7 @@ LOOKS, LOOK = 100, 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class RawRequest:
     """What is asked."""
 
     path: str
@@ -36,7 +36,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RawResponse:
     """A whole answer, as much of it as was wanted."""
 
     status: int
@@ -45,7 +45,7 @@ class Answered:
 
 
 @asynccontextmanager
-async def sent(runtime: Runtime, visit: Visit, letter: Letter) -> AsyncIterator[httpx.Response]:
+async def sent(runtime: Runtime, visit: InternalRequest, letter: RawRequest) -> AsyncIterator[httpx.Response]:
     """Give the answer when its head is there; who leaves early has it cancelled, as a client that hangs up.
 
     Raises OSError in one sentence where the gateway itself cannot be reached, or hangs up.
@@ -69,7 +69,9 @@ async def sent(runtime: Runtime, visit: Visit, letter: Letter) -> AsyncIterator[
         runtime.visits.forget(visit)
 
 
-async def ask(runtime: Runtime, visit: Visit, letter: Letter, *, seconds: float, largest: int) -> Answered:
+async def ask(
+    runtime: Runtime, visit: InternalRequest, letter: RawRequest, *, seconds: float, largest: int
+) -> RawResponse:
     """Give the whole answer. Raises OSError where there is none in time."""
     got = bytearray()
     try:
@@ -80,10 +82,10 @@ async def ask(runtime: Runtime, visit: Visit, letter: Letter, *, seconds: float,
                     break
     except TimeoutError:
         raise OSError(f"no whole answer within {seconds:g} s") from None
-    return Answered(answer.status_code, bytes(got[:largest]), answer.headers.get("content-type", ""))
+    return RawResponse(answer.status_code, bytes(got[:largest]), answer.headers.get("content-type", ""))
 
 
-async def noted(runtime: Runtime, id: str) -> tuple[Seen, Taken] | None:
+async def recorded_exchange(runtime: Runtime, id: str) -> tuple[MonitoredExchange, CapturedExchange] | None:
     """Give an exchange as it was seen to pass, when it is over or soon after."""
     found = runtime.watching.find(id)
     for _ in range(LOOKS):
@@ -94,7 +96,7 @@ async def noted(runtime: Runtime, id: str) -> tuple[Seen, Taken] | None:
     return found
 
 
-def _watch(runtime: Runtime, visit: Visit) -> Callable[[str, dict[str, Any]], Any]:
+def _watch(runtime: Runtime, visit: InternalRequest) -> Callable[[str, dict[str, Any]], Any]:
     """Tell the gateway of the connection as soon as it is there, before anything is sent on it."""
 
     async def told(event: str, info: dict[str, Any]) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from omniroute.bench.features import Feature
-from omniroute.bench.vocabulary import Body, Spoken
+from omniroute.bench.vocabulary import BenchReply, Body
 
 LONGEST = 400
 """Characters of what is said of one side."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class Difference:
     """Something that did not come through."""
 
     what: str
@@ -23,14 +23,14 @@ class Wrong:
 
 @dataclass(slots=True)
 class Verdict:
-    wrong: list[Wrong] = field(default_factory=list)
+    wrong: list[Difference] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     """What the other dialect cannot say, which the gateway has said."""
 
     def expect(self, what: str, expected: object, got: object) -> None:
         """Note a difference."""
         if expected != got:
-            self.wrong.append(Wrong(what, _say(expected), _say(got)))
+            self.wrong.append(Difference(what, _say(expected), _say(got)))
 
     def request(
         self, feature: Feature, client: ModuleType, sent: Body, upstream: ModuleType, got: Body, dropped: Iterable[str]
@@ -45,25 +45,25 @@ class Verdict:
             else:
                 self.expect(f"the upstream's {name}", expected, found)
 
-    def answer(self, feature: Feature, expected: Spoken, got: Spoken) -> None:
+    def answer(self, feature: Feature, expected: BenchReply, got: BenchReply) -> None:
         """Compare what the client heard with what was answered."""
         self.expect("an error", "", got.fault)
         for name in feature.spoken:
             self.expect(f"the client's {name}", getattr(expected, name), getattr(got, name))
 
-    def refusal(self, status: int, words: str, got_status: int, got: Spoken) -> None:
+    def refusal(self, status: int, words: str, got_status: int, got: BenchReply) -> None:
         """See that a refusal is one to the client too, in the same words."""
         self.expect("the client's status", status, got_status)
         if words not in got.fault:
-            self.wrong.append(Wrong("the client's error", words, _say(got.fault)))
+            self.wrong.append(Difference("the client's error", words, _say(got.fault)))
 
-    def broken(self, begun: str, got: Spoken) -> None:
+    def broken(self, begun: str, got: BenchReply) -> None:
         """See that an answer that broke off is not taken for a whole one."""
         if not got.fault:
-            self.wrong.append(Wrong("the client's error", "that the answer has broken off", _say(got.fault)))
+            self.wrong.append(Difference("the client's error", "that the answer has broken off", _say(got.fault)))
         self.expect("the client's end", "", got.end)
         if not got.text.startswith(begun):
-            self.wrong.append(Wrong("the client's text", begun, _say(got.text)))
+            self.wrong.append(Difference("the client's text", begun, _say(got.text)))
 
 
 NAMES = {

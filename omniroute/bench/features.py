@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from omniroute.bench.vocabulary import Ask, Call, Result, Script, Turn
+from omniroute.bench.vocabulary import BenchRequest, Call, Result, Script, Turn
 from omniroute.catalog.provider import DialectName
 
 type Kind = Literal["answer", "count", "refusal", "broken"]
@@ -15,7 +15,7 @@ type Kind = Literal["answer", "count", "refusal", "broken"]
 class Feature:
     id: str
     title: str
-    ask: Callable[[str], Ask]
+    ask: Callable[[str], BenchRequest]
     """A word of its own -> the request: each one that is sent is another, so nothing is answered from a cache."""
     script: Callable[[str], Script]
     told: tuple[str, ...] = ()
@@ -28,16 +28,16 @@ class Feature:
     """A real account can be asked for it."""
 
 
-def _question(word: str, **more: Any) -> Ask:
-    return Ask((Turn("user", f"This is test {word}. Say hello."),), **more)
+def _question(word: str, **more: Any) -> BenchRequest:
+    return BenchRequest((Turn("user", f"This is test {word}. Say hello."),), **more)
 
 
-def _weather(word: str, **more: Any) -> Ask:
+def _weather(word: str, **more: Any) -> BenchRequest:
     words = f"This is test {word}. What is the weather in Oslo and in Rome? Call the tool once for each city."
-    return Ask((Turn("user", words),), tools=True, **more)
+    return BenchRequest((Turn("user", words),), tools=True, **more)
 
 
-def _results(word: str) -> Ask:
+def _results(word: str) -> BenchRequest:
     first = _weather(word)
     calls = Call(f"call_1_{word}", "Oslo"), Call(f"call_2_{word}", "Rome")
     told = Result(f"call_1_{word}", "rain in Oslo"), Result(f"call_2_{word}", "sun in Rome")
@@ -45,13 +45,13 @@ def _results(word: str) -> Ask:
     return replace(first, turns=turns)
 
 
-def _talk(word: str) -> Ask:
+def _talk(word: str) -> BenchRequest:
     turns = Turn("user", "One."), Turn("assistant", "Uno."), Turn("user", f"Test {word}: two.")
-    return Ask(turns, system=f"Translate numbers to Italian. Test {word}.")
+    return BenchRequest(turns, system=f"Translate numbers to Italian. Test {word}.")
 
 
-def _picture(word: str) -> Ask:
-    return Ask((Turn("user", f"This is test {word}. Which colour is this?", image=True),))
+def _picture(word: str) -> BenchRequest:
+    return BenchRequest((Turn("user", f"This is test {word}. Which colour is this?", image=True),))
 
 
 def _hello(word: str) -> Script:

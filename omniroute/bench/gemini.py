@@ -11,12 +11,12 @@ from omniroute.bench.vocabulary import (
     OUTPUT,
     PNG,
     TOOL,
-    Ask,
+    BenchReply,
+    BenchRequest,
     Body,
     End,
     Script,
-    Spoken,
-    Told,
+    SeenRequest,
     Turn,
     call_text,
     fields,
@@ -35,7 +35,7 @@ SCHEMA = {
 USAGE = {"promptTokenCount": INPUT, "candidatesTokenCount": OUTPUT, "totalTokenCount": INPUT + OUTPUT}
 
 
-def ask(asked: Ask, model: str) -> tuple[str, Body]:
+def ask(asked: BenchRequest, model: str) -> tuple[str, Body]:
     """Write a request: its path and its body."""
     settings: Body = {"maxOutputTokens": asked.limit}
     names = {each.id: TOOL for turn in asked.turns for each in turn.calls}
@@ -59,7 +59,7 @@ def ask(asked: Ask, model: str) -> tuple[str, Body]:
     return f"/v1beta/models/{model}:{verb}", body
 
 
-def count(asked: Ask, model: str) -> tuple[str, Body]:
+def count(asked: BenchRequest, model: str) -> tuple[str, Body]:
     """Write the question how long a request is."""
     return f"/v1beta/models/{model}:countTokens", {"contents": ask(asked, model)[1]["contents"]}
 
@@ -81,7 +81,7 @@ def _parts(turn: Turn, names: dict[str, str]) -> list[Body]:
     return made + [{"functionCall": {"id": each.id, "name": TOOL, "args": {"city": each.city}}} for each in turn.calls]
 
 
-def told(body: Body) -> Told:
+def told(body: Body) -> SeenRequest:
     """Read a request. Some write its fields with underscores, which Google takes too."""
     said: dict[str, list[str]] = {"user": [], "model": []}
     images: list[str] = []
@@ -99,7 +99,7 @@ def told(body: Body) -> Told:
                 results.append(_result(part["functionResponse"].get("response")))
     settings = body.get("generationConfig") or {}
     thinking = settings.get("thinkingConfig") or {}
-    return Told(
+    return SeenRequest(
         system=_text(body.get("systemInstruction") or {}),
         user=tuple(said["user"]),
         assistant=tuple(said["model"]),
@@ -160,15 +160,15 @@ def refusal(status: int, message: str) -> Body:
     return {"error": {"code": status, "message": message, "status": name}}
 
 
-def heard(body: Body) -> Spoken:
+def heard(body: Body) -> BenchReply:
     """Read an answer, or a piece of one."""
     if "error" in body:
-        return Spoken(fault=str(body["error"]["message"]))
+        return BenchReply(fault=str(body["error"]["message"]))
     usage, candidate = body.get("usageMetadata") or {}, (body.get("candidates") or [{}])[0]
     content = candidate.get("content") or {}
     calls = [part["functionCall"] for part in content.get("parts") or () if "functionCall" in part]
     output = usage.get("candidatesTokenCount")
-    return Spoken(
+    return BenchReply(
         text=_text(content),
         thought=_text(content, thought=True),
         calls=tuple(call_text(each["name"], each.get("args")) for each in calls),
@@ -178,9 +178,9 @@ def heard(body: Body) -> Spoken:
     )
 
 
-def heard_stream(raw: bytes) -> Spoken:
+def heard_stream(raw: bytes) -> BenchReply:
     """Read an answer in pieces."""
-    whole = Spoken()
+    whole = BenchReply()
     bare = raw.rpartition(b"\n\n")[2]  # Google says an error without `data:` before it
     said = [*frames(raw), *([json.loads(bare)] if bare.startswith(b"{") else [])]
     for piece in map(heard, said):

@@ -11,12 +11,12 @@ from omniroute.bench.vocabulary import (
     PNG,
     SCHEMA,
     TOOL,
-    Ask,
+    BenchReply,
+    BenchRequest,
     Body,
     End,
     Script,
-    Spoken,
-    Told,
+    SeenRequest,
     Turn,
     call_text,
     fields,
@@ -33,7 +33,7 @@ USAGE = {"prompt_tokens": INPUT, "completion_tokens": OUTPUT, "total_tokens": IN
 BASE = {"id": "chatcmpl-scripted", "created": 1767225600, "model": MODEL}
 
 
-def ask(asked: Ask, model: str) -> tuple[str, Body]:
+def ask(asked: BenchRequest, model: str) -> tuple[str, Body]:
     """Write a request: its path and its body."""
     body: Body = {"model": model, "messages": [], "max_completion_tokens": asked.limit, "stream": asked.stream}
     if asked.system:
@@ -73,7 +73,7 @@ def _call(id: str, arguments: Body) -> Body:
     return {"id": id, "type": "function", "function": {"name": TOOL, "arguments": json.dumps(arguments)}}
 
 
-def told(body: Body) -> Told:
+def told(body: Body) -> SeenRequest:
     """Read a request."""
     said: dict[str, list[str]] = {"system": [], "user": [], "assistant": [], "tool": []}
     images: list[str] = []
@@ -90,7 +90,7 @@ def told(body: Body) -> Told:
         ]
     wanted = body.get("response_format") or {}
     stop = body.get("stop") or ()
-    return Told(
+    return SeenRequest(
         system="\n".join(said["system"]),
         user=tuple(said["user"]),
         assistant=tuple(said["assistant"]),
@@ -145,13 +145,13 @@ def refusal(status: int, message: str) -> Body:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def heard(body: Body) -> Spoken:
+def heard(body: Body) -> BenchReply:
     """Read an answer."""
     if "error" in body:
-        return Spoken(fault=str(body["error"]["message"]))
+        return BenchReply(fault=str(body["error"]["message"]))
     choice, usage = body["choices"][0], body.get("usage") or {}
     message = choice["message"]
-    return Spoken(
+    return BenchReply(
         text=message.get("content") or "",
         thought=message.get("reasoning_content") or "",
         calls=tuple(
@@ -164,7 +164,7 @@ def heard(body: Body) -> Spoken:
     )
 
 
-def heard_stream(raw: bytes) -> Spoken:
+def heard_stream(raw: bytes) -> BenchReply:
     """Read an answer in pieces."""
     message: Body = {"content": "", "reasoning_content": ""}
     calls: dict[int, Body] = {}

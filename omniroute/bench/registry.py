@@ -5,7 +5,7 @@ from types import ModuleType
 from omniroute.bench import claude, gemini, openai, responses
 from omniroute.catalog.provider import DialectName
 
-WIRES: dict[DialectName, ModuleType] = {
+BENCH_DIALECTS: dict[DialectName, ModuleType] = {
     "openai": openai,
     "responses": responses,
     "claude": claude,

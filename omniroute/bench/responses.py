@@ -12,12 +12,12 @@ from omniroute.bench.vocabulary import (
     PNG,
     SCHEMA,
     TOOL,
-    Ask,
+    BenchReply,
+    BenchRequest,
     Body,
     End,
     Script,
-    Spoken,
-    Told,
+    SeenRequest,
     Turn,
     call_text,
     fields,
@@ -39,7 +39,7 @@ USAGE = {
 BASE = {"id": "resp_scripted", "object": "response", "created_at": 1767225600, "model": MODEL}
 
 
-def ask(asked: Ask, model: str) -> tuple[str, Body]:
+def ask(asked: BenchRequest, model: str) -> tuple[str, Body]:
     """Write a request: its path and its body."""
     body: Body = {"model": model, "input": [], "max_output_tokens": asked.limit, "stream": asked.stream, "store": False}
     if asked.system:
@@ -75,7 +75,7 @@ def _items(turn: Turn) -> list[Body]:
     return made
 
 
-def told(body: Body) -> Told:
+def told(body: Body) -> SeenRequest:
     """Read a request."""
     said: dict[str, list[str]] = {"system": [texts(body.get("instructions"))], "user": [], "assistant": []}
     images: list[str] = []
@@ -94,7 +94,7 @@ def told(body: Body) -> Told:
                 calls.append(call_text(item["name"], item["arguments"]))
             case "function_call_output":
                 results.append(texts(item["output"]))
-    return Told(
+    return SeenRequest(
         system="\n".join(filter(None, said["system"])),
         user=tuple(said["user"]),
         assistant=tuple(said["assistant"]),
@@ -177,15 +177,15 @@ def refusal(status: int, message: str) -> Body:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def heard(body: Body) -> Spoken:
+def heard(body: Body) -> BenchReply:
     """Read an answer."""
     if error := body.get("error"):
-        return Spoken(fault=str(error["message"]))
+        return BenchReply(fault=str(error["message"]))
     usage = body.get("usage") or {}
     output = body["output"]
     calls = tuple(call_text(item["name"], item["arguments"]) for item in output if item["type"] == "function_call")
     ends: dict[str, End] = {"completed": "tools" if calls else "stop", "incomplete": "length"}
-    return Spoken(
+    return BenchReply(
         text="".join(texts(item["content"]) for item in output if item["type"] == "message"),
         thought="".join(
             texts(item.get("summary")) or texts(item.get("content")) for item in output if item["type"] == "reasoning"
@@ -197,9 +197,9 @@ def heard(body: Body) -> Spoken:
     )
 
 
-def heard_stream(raw: bytes) -> Spoken:
+def heard_stream(raw: bytes) -> BenchReply:
     """Read an answer in pieces: what clients show while it comes, and what they keep when it is over."""
-    read, text, thought = Spoken(), "", ""
+    read, text, thought = BenchReply(), "", ""
     calls: list[str] = []
     for frame in frames(raw):
         match frame.get("type"):
@@ -212,5 +212,5 @@ def heard_stream(raw: bytes) -> Spoken:
             case "response.completed" | "response.incomplete" | "response.failed":
                 read = heard(frame["response"])
             case "error":
-                read = Spoken(fault=str(frame.get("message") or frame.get("error", {}).get("message")))
+                read = BenchReply(fault=str(frame.get("message") or frame.get("error", {}).get("message")))
     return replace(read, text=text, thought=thought, calls=tuple(calls))

@@ -9,20 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from omniroute.access.client_address import Comer
-from omniroute.bench.client import Answered, Letter, ask, noted
-from omniroute.bench.compare import Verdict, Wrong
+from omniroute.access.client_address import ClientAddress
+from omniroute.bench.client import RawRequest, RawResponse, ask, recorded_exchange
+from omniroute.bench.compare import Difference, Verdict
 from omniroute.bench.features import Feature
-from omniroute.bench.registry import WIRES
+from omniroute.bench.registry import BENCH_DIALECTS
 from omniroute.bench.upstream import Scene, Upstream
-from omniroute.bench.vocabulary import Body, Spoken
+from omniroute.bench.vocabulary import BenchReply, Body
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
 from omniroute.config.model import Config
 from omniroute.errors import BadRequest, GatewayError
-from omniroute.gateway.live_monitor import Seen, Taken
+from omniroute.gateway.live_monitor import CapturedExchange, MonitoredExchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.self_requests import Visit
+from omniroute.gateway.self_requests import InternalRequest
 
 type State = Literal["waiting", "running", "passed", "lossy", "failed", "skipped"]
 
@@ -32,7 +32,7 @@ LARGEST = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Real:
+class RealAccount:
     """An account to ask in place of the scripted upstream."""
 
     config: Config
@@ -50,11 +50,11 @@ class Cell:
     feature: Feature
     state: State = "waiting"
     reason: str = ""
-    wrong: list[Wrong] = field(default_factory=list)
+    wrong: list[Difference] = field(default_factory=list)
     ms: float | None = None
     status: int | None = None
     dropped: tuple[str, ...] = ()
-    kept: tuple[Seen, Taken] | None = field(default=None, repr=False)
+    kept: tuple[MonitoredExchange, CapturedExchange] | None = field(default=None, repr=False)
     """The exchange with its bodies."""
 
     def skip(self) -> str:
@@ -66,13 +66,13 @@ class Cell:
         return ""
 
 
-async def try_out(runtime: Runtime, cell: Cell, who: Comer, on: "Upstream | Real", slot: str) -> None:
+async def run_cell(runtime: Runtime, cell: Cell, who: ClientAddress, on: "Upstream | RealAccount", slot: str) -> None:
     """Send the request, and judge what comes of it. Raises nothing: what goes wrong is the cell's reason."""
     started = runtime.clock()
     cell.state = "running"
     verdict = Verdict()
     try:
-        await (_ask_real(runtime, cell, who, on, verdict) if isinstance(on, Real) else
+        await (_ask_real(runtime, cell, who, on, verdict) if isinstance(on, RealAccount) else
                _ask_scripted(runtime, cell, who, on, slot, verdict))  # fmt: skip
     except (OSError, GatewayError) as error:
         verdict.expect("an answer", "one", str(error))
@@ -89,16 +89,16 @@ async def try_out(runtime: Runtime, cell: Cell, who: Comer, on: "Upstream | Real
 
 
 async def _ask_scripted(
-    runtime: Runtime, cell: Cell, who: Comer, upstream: Upstream, slot: str, verdict: Verdict
+    runtime: Runtime, cell: Cell, who: ClientAddress, upstream: Upstream, slot: str, verdict: Verdict
 ) -> None:
     assert cell.upstream
     feature, word = cell.feature, secrets.token_hex(4)
-    wire, script = WIRES[cell.upstream], feature.script(word)
+    wire, script = BENCH_DIALECTS[cell.upstream], feature.script(word)
     name = f"scripted-{slot}-{cell.upstream}"
     base = upstream.base_url(name)
     scripted = node(name, cell.upstream, base.replace("/v1", "/v1beta") if cell.upstream == "gemini" else base)
     config = Config(nodes=(scripted,), proxies={("global", ""): None})
-    visit = Visit(who, config=config, rehearsal=True)
+    visit = InternalRequest(who, config=config, dry_run=True)
     try:
         with upstream.play(name, Scene(cell.upstream, script)) as scene:
             sent, answer = await _send(runtime, cell, visit, f"{name}/{wire.MODEL}", word, LIMIT)
@@ -109,7 +109,7 @@ async def _ask_scripted(
         return _counted(cell, answer, verdict)
     verdict.expect("the upstream was asked", True, bool(scene.asked))
     if scene.asked and feature.told:
-        verdict.request(feature, WIRES[cell.client], sent, wire, scene.asked[0], cell.dropped)
+        verdict.request(feature, BENCH_DIALECTS[cell.client], sent, wire, scene.asked[0], cell.dropped)
     heard = _hear(cell, answer, verdict)
     if feature.kind == "refusal":
         verdict.refusal(script.status, script.text, answer.status, heard)
@@ -119,24 +119,24 @@ async def _ask_scripted(
         verdict.answer(feature, script.spoken, heard)
 
 
-async def _ask_real(runtime: Runtime, cell: Cell, who: Comer, real: Real, verdict: Verdict) -> None:
-    visit = Visit(who, config=real.config)
+async def _ask_real(runtime: Runtime, cell: Cell, who: ClientAddress, real: RealAccount, verdict: Verdict) -> None:
+    visit = InternalRequest(who, config=real.config)
     feature = cell.feature
     sent, answer = await _send(runtime, cell, visit, real.model, secrets.token_hex(4), REAL_LIMIT)
     if feature.kind == "count":
         return _counted(cell, answer, verdict)
     heard = _hear(cell, answer, verdict)
     verdict.expect("the client's status", 200, answer.status)
-    tried = cell.kept[1].tried if cell.kept else ()
+    tried = cell.kept[1].attempts if cell.kept else ()
     last = tried[-1] if tried else None
     if last is None or last.sent is None or last.got is None:
         verdict.expect("the upstream was asked", True, False)
         return
-    wire = WIRES[last.dialect]  # type: ignore[index]
+    wire = BENCH_DIALECTS[last.dialect]  # type: ignore[index]
     if last.sent.cut or last.got.cut:
         cell.reason = "too much was said to be compared"
         return
-    verdict.request(feature, WIRES[cell.client], sent, wire, json.loads(last.sent.body), cell.dropped)
+    verdict.request(feature, BENCH_DIALECTS[cell.client], sent, wire, json.loads(last.sent.body), cell.dropped)
     streamed = sent.get("stream") or feature.ask("").stream
     said = wire.heard_stream(last.got.body) if streamed else wire.heard(json.loads(last.got.body))
     verdict.expect("an error of the upstream", "", said.fault)
@@ -144,33 +144,33 @@ async def _ask_real(runtime: Runtime, cell: Cell, who: Comer, real: Real, verdic
 
 
 async def _send(
-    runtime: Runtime, cell: Cell, visit: Visit, model: str, word: str, seconds: float
-) -> tuple[Body, Answered]:
-    wire, asked = WIRES[cell.client], cell.feature.ask(word)
+    runtime: Runtime, cell: Cell, visit: InternalRequest, model: str, word: str, seconds: float
+) -> tuple[Body, RawResponse]:
+    wire, asked = BENCH_DIALECTS[cell.client], cell.feature.ask(word)
     path, body = (wire.count if cell.feature.kind == "count" else wire.ask)(asked, model)
-    letter = Letter(path, json.dumps(body).encode())
+    letter = RawRequest(path, json.dumps(body).encode())
     answer = await ask(runtime, visit, letter, seconds=seconds, largest=LARGEST)
     cell.status = answer.status
-    cell.kept = await noted(runtime, visit.exchange) if cell.feature.kind != "count" else None
+    cell.kept = await recorded_exchange(runtime, visit.exchange) if cell.feature.kind != "count" else None
     if cell.kept:
         cell.dropped = cell.kept[0].row.dropped
     return body, answer
 
 
-def _hear(cell: Cell, answer: Answered, verdict: Verdict) -> Spoken:
+def _hear(cell: Cell, answer: RawResponse, verdict: Verdict) -> BenchReply:
     """Read what the client got, as its dialect has it."""
-    wire, streamed = WIRES[cell.client], cell.feature.ask("").stream
+    wire, streamed = BENCH_DIALECTS[cell.client], cell.feature.ask("").stream
     if streamed and answer.status == 200:
         verdict.expect("the client's content-type", "text/event-stream", answer.content_type.partition(";")[0])
-        heard: Spoken = wire.heard_stream(answer.body)
+        heard: BenchReply = wire.heard_stream(answer.body)
     else:
         heard = wire.heard(json.loads(answer.body))
     return heard
 
 
-def _counted(cell: Cell, answer: Answered, verdict: Verdict) -> None:
+def _counted(cell: Cell, answer: RawResponse, verdict: Verdict) -> None:
     verdict.expect("the client's status", 200, answer.status)
-    count = WIRES[cell.client].counted(json.loads(answer.body))
+    count = BENCH_DIALECTS[cell.client].counted(json.loads(answer.body))
     if not (isinstance(count, int) and count > 0):
         verdict.expect("a count of tokens", "a number over 0", count)
 
@@ -187,7 +187,7 @@ class Bench:
         self._runtime = runtime
         self._task: asyncio.Task[None] | None = None
         self.cells: list[Cell] = []
-        self.real: Real | None = None
+        self.real: RealAccount | None = None
         self.started_at: float | None = None
         self.ended_at: float | None = None
 
@@ -201,8 +201,8 @@ class Bench:
         upstreams: Sequence[DialectName | None],
         features: Sequence[Feature],
         *,
-        who: Comer,
-        real: Real | None,
+        who: ClientAddress,
+        real: RealAccount | None,
         at_once: int,
     ) -> None:
         """Begin a run. GatewayError where there is one, or nobody could be asked yet."""
@@ -220,10 +220,10 @@ class Bench:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _run(self, who: Comer, at_once: int) -> None:
+    async def _run(self, who: ClientAddress, at_once: int) -> None:
         upstream = None if self.real else Upstream()
         todo = iter(self.cells)
-        self._runtime.watching.enter()
+        self._runtime.watching.add()
         try:
             async with asyncio.TaskGroup() as workers:
                 for slot in range(at_once):
@@ -234,16 +234,18 @@ class Bench:
             for cell in self.cells:
                 if cell.state in ("waiting", "running"):
                     cell.state, cell.reason = "skipped", STOPPED
-            self._runtime.watching.leave()
+            self._runtime.watching.discard()
             self.ended_at, self._task = self._runtime.wall(), None
             if upstream:
                 with contextlib.suppress(asyncio.CancelledError):
                     await upstream.close()
 
-    async def _work(self, todo: Iterator[Cell], who: Comer, on: Upstream | Real | None, slot: str) -> None:
+    async def _work(
+        self, todo: Iterator[Cell], who: ClientAddress, on: Upstream | RealAccount | None, slot: str
+    ) -> None:
         assert on
         for cell in todo:
             if why := cell.skip():
                 cell.state, cell.reason = "skipped", why
             else:
-                await try_out(self._runtime, cell, who, on, slot)
+                await run_cell(self._runtime, cell, who, on, slot)

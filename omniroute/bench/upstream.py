@@ -9,7 +9,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from omniroute.bench.registry import WIRES
+from omniroute.bench.registry import BENCH_DIALECTS
 from omniroute.bench.vocabulary import Body, Script
 from omniroute.catalog.provider import DialectName
 
@@ -69,7 +69,7 @@ class _Stage(RequestHandler):
             self.set_status(404 if scene is None else 400)
             return
         scene.asked.append(body)
-        script, wire = scene.script, WIRES[scene.dialect]
+        script, wire = scene.script, BENCH_DIALECTS[scene.dialect]
         if script.status != 200:
             self.set_status(script.status)
             if script.status == 429:

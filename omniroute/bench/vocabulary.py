@@ -48,7 +48,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class BenchRequest:
     """A request."""
 
     turns: tuple[Turn, ...]
@@ -63,7 +63,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SeenRequest:
     """What was read out of a request. Texts are those of each role's turns, in order."""
 
     system: str = ""
@@ -81,7 +81,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class BenchReply:
     """An answer."""
 
     text: str = ""
@@ -112,11 +112,11 @@ class Script:
         return [Call(f"call_{at}_scripted", city) for at, city in enumerate(self.cities)]
 
     @property
-    def spoken(self) -> Spoken:
+    def spoken(self) -> BenchReply:
         """What a client has to hear."""
         calls = tuple(call_text(TOOL, {"city": city}) for city in self.cities)
         end: End = "tools" if calls else "stop"
-        return Spoken(self.text, self.thought, calls, end, INPUT, OUTPUT)
+        return BenchReply(self.text, self.thought, calls, end, INPUT, OUTPUT)
 
 
 def call_text(name: object, arguments: object) -> str:

@@ -18,7 +18,7 @@ NO_KEY = ""
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetRules:
+class BudgetSettings:
     """What holds for all budgets."""
 
     zone: str = LOCAL
@@ -46,27 +46,27 @@ type Sums = Mapping[tuple[str, Period], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BudgetStatus:
     """How a budget stands at a moment, in USD."""
 
     budget: Budget
     spent: float
-    held: float
+    reserved: float
     """Set aside for requests that are running."""
-    ends: float
+    resets_at: float
     """When it begins anew, as seconds of the epoch."""
 
     @property
     def left(self) -> float:
-        return self.budget.limit - self.spent - self.held
+        return self.budget.limit - self.spent - self.reserved
 
     @property
-    def warns(self) -> bool:
+    def at_warning(self) -> bool:
         return self.spent >= self.budget.limit * self.budget.warn
 
 
 @dataclass(slots=True, eq=False)
-class Hold:
+class Reservation:
     """Money that is set aside for one request."""
 
     key: str
@@ -94,7 +94,7 @@ class Ledger:
 
     zone: tzinfo | None = None
     _sums: dict[tuple[str, Period, float], _Sum] = field(default_factory=dict)
-    _holds: set[Hold] = field(default_factory=set)
+    _holds: set[Reservation] = field(default_factory=set)
     _spans: dict[Period, tuple[float, float]] = field(default_factory=dict)
     _booked: list[tuple[str, float, int]] | None = None
     """What was spent while the history is being read."""
@@ -103,48 +103,48 @@ class Ledger:
         """Give the periods that a moment lies in."""
         return {period: self._span(period, now) for period in PERIODS}
 
-    def standing(self, budgets: Iterable[Budget], now: float) -> list[Standing]:
+    def status(self, budgets: Iterable[Budget], now: float) -> list[BudgetStatus]:
         """Say how budgets stand."""
         found = []
         for budget in budgets:
             start, end = self._span(budget.period, now)
             total = self._sums.get((budget.key, budget.period, start)) or _Sum()
-            found.append(Standing(budget, total.spent / PARTS, total.held / PARTS, end))
+            found.append(BudgetStatus(budget, total.spent / PARTS, total.held / PARTS, end))
         return found
 
-    def held(self, key: str, period: Period, start: float) -> float:
+    def reserved(self, key: str, period: Period, start: float) -> float:
         """Give what is set aside in a period that begins at a moment; changes nothing, so any thread may ask."""
         total = self._sums.get((key, period, start))
         return total.held / PARTS if total else 0.0
 
-    def refusal(self, budgets: Iterable[Budget], cost: float, now: float) -> Standing | None:
+    def refusal(self, budgets: Iterable[Budget], cost: float, now: float) -> BudgetStatus | None:
         """Give the budget that a request of this cost would go over, the one that lasts longest of several."""
-        over = [stands for stands in self.standing(budgets, now) if _over(stands, cost)]
-        return max(over, key=lambda stands: stands.ends, default=None)
+        over = [stands for stands in self.status(budgets, now) if _over(stands, cost)]
+        return max(over, key=lambda stands: stands.resets_at, default=None)
 
-    def hold(self, key: str, cost: float, at: float, tokens_in: int = 0, tokens_out: int = 0) -> Hold:
+    def reserve(self, key: str, cost: float, at: float, tokens_in: int = 0, tokens_out: int = 0) -> Reservation:
         """Set aside what a request is expected to cost."""
-        made = Hold(key, at, _parts(cost), tokens_in, tokens_out)
+        made = Reservation(key, at, _parts(cost), tokens_in, tokens_out)
         self._holds.add(made)
         for total in self._at(key, at):
             total.held += made.parts
         return made
 
-    def widen(self, hold: Hold, cost: float) -> None:
+    def extend(self, hold: Reservation, cost: float) -> None:
         """Set aside more for the same request."""
         more = _parts(cost)
         hold.parts += more
         for total in self._at(hold.key, hold.at):
             total.held += more
 
-    def settle(self, hold: Hold, cost: float) -> bool:
+    def settle(self, hold: Reservation, cost: float) -> bool:
         """Count what a request has cost instead of what was set aside; once, however often it is told."""
         if not self.release(hold):
             return False
         self.spend(hold.key, cost, hold.at)
         return True
 
-    def release(self, hold: Hold) -> bool:
+    def release(self, hold: Reservation) -> bool:
         """Give back what was set aside; False when that was done before."""
         if hold not in self._holds:
             return False
@@ -202,17 +202,17 @@ class Ledger:
             del self._sums[at]
 
 
-def _over(stands: Standing, cost: float) -> bool:
+def _over(stands: BudgetStatus, cost: float) -> bool:
     """Say whether a cost does not fit any more; where all is spent nothing fits, not even what costs nothing."""
     limit, spent = _parts(stands.budget.limit), _parts(stands.spent)
-    return spent >= limit or spent + _parts(stands.held) + _parts(cost) > limit
+    return spent >= limit or spent + _parts(stands.reserved) + _parts(cost) > limit
 
 
 def _parts(cost: float) -> int:
     return round(cost * PARTS)
 
 
-ENOUGH = 5
+MIN_SAMPLES = 5
 """Answers that must be known before they are believed."""
 WEIGHT = 0.125
 """Of the newest answer in the average."""
@@ -221,17 +221,17 @@ SPREAD = 4
 MOST = 4096
 """Keys and models that are remembered."""
 
-type Whose = tuple[str, str]
+type EstimatorKey = tuple[str, str]
 """A key's id and a target's name."""
 
 
-class Lengths:
+class OutputLengthEstimator:
     """Averages that move with the answers."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Whose, tuple[int, float, float]] = OrderedDict()
+        self._known: OrderedDict[EstimatorKey, tuple[int, float, float]] = OrderedDict()
 
-    def learn(self, whose: Whose, tokens: int) -> None:
+    def learn(self, whose: EstimatorKey, tokens: int) -> None:
         """Take in how long an answer was."""
         count, mean, spread = self._known.pop(whose, (0, float(tokens), 0.0))
         off = tokens - mean
@@ -239,7 +239,7 @@ class Lengths:
         if len(self._known) > MOST:
             self._known.popitem(last=False)
 
-    def longest(self, whose: Whose) -> int | None:
+    def upper_bound(self, whose: EstimatorKey) -> int | None:
         """Say how long an answer will hardly be; None where too few are known."""
         count, mean, spread = self._known.get(whose, (0, 0.0, 0.0))
-        return int(mean + SPREAD * spread) + 1 if count >= ENOUGH else None
+        return int(mean + SPREAD * spread) + 1 if count >= MIN_SAMPLES else None

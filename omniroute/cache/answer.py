@@ -7,15 +7,15 @@ import orjson
 from omniroute.catalog.provider import DialectName
 from omniroute.dialects.ir import Usage
 
-ABOUT = ("at", "dialect", "status", "content_type", "route", "dropped", "bucket")
-LARGEST = 16 * 1024 * 1024
+META_FIELDS = ("at", "dialect", "status", "content_type", "route", "dropped", "bucket")
+MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of one answer that is given again."""
 BESIDE = 512
 """Bytes of all that an answer has beside its body and its vector."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CachedAnswer:
     """What a client was told, so that it can be told again to the byte."""
 
     at: float
@@ -42,16 +42,16 @@ class Answer:
         return len(self.body) + len(self.vector) + BESIDE
 
 
-def pack(answer: Answer) -> bytes:
+def pack(answer: CachedAnswer) -> bytes:
     """Make one run of bytes of it."""
-    about = {name: getattr(answer, name) for name in ABOUT}
+    about = {name: getattr(answer, name) for name in META_FIELDS}
     about |= {"usage": answer.usage.counts(), "vector": len(answer.vector)}
     return orjson.dumps(about) + b"\n" + answer.vector + answer.body
 
 
-def unpack(content: bytes) -> Answer:
+def unpack(content: bytes) -> CachedAnswer:
     """Undo `pack`; ValueError or TypeError for what another version has made."""
     head, _, rest = content.partition(b"\n")
     about = orjson.loads(head)
     usage, dropped, vector = Usage(**about.pop("usage")), tuple(about.pop("dropped")), about.pop("vector", 0)
-    return Answer(**about, vector=rest[:vector], body=rest[vector:], usage=usage, dropped=dropped)
+    return CachedAnswer(**about, vector=rest[:vector], body=rest[vector:], usage=usage, dropped=dropped)

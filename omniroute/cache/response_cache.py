@@ -3,12 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 
-from omniroute.cache.answer import LARGEST, Answer
+from omniroute.cache.answer import MAX_ANSWER, CachedAnswer
 from omniroute.cache.single_flight import Flight, Kind
-from omniroute.config.settings import Rules
+from omniroute.config.settings import Settings
 
 
-class Shelf[Key: Hashable, Kept]:
+class BoundedLRU[Key: Hashable, Kept]:
     """As many things as there is room for; what was not used for the longest goes first."""
 
     def __init__(self, size: Callable[[Kept], int]) -> None:
@@ -29,12 +29,12 @@ class Shelf[Key: Hashable, Kept]:
 
     def put(self, key: Key, kept: Kept, *, entries: int, most: int) -> list[Key]:
         """Keep a thing, and give the keys of what had to go for it, which may be its own."""
-        self.drop(key)
+        self.remove(key)
         self._kept[key] = kept
         self.bytes += self._size(kept)
-        return self.trim(entries, most)
+        return self.evict(entries, most)
 
-    def trim(self, entries: int, most: int) -> list[Key]:
+    def evict(self, entries: int, most: int) -> list[Key]:
         gone = []
         while self._kept and (len(self._kept) > entries or self.bytes > most):
             key, kept = self._kept.popitem(last=False)
@@ -42,11 +42,11 @@ class Shelf[Key: Hashable, Kept]:
             gone.append(key)
         return gone
 
-    def drop(self, key: Key) -> None:
+    def remove(self, key: Key) -> None:
         if (kept := self._kept.pop(key, None)) is not None:
             self.bytes -= self._size(kept)
 
-    def oldest(self) -> tuple[Key, Kept] | None:
+    def least_used(self) -> tuple[Key, Kept] | None:
         """Look at what would go first, which is no use of it."""
         return next(iter(self._kept.items()), None)
 
@@ -59,13 +59,13 @@ class Buckets:
     """The answers that may be given to who says nearly the same; the others are in no bucket."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, dict[str, Answer]] = {}
+        self._kept: dict[str, dict[str, CachedAnswer]] = {}
         self._of: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._of)
 
-    def put(self, key: str, answer: Answer) -> None:
+    def put(self, key: str, answer: CachedAnswer) -> None:
         self.drop((key,))
         if answer.bucket:
             self._kept.setdefault(answer.bucket, {})[key] = answer
@@ -82,49 +82,54 @@ class Buckets:
         self._kept.clear()
         self._of.clear()
 
-    def of(self, bucket: str) -> Iterable[tuple[str, Answer]]:
+    def of(self, bucket: str) -> Iterable[tuple[str, CachedAnswer]]:
         """Give what is in a bucket."""
         return self._kept.get(bucket, {}).items()
 
 
-class Replays:
+class ResponseCache:
     """Nothing here waits, and nothing is read from the disk."""
 
     def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._clock, self._wall = clock, wall
-        self._answers: Shelf[str, Answer] = Shelf(lambda answer: answer.size)
+        self._answers: BoundedLRU[str, CachedAnswer] = BoundedLRU(lambda answer: answer.size)
         self._alike = Buckets()
         self._flights: dict[tuple[Kind, str], Flight] = {}
-        self._ended: Shelf[str, Flight] = Shelf(lambda flight: flight.answer.size if flight.answer else 0)
-        self.saved: Callable[[str, Answer], None] = lambda key, answer: None
+        self._ended: BoundedLRU[str, Flight] = BoundedLRU(lambda flight: flight.answer.size if flight.answer else 0)
+        self.saved: Callable[[str, CachedAnswer], None] = lambda key, answer: None
         """Called with what is to be on the disk, too."""
         self.gone: Callable[[list[str]], None] = lambda keys: None
         """Called with what is to be taken from it."""
 
     # answers that stay
 
-    def find(self, key: str, rules: Rules) -> Answer | None:
+    def find(self, key: str, rules: Settings) -> CachedAnswer | None:
         """Find an answer that is young enough."""
         answer = self._answers.get(key)
         if answer is None:
             return None
         if not self._stands(answer, rules):
-            self._answers.drop(key)
+            self._answers.remove(key)
             self._out([key])
             return None
         return answer
 
-    def alike(self, bucket: str, rules: Rules) -> list[tuple[str, bytes]]:
+    def similar(self, bucket: str, rules: Settings) -> list[tuple[str, bytes]]:
         """Give the keys of answers to requests that differ in the user's last words alone, with their vectors."""
         return [(key, answer.vector) for key, answer in self._alike.of(bucket) if self._stands(answer, rules)]
 
-    def _stands(self, answer: Answer, rules: Rules) -> bool:
+    def _stands(self, answer: CachedAnswer, rules: Settings) -> bool:
         return 0 <= self._wall() - answer.at < rules.cache.ttl and answer.at > rules.cache.cleared
 
-    def keep(self, key: str, answer: Answer, rules: Rules) -> None:
+    def keep(self, key: str, answer: CachedAnswer, rules: Settings) -> None:
         """Keep an answer, here and on the disk."""
         cache = rules.cache
-        if not cache.enabled or answer.at <= cache.cleared or not cache.ttl or answer.size > min(LARGEST, cache.bytes):
+        if (
+            not cache.enabled
+            or answer.at <= cache.cleared
+            or not cache.ttl
+            or answer.size > min(MAX_ANSWER, cache.bytes)
+        ):
             return
         out = self._answers.put(key, answer, entries=cache.entries, most=cache.bytes)
         self._alike.put(key, answer)
@@ -132,7 +137,7 @@ class Replays:
             self.saved(key, answer)
         self._out(out)
 
-    def load(self, found: Iterable[tuple[str, Answer]], rules: Rules) -> None:
+    def load(self, found: Iterable[tuple[str, CachedAnswer]], rules: Settings) -> None:
         """Go on from what was saved, the oldest first; what is known already is newer."""
         cache, out = rules.cache, []
         for key, answer in found:
@@ -141,14 +146,14 @@ class Replays:
                 self._alike.put(key, answer)
         self._out(out)
 
-    def follow(self, rules: Rules, before: Rules) -> None:
+    def follow(self, rules: Settings, before: Settings) -> None:
         """Go by new settings."""
         cache = rules.cache
         if cache.cleared != before.cache.cleared:
             self._answers.clear()
             self._alike.clear()
         else:
-            self._out(self._answers.trim(cache.entries, cache.bytes))
+            self._out(self._answers.evict(cache.entries, cache.bytes))
 
     def _out(self, keys: list[str]) -> None:
         if keys:
@@ -161,8 +166,8 @@ class Replays:
         """Find a flight that is under way, or that has ended with an answer a moment ago."""
         if flight := self._flights.get((kind, key)):
             return flight
-        while (oldest := self._ended.oldest()) and oldest[1].until <= self._clock():
-            self._ended.drop(oldest[0])
+        while (oldest := self._ended.least_used()) and oldest[1].until <= self._clock():
+            self._ended.remove(oldest[0])
         flight = self._ended.get(key) if kind == "idempotency" else None
         return flight if flight and flight.until > self._clock() else None
 
@@ -171,7 +176,7 @@ class Replays:
         flight = self._flights[kind, key] = Flight(kind, key, meaning, leader)
         return flight
 
-    def end(self, flight: Flight, answer: Answer | None, rules: Rules) -> None:
+    def end(self, flight: Flight, answer: CachedAnswer | None, rules: Settings) -> None:
         """Note what has come of a flight: an answer for all who wait, or the next of them has to lead."""
         if answer is None:
             if not flight.waiting:

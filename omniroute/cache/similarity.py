@@ -14,7 +14,7 @@ ROUNDING = 1e-5
 """How far the distance of rounded vectors may be off."""
 
 
-def of_length_one(numbers: Sequence[float]) -> bytes:
+def normalize(numbers: Sequence[float]) -> bytes:
     """Make a vector of numbers; ValueError for such as have no direction."""
     length = sqrt(fsum(number * number for number in numbers)) if all(map(isfinite, numbers)) else 0.0
     if not 0 < length < float("inf"):

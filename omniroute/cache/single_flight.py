@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from omniroute.cache.answer import Answer
+from omniroute.cache.answer import CachedAnswer
 
 type Kind = Literal["cache", "idempotency"]
 type Source = Kind | Literal["similar"]
@@ -21,13 +21,13 @@ class Flight:
     leader: object
     waiting: dict[object, Callable[[], None]] = field(default_factory=dict)
     """Who waits, in the order of coming -> what wakes them."""
-    answer: Answer | None = None
+    answer: CachedAnswer | None = None
     until: float = 0.0
     """Until when the answer is given again; on the runtime's clock."""
 
 
 @dataclass(slots=True)
-class Part:
+class CacheContext:
     """What an exchange has to do with answers that are given again."""
 
     key: str = ""
@@ -35,9 +35,9 @@ class Part:
     bucket: str = ""
     vector: bytes = field(default=b"", repr=False)
     """As in `Answer`; empty where its answer is for the very same request alone."""
-    said: Literal["", "HIT", "MISS", "BYPASS"] = ""
-    leads: list[Flight] = field(default_factory=list)
-    joined: Flight | None = None
-    answer: Answer | None = None
+    status: Literal["", "HIT", "MISS", "BYPASS"] = ""
+    leading: list[Flight] = field(default_factory=list)
+    following: Flight | None = None
+    answer: CachedAnswer | None = None
     """The answer of another exchange that its client gets."""
     source: Source | None = None

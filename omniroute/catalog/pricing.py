@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 
-EVERY = "*"
+PER_MILLION = "*"
 """Stands for every model of a provider."""
 
 
@@ -111,13 +111,13 @@ class Rates:
         return (into + said * self.output.at(n) + thought * (self.reasoning or self.output).at(n)) / 1_000_000
 
 
-NOTHING_SET: Prices = MappingProxyType({})
+NO_PRICES: Prices = MappingProxyType({})
 NAMES = {"reasoning": "output_reasoning_mtok", "request": "requests_kcount"}
 """How the library calls a class where that is not the class's own name."""
 UNKNOWN = Rates()
 
 
-def cost(provider: Provider, model: str, usage: Usage, at: datetime, prices: Prices = NOTHING_SET) -> float | None:
+def cost(provider: Provider, model: str, usage: Usage, at: datetime, prices: Prices = NO_PRICES) -> float | None:
     """Price a reply as at the time `at` (UTC where it names no zone).
 
     None for models and kinds of tokens without a price, and for usage that is unknown or contradicts itself.
@@ -128,13 +128,13 @@ def cost(provider: Provider, model: str, usage: Usage, at: datetime, prices: Pri
     return rates(provider, model, at if at.tzinfo else at.replace(tzinfo=UTC), prices).cost(usage)
 
 
-def rates(provider: Provider, model: str, at: datetime, prices: Prices = NOTHING_SET) -> Rates:
+def rates(provider: Provider, model: str, at: datetime, prices: Prices = NO_PRICES) -> Rates:
     """Give what each class of tokens costs: as set for the model, else for its provider, else by the library."""
     return _over(provider.id, model, UNKNOWN if provider.node else _listed(provider.id, model, at), prices)
 
 
 def expected(
-    provider: Provider, model: str, tokens_in: int, tokens_out: int, at: datetime, prices: Prices = NOTHING_SET
+    provider: Provider, model: str, tokens_in: int, tokens_out: int, at: datetime, prices: Prices = NO_PRICES
 ) -> float | None:
     """Price a request that has not been made, in USD, as if nothing of it were cached; None is unknown.
 
@@ -147,7 +147,7 @@ def expected(
 
 def _over(provider_id: str, model: str, listed: Rates, prices: Prices) -> Rates:
     if prices:
-        for name in (EVERY, model.partition("[")[0], model):  # the later the more exact
+        for name in (PER_MILLION, model.partition("[")[0], model):  # the later the more exact
             if said := prices.get((provider_id, name)):
                 listed = listed.under(said)
     return listed

@@ -17,12 +17,12 @@ _OFF = frozenset({None, False, "none", "disabled", "off"})
 
 
 @lru_cache(maxsize=4096)
-def thinks(model: str) -> bool:
+def is_reasoning_model(model: str) -> bool:
     """Tell whether a model thinks of itself."""
     return _NAMES.search(model.casefold()) is not None
 
 
-def asks_to_think(body: Mapping[str, Any]) -> bool:
+def requests_reasoning(body: Mapping[str, Any]) -> bool:
     """Tell whether a request of any dialect asks the model to think."""
     if _FIELDS.isdisjoint(body):
         return False

@@ -137,7 +137,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from omniroute.errors import GatewayError
     from omniroute.store.db.files import StoreError
 
-    return GatewayError, env.SettingsError, StoreError
+    return GatewayError, env.EnvironmentError_, StoreError
 
 
 def explain_error(error: Exception, words: Sequence[str]) -> int:

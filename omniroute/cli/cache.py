@@ -6,7 +6,7 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.config.settings import rules
+from omniroute.config.settings import settings_of
 from omniroute.store.config import rows
 from omniroute.store.state import cached_answers
 
@@ -28,7 +28,7 @@ def cache() -> None:
 def stats(state: State) -> None:
     """Show how much is kept, and how often it was of use."""
     with state.store() as store:
-        found, limits = cached_answers.stats(store), rules(rows.settings(store)).cache
+        found, limits = cached_answers.stats(store), settings_of(rows.settings(store)).cache
     if state.as_json:
         show_json(
             {

@@ -5,7 +5,7 @@ import click
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import fields, note, say, show_json, table
 from omniroute.config.model import Chain
-from omniroute.routing.resolve import Missing, step
+from omniroute.routing.resolve import MissingEntry, step
 from omniroute.store.config import chains, rows, snapshot
 
 
@@ -39,8 +39,8 @@ def add(state: State, name: str, models: tuple[str, ...], serves: tuple[str, ...
         return
     say(f"Added the chain {made.name!r} behind {_whom(made)}: {' → '.join(made.models)}")
     for model in made.models:
-        if isinstance(found := step(model, config), Missing):
-            note(f"Left out for now: {model} {found.why}")
+        if isinstance(found := step(model, config), MissingEntry):
+            note(f"Left out for now: {model} {found.reason}")
 
 
 @chain.command("list")
@@ -73,7 +73,7 @@ def show(state: State, name: str) -> None:
     table(
         ["step", "model", "now"],
         [
-            (number, model, leg.why if isinstance(leg, Missing) else "can be asked")
+            (number, model, leg.reason if isinstance(leg, MissingEntry) else "can be asked")
             for number, (model, leg) in enumerate(zip(found.models, means, strict=True), 1)
         ],
     )

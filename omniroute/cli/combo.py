@@ -10,7 +10,7 @@ from omniroute.cli.common_options import timeout_option
 from omniroute.cli.output import fields, note, say, show_json, table
 from omniroute.cli.proxy_path import proxy_for
 from omniroute.config.model import Combo
-from omniroute.config.settings import Tries
+from omniroute.config.settings import RetrySettings
 from omniroute.errors import Exhausted
 from omniroute.routing.plan import plan
 from omniroute.store.config import combos, snapshot
@@ -53,15 +53,15 @@ def add(
 ) -> None:
     """Name a list of models, or of other combos: a request for NAME is tried at each in turn."""
     with state.store() as store:
-        tries = tries_of(Tries(), retries, retry_delay, hedge, resume, deadlines)
+        tries = tries_of(RetrySettings(), retries, retry_delay, hedge, resume, deadlines)
         added = combos.add(store, name, models, strategy, weights, tries)
-        left = plan(added.name, snapshot.load(store), client=None).left
+        left = plan(added.name, snapshot.load(store), client=None).excluded
     if state.as_json:
         show_json(as_json(added))
         return
     say(f"Added the combo {added.name!r}: {' → '.join(added.models)}")
     for out in left:
-        note(f"Left out for now: {out.name}: {out.why}")
+        note(f"Left out for now: {out.name}: {out.reason}")
 
 
 @combo.command()
@@ -94,13 +94,13 @@ def edit(
 
     with state.store() as store:
         edited = combos.edit(store, name, changed)
-        left = plan(edited.name, snapshot.load(store), client=None).left
+        left = plan(edited.name, snapshot.load(store), client=None).excluded
     if state.as_json:
         show_json(as_json(edited))
         return
     say(f"The combo {edited.name!r} is now: {' → '.join(edited.models)}")
     for out in left:
-        note(f"Left out for now: {out.name}: {out.why}")
+        note(f"Left out for now: {out.name}: {out.reason}")
 
 
 @combo.command("list")
@@ -135,7 +135,7 @@ def show(state: State, name: str) -> None:
     said += [(phase.replace("_", " "), _seconds(wait)) for phase, wait in found.tries.deadlines.items()]
     fields([(what, value) for what, value in said if value is not None])
     fields([(f"{n}.", f"{t.name} by {t.account.name}") for n, t in enumerate(planned.targets, 1)])
-    fields([("left out", f"{out.name}: {out.why}") for out in planned.left])
+    fields([("left out", f"{out.name}: {out.reason}") for out in planned.excluded])
 
 
 @combo.command()

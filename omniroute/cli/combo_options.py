@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 
 from omniroute.config.deadlines import PHASES
-from omniroute.config.settings import COMBO_STRATEGIES, MAX_RETRIES, Tries
+from omniroute.config.settings import COMBO_STRATEGIES, MAX_RETRIES, RetrySettings
 
 WEIGHT = "Its share under the strategy weighted, 1 if nothing is said; may be repeated."
 WAIT = "How long to wait "
@@ -54,16 +54,16 @@ def its_own(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def tries_of(
-    before: Tries,
+    before: RetrySettings,
     retries: int | None,
     retry_delay: float | None,
     hedge: bool | None,
     resume: bool | None,
     deadlines: dict[str, float | None],
-) -> Tries:
+) -> RetrySettings:
     """Put what was said on the command line over what a combo had before."""
     said = {phase: seconds for phase, seconds in deadlines.items() if seconds is not None}
-    return Tries(
+    return RetrySettings(
         before.retries if retries is None else retries,
         before.retry_delay if retry_delay is None else retry_delay,
         before.hedge if hedge is None else hedge,

@@ -8,7 +8,7 @@ from omniroute.catalog.endpoints import check_base_url
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.catalog.providers import PROVIDERS, find
 from omniroute.config.model import Config
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 
 DIALECTS: dict[str, DialectName] = {
     "openai": "openai",
@@ -49,7 +49,7 @@ def known_provider(name: str, config: Config) -> Provider:
     """Find a provider or node; a refusal offers near names."""
     if found := find(name, config.nodes):
         return found
-    like = near(name, [word for each in (*config.nodes, *PROVIDERS) for word in (each.id, each.prefix)])
+    like = close_matches(name, [word for each in (*config.nodes, *PROVIDERS) for word in (each.id, each.prefix)])
     hint = f"did you mean {' or '.join(like)}?" if like else "`omniroute-ctl provider list --all` shows them"
     raise click.ClickException(f"there is no provider {name!r}: {hint}")
 

@@ -18,7 +18,7 @@ from omniroute.store.db.migrations import MIGRATIONS
 from omniroute.store.db.recovery import recover
 from omniroute.store.transfer import export
 from omniroute.store.transfer import import_ as importing
-from omniroute.store.transfer.import_ import Imported, Step
+from omniroute.store.transfer.import_ import ImportResult, Step
 
 FILE = click.Path(path_type=Path)
 STEPS = {"backup": "Making a backup of what is here …", "replace": "Taking it over …"}
@@ -102,7 +102,7 @@ def import_(
     if key_file and without_credentials:
         raise click.UsageError("--key-file and --without-credentials exclude each other")
     with state.store() as store:
-        done = importing.bring_in(
+        done = importing.import_database(
             store,
             file,
             key_file=key_file,
@@ -187,7 +187,7 @@ def _step(state: State) -> Step:
     return tell
 
 
-def _tell(state: State, done: Imported, what: str) -> None:
+def _tell(state: State, done: ImportResult, what: str) -> None:
     if state.as_json:
         show_json(
             {

@@ -6,7 +6,7 @@ import click
 
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import iso, local, say, show_json, table
-from omniroute.config.settings import rules
+from omniroute.config.settings import settings_of
 from omniroute.store.config import rows
 from omniroute.store.db.migrations import MIGRATIONS
 from omniroute.store.transfer import backups as kept
@@ -36,7 +36,7 @@ def as_json(backup: Backup) -> dict[str, Any]:
 def list_(state: State) -> None:
     """List the backups, the newest first."""
     with state.store() as store:
-        found = kept.listed(store.path)
+        found = kept.list_backups(store.path)
     if state.as_json:
         show_json([as_json(backup) for backup in found])
     elif found:
@@ -66,7 +66,7 @@ def create(state: State) -> None:
 def prune(state: State, keep: int | None) -> None:
     """Delete the oldest backups of each reason. What you made by hand stays, and so does the newest."""
     with state.store() as store:
-        gone = kept.prune(store.path, keep or rules(rows.settings(store)).backup.keep)
+        gone = kept.prune(store.path, keep or settings_of(rows.settings(store)).backup.keep)
     if state.as_json:
         show_json({"deleted": gone})
     else:

@@ -25,7 +25,7 @@ from omniroute.cli.gateway_process import Running, answers, read_runtime
 from omniroute.config.model import Account, Config
 from omniroute.config.resilience_profiles import is_local
 from omniroute.distribution.requirements import DependencyError, explain, installed, mend
-from omniroute.env import SettingsError, is_loopback
+from omniroute.env import EnvironmentError_, is_loopback
 from omniroute.mitm import seam
 from omniroute.netproxy.env_proxies import read_environment
 from omniroute.routing.combo_impact import targets_of
@@ -69,7 +69,7 @@ def check_setup(store: Store, config: Config, environ: Mapping[str, str], runnin
     yield from check_clock(store, running)
 
 
-def check_ways_in(config: Config, said: env.Settings, running: Running | None) -> Iterator[Check]:
+def check_ways_in(config: Config, said: env.Environment, running: Running | None) -> Iterator[Check]:
     """Who could use the gateway without being meant to."""
     host = running.host if running else said.host
     keyed = said.require_api_key
@@ -98,7 +98,7 @@ def _is_here(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
-def check_password(store: Store, said: env.Settings) -> Check:
+def check_password(store: Store, said: env.Environment) -> Check:
     if password.is_set(store):
         return Check("ok", "password", "set")
     return Check("ok", "password", "none yet: one is made at the first start; `omniroute-ctl password set` sets yours")
@@ -219,7 +219,7 @@ def check_store(state: State, running: Running | None) -> Iterator[Check]:
             snapshot.credentials(store)
             yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
             yield Check("ok", "leftovers", str(recover(store)) or "killed processes have left nothing behind")
-            with suppress(SettingsError):  # `check_port` tells it
+            with suppress(EnvironmentError_):  # `check_port` tells it
                 yield from check_setup(store, config, os.environ, running)
     except StoreError as error:
         yield Check("fail", "database", str(error), "put it back from a copy, or begin with another --data-dir")
@@ -296,9 +296,9 @@ def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("ok", "environment", "no secret that is short, or that everybody knows")
     try:
         read_environment(environ)
-    except SettingsError as error:
+    except EnvironmentError_ as error:
         yield Check("fail", "network proxy", str(error), "mend the variable or unset it")
-    with suppress(SettingsError):  # `check_port` tells it
+    with suppress(EnvironmentError_):  # `check_port` tells it
         if not env.is_loopback(env.read(environ).host):
             yield Check("warn", "environment", "HOSTNAME lets other machines in, so each client needs a key")
 
@@ -311,7 +311,7 @@ def check_port(state: State, environ: Mapping[str, str]) -> Check:
         return Check("fail", "port", f"process {running.pid} runs but does not answer at {running.url}", "restart it")
     try:
         said = env.read(environ)
-    except SettingsError as error:
+    except EnvironmentError_ as error:
         return Check("fail", "port", str(error), "mend the variable or unset it")
     family = socket.AF_INET6 if ":" in said.host else socket.AF_INET
     try:

@@ -12,7 +12,7 @@ from omniroute.cli.output import iso, local, say, show_json, table
 from omniroute.cli.time_args import later_or_never
 from omniroute.config.model import Key
 from omniroute.store.config import keys, snapshot
-from omniroute.store.config.keys import Change
+from omniroute.store.config.keys import KeyEdit
 
 
 @click.group(cls=Group)
@@ -67,14 +67,14 @@ def _options[F: Callable[..., Any]](command: F) -> F:
     return command
 
 
-def _change(said: dict[str, Any]) -> Change:
+def _change(said: dict[str, Any]) -> KeyEdit:
     """Say what is to be changed: what was not said stays, and `any` takes away a list."""
     for name in ("allow", "ips"):
         if said[name] == ("any",):
             said[name] = ()
         elif not said[name]:
             said[name] = None
-    return Change(**said | {"scopes": said["scopes"] or None})
+    return KeyEdit(**said | {"scopes": said["scopes"] or None})
 
 
 @key.command()
@@ -140,7 +140,7 @@ def edit(state: State, /, ref: str, **said: Any) -> None:
     omniroute-ctl key edit laptop --allow any --ip any
     """
     change = _change(said)
-    if change == Change():
+    if change == KeyEdit():
         raise click.UsageError("say what to change")
     with state.store() as store:
         changed = keys.edit(store, ref, change)

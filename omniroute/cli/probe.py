@@ -10,26 +10,26 @@ from omniroute.cli.output import console
 from omniroute.config.model import Account
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.routing.plan import Target
-from omniroute.upstream.probe import Probe, Result
-from omniroute.upstream.public_ip import Seen, seen_from
+from omniroute.upstream.probe import Probe, ProbeResult
+from omniroute.upstream.public_ip import PublicIp, fetch_public_ip
 
 
 def test_account(
     account: Account, provider: Provider, api_key: str | None, model: str | None, timeout: float, proxy: Proxy | None
-) -> Result:
+) -> ProbeResult:
     with _progress(f"asking {provider.name} …"):
         return asyncio.run(Probe(account, provider, api_key, timeout, proxy=proxy).test(model))
 
 
-def ask_target(target: Target, api_key: str | None, timeout: float, proxy: Proxy | None) -> Result:
+def ask_target(target: Target, api_key: str | None, timeout: float, proxy: Proxy | None) -> ProbeResult:
     with _progress(f"asking {target.name} …"):
         probe = Probe(target.account, target.provider, api_key, timeout, proxy=proxy)
         return asyncio.run(probe.ask(target.dialect, target.model))
 
 
-def seen_through(proxy: Proxy | None, service: str, timeout: float) -> Seen:
+def seen_through(proxy: Proxy | None, service: str, timeout: float) -> PublicIp:
     with _progress(f"asking {service} …"):
-        return asyncio.run(seen_from(service, proxy, timeout))
+        return asyncio.run(fetch_public_ip(service, proxy, timeout))
 
 
 def _progress(text: str) -> Status | nullcontext[None]:

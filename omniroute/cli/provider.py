@@ -12,7 +12,7 @@ from omniroute.cli.output import fields, iso, local, mask, say, show_json, table
 from omniroute.cli.proxy_path import proxy_for
 from omniroute.config.model import Account, Config
 from omniroute.routing.combo_impact import combos_using
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.routing.target import lone_target
 from omniroute.store.config import accounts, settings, snapshot
 from omniroute.store.db.database import Store
@@ -190,7 +190,7 @@ def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> Non
 def _account_or_node(store: Store, ref: str) -> Account:
     """Find an account; a node without one is asked as it would be served, with no key."""
     config = snapshot.load(store)
-    at_node = [each for node in config.nodes if node.prefix == ref for each in Names.of(config).accounts(node)]
+    at_node = [each for node in config.nodes if node.prefix == ref for each in ModelIndex.of(config).accounts(node)]
     return at_node[0] if len(at_node) == 1 else accounts.find(store, ref)
 
 

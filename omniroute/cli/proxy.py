@@ -12,10 +12,10 @@ from omniroute.cli.common_options import known_provider, timeout_option
 from omniroute.cli.output import note, say, show_json, table
 from omniroute.cli.proxy_path import label_of, way_to
 from omniroute.config.model import LEVELS, Config
-from omniroute.netproxy.env_proxies import Environment, is_here, read_environment
+from omniroute.netproxy.env_proxies import ProxyEnvironment, is_here, read_environment
 from omniroute.netproxy.proxy_url import DIRECT, Proxy, read_proxy
 from omniroute.routing.plan import Target, plan
-from omniroute.routing.proxy_choice import Path, path_to
+from omniroute.routing.proxy_choice import ProxyChoice, choose_proxy_for
 from omniroute.routing.target import lone_target
 from omniroute.store.config import accounts, proxies, snapshot
 from omniroute.store.db.database import Store
@@ -85,7 +85,7 @@ def show(state: State, model: str | None, ref: str | None) -> None:
                 "set": [{"level": p[0], "id": p[1] or None, "proxy": _shown(found)} for p, found in places],
                 "environment": {name: found.masked for name, found in named.items()},
                 "used": [
-                    {"target": t.name, "account": t.account.id, "proxy": _shown(w.proxy), "from": w.said_by or None}
+                    {"target": t.name, "account": t.account.id, "proxy": _shown(w.proxy), "from": w.origin or None}
                     for t, w in ways
                 ],
             }
@@ -111,12 +111,12 @@ def _targets(store: Store, config: Config, model: str | None, ref: str | None) -
     return [target for target in targets if account is None or target.account.id == account.id]
 
 
-def _named(environment: Environment) -> dict[str, Proxy]:
+def _named(environment: ProxyEnvironment) -> dict[str, Proxy]:
     found = ((environment.names[0], environment.https), (environment.names[1], environment.http))
     return {name: each for name, each in found if each}
 
 
-def _by(way: Path, config: Config) -> str:
+def _by(way: ProxyChoice, config: Config) -> str:
     if way.place is None:
         return way.variable or "nobody"
     return " ".join(filter(None, (way.place[0], label_of(way.place, config))))
@@ -180,4 +180,4 @@ def _meant(state: State, words: tuple[str, ...], service: str) -> Proxy | None:
         return opened.get(place)
     if words:
         raise click.ClickException(f"{' '.join(words)} has no proxy of its own")
-    return path_to(service, read_environment(os.environ)).proxy
+    return choose_proxy_for(service, read_environment(os.environ)).proxy

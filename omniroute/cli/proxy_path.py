@@ -7,13 +7,13 @@ from omniroute.catalog.providers import find
 from omniroute.config.model import Config, Place
 from omniroute.netproxy.env_proxies import read_environment
 from omniroute.netproxy.proxy_url import Proxy
-from omniroute.routing.proxy_choice import Path, opened, path_of
+from omniroute.routing.proxy_choice import ProxyChoice, choose_proxy, opened
 from omniroute.routing.target import Target
 
 
-def way_to(target: Target, config: Config) -> Path:
+def way_to(target: Target, config: Config) -> ProxyChoice:
     """Choose the network proxy for a target."""
-    return path_of(target, config, read_environment(os.environ))
+    return choose_proxy(target, config, read_environment(os.environ))
 
 
 def proxy_for(target: Target, config: Config, proxies: Mapping[Place, Proxy]) -> Proxy | None:

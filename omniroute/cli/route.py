@@ -52,12 +52,12 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
     said = " → ".join([model, *(alias.target for alias in made.aliases)])
     say(f"{said}: a combo" if made.combo else said)
     for alias in made.aliases[:1]:
-        over = ", ".join(f"{other.pattern} → {other.target}" for other in made.passed_over)
+        over = ", ".join(f"{other.pattern} → {other.target}" for other in made.shadowed_aliases)
         say(f"by the alias {alias.pattern}" + (f", which is more specific, or older, than {over}" if over else ""))
     if made.targets:
         headers, rows = ["order", "target", "account", "dialect", "why"], []
         for n, (t, way, stop) in enumerate(zip(made.targets, found.ways, found.stops, strict=True), 1):
-            why = f"{t.why}; at its limit now: {stop}" if stop else t.why
+            why = f"{t.reason}; at its limit now: {stop}" if stop else t.reason
             rows.append([n, t.name, t.account.name, t.dialect, why, str(way)])
         if any(way.proxy or way.place for way in found.ways):
             table([*headers, "path"], rows)
@@ -67,9 +67,9 @@ def explain(state: State, model: str, key_name: str | None, dialect: DialectName
             say(line)
     else:
         say("Nobody can serve it now.")
-    if made.left:
+    if made.excluded:
         say("\nLeft out:")
-        table(["target", "account", "why"], [(out.name, out.account, out.why) for out in made.left])
+        table(["target", "account", "why"], [(out.name, out.account, out.reason) for out in made.excluded])
 
 
 def _read(body: BinaryIO) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import click
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
 from omniroute.config.deadlines import split
-from omniroute.config.settings import rules
+from omniroute.config.settings import settings_of
 from omniroute.config.settings_registry import SETTINGS
 from omniroute.store.config import rows
 from omniroute.store.config import settings as kept
@@ -102,7 +102,7 @@ def _value(name: str, said: dict[str, Any]) -> Any:
     """Say what holds: what was set, else the default, else nothing of its own."""
     if name in said:
         return said[name]
-    held = rules(said)
+    held = settings_of(said)
     if name.startswith(kept.PER_PROVIDER):
         return held.strategy_of(name.removeprefix(kept.PER_PROVIDER))
     if place := split(name):

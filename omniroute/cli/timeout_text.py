@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from omniroute.config.deadlines import MAY_BE_NONE
-from omniroute.config.settings import Rules
-from omniroute.routing.attempt_policy import Said, switched
+from omniroute.config.settings import Settings
+from omniroute.routing.attempt_policy import EffectiveTimeout, feature_flag
 from omniroute.routing.target import Target
 
-type Patience = Mapping[str, Said]
+type Patience = Mapping[str, EffectiveTimeout]
 
 
 def lines(found: Sequence[Patience]) -> list[str]:
@@ -22,28 +22,28 @@ def lines(found: Sequence[Patience]) -> list[str]:
     return out
 
 
-def hedged(targets: Sequence[Target], rules: Rules) -> list[str]:
+def hedged(targets: Sequence[Target], rules: Settings) -> list[str]:
     """Say which targets get another one beside them when they are late, where any do."""
     out = []
     for n, target in enumerate(targets, 1):
-        hedging = switched("hedge", target, rules)
+        hedging = feature_flag("hedge", target, rules)
         if hedging.enabled and any(other.account.id != target.account.id for other in targets[n:]):
             out.append(f"{n}" if hedging.by == "all" else f"{n} ({hedging.by})")
     late = f"later than 95 of 100 of its answers, and than {rules.hedge.least:g} s"
     return [f"The next account is asked too when one of these is {late}: {', '.join(out)}"] if out else []
 
 
-def resumed(targets: Sequence[Target], rules: Rules) -> list[str]:
+def resumed(targets: Sequence[Target], rules: Settings) -> list[str]:
     """Say which targets get another one that goes on with what they broke off, where any do."""
     out = []
     for n, target in enumerate(targets[:-1], 1):
-        resume = switched("resume", target, rules)
+        resume = feature_flag("resume", target, rules)
         if resume.enabled:
             out.append(f"{n}" if resume.by == "all" else f"{n} ({resume.by})")
     return [f"The next goes on with a streamed text that one of these has broken off: {', '.join(out)}"] if out else []
 
 
-def _one(phase: str, said: Said) -> str:
+def _one(phase: str, said: EffectiveTimeout) -> str:
     why = [said.by] if said.by != "all" else []
     why += ["it thinks"] if said.thinking else []
     name = phase.replace("_", " ")

@@ -15,12 +15,12 @@ from omniroute.cli.output import note, show_json
 from omniroute.dialects import hub
 from omniroute.gateway.translation_preview import (
     NoModel,
-    Saying,
+    StreamPreview,
     model_of,
     names_of,
-    say_refusal,
-    say_reply,
-    say_request,
+    preview_error,
+    preview_reply,
+    preview_request,
 )
 
 LARGEST = 32 * 1024 * 1024
@@ -72,7 +72,7 @@ def translate(
 
 def _request(state: State, source: DialectName, target: DialectName, model: str | None, raw: bytes) -> None:
     try:
-        said = say_request(source, target, raw, model=model)
+        said = preview_request(source, target, raw, model=model)
     except NoModel as error:
         raise click.UsageError(f"{error}: say --model NAME") from None
     if state.as_json:
@@ -91,7 +91,7 @@ def _reply(
     names: Mapping[str, str],
     file: BufferedReader,
 ) -> None:
-    said = say_reply(source, target, _read(file), model=model, names=names, created=int(time.time()))
+    said = preview_reply(source, target, _read(file), model=model, names=names, created=int(time.time()))
     if said.fault is not None:
         raise click.ClickException(f"no answer: {said.fault.message}")
     if state.as_json:
@@ -110,7 +110,7 @@ def _stream(
 ) -> None:
     """Give what a client gets, as it comes."""
     chunk = file.read1(PIECE)
-    saying = Saying(source, target, model=model_of(chunk, model), names=names, created=int(time.time()))
+    saying = StreamPreview(source, target, model=model_of(chunk, model), names=names, created=int(time.time()))
     kept: list[bytes] = []
     out = kept.append if state.as_json else _write
     while chunk and saying.fault is None:
@@ -124,7 +124,7 @@ def _stream(
 
 
 def _error(state: State, source: DialectName, target: DialectName, status: int, raw: bytes) -> None:
-    said = say_refusal(source, target, raw, status)
+    said = preview_error(source, target, raw, status)
     if state.as_json:
         show_json({"body": json.loads(said.raw), "status": said.status})
     else:

@@ -36,7 +36,7 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadlineRules(Deadlines):
+class DeadlineSettings(Deadlines):
     """What holds where neither the combo nor the provider says anything else."""
 
     thinking: float = 3.0

@@ -6,12 +6,12 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Self, get_args
 
-from omniroute.access.client_address import NOWHERE, Networks
-from omniroute.access.ip_filter import Doors
+from omniroute.access.client_address import UNREADABLE_ADDRESS, Networks
+from omniroute.access.ip_filter import IpFilter
 from omniroute.budgets.ledger import Budgets
 from omniroute.catalog.pricing import Prices
 from omniroute.catalog.provider import Model, Provider
-from omniroute.config.settings import Rules, Tries
+from omniroute.config.settings import RetrySettings, Settings
 from omniroute.netproxy.proxy_url import Proxy
 
 pass
@@ -70,7 +70,7 @@ class Combo:
     """None goes by the rule for all combos."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Model -> its share under `weighted`; one that is not named has 1."""
-    tries: Tries = field(default_factory=Tries)
+    tries: RetrySettings = field(default_factory=RetrySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Key:
     scopes: tuple[Scope, ...] = ("inference",)
     """What it is good for. One for administering does not ask models unless somebody says so too."""
     expires_at: float | None = None
-    ips: Networks = NOWHERE
+    ips: Networks = UNREADABLE_ADDRESS
     """Where it may be used; empty is everywhere."""
     limit: Limit = UNLIMITED
     """How often it may ask, and how much at once."""
@@ -126,7 +126,7 @@ class Config:
     keys: tuple[Key, ...] = ()
     revoked: tuple[Key, ...] = ()
     """Keys that open nothing any more: who shows one is told so."""
-    doors: Doors = field(default_factory=Doors)
+    doors: IpFilter = field(default_factory=IpFilter)
     aliases: tuple[Alias, ...] = ()
     """The oldest first."""
     chains: tuple[Chain, ...] = ()
@@ -139,7 +139,7 @@ class Config:
     """What somebody has set, over what the price library knows."""
     budgets: Budgets = field(default_factory=lambda: MappingProxyType({}))
     """Key id -> what it may spend; who is not in it may spend without limit."""
-    rules: Rules = field(default_factory=Rules)
+    rules: Settings = field(default_factory=Settings)
     proxies: Mapping[Place, Proxy | None] = field(default_factory=lambda: MappingProxyType({}))
     """Without what opens them; None is a place that goes directly, whatever is said further out."""
     revision: int = 0

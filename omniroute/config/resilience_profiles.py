@@ -10,7 +10,7 @@ from omniroute.catalog.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ResilienceProfile:
     """Seconds, but for the counts and factors."""
 
     failures: int = 5
@@ -33,9 +33,9 @@ class Profile:
     """The part of a cool-down that is left to the dice, so that accounts do not come back all at once."""
 
 
-PROFILES: dict[str, Profile] = {
-    "apikey": Profile(),
-    "local": Profile(failures=3, recovery=5.0, base=0.5, rate=1.0, auth=5.0, most=10.0),
+PROFILES: dict[str, ResilienceProfile] = {
+    "apikey": ResilienceProfile(),
+    "local": ResilienceProfile(failures=3, recovery=5.0, base=0.5, rate=1.0, auth=5.0, most=10.0),
 }
 """A server of one's own is back the moment that it has been started again."""
 
@@ -46,16 +46,16 @@ class Resilience:
 
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def profile(self, provider: Provider, base_url: str | None = None) -> Profile:
+    def profile(self, provider: Provider, base_url: str | None = None) -> ResilienceProfile:
         """Give what holds for a provider, and for an account of it that has a base URL of its own."""
         return self.of("local" if is_local(base_url or provider.base_url) else "apikey", provider.id)
 
-    def of(self, kind: str, provider: str = "") -> Profile:
+    def of(self, kind: str, provider: str = "") -> ResilienceProfile:
         """Give a profile as it is set, with what a provider has of its own on top."""
         return replace(PROFILES[kind], **{**self.own.get(kind, {}), **self.own.get(provider, {})})
 
 
-FIELDS = tuple(each.name for each in fields(Profile))
+FIELDS = tuple(each.name for each in fields(ResilienceProfile))
 
 
 def is_local(url: str) -> bool:

@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from omniroute.access.lockouts import LockoutRules
-from omniroute.budgets.ledger import BudgetRules
-from omniroute.config.deadlines import PHASES, DeadlineRules, of_providers
+from omniroute.access.lockouts import LockoutSettings
+from omniroute.budgets.ledger import BudgetSettings
+from omniroute.config.deadlines import PHASES, DeadlineSettings, of_providers
 from omniroute.config.resilience_profiles import Resilience
 from omniroute.config.server_limits import ServerLimits
-from omniroute.dialects.shaping.common import Shape, ThinkingRules
+from omniroute.dialects.shaping.common import Shape, ThinkingSettings
 
 MOST_HOURS = 8760.0
 MOST_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class BackupRules:
+class BackupSettings:
     """Copies that nobody has asked for by name."""
 
     every: float = 24.0
@@ -36,7 +36,7 @@ MAX_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class CacheRules:
+class CacheSettings:
     """Answers to whole requests at temperature 0, for whoever asks the same again."""
 
     enabled: bool = True
@@ -58,7 +58,7 @@ class CacheRules:
 
 
 @dataclass(frozen=True, slots=True)
-class IdempotencyRules:
+class IdempotencySettings:
     """Answers to requests with a name of their own, for who sends one of them twice."""
 
     window: float = 5.0
@@ -72,7 +72,7 @@ MOST_RESUMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeRules:
+class ResumeSettings:
     """Whether another target goes on from there."""
 
     enabled: bool = False
@@ -81,7 +81,7 @@ class ResumeRules:
 
 
 @dataclass(frozen=True, slots=True)
-class HedgeRules:
+class HedgeSettings:
     """Whether the next target is asked too, when one is later than it mostly is."""
 
     enabled: bool = False
@@ -106,7 +106,7 @@ MAX_TRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
+class RetrySettings:
     """How a combo asks each of its targets. None goes by the rule for all combos."""
 
     retries: int | None = None
@@ -122,7 +122,7 @@ class Tries:
 
 
 @dataclass(frozen=True, slots=True)
-class ComboRules:
+class ComboDefaults:
     """What holds for a combo that says nothing else itself."""
 
     strategy: str = "priority"
@@ -147,7 +147,7 @@ class ComboRules:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRules:
+class QueueSettings:
     """How requests wait for accounts that are at their limits."""
 
     size: int = 1000
@@ -155,7 +155,7 @@ class QueueRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Settings:
     """All settings of choosing, each with what holds where nobody has set it."""
 
     strategy: str = "fill-first"
@@ -163,25 +163,25 @@ class Rules:
     """Provider id -> its own strategy."""
     sticky_limit: int = 3
     affinity: bool = True
-    combo: ComboRules = field(default_factory=ComboRules)
-    queue: QueueRules = field(default_factory=QueueRules)
-    lockout: LockoutRules = field(default_factory=LockoutRules)
-    backup: BackupRules = field(default_factory=BackupRules)
-    budget: BudgetRules = field(default_factory=BudgetRules)
-    deadlines: DeadlineRules = field(default_factory=DeadlineRules)
+    combo: ComboDefaults = field(default_factory=ComboDefaults)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    lockout: LockoutSettings = field(default_factory=LockoutSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
     provider_deadlines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Provider id -> phase -> seconds, where a provider has its own."""
     resilience: Resilience = field(default_factory=Resilience)
     cooldowns: bool = True
     cooldown_wait: float = 10.0
     """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
-    thinking: ThinkingRules = field(default_factory=ThinkingRules)
+    thinking: ThinkingSettings = field(default_factory=ThinkingSettings)
     system_prompt: str = ""
     """What every model is told before the client's own instructions."""
-    cache: CacheRules = field(default_factory=CacheRules)
-    idempotency: IdempotencyRules = field(default_factory=IdempotencyRules)
-    resume: ResumeRules = field(default_factory=ResumeRules)
-    hedge: HedgeRules = field(default_factory=HedgeRules)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
+    resume: ResumeSettings = field(default_factory=ResumeSettings)
+    hedge: HedgeSettings = field(default_factory=HedgeSettings)
     server: ServerLimits = field(default_factory=ServerLimits)
     blocked: frozenset[str] = frozenset()
     """Ids of providers that nobody may ask."""
@@ -205,18 +205,18 @@ class Rules:
 
 
 GROUPS: dict[str, type[Any]] = {
-    "combo": ComboRules,
-    "queue": QueueRules,
-    "deadlines": DeadlineRules,
-    "thinking": ThinkingRules,
-    "lockout": LockoutRules,
-    "backup": BackupRules,
-    "cache": CacheRules,
-    "idempotency": IdempotencyRules,
-    "resume": ResumeRules,
-    "hedge": HedgeRules,
+    "combo": ComboDefaults,
+    "queue": QueueSettings,
+    "deadlines": DeadlineSettings,
+    "thinking": ThinkingSettings,
+    "lockout": LockoutSettings,
+    "backup": BackupSettings,
+    "cache": CacheSettings,
+    "idempotency": IdempotencySettings,
+    "resume": ResumeSettings,
+    "hedge": HedgeSettings,
     "server": ServerLimits,
-    "budget": BudgetRules,
+    "budget": BudgetSettings,
 }
 """The rules that belong together, each a field of `Rules` of that name."""
 
@@ -232,11 +232,11 @@ def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def rules(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Rules:
+def settings_of(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Settings:
     """Make the rules out of the settings that somebody has set; a setting `GROUP.NAME` is a field of its group."""
     made_here = {"strategies", "provider_deadlines", "blocked", "resilience", "reset", "unlocks", *GROUPS}
-    plain = {f.name for f in fields(Rules)} - made_here
-    return Rules(
+    plain = {f.name for f in fields(Settings)} - made_here
+    return Settings(
         **_of(plain, values),
         **{group: kind(**_of((f.name for f in fields(kind)), values, f"{group}.")) for group, kind in GROUPS.items()},
         strategies={name.partition(".")[2]: value for name, value in values.items() if name.startswith("strategy.")},

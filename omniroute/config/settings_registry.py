@@ -33,7 +33,7 @@ from omniroute.dialects.shaping.common import EFFORTS, MAX_BUDGET, MAX_PROMPT, M
 pass
 
 
-LONGEST = 512
+MAX_NAME_LENGTH = 512
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
@@ -117,7 +117,7 @@ def text(most: int) -> Callable[[str], str]:
 def model(text: str) -> str:
     """Take the name of a model, or `off`; what keeps it sees that the name means something."""
     name = text.strip()
-    if len(name) > LONGEST or not name.isprintable():
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise ValueError("takes the name of a model, such as openai/text-embedding-3-small, or off")
     return "" if name.lower() in ("off", "none") else name
 

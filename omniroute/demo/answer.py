@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-ECHOED = 60
+MAX_ECHO = 60
 """Characters of the question that are said back."""
 
 
@@ -29,8 +29,8 @@ def answer(who: str, body: dict[str, Any]) -> Answer:
     """Say who is speaking and a little of what was asked."""
     texts = [_text(message.get("content")) for message in body["messages"]]
     question = " ".join(texts[-1].split())
-    if len(question) > ECHOED:
-        question = question[:ECHOED].rstrip() + "…"
+    if len(question) > MAX_ECHO:
+        question = question[:MAX_ECHO].rstrip() + "…"
     said = (
         f"Hello, this is {who}, a pretend provider on your own machine. You asked: “{question}”. "
         "A real one would know the answer; I only know that your request came through."
@@ -44,7 +44,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}{uuid.uuid4().hex[:24]}"
 
 
-def complaint(body: object) -> str | None:
+def validation_error(body: object) -> str | None:
     """Say what is wrong with a request body; None when it can be answered."""
     if not isinstance(body, dict):
         return "the body is not a JSON object"

@@ -6,12 +6,12 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from omniroute.demo.answer import Answer, new_id
-from omniroute.demo.provider import Provider, sse
+from omniroute.demo.provider import DemoHandler, sse
 
 MODEL = "pretend-claude"
 
 
-class Messages(Provider):
+class ClaudeMessages(DemoHandler):
     model = MODEL
 
     def initialize(self, pause: float) -> None:
@@ -46,7 +46,7 @@ class Messages(Provider):
         yield event("message_stop")
 
 
-class Models(RequestHandler):
+class ClaudeModels(RequestHandler):
     def get(self) -> None:
         model = {"type": "model", "id": MODEL, "display_name": "Pretend Claude", "created_at": "2026-01-01T00:00:00Z"}
         self.write({"data": [model], "has_more": False, "first_id": MODEL, "last_id": MODEL})

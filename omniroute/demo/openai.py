@@ -7,13 +7,13 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from omniroute.demo.answer import Answer, new_id
-from omniroute.demo.provider import Provider, sse
+from omniroute.demo.provider import DemoHandler, sse
 
 MODEL = "pretend-gpt"
 RETRY_AFTER = 1
 
 
-class Turns:
+class AlternatingFailure:
     """Counts requests; the first is refused, the second served, and so on."""
 
     def __init__(self) -> None:
@@ -24,10 +24,10 @@ class Turns:
         return self._refuses
 
 
-class ChatCompletions(Provider):
+class ChatCompletions(DemoHandler):
     model = MODEL
 
-    def initialize(self, pause: float, turns: Turns) -> None:
+    def initialize(self, pause: float, turns: AlternatingFailure) -> None:
         self.pause, self.turns = pause, turns
 
     async def post(self) -> None:
@@ -75,7 +75,7 @@ class ChatCompletions(Provider):
         yield b"data: [DONE]\n\n"
 
 
-class Models(RequestHandler):
+class OpenAIModels(RequestHandler):
     def get(self) -> None:
         self.write({"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "demo"}]})
 

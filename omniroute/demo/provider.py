@@ -9,10 +9,10 @@ from typing import Any
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
-from omniroute.demo.answer import Answer, answer, complaint
+from omniroute.demo.answer import Answer, answer, validation_error
 
 
-class Provider(RequestHandler):
+class DemoHandler(RequestHandler):
     """One inference endpoint; a dialect says what whole and streamed replies look like."""
 
     model = ""
@@ -25,7 +25,7 @@ class Provider(RequestHandler):
             body = json.loads(self.request.body)
         except ValueError:
             body = None
-        if wrong := complaint(body):
+        if wrong := validation_error(body):
             self.refuse(400, wrong)
             return None
         assert isinstance(body, dict)

@@ -15,10 +15,14 @@ class Demo:
     def __init__(self, *, pause: float = PAUSE) -> None:
         self._apps = (
             _app(
-                (r"/v1/chat/completions", openai.ChatCompletions, {"pause": pause, "turns": openai.Turns()}),
-                (r"/v1/models", openai.Models),
+                (
+                    r"/v1/chat/completions",
+                    openai.ChatCompletions,
+                    {"pause": pause, "turns": openai.AlternatingFailure()},
+                ),
+                (r"/v1/models", openai.OpenAIModels),
             ),
-            _app((r"/v1/messages", claude.Messages, {"pause": pause}), (r"/v1/models", claude.Models)),
+            _app((r"/v1/messages", claude.ClaudeMessages, {"pause": pause}), (r"/v1/models", claude.ClaudeModels)),
         )
         self._servers: list[HTTPServer] = []
         self.openai_url = self.claude_url = ""

@@ -8,7 +8,6 @@ from omniroute.dialects.ir import (
     Citation,
     Event,
     Native,
-    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -16,6 +15,7 @@ from omniroute.dialects.ir import (
     Reasoning,
     Refusal,
     Text,
+    TokenLogprob,
     ToolCall,
 )
 
@@ -27,16 +27,16 @@ type Start = Text | Refusal | Reasoning | ToolCall | Native
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _OpenBlock:
     part: Start
     pieces: list[str] = field(default_factory=list)
-    odds: list[Odds] = field(default_factory=list)
+    odds: list[TokenLogprob] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     stopped: bool = False
     stop: tuple[str | None, str | None] = (None, None)
 
 
-class Blocks:
+class ContentBlocks:
     """Lets one part through as it comes; what belongs to another part waits until that one is closed."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Blocks:
         """The key of the part that is passing."""
         self._index = -1
         self._begun = 0
-        self._waiting: OrderedDict[object, _Waiting] = OrderedDict()
+        self._waiting: OrderedDict[object, _OpenBlock] = OrderedDict()
 
     def start(self, key: object, part: Start) -> list[Event]:
         """Begin a part, now or when those before it are closed. ValueError for one too many."""
@@ -52,13 +52,13 @@ class Blocks:
         if self._begun > MOST_PARTS:
             raise ValueError(f"a reply of more than {MOST_PARTS} parts")
         if self.open is not None:
-            self._waiting[key] = _Waiting(part)
+            self._waiting[key] = _OpenBlock(part)
             return []
         self.open = key
         self._index += 1
         return [PartStart(self._index, part)]
 
-    def add(self, key: object, text: str, odds: tuple[Odds, ...] = ()) -> list[Event]:
+    def add(self, key: object, text: str, odds: tuple[TokenLogprob, ...] = ()) -> list[Event]:
         """Give the next piece of a part that was started. ValueError for one that was not, or is closed."""
         if not text and not odds:
             return []

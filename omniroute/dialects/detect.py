@@ -27,12 +27,12 @@ CLAUDES_PARTS = frozenset(("tool_use", "tool_result", "thinking", "redacted_thin
 
 
 @dataclass(frozen=True, slots=True)
-class Recognised:
+class Detection:
     kind: Kind
     dialect: Name
 
 
-def recognise(raw: bytes) -> Recognised | None:
+def detect_dialect(raw: bytes) -> Detection | None:
     """Say what a text is; None where nothing tells. A request that both could have written is OpenAI's."""
     try:
         body = orjson.loads(raw)
@@ -53,10 +53,10 @@ def _data(raw: bytes) -> Iterator[Any]:
             continue
 
 
-def _stream(events: Iterator[Any]) -> Recognised | None:
+def _stream(events: Iterator[Any]) -> Detection | None:
     for event in events:
         if isinstance(event, dict) and (dialect := _event(event)):
-            return Recognised("stream", dialect)
+            return Detection("stream", dialect)
     return None
 
 
@@ -72,13 +72,13 @@ def _event(event: dict[str, Any]) -> Name | None:
     return "gemini" if "candidates" in event or "promptFeedback" in event else None
 
 
-def _whole(body: dict[str, Any]) -> Recognised | None:
+def _whole(body: dict[str, Any]) -> Detection | None:
     if isinstance(body.get("error"), dict):
-        return Recognised("error", _refuser(body))
+        return Detection("error", _refuser(body))
     if reply := _replier(body):
-        return Recognised("reply", reply)
+        return Detection("reply", reply)
     asker = _asker(body)
-    return Recognised("request", asker) if asker else None
+    return Detection("request", asker) if asker else None
 
 
 def _refuser(body: dict[str, Any]) -> Name:

@@ -11,7 +11,7 @@ from omniroute.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class FrameSignal:
     """What one frame, or one whole reply, means to a watcher."""
 
     content: bool = False
@@ -28,20 +28,20 @@ class Sign:
     """A reason for the end was given: a reply without content is then what the model wanted, or a filter."""
 
 
-NOTHING = Sign()
-CONTENT = Sign(content=True)
-DONE = Sign(done=True)
-FINISHED = Sign(done=True, reason=True)
+NOTHING = FrameSignal()
+CONTENT = FrameSignal(content=True)
+DONE = FrameSignal(done=True)
+FINISHED = FrameSignal(done=True, reason=True)
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What a reader may stumble over in a strange shape."""
 
 
-def strict[Wire](read: Callable[[Wire], Sign]) -> Callable[[Wire], Sign]:
+def strict[Wire](read: Callable[[Wire], FrameSignal]) -> Callable[[Wire], FrameSignal]:
     """Make whatever a reader stumbles over one ValueError."""
 
     @functools.wraps(read)
-    def checked(wire: Wire) -> Sign:
+    def checked(wire: Wire) -> FrameSignal:
         try:
             return read(wire)
         except ValueError:
@@ -62,9 +62,9 @@ class Dialect:
     """One wire format, seen from outside."""
 
     name: str
-    watch: Callable[[Frame], Sign]
+    watch: Callable[[Frame], FrameSignal]
     """Read one frame of a stream; ValueError for what is not the dialect."""
-    read_whole: Callable[[Body], Sign]
+    read_whole: Callable[[Body], FrameSignal]
     """Read a whole reply; ValueError likewise."""
     read_error: Callable[[int, bytes], Fault]
     """Read status and body of a refusal; takes anything, and never raises."""

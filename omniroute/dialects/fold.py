@@ -10,7 +10,6 @@ from omniroute.dialects.ir import (
     Event,
     Finish,
     Native,
-    Odds,
     Part,
     PartCite,
     PartDelta,
@@ -20,6 +19,7 @@ from omniroute.dialects.ir import (
     Refusal,
     Reply,
     Text,
+    TokenLogprob,
     ToolCall,
 )
 
@@ -31,7 +31,7 @@ def fold(events: Iterable[Event]) -> Reply:
     start: Text | Refusal | Reasoning | ToolCall | Native = Text()
     pieces: list[str] = []
     citations: list[Citation] = []
-    odds: list[Odds] = []
+    odds: list[TokenLogprob] = []
     for event in events:
         match event:
             case Begin():

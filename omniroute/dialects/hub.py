@@ -14,19 +14,19 @@ from omniroute.dialects import json_edit
 from omniroute.dialects import token_usage as usage
 from omniroute.dialects.claude import foreign_reasoning as foreign_to_claude
 from omniroute.dialects.claude.write_request import set_breakpoints
-from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
+from omniroute.dialects.dialect import NOTHING, UNREADABLE, FrameSignal
 from omniroute.dialects.gemini import foreign_reasoning as foreign_to_gemini
 from omniroute.dialects.gemini.errors import write_array_fault
 from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.json_edit import dump, rewrite
-from omniroute.dialects.passthrough import Passing
+from omniroute.dialects.passthrough import PassthroughStream
 from omniroute.dialects.progress import Progress
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.responses import foreign_reasoning as foreign_to_responses
-from omniroute.dialects.resume import Continued, Following
-from omniroute.dialects.resume_overlap import NotAContinuation, Said
+from omniroute.dialects.resume import ContinuationWriter, ResumedStream
+from omniroute.dialects.resume_overlap import OverlapNotFound, ResumableText
 from omniroute.dialects.shaping.common import Shape
-from omniroute.dialects.shaping.shape import shaped
+from omniroute.dialects.shaping.shape import shape_request
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.stream_framing import MAX_STRAY, Framing
 from omniroute.dialects.translate import PAIRS, Translator, translate_reply, translate_request
@@ -101,7 +101,7 @@ def prepare(
     if client == upstream:
         lost_here: tuple[str, ...] = ()
         if renamed or not shape.idle:
-            fit = shaped(client, body, model=model, shape=shape, renamed=renamed, max_output=max_output)
+            fit = shape_request(client, body, model=model, shape=shape, renamed=renamed, max_output=max_output)
             raw, body, lost_here = rewrite(raw, body, fit.body), fit.body, fit.dropped
         without_foreign, lost = WITHOUT_FOREIGN.get(client, (None, ""))
         if without_foreign is not None and (ours := without_foreign(raw, body, model)):
@@ -116,7 +116,7 @@ def prepare(
     written = translate_request(client, upstream, body, model=model, stream=stream, max_output=max_output)
     made, dropped = written.body, written.dropped
     if not shape.idle:
-        fit = shaped(upstream, made, model=model, shape=shape, renamed=False, max_output=max_output)
+        fit = shape_request(upstream, made, model=model, shape=shape, renamed=False, max_output=max_output)
         made, dropped = fit.body, (*dropped, *(name for name in fit.dropped if name not in dropped))
     if not stream_usage:
         made.pop("stream_options", None)
@@ -172,8 +172,8 @@ class Stream:
         self._upstream = upstream
         self._framing = Framing(arrays=upstream == "gemini")
         self._open = False
-        self._way: Passing | Translator
-        self._following: Following | None = None
+        self._way: PassthroughStream | Translator
+        self._following: ResumedStream | None = None
         self._before = b""
         """What separates the first words from a frame that was broken off."""
         self.spent = Usage()
@@ -189,15 +189,15 @@ class Stream:
             if client != "gemini":
                 self._note_at_end = b": resumed after %d characters\n\n" % len(teller.said.text)
             self._before = b"\n\n" if resumes._open else resumes._before
-            self._way = Continued(
+            self._way = ContinuationWriter(
                 client, upstream, writer=teller.writer, said=teller.said, spent=self.spent, names=names
             )
             if self.progress and resumes.progress:
                 self.progress.go_on(resumes.progress)
         elif client == upstream:
-            self._way = Passing(DIALECTS[client], hides_usage=hides_usage)
+            self._way = PassthroughStream(DIALECTS[client], hides_usage=hides_usage)
             if follows:
-                self._following = Following(client, model=model, include_usage=not hides_usage, created=created)
+                self._following = ResumedStream(client, model=model, include_usage=not hides_usage, created=created)
         else:
             self._way = Translator(
                 client,
@@ -208,7 +208,7 @@ class Stream:
                 created=created,
                 as_array=as_array,
                 reply_id=reply_id,
-                said=Said() if follows else None,
+                said=ResumableText() if follows else None,
             )
         self._on_end = ended
         self._fed = 0
@@ -227,9 +227,9 @@ class Stream:
         return self._way if isinstance(self._way, Translator) else self._following.way if self._following else None
 
     @property
-    def followed(self) -> Said | None:
+    def followed(self) -> ResumableText | None:
         """What the client was told, where account is kept of it; not of an array that passes untouched."""
-        untouched = self._framing.is_array and isinstance(self._way, Passing)
+        untouched = self._framing.is_array and isinstance(self._way, PassthroughStream)
         return self._teller.said if self._teller and not untouched else None
 
     @property
@@ -245,7 +245,7 @@ class Stream:
     @property
     def known(self) -> Usage:
         """The same of the whole answer up to here."""
-        return usage.both(self.spent, self.own) if self.resumes else self.own
+        return usage.add_usage(self.spent, self.own) if self.resumes else self.own
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Cut a chunk so that feeding each piece is little work."""
@@ -345,7 +345,7 @@ class Stream:
         before, self._before = self._before, b""
         return before + said
 
-    def _with_progress(self, frame: Frame, sign: Sign, said: bytes) -> bytes:
+    def _with_progress(self, frame: Frame, sign: FrameSignal, said: bytes) -> bytes:
         assert self.progress
         self.progress.heard(frame, sign, content=self.content)
         if isinstance(self._way, Translator):
@@ -354,7 +354,7 @@ class Stream:
             ends = sign.done and (self._upstream != "openai" or frame.data.startswith("[DONE]"))
         return self.progress.before_end(said) if ends and said and not self.progress.told else said
 
-    def _note(self, sign: Sign) -> None:
+    def _note(self, sign: FrameSignal) -> None:
         self.content = self.content or sign.content
         self.done = self.done or sign.done
         if sign.reason:
@@ -364,7 +364,7 @@ class Stream:
             self.usage = usage.merge(self.usage, sign.usage)
 
     def _garbage(self, seen: str, why: Exception) -> Fault:
-        if isinstance(why, NotAContinuation):
+        if isinstance(why, OverlapNotFound):
             return Fault("garbage", str(why))
         return Fault("garbage", one_line(f"the upstream said what is not {self._upstream}: {seen[:200]} ({why})"))
 

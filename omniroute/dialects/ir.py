@@ -62,14 +62,14 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
-class Odds:
+class TokenLogprob:
     """How probable a token was: the logarithm of it, and those of the tokens that could have stood there."""
 
     token: str
     logprob: float
     data: bytes | None = None
     """What the token is in the text, where it may be a part of a character."""
-    others: tuple["Odds", ...] = ()
+    others: tuple["TokenLogprob", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Text:
     text: str = ""
     citations: tuple[Citation, ...] = ()
     extra: Extra = NO_EXTRA
-    odds: tuple[Odds, ...] = ()
+    odds: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ class PartStart:
 class PartDelta:
     index: int
     text: str
-    odds: tuple[Odds, ...] = ()
+    odds: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

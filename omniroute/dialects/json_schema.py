@@ -114,7 +114,7 @@ def allow_null(schema: dict[str, Any]) -> None:
         schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
 
 
-class Fitter:
+class SchemaFitter:
     """Fits one schema to the subset; what it cannot say is reported under `where`."""
 
     def __init__(self, root: Schema, losses: Losses, where: str) -> None:
@@ -241,7 +241,7 @@ def _kind(value: Any) -> str:
 
 def fit_schema(schema: Schema, losses: Losses, where: str) -> dict[str, Any]:
     """Give a schema in the subset."""
-    return Fitter(schema, losses, where).fit()
+    return SchemaFitter(schema, losses, where).fit()
 
 
 MAPS = ("properties", "$defs", "definitions", "patternProperties")

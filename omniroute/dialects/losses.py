@@ -10,7 +10,7 @@ from omniroute.dialects.validate import refuse
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenRequest:
     body: Body
     dropped: tuple[str, ...] = ()
     """Names of what could not be said, each once, in the order of their finding; a writer gives the form's names."""

@@ -9,7 +9,7 @@ from omniroute.dialects.losses import Losses
 from omniroute.dialects.validate import refuse
 
 
-def mend(messages: Iterable[Message], fit: Callable[[str], str], losses: Losses) -> list[Message]:
+def repair_messages(messages: Iterable[Message], fit: Callable[[str], str], losses: Losses) -> list[Message]:
     """Put the results of a turn's calls into the message that follows it, in the order of the calls.
 
     A call without a result gets an empty one, a result without a call becomes what the user says; both
@@ -115,7 +115,7 @@ def _pair(messages: list[Message]) -> tuple[dict[tuple[int, int], ToolResult], s
     return answers, orphans
 
 
-def settle(request: Request, losses: Losses) -> Request:
+def pair_tool_results(request: Request, losses: Losses) -> Request:
     """Give the request with each tool once, as it was offered last. BadRequest for a choice of what is not offered."""
     offered: dict[str, Tool] = {}
     for tool in request.tools:

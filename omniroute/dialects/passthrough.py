@@ -2,14 +2,14 @@
 
 import re
 
-from omniroute.dialects.dialect import NOTHING, Dialect, Sign
+from omniroute.dialects.dialect import NOTHING, Dialect, FrameSignal
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import Frame
 
 COMMENT = re.compile(rb"(?:^|(?<=[\r\n])):[^\r\n]*(?:\r\n?|\n|$)")
 
 
-class Passing:
+class PassthroughStream:
     """Does for one dialect what a translator does between two."""
 
     def __init__(self, dialect: Dialect, *, hides_usage: bool) -> None:
@@ -22,7 +22,7 @@ class Passing:
         self.ending = b""
         """The frame that made the reply whole."""
 
-    def feed(self, frame: Frame) -> tuple[bytes, Sign]:
+    def feed(self, frame: Frame) -> tuple[bytes, FrameSignal]:
         """Give the client's bytes and what they mean; ValueError for what is not the dialect."""
         sign = NOTHING
         if frame.data:

@@ -7,12 +7,12 @@ stream. Gemini's clients know no kinds of events, and get none.
 
 from collections.abc import Callable
 
-from omniroute.dialects.dialect import UNREADABLE, Sign
+from omniroute.dialects.dialect import UNREADABLE, FrameSignal
 from omniroute.dialects.ir import Body, PartDelta, PartStart, ToolCall
 from omniroute.dialects.json_edit import dump
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.token_estimate import LATIN, WIDE
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
 LIKE: dict[str, Body] = {
     "openai": {"object": "omniroute.progress", "choices": []},
@@ -31,7 +31,7 @@ class Progress:
         self.told = False
         """Whether the last message has been made."""
         self._client, self._elapsed = client, elapsed
-        self._reader = SPOKES[upstream].reader()
+        self._reader = CODECS[upstream].reader()
         self._latest: int | None = None
         self._counted: int | None = None
         self._narrow = self._wide = 0
@@ -52,7 +52,7 @@ class Progress:
     def _counted_up(self) -> int:
         return (self._counted or 0) + self._since
 
-    def heard(self, frame: Frame, sign: Sign, *, content: bool) -> None:
+    def heard(self, frame: Frame, sign: FrameSignal, *, content: bool) -> None:
         """Count a frame; before there is any `content`, what a provider has counted is not yet about it."""
         if self._readable and frame.data:
             try:

@@ -10,7 +10,7 @@ itself is base64, which has no full stop. (https://ai.google.dev/gemini-api/docs
 """
 
 DIALECTS = ("openai", "responses", "claude", "gemini")
-SEALED = ".sealed"
+MARK = ".sealed"
 CALL = "call."
 """Before a seal of Google's that belongs on the call which follows."""
 TEXT = "text."
@@ -19,13 +19,13 @@ TEXT = "text."
 
 def wrap(seal: str, origin: str, own: str, *, sealed: bool = False) -> str:
     """Give the seal as a client of the `own` dialect gets it; `sealed` marks reasoning that is all seal."""
-    return seal if origin == own else f"{origin}{SEALED if sealed else ''}:{seal}"
+    return seal if origin == own else f"{origin}{MARK if sealed else ''}:{seal}"
 
 
 def unwrap(seal: str, own: str) -> tuple[str, str, bool]:
     """Give the seal, the dialect whose providers made it, and whether it was marked as all that there is."""
     mark, colon, inner = seal.partition(":")
-    origin = mark.removesuffix(SEALED)
+    origin = mark.removesuffix(MARK)
     if colon and origin in DIALECTS:
         return inner, origin, mark != origin
     return seal, own, False

@@ -19,7 +19,7 @@ DIALECTS = {
     for dialect in (
         Dialect(
             "openai",
-            openai.watch,
+            openai.observe,
             openai.read_whole,
             read_error,
             openai_errors.write_error,
@@ -28,7 +28,7 @@ DIALECTS = {
         ),
         Dialect(
             "responses",
-            responses.watch,
+            responses.observe,
             responses.read_whole,
             read_error,
             openai_errors.write_error,
@@ -37,7 +37,7 @@ DIALECTS = {
         ),
         Dialect(
             "claude",
-            claude.watch,
+            claude.observe,
             claude.read_whole,
             read_error,
             claude_errors.write_error,
@@ -47,7 +47,7 @@ DIALECTS = {
         # Gemini clients take a comment for a broken stream.
         Dialect(
             "gemini",
-            gemini.watch,
+            gemini.observe,
             gemini.read_whole,
             read_error,
             gemini_errors.write_error,

@@ -11,7 +11,7 @@ from typing import Any
 from omniroute.dialects.dialect import UNREADABLE
 from omniroute.dialects.ir import Body, Native, ToolCall, ToolName, ToolResult
 from omniroute.dialects.json_edit import dump
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 from omniroute.errors import BadRequest
 
 ABOUT_STREAMS = frozenset({"stream", "stream_options"})
@@ -116,7 +116,7 @@ def _is_text(part: Any) -> bool:
 
 def _acts(dialect: str, body: Body) -> bool:
     try:
-        request = SPOKES[dialect].read_request(body)
+        request = CODECS[dialect].read_request(body)
     except (BadRequest, *UNREADABLE):
         return True  # it cannot be told
     return any(isinstance(part, ACTS) for message in request.messages for part in message.parts)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from omniroute.dialects.ir import Body
-from omniroute.dialects.token_estimate import tokens
+from omniroute.dialects.token_estimate import estimate_tokens
 
 SAYS = ("system", "instructions", "messages", "input", "tools", "contents", "systemInstruction", "system_instruction")
 """The fields that a model reads; the others are settings."""
@@ -42,7 +42,7 @@ class Needs:
     @cached_property
     def input(self) -> int:
         """Estimate the tokens of all that is said."""
-        return tokens([self.body[name] for name in SAYS if name in self.body])
+        return estimate_tokens([self.body[name] for name in SAYS if name in self.body])
 
     @cached_property
     def output(self) -> int:

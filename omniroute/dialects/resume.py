@@ -18,13 +18,13 @@ from omniroute.dialects.ir import (
     Usage,
 )
 from omniroute.dialects.json_edit import load_object
-from omniroute.dialects.resume_overlap import NotAContinuation, Overlap, Said
+from omniroute.dialects.resume_overlap import Overlap, OverlapNotFound, ResumableText
 from omniroute.dialects.sse import Frame
-from omniroute.dialects.token_usage import counted
-from omniroute.dialects.translate import NO_NAMES, SPOKES, Translator, Writer
+from omniroute.dialects.token_usage import has_counts
+from omniroute.dialects.translate import CODECS, NO_NAMES, Translator, Writer
 from omniroute.errors import BadRequest
 
-GO_ON = (
+CONTINUE_PROMPT = (
     "Your answer was interrupted. Continue it exactly where it stopped, in the same language and format. "
     "Repeat nothing of it, and say nothing about the interruption."
 )
@@ -32,10 +32,10 @@ ALONE = {"n": 1, "logprobs": False, "top_logprobs": 0}
 """What is asked of the answer as a whole, and not known of half of it; with what asks for nothing."""
 
 
-def goes_on(client: str, body: Body) -> bool:
+def can_continue(client: str, body: Body) -> bool:
     """Say whether half an answer to this request can be gone on from: it is one text, and no document."""
     try:
-        request = SPOKES[client].read_request(body)
+        request = CODECS[client].read_request(body)
     except (BadRequest, *UNREADABLE):
         return False
     tuning = request.tuning
@@ -43,7 +43,7 @@ def goes_on(client: str, body: Body) -> bool:
     return request.format is None and not request.needs and not asks
 
 
-def with_beginning(client: str, body: Body, text: str, *, prefill: bool) -> Body:
+def continuation_request(client: str, body: Body, text: str, *, prefill: bool) -> Body:
     """Add to a client's request what was answered; `prefill` where an assistant's turn at the end is gone on from."""
     key = {"responses": "input", "gemini": "contents"}.get(client, "messages")
     turns = body.get(key)
@@ -54,9 +54,12 @@ def with_beginning(client: str, body: Body, text: str, *, prefill: bool) -> Body
     if prefill:
         text = text.rstrip()  # Anthropic refuses white space at the end of a turn that is gone on from
     if client == "gemini":
-        said: list[Body] = [{"role": "model", "parts": [{"text": text}]}, {"role": "user", "parts": [{"text": GO_ON}]}]
+        said: list[Body] = [
+            {"role": "model", "parts": [{"text": text}]},
+            {"role": "user", "parts": [{"text": CONTINUE_PROMPT}]},
+        ]
     else:
-        said = [{"role": "assistant", "content": text}, {"role": "user", "content": GO_ON}]
+        said = [{"role": "assistant", "content": text}, {"role": "user", "content": CONTINUE_PROMPT}]
     return body | {key: [*turns, *(said[:1] if prefill else said)]}
 
 
@@ -64,14 +67,14 @@ def takes_prefill(client: str, upstream: str, model: str, body: Body) -> bool:
     """Say whether a model goes on from an assistant's turn at the end: Claude does, where it does not think."""
     if upstream != "claude" or not capabilities.takes_prefill(model):
         return False
-    return SPOKES[client].read_request(body).thinking is None
+    return CODECS[client].read_request(body).thinking is None
 
 
-class Following:
+class ResumedStream:
     """Reads what passes untouched, so that another upstream may go on from it; what it cannot read ends that."""
 
     def __init__(self, client: str, *, model: str, include_usage: bool, created: int) -> None:
-        self.said = Said()
+        self.said = ResumableText()
         self.way = Translator(client, client, model=model, include_usage=include_usage, created=created, said=self.said)
 
     def feed(self, frame: Frame) -> None:
@@ -83,7 +86,7 @@ class Following:
             self.said.spoil()
 
 
-class Continued(Translator):
+class ContinuationWriter(Translator):
     """A translator whose writer has said the beginning of the answer already."""
 
     def __init__(
@@ -92,7 +95,7 @@ class Continued(Translator):
         upstream: str,
         *,
         writer: Writer,
-        said: Said,
+        said: ResumableText,
         spent: Usage,
         names: Mapping[str, str] = NO_NAMES,
     ) -> None:
@@ -141,9 +144,9 @@ class Continued(Translator):
 
     def _end(self, finish: Finish) -> Iterator[Event]:
         if self._is_open and not self._heard:
-            raise NotAContinuation("nothing was said after what had been said before")
+            raise OverlapNotFound("nothing was said after what had been said before")
         yield from self._close(0)
-        yield replace(finish, usage=counted(self._spent, finish.usage))
+        yield replace(finish, usage=has_counts(self._spent, finish.usage))
 
     def _close(self, index: int) -> Iterator[Event]:
         """End the text that was broken off, once."""

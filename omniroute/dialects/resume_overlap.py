@@ -10,7 +10,7 @@ MANY = 64
 """Places of a text that are looked at; one that has more repeats itself."""
 
 
-class NotAContinuation(ValueError):
+class OverlapNotFound(ValueError):
     """The model says something else than what comes next."""
 
 
@@ -93,7 +93,7 @@ class Overlap:
         if self._found:
             return held[self._found :]
         if self._anew or 0 in (self._starts or ()):
-            raise NotAContinuation("the answer was begun anew, in other words")
+            raise OverlapNotFound("the answer was begun anew, in other words")
         return self._spaced() + held
 
     def _spaced(self) -> str:
@@ -107,7 +107,7 @@ MOST = 1024 * 1024
 """Characters of an answer that is gone on from; they all are told to the next upstream."""
 
 
-class Said:
+class ResumableText:
     """Takes the events that a writer takes."""
 
     def __init__(self) -> None:

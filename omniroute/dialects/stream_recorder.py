@@ -8,13 +8,13 @@ MOST = 16 * 1024 * 1024
 """Bytes of a stream that are remembered."""
 
 
-class Recorded(Stream):
+class StreamRecorder(Stream):
     """`record` is what the client was told; None once that is too much."""
 
     def __init__(self, client: str, upstream: str, **how: Any) -> None:
         super().__init__(client, upstream, **how)
         before = how.get("resumes")
-        self.record: bytearray | None = before.record if isinstance(before, Recorded) else bytearray()
+        self.record: bytearray | None = before.record if isinstance(before, StreamRecorder) else bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a piece of the reply, cut anywhere."""

@@ -16,7 +16,7 @@ PER_ENTRY = 2
 """Tokens that the frame of an object costs: role marks, separators."""
 
 
-def tokens(value: Any) -> int:
+def estimate_tokens(value: Any) -> int:
     """Estimate the tokens of any part of a request body. Walks without recursion: bodies are as deep as they like."""
     count = 0
     waiting = [value]

@@ -41,12 +41,12 @@ def total(*values: int | None) -> int | None:
     return _bounded(sum(known)) if known else None
 
 
-def both(one: Usage, other: Usage) -> Usage:
+def add_usage(one: Usage, other: Usage) -> Usage:
     """Add the numbers of two upstreams; what one of them does not say is not known of both."""
     return _added(one, other, lambda a, b: None if a is None or b is None else _bounded(a + b))
 
 
-def counted(one: Usage, other: Usage) -> Usage:
+def has_counts(one: Usage, other: Usage) -> Usage:
     """Add what is known of the numbers of two upstreams, for a client that has to be told some."""
     return _added(one, other, total)
 

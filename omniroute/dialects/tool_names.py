@@ -10,8 +10,8 @@ from omniroute.dialects.ir import Body, Tool
 from omniroute.dialects.json_edit import dump, load_object
 from omniroute.dialects.validate import optional, refuse, required
 
-FIT = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
+ALLOWED_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+FORBIDDEN_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class ToolNames:
@@ -22,20 +22,20 @@ class ToolNames:
         """What was said -> what it stands for, for the names that had to change."""
 
     def fit(self, name: str) -> str:
-        if FIT.fullmatch(name):
+        if ALLOWED_NAME.fullmatch(name):
             return name
         return self._replace(name, name)
 
     def _replace(self, name: str, alike: str) -> str:
         """Say something like `alike` for `name`; the digest keeps apart what looks the same then."""
-        said = f"{UNFIT.sub('_', alike)[:55]}_{_digest(name)[:8]}"
+        said = f"{FORBIDDEN_CHARACTERS.sub('_', alike)[:55]}_{_digest(name)[:8]}"
         self.back[said] = name
         return said
 
 
 def fit_id(call_id: str, limit: int) -> str:
     """Make the id of a call acceptable: the same id gives the same one in each turn."""
-    if len(call_id) <= limit and FIT.fullmatch(call_id):
+    if len(call_id) <= limit and ALLOWED_NAME.fullmatch(call_id):
         return call_id
     return derive_id("call_", call_id)
 

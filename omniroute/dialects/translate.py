@@ -10,7 +10,7 @@ from omniroute.dialects.claude import read_request as claude_requests_in
 from omniroute.dialects.claude import reply as claude_replies
 from omniroute.dialects.claude import stream as claude_streams
 from omniroute.dialects.claude import write_request as claude_requests_out
-from omniroute.dialects.dialect import NOTHING, UNREADABLE, Sign
+from omniroute.dialects.dialect import NOTHING, UNREADABLE, FrameSignal
 from omniroute.dialects.gemini import read_request as gemini_requests_in
 from omniroute.dialects.gemini import read_stream as gemini_streams_in
 from omniroute.dialects.gemini import reply as gemini_replies
@@ -31,8 +31,8 @@ from omniroute.dialects.ir import (
     Request,
     ToolCall,
 )
-from omniroute.dialects.losses import Losses, Written
-from omniroute.dialects.message_repair import settle
+from omniroute.dialects.losses import Losses, WrittenRequest
+from omniroute.dialects.message_repair import pair_tool_results
 from omniroute.dialects.openai import read_request as openai_requests_in
 from omniroute.dialects.openai import read_stream as openai_streams_in
 from omniroute.dialects.openai import reply as openai_replies
@@ -44,18 +44,18 @@ from omniroute.dialects.responses import read_stream as responses_streams_in
 from omniroute.dialects.responses import reply as responses_replies
 from omniroute.dialects.responses import write_request as responses_requests_out
 from omniroute.dialects.responses import write_stream as responses_streams_out
-from omniroute.dialects.resume_overlap import Said
+from omniroute.dialects.resume_overlap import ResumableText
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.validate import refuse
 from omniroute.errors import BadRequest
 
-__all__ = ["PAIRS", "Translator", "Written", "translate_reply", "translate_request"]
+__all__ = ["PAIRS", "Translator", "WrittenRequest", "translate_reply", "translate_request"]
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 class WriteRequest(Protocol):
-    def __call__(self, request: Request, *, max_output: int | None = None) -> Written: ...
+    def __call__(self, request: Request, *, max_output: int | None = None) -> WrittenRequest: ...
 
 
 class WriteReply(Protocol):
@@ -85,7 +85,7 @@ class MakeWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Spoke:
+class DialectCodec:
     """One dialect's way into the form and out of it."""
 
     read_request: Callable[[Body], Request]
@@ -98,8 +98,8 @@ class Spoke:
     """What the dialect calls those fields of the form that have another name there."""
 
 
-SPOKES = {
-    "openai": Spoke(
+CODECS = {
+    "openai": DialectCodec(
         openai_requests_in.read_request,
         openai_requests_out.write_request,
         openai_replies.read_reply,
@@ -113,7 +113,7 @@ SPOKES = {
             "max_output": "max_tokens",
         },
     ),
-    "claude": Spoke(
+    "claude": DialectCodec(
         claude_requests_in.read_request,
         claude_requests_out.write_request,
         claude_replies.read_reply,
@@ -128,7 +128,7 @@ SPOKES = {
             "user": "metadata.user_id",
         },
     ),
-    "responses": Spoke(
+    "responses": DialectCodec(
         responses_requests_in.read_request,
         responses_requests_out.write_request,
         responses_replies.read_reply,
@@ -145,7 +145,7 @@ SPOKES = {
             "verbosity": "text.verbosity",
         },
     ),
-    "gemini": Spoke(
+    "gemini": DialectCodec(
         gemini_requests_in.read_request,
         gemini_requests_out.write_request,
         gemini_replies.read_reply,
@@ -166,23 +166,23 @@ SPOKES = {
     ),
 }
 
-PAIRS = frozenset(itertools.permutations(SPOKES, 2))
+PAIRS = frozenset(itertools.permutations(CODECS, 2))
 """(client, upstream) of what can be translated."""
 
 
 def translate_request(
     client: str, upstream: str, body: Body, *, model: str, stream: bool, max_output: int | None
-) -> Written:
+) -> WrittenRequest:
     """Say a client's request as the upstream takes it.
 
     BadRequest names the field that is not as the client's dialect promises, or that cannot be said and must
     not be lost.
     """
-    request = replace(SPOKES[client].read_request(body), model=model, stream=stream)
-    fields = SPOKES[client].fields
+    request = replace(CODECS[client].read_request(body), model=model, stream=stream)
+    fields = CODECS[client].fields
     losses = Losses()
     try:
-        written = SPOKES[upstream].write_request(settle(request, losses), max_output=max_output)
+        written = CODECS[upstream].write_request(pair_tool_results(request, losses), max_output=max_output)
     except BadRequest as refused:
         if (param := refused.param) is None or param not in fields:
             raise
@@ -219,13 +219,13 @@ def translate_reply(
     reply_id: str | None = None,
 ) -> Body:
     """Say an upstream's whole reply as the client reads it; ValueError for what is not the upstream's dialect."""
-    reply = _read(SPOKES[upstream].read_reply, body)
+    reply = _read(CODECS[upstream].read_reply, body)
     parts = tuple(
         replace(part, name=names.get(part.name, part.name)) if isinstance(part, ToolCall) else part
         for part in reply.parts
         if not isinstance(part, Native) or part.dialect == client
     )
-    return SPOKES[client].write_reply(
+    return CODECS[client].write_reply(
         replace(reply, id=reply_id or reply.id, parts=parts), model=model, created=created
     )
 
@@ -250,7 +250,7 @@ class Translator:
         created: int = 0,
         as_array: bool = False,
         reply_id: str | None = None,
-        said: Said | None = None,
+        said: ResumableText | None = None,
         writer: Writer | None = None,
     ) -> None:
         self.ending = b""
@@ -258,8 +258,8 @@ class Translator:
         self._client = client
         self._reply_id = reply_id
         self._watch = DIALECTS[upstream].watch
-        self._reader = SPOKES[upstream].reader()
-        make = gemini_streams_out.ArrayWriter if as_array else SPOKES[client].writer
+        self._reader = CODECS[upstream].reader()
+        make = gemini_streams_out.ArrayWriter if as_array else CODECS[client].writer
         self.writer: Writer = writer or make(model=model, include_usage=include_usage, created=created)
         self.said = said
         self._names = names
@@ -267,7 +267,7 @@ class Translator:
         self.ended = False
         """Whether the client has been told the end."""
 
-    def feed(self, frame: Frame) -> tuple[bytes, Sign]:
+    def feed(self, frame: Frame) -> tuple[bytes, FrameSignal]:
         """Take one frame; ValueError for what is not the upstream's dialect. Of a fault it only gives the sign."""
         if not frame.data:
             return b"", NOTHING
@@ -278,7 +278,7 @@ class Translator:
             return b"", sign
         return self._write(_read(self._reader.feed, frame)), sign
 
-    def _after_the_end(self, frame: Frame) -> Sign:
+    def _after_the_end(self, frame: Frame) -> FrameSignal:
         """Only numbers count now: a fault changes nothing about a reply that is whole."""
         try:
             return replace(self._watch(frame), fault=None)

@@ -6,24 +6,24 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from omniroute.access.client_address import Comer, is_loopback, read_address, source_of
-from omniroute.access.lockouts import Kind, Lockouts, words
+from omniroute.access.client_address import ClientAddress, is_loopback, read_address, source_of
+from omniroute.access.lockouts import Kind, Lockouts, describe
 from omniroute.config.model import Config, Key, Scope
 from omniroute.errors import Forbidden, NotAllowed, RateLimited
-from omniroute.routing.rate_limits import MINUTE, Limits, Loads
+from omniroute.routing.rate_limits import MINUTE, InFlight, RateLimits
 
 log = logging.getLogger(__name__)
 
-FAMILIAR = 10_000
+REMEMBERED_KEYS = 10_000
 """Pairs of a source and a key that are remembered."""
-NOTED = 60.0
+USE_INTERVAL = 60.0
 """Seconds between two notes of when a key was used."""
 
-type Use = tuple[float, str]
+type KeyUse = tuple[float, str]
 """When a key was used, and from which source."""
 
 
-class Gate:
+class Authenticator:
     """Keys, what they may be used for and how much; lock-outs. The clocks are arguments, so that tests move them."""
 
     def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
@@ -31,14 +31,14 @@ class Gate:
         self.changed: Callable[[], None] = lambda: None
         """Called when there is something to be saved."""
         self._clock, self._wall = clock, wall
-        self._limits = Limits(Loads())
+        self._limits = RateLimits(InFlight())
         self._familiar: dict[tuple[str, str], None] = {}
         self._noted: dict[str, float] = {}
-        self._uses: dict[str, Use] = {}
+        self._uses: dict[str, KeyUse] = {}
         self._begun: deque[tuple[str, float]] = deque()
         """Exchanges that are counted and not saved yet: the key's id, and when they began."""
 
-    def take_up(self, lockouts: Lockouts, uses: Mapping[str, Use], config: Config) -> None:
+    def restore(self, lockouts: Lockouts, uses: Mapping[str, KeyUse], config: Config) -> None:
         """Go on from what was saved."""
         self.lockouts = lockouts
         for key, (at, source) in sorted(uses.items(), key=lambda item: item[1]):
@@ -57,7 +57,7 @@ class Gate:
     def key(
         self,
         shown: Sequence[str],
-        who: Comer,
+        who: ClientAddress,
         config: Config,
         digest: Callable[[str], bytes],
         scope: Scope = "inference",
@@ -74,7 +74,7 @@ class Gate:
         key = _find(shown, config, digest)
         seconds = self.lockouts.wait("key", source, self._wall())
         if seconds and not (key and (is_loopback(source) or (source, key.id) in self._familiar)):
-            raise RateLimited(words("key", source, seconds), retry_after=seconds)
+            raise RateLimited(describe("key", source, seconds), retry_after=seconds)
         if key is None:
             self._failed("key", source, config)
             raise NotAllowed(
@@ -83,13 +83,13 @@ class Gate:
         now = self._wall()
         _check(key, who, scope, now)
         self._seen(source, key.id)
-        if now - self._noted.get(key.id, 0.0) >= NOTED:
+        if now - self._noted.get(key.id, 0.0) >= USE_INTERVAL:
             self._noted[key.id] = now
             self._uses[key.id] = now, source
             self.changed()
         return key
 
-    def named(self, id: str, who: Comer, config: Config) -> Key:
+    def named(self, id: str, who: ClientAddress, config: Config) -> Key:
         """Find a key for who administers it and asks as its owner would; NotAllowed, Forbidden as in `key`."""
         key = next((each for each in (*config.keys, *config.revoked) if each.id == id), None)
         if key is None:
@@ -97,7 +97,7 @@ class Gate:
         _check(key, who, "inference", self._wall())
         return key
 
-    def enter(self, key: Key) -> None:
+    def acquire(self, key: Key) -> None:
         """Let an exchange begin, which counts until `leave`; RateLimited for a key that is at its limits."""
         now = self._clock()
         if wait := self._limits.wait(key.id, now):
@@ -125,7 +125,7 @@ class Gate:
         for key, times in begun.items():
             self._limits.take_up(key, [at + passed for at in times])
 
-    def leave(self, key: Key) -> None:
+    def release(self, key: Key) -> None:
         """Note the end of an exchange."""
         self._limits.end(key.id)
 
@@ -133,7 +133,7 @@ class Gate:
         """Give how many exchanges of a key are in flight, and how many have begun in the last minute where limited."""
         return self._limits.in_use(key, self._clock())
 
-    def uses(self) -> dict[str, Use]:
+    def uses(self) -> dict[str, KeyUse]:
         """Give what has to be saved since the last call."""
         uses, self._uses = self._uses, {}
         return uses
@@ -146,7 +146,7 @@ class Gate:
         """
         source = source_of(address)
         if seconds := self.lockouts.wait("login", source, self._wall()):
-            raise RateLimited(words("login", source, seconds), retry_after=seconds)
+            raise RateLimited(describe("login", source, seconds), retry_after=seconds)
         self._failed("login", source, config)
 
     def logged_in(self, address: str) -> None:
@@ -157,7 +157,7 @@ class Gate:
     def _seen(self, source: str, key: str) -> None:
         self._familiar.pop((source, key), None)
         self._familiar[source, key] = None
-        if len(self._familiar) > FAMILIAR:
+        if len(self._familiar) > REMEMBERED_KEYS:
             del self._familiar[next(iter(self._familiar))]
 
     def _failed(self, kind: Kind, source: str, config: Config) -> None:
@@ -179,7 +179,7 @@ def _find(shown: Sequence[str], config: Config, digest: Callable[[str], bytes]) 
     return found
 
 
-def _check(key: Key, who: Comer, scope: Scope, now: float) -> None:
+def _check(key: Key, who: ClientAddress, scope: Scope, now: float) -> None:
     """Say to the owner of a key what is wrong with it. Nobody else gets here: it takes the whole key."""
     if key.revoked_at is not None:
         raise NotAllowed(f"the key {key.name!r} was revoked on {_day(key.revoked_at)}", code="invalid_api_key")

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import UTC, datetime, tzinfo
 
-from omniroute.budgets.ledger import NO_KEY, Budget, Hold, Ledger, Lengths, Standing
+from omniroute.budgets.ledger import NO_KEY, Budget, BudgetStatus, Ledger, OutputLengthEstimator, Reservation
 from omniroute.budgets.periods import PERIODS, Period, span, zone_of
 from omniroute.catalog.pricing import expected, rates
 from omniroute.config.model import Config
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.requirements import USUAL_OUTPUT, Needs
 from omniroute.errors import Forbidden, RateLimited
-from omniroute.gateway.exchange import Asked, Exchange
-from omniroute.gateway.usage_recorder import Pending
+from omniroute.gateway.exchange import AttemptRecord, Exchange
+from omniroute.gateway.usage_recorder import WriteBehind
 from omniroute.routing.failures import WAIT
 from omniroute.routing.model_index import without_suffix
 from omniroute.routing.plan import Target
 from omniroute.store.config import budgets
-from omniroute.store.config.budgets import Spent
+from omniroute.store.config.budgets import SpendRecord
 from omniroute.store.db.files import StoreError
 from omniroute.tasks import Tasks
 
@@ -30,12 +30,12 @@ BYTES = 4
 """Of a reply that broke off, for a token: there are more, with all that stands around the text."""
 
 
-class Spending:
+class BudgetEnforcer:
     """The ledger, and the two moments at which a request meets it. Its clock is an argument."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self.ledger = Ledger()
-        self.lengths = Lengths()
+        self.lengths = OutputLengthEstimator()
         self._wall = wall
         self._warned: dict[tuple[str, str], float] = {}
         """(key id, period) -> the end of the period in which its threshold was last said to be passed."""
@@ -44,27 +44,27 @@ class Spending:
         """Give the budgets that a request comes under."""
         return config.budgets.get(_owner(exchange), ())
 
-    def set_aside(self, exchange: Exchange, needs: Needs, config: Config) -> None:
+    def reserve(self, exchange: Exchange, needs: Needs, config: Config) -> None:
         """Set aside what the dearest of the open targets may cost. RateLimited when that does not fit any more.
 
         Where models without a price are refused, those leave the exchange; Forbidden when none is left.
         """
         budgets = self.budgets(exchange, config)
-        if not budgets or exchange.hold is not None or exchange.metered:
+        if not budgets or exchange.reservation is not None or exchange.metered:
             return
         costs = self._expected(exchange, needs, config)
         if config.rules.budget.unknown == "refuse":
-            exchange.open = [target for target in exchange.open if costs[target.name][0] is not None]
-            if not exchange.open:
+            exchange.remaining = [target for target in exchange.remaining if costs[target.name][0] is not None]
+            if not exchange.remaining:
                 raise _no_price(costs)
         dearest, tokens_out = max(
-            ((costs[target.name][0] or 0.0, costs[target.name][1]) for target in exchange.open), default=(0.0, 0)
+            ((costs[target.name][0] or 0.0, costs[target.name][1]) for target in exchange.remaining), default=(0.0, 0)
         )
         now = self._wall()
         if stands := self.ledger.refusal(budgets, dearest, now):
             raise _refusal(stands, dearest, now)
-        exchange.budget_warning = _warning(self.ledger.standing(budgets, now))
-        exchange.hold = self.ledger.hold(_owner(exchange), dearest, exchange.at, needs.input, tokens_out)
+        exchange.budget_warning = _warning(self.ledger.status(budgets, now))
+        exchange.reservation = self.ledger.reserve(_owner(exchange), dearest, exchange.at, needs.input, tokens_out)
 
     def may_embed(self, exchange: Exchange, target: Target, text: str, config: Config) -> bool:
         """Say whether a key may spend what a text costs at an embedding model. Needs the price library."""
@@ -79,10 +79,10 @@ class Spending:
         """Say for each open target what the request may cost there, and for how long an answer."""
         at, key = datetime.fromtimestamp(self._wall(), UTC), _owner(exchange)
         found: dict[str, tuple[float | None, int]] = {}
-        for target in exchange.open:
+        for target in exchange.remaining:
             if target.name in found:
                 continue
-            usual = self.lengths.longest((key, target.name))
+            usual = self.lengths.upper_bound((key, target.name))
             said = (needs.limit or USUAL_OUTPUT) * needs.answers
             tokens_out = said if usual is None else usual if needs.limit is None else min(usual, said)
             model = without_suffix(target.model)
@@ -90,22 +90,22 @@ class Spending:
             found[target.name] = cost, tokens_out
         return found
 
-    def set_aside_more(self, exchange: Exchange, target: Target, config: Config) -> None:
+    def extend_reservation(self, exchange: Exchange, target: Target, config: Config) -> None:
         """Set aside what a target may cost that is asked beside another. RateLimited when that does not fit."""
-        if (hold := exchange.hold) is None:
+        if (hold := exchange.reservation) is None:
             return
         now = self._wall()
         at, model = datetime.fromtimestamp(now, UTC), without_suffix(target.model)
         cost = expected(target.provider, model, hold.tokens_in, hold.tokens_out, at, config.prices) or 0.0
         if stands := self.ledger.refusal(self.budgets(exchange, config), cost, now):
             raise _refusal(stands, cost, now)
-        self.ledger.widen(hold, cost)
+        self.ledger.extend(hold, cost)
 
     def settle(self, exchange: Exchange, config: Config) -> float:
         """Count what a request has cost, and return how much of that is an estimate. Needs the price library."""
-        key, hold, known = _owner(exchange), exchange.hold, exchange.cost or 0.0
+        key, hold, known = _owner(exchange), exchange.reservation, exchange.cost or 0.0
         lost = estimate_lost(exchange)
-        exchange.hold = None
+        exchange.reservation = None
         if exchange.cost is not None and _ended_well(exchange) and exchange.served and exchange.usage.output:
             self.lengths.learn((key, exchange.served.target.name), exchange.usage.output)
         if hold is None:
@@ -120,10 +120,10 @@ class Spending:
 
     def _warn(self, exchange: Exchange, config: Config) -> None:
         """Say once in each period that a threshold was passed."""
-        for stands in self.ledger.standing(self.budgets(exchange, config), self._wall()):
+        for stands in self.ledger.status(self.budgets(exchange, config), self._wall()):
             place = (stands.budget.key, stands.budget.period)
-            if stands.warns and self._warned.get(place) != stands.ends:
-                self._warned[place] = stands.ends
+            if stands.at_warning and self._warned.get(place) != stands.resets_at:
+                self._warned[place] = stands.resets_at
                 who = f"the key {exchange.key.name!r}" if exchange.key else "requests without a key"
                 log.warning("%s: %s", who, say(stands))
 
@@ -133,7 +133,7 @@ class Spending:
             del self._warned[key]
 
 
-def say(stands: Standing) -> str:
+def say(stands: BudgetStatus) -> str:
     """Say in words how a budget stands."""
     budget = stands.budget
     part = stands.spent / budget.limit
@@ -147,20 +147,20 @@ def dollars(usd: float) -> str:
     return f"${usd:,.2f}" if round(usd, 2) == round(usd, 6) else f"${usd:,.6f}".rstrip("0")
 
 
-def when(stands: Standing) -> str:
+def when(stands: BudgetStatus) -> str:
     """Say when a budget begins anew, in a way that needs no zone."""
-    return datetime.fromtimestamp(stands.ends, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(stands.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _warning(standing: Iterable[Standing]) -> str | None:
-    said = [say(stands) for stands in standing if stands.warns]
+def _warning(standing: Iterable[BudgetStatus]) -> str | None:
+    said = [say(stands) for stands in standing if stands.at_warning]
     return "; ".join(said) or None
 
 
-def _refusal(stands: Standing, cost: float, now: float) -> RateLimited:
-    budget, resets = stands.budget, max(1.0, stands.ends - now)
+def _refusal(stands: BudgetStatus, cost: float, now: float) -> RateLimited:
+    budget, resets = stands.budget, max(1.0, stands.resets_at - now)
     whose = "of this key" if budget.key else "of requests without a key"
-    held = f", {dollars(stands.held)} is set aside for requests that are running" if stands.held else ""
+    held = f", {dollars(stands.reserved)} is set aside for requests that are running" if stands.reserved else ""
     if stands.spent >= budget.limit:
         said = f"the {budget.period} budget of {dollars(budget.limit)} {whose} is spent"
     else:
@@ -191,13 +191,13 @@ def _ended_well(exchange: Exchange) -> bool:
     return served is not None and served.attempt.failure is None and _is_whole(served)
 
 
-def _is_whole(asked: Asked) -> bool:
+def _is_whole(asked: AttemptRecord) -> bool:
     return asked.attempt.stream is None or asked.attempt.stream.done
 
 
-def _guess(exchange: Exchange, hold: Hold) -> float:
+def _guess(exchange: Exchange, hold: Reservation) -> float:
     """Give what an exchange must have cost where its upstream has not said all of it; 0 where nothing is known."""
-    answering = exchange.answering
+    answering = exchange.answering_attempt
     if len(answering) > 1:
         counted = [(asked, asked.attempt.stream.own if asked.attempt.stream else asked.usage) for asked in answering]
         return sum(
@@ -205,11 +205,11 @@ def _guess(exchange: Exchange, hold: Hold) -> float:
         )
     asked = exchange.served
     if asked is None:
-        return sum(_read(exchange, asked, hold) for asked in exchange.asked if _left(asked))
+        return sum(_read(exchange, asked, hold) for asked in exchange.attempts_made if _left(asked))
     return _part(exchange, asked, exchange.usage, hold)
 
 
-def _part(exchange: Exchange, asked: Asked, usage: Usage, hold: Hold) -> float:
+def _part(exchange: Exchange, asked: AttemptRecord, usage: Usage, hold: Reservation) -> float:
     """Give the same of one attempt."""
     told = usage.input is not None and usage.output is not None
     if told and (_is_whole(asked) or asked.target.dialect == "gemini"):  # which counts as it goes
@@ -222,7 +222,7 @@ def _part(exchange: Exchange, asked: Asked, usage: Usage, hold: Hold) -> float:
     return _cost(exchange, asked.target, Usage(given, output, read, written, usage.reasoning))
 
 
-def _left(asked: Asked) -> bool:
+def _left(asked: AttemptRecord) -> bool:
     """Say whether the client left while an upstream had the request, which then has read it."""
     failure = asked.attempt.failure
     return asked.attempt.sent > 0 and (failure is None or failure.kind == "client_gone")
@@ -234,14 +234,14 @@ def estimate_lost(exchange: Exchange) -> float:
     Its upstream had read the request. How much of an answer it had made is not known, so only what it said is counted.
     Needs the price library.
     """
-    for asked in exchange.asked:
+    for asked in exchange.attempts_made:
         failure = asked.attempt.failure
         if asked.estimate is None and asked.attempt.sent and failure and failure.kind == "hedged":
-            asked.estimate = _read(exchange, asked, exchange.hold)
-    return sum(asked.estimate for asked in exchange.asked if asked.estimate)
+            asked.estimate = _read(exchange, asked, exchange.reservation)
+    return sum(asked.estimate for asked in exchange.attempts_made if asked.estimate)
 
 
-def _read(exchange: Exchange, asked: Asked, hold: Hold | None) -> float:
+def _read(exchange: Exchange, asked: AttemptRecord, hold: Reservation | None) -> float:
     """Give what a request costs that was read, and not answered; 0 where nothing counted its tokens."""
     counts = (asked.usage.input, hold.tokens_in if hold else None, exchange.usage.input)
     given = next((count for count in counts if count is not None), 0)
@@ -257,10 +257,10 @@ PAUSE = 1.0
 """Seconds to wait after a reading that failed."""
 
 
-class SpentReader:
+class SpendLoader:
     """Fills the ledger from the history; what is spent while it reads is added to what it finds."""
 
-    def __init__(self, ledger: Ledger, pending: Pending, tasks: Tasks, wall: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, pending: WriteBehind, tasks: Tasks, wall: Callable[[], float]) -> None:
         self.known = asyncio.Event()
         """Set when it is known what keys have spent: requests that come under a budget wait for that."""
         self._ledger, self._pending, self._tasks, self._wall = ledger, pending, tasks, wall
@@ -278,7 +278,7 @@ class SpentReader:
     async def _take(
         self,
         reading: int,
-        job: "Future[dict[tuple[str, Period], Spent]]",
+        job: "Future[dict[tuple[str, Period], SpendRecord]]",
         zone_name: str,
         zone: tzinfo | None,
         now: float,

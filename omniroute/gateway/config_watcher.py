@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from omniroute.config.model import Config, Place
-from omniroute.netproxy.env_proxies import Environment
+from omniroute.netproxy.env_proxies import ProxyEnvironment
 from omniroute.netproxy.proxy_url import Proxy
-from omniroute.redaction import Known
+from omniroute.redaction import KnownSecrets
 from omniroute.store.config import snapshot
 from omniroute.store.db.database import Store
 
@@ -21,7 +21,7 @@ PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class ActiveConfig:
     """One reading of the store."""
 
     config: Config
@@ -29,11 +29,11 @@ class InForce:
     """Account id -> API key."""
     proxies: dict[Place, Proxy] = field(repr=False)
     """The network proxies with what opens them."""
-    known: Known = field(repr=False)
+    known: KnownSecrets = field(repr=False)
     """What no log may show: made here, since many take a while."""
 
 
-def read(store: Store, environment: Environment) -> InForce:
+def read(store: Store, environment: ProxyEnvironment) -> ActiveConfig:
     """Read what is set up. Takes a while: for threads."""
     with store.view():
         config, credentials, proxies = (
@@ -42,14 +42,16 @@ def read(store: Store, environment: Environment) -> InForce:
             snapshot.proxies(store),
         )
     opened = [*proxies.values(), environment.https, environment.http]
-    known = Known([*credentials.values(), *(secret for proxy in opened if proxy for secret in proxy.secrets)])
-    return InForce(config, credentials, proxies, known)
+    known = KnownSecrets([*credentials.values(), *(secret for proxy in opened if proxy for secret in proxy.secrets)])
+    return ActiveConfig(config, credentials, proxies, known)
 
 
-class Following:
+class ConfigWatcher:
     """Calls `found`, in its own thread, with each configuration after the one of revision `seen`."""
 
-    def __init__(self, store: Store, environment: Environment, seen: int, found: Callable[[InForce], None]) -> None:
+    def __init__(
+        self, store: Store, environment: ProxyEnvironment, seen: int, found: Callable[[ActiveConfig], None]
+    ) -> None:
         self._store, self._environment, self._seen, self._found = store, environment, seen, found
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="omniroute-config")

@@ -3,22 +3,22 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from omniroute.access.client_address import NOBODY, Comer
-from omniroute.budgets.ledger import Hold
-from omniroute.cache.single_flight import Part
+from omniroute.access.client_address import NO_CLIENT, ClientAddress
+from omniroute.budgets.ledger import Reservation
+from omniroute.cache.single_flight import CacheContext
 from omniroute.catalog.provider import DialectName
 from omniroute.config.model import Config, Key
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Usage
-from omniroute.dialects.responses.conversation import Recalled
+from omniroute.dialects.responses.conversation import StoredConversation
 from omniroute.errors import BadRequest
-from omniroute.gateway.self_requests import Visit
+from omniroute.gateway.self_requests import InternalRequest
 from omniroute.mitm.ports import Attempt
 from omniroute.routing.admission_queue import Ticket
-from omniroute.routing.affinity import Conversation
+from omniroute.routing.affinity import SessionKey
 from omniroute.routing.endpoints import Claim
-from omniroute.routing.failures import Failed
-from omniroute.routing.plan import LeftOut, Plan, Target
+from omniroute.routing.failures import FailedAttempt
+from omniroute.routing.plan import ExcludedTarget, Plan, Target
 from omniroute.store.history.usage import UsageRow
 
 CLIENT_GONE = 499
@@ -26,7 +26,7 @@ CLIENT_GONE = 499
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
+class AttemptRecord:
     """An attempt with its target. The target is a decision, the attempt what came of it."""
 
     target: Target
@@ -36,17 +36,17 @@ class Asked:
     """When it began, as seconds of the epoch."""
     began: float = 0.0
     """The same on the runtime's clock."""
-    counted: bool = False
+    in_flight: bool = False
     """It counts among what its account is busy with."""
-    let_in: float | None = None
+    admitted_at: float | None = None
     """When it was let in at its account, on the runtime's clock."""
-    learned: bool = False
+    limits_read: bool = False
     """What the reply's head says of the provider's limits has been read."""
     resumed: int | None = None
     """After how many characters it goes on with the answer of another."""
-    beside: float | None = None
+    hedge_delay: float | None = None
     """After how many seconds it was asked beside another that was late."""
-    lost: bool = False
+    superseded: bool = False
     """Another went on when it ended."""
     unresumed: str = ""
     """Why its answer broke off and no other target went on with it, where that is enabled."""
@@ -54,10 +54,10 @@ class Asked:
     """USD that it must have cost though it was cancelled for another that had answered first."""
 
     @property
-    def failed(self) -> Failed:
+    def failed(self) -> FailedAttempt:
         """Its failure, with whose it is."""
         assert self.attempt.failure
-        return Failed(self.target.name, self.target.account.name, self.attempt.failure)
+        return FailedAttempt(self.target.name, self.target.account.name, self.attempt.failure)
 
     @property
     def usage(self) -> Usage:
@@ -96,18 +96,18 @@ class Exchange:
     """The snapshot that this request keeps."""
     misplaced_key: bool = False
     """A gateway key came where keys do not count."""
-    shown: tuple[str, ...] = field(default=(), repr=False)
+    presented_keys: tuple[str, ...] = field(default=(), repr=False)
     """The keys that the client showed, until access has looked at them."""
-    google: bool = False
+    gemini_client: bool = False
     """The key came in Google's own header, so Google's own SDK is asking."""
-    who: Comer = NOBODY
+    client: ClientAddress = NO_CLIENT
     """Who asks, once the doors have let them in."""
     progress: bool = False
     """The client wants to hear how far its answer is."""
-    visit: Visit | None = None
+    internal: InternalRequest | None = None
     """The gateway itself asks, for a person in the panel."""
     key: Key | None = None
-    holds: bool = False
+    counted_in_key: bool = False
     """It counts among what its key is busy with."""
     admitted: bool = False
     """Access has let it in: from here on it is worth a log row."""
@@ -115,26 +115,26 @@ class Exchange:
     row: UsageRow | None = field(default=None, repr=False)
     """What it has come to, once it is over."""
 
-    raw: bytes = field(default=b"", repr=False)
+    raw_body: bytes = field(default=b"", repr=False)
     body: dict[str, Any] = field(default_factory=dict, repr=False)
-    recalled: Recalled | None = field(default=None, repr=False)
+    recalled: StoredConversation | None = field(default=None, repr=False)
     """What the request goes on from, where it names something."""
     model: str = ""
     stream: bool = False
 
-    conversation: Conversation | None = None
+    conversation: SessionKey | None = None
     """What it belongs to, as far as that can be told."""
     plan: Plan | None = None
-    came_to: set[str] = field(default_factory=set)
+    combos_used: set[str] = field(default_factory=set)
     """The combos whose turn it has taken."""
-    asked: list[Asked] = field(default_factory=list)
-    open: list[Target] = field(default_factory=list)
+    attempts_made: list[AttemptRecord] = field(default_factory=list)
+    remaining: list[Target] = field(default_factory=list)
     """The targets of the plan that are yet to be asked, in order."""
     health_seen: int = 0
     """The revision of the cool-downs and breakers that the open targets are ordered by."""
-    left: list[LeftOut] = field(default_factory=list)
+    left: list[ExcludedTarget] = field(default_factory=list)
     """Those that are not asked any more, as they began to cool down while the exchange was under way."""
-    passed: list[Target] = field(default_factory=list)
+    skipped: list[Target] = field(default_factory=list)
     """Those that were at their limits when another could be asked at once."""
     waiting: Waiting | None = None
     queued_at: float | None = None
@@ -151,13 +151,13 @@ class Exchange:
     """The stream that was broken off last, where another target is asked to go on with it."""
     resumed: int = 0
     """How often that was."""
-    stopped: Asked | None = None
+    decisive_refusal: AttemptRecord | None = None
     """Who has said, while another went on, what all others would say too."""
-    early: bool = False
+    early_head_sent: bool = False
     """The client has the head of a stream, though nobody has answered yet."""
     status: int | None = None
     """What the client was told inside such a stream when nobody did."""
-    hold: Hold | None = None
+    reservation: Reservation | None = None
     """What is set aside for it."""
     budget_warning: str | None = None
     """What its client is told of budgets that are nearly spent."""
@@ -165,7 +165,7 @@ class Exchange:
     error: str | None = None
     """What the client was told where it got no answer."""
     metered: bool = False
-    replay: Part = field(default_factory=Part, repr=False)
+    replay: CacheContext = field(default_factory=CacheContext, repr=False)
     """What it has to do with the answers of others."""
 
     @property
@@ -179,24 +179,24 @@ class Exchange:
         return self.progress and self.stream and self.dialect != "gemini"
 
     @property
-    def last(self) -> Asked | None:
+    def last(self) -> AttemptRecord | None:
         """The newest attempt, but for those that ended while another went on."""
-        return next((asked for asked in reversed(self.asked) if not asked.lost), None)
+        return next((asked for asked in reversed(self.attempts_made) if not asked.superseded), None)
 
     @property
-    def hedge(self) -> Asked | None:
+    def hedge(self) -> AttemptRecord | None:
         """The attempt that was made beside one that was late."""
-        return next((asked for asked in self.asked if asked.beside is not None), None)
+        return next((asked for asked in self.attempts_made if asked.hedge_delay is not None), None)
 
     @property
-    def answering(self) -> list[Asked]:
+    def answering_attempt(self) -> list[AttemptRecord]:
         """The attempts that the client got its answer from: more than one where it was resumed."""
-        return [asked for asked in self.asked if asked.attempt.content_at is not None]
+        return [asked for asked in self.attempts_made if asked.attempt.content_at is not None]
 
     @property
-    def served(self) -> Asked | None:
+    def served(self) -> AttemptRecord | None:
         """The attempt that the client got its answer from, or the end of it."""
-        answering = self.answering
+        answering = self.answering_attempt
         return answering[-1] if answering else None
 
     @property
@@ -209,16 +209,16 @@ class Exchange:
         stream = asked.attempt.stream
         return stream.known if stream and stream.resumes else asked.usage
 
-    def failures(self) -> list[Failed]:
+    def failures(self) -> list[FailedAttempt]:
         """The attempts that failed, in order."""
-        return [asked.failed for asked in self.asked if asked.attempt.failure]
+        return [asked.failed for asked in self.attempts_made if asked.attempt.failure]
 
     def spend_model(self, target: Target) -> None:
         """Ask nobody else for the model of a target."""
         spent = (target.provider.id, target.model)
-        self.open = [left for left in self.open if (left.provider.id, left.model) != spent]
+        self.remaining = [left for left in self.remaining if (left.provider.id, left.model) != spent]
 
     @property
     def attempts(self) -> int:
         """How many targets were asked; those that were passed over at their limits are in the log only."""
-        return sum(not (a.attempt.failure and a.attempt.failure.kind == "limited") for a in self.asked)
+        return sum(not (a.attempt.failure and a.attempt.failure.kind == "limited") for a in self.attempts_made)

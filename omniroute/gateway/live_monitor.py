@@ -10,8 +10,8 @@ from typing import Literal
 
 from mitmproxy import http
 
-from omniroute.gateway.exchange import Asked, Exchange
-from omniroute.gateway.usage_recorder import row_of
+from omniroute.gateway.exchange import AttemptRecord, Exchange
+from omniroute.gateway.usage_recorder import build_usage_row
 from omniroute.mitm.ports import KEEP
 from omniroute.store.history.usage import UsageRow
 
@@ -33,7 +33,7 @@ HIDDEN = (b"set-cookie", b"cookie")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class CapturedMessage:
     """A request or a reply, as much of it as is shown."""
 
     start: str
@@ -49,28 +49,28 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class CapturedAttempt:
     """An attempt with what was said in it."""
 
     dialect: str
-    sent: Message | None
-    got: Message | None
+    sent: CapturedMessage | None
+    got: CapturedMessage | None
     times: tuple[float | None, ...]
     """When it began, was sent, had a head, had content and ended: seconds after the exchange began."""
     secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class CapturedExchange:
     """An exchange with all its bodies."""
 
-    request: Message
-    tried: tuple[Tried, ...]
-    reply: Message | None
+    request: CapturedMessage
+    attempts: tuple[CapturedAttempt, ...]
+    reply: CapturedMessage | None
 
 
 @dataclass(slots=True, eq=False)
-class Seen:
+class MonitoredExchange:
     """An exchange that passes, or has passed."""
 
     id: str
@@ -78,38 +78,38 @@ class Seen:
     exchange: Exchange | None
     """As long as it is under way; so is the flow."""
     flow: http.HTTPFlow | None
-    request: Message
+    request: CapturedMessage
     row: UsageRow = field(init=False)
     """How it stands, once it is to be told: most have ended by then."""
     state: State = field(init=False)
-    sent: list[tuple[Asked, Message]] = field(default_factory=list)
-    taken: Taken | None = None
+    sent: list[tuple[AttemptRecord, CapturedMessage]] = field(default_factory=list)
+    taken: CapturedExchange | None = None
     mark: tuple[object, ...] = ()
     """How it stood when it was told last."""
     weight: int = BESIDE
 
 
-class Watching:
+class LiveMonitor:
     """Counts who looks, and keeps what they may ask for."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._watchers = 0
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
-        self._running: dict[str, Seen] = {}
-        self._changed: dict[str, Seen] = {}
+        self._seen: OrderedDict[str, MonitoredExchange] = OrderedDict()
+        self._running: dict[str, MonitoredExchange] = {}
+        self._changed: dict[str, MonitoredExchange] = {}
         self._weight = 0
 
     @property
-    def watched(self) -> bool:
+    def active(self) -> bool:
         """Whether anybody looks."""
         return self._watchers > 0
 
-    def enter(self) -> None:
+    def add(self) -> None:
         """Begin to look."""
         self._watchers += 1
 
-    def leave(self) -> None:
+    def discard(self) -> None:
         """Look no more. What was seen stays for a while: see `tidy`."""
         self._watchers -= 1
         if not self._watchers:
@@ -118,7 +118,7 @@ class Watching:
             self._running.clear()
             self._changed.clear()
 
-    def tidy(self) -> None:
+    def cleanup(self) -> None:
         """Let go of everything, if nobody looks any more."""
         if not self._watchers:
             self._seen.clear()
@@ -126,7 +126,7 @@ class Watching:
 
     # what passes
 
-    def asked(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    def attempt_started(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """Note an exchange, and what its newest attempt sends."""
         seen = self._seen.get(exchange.id) or self._begin(flow, exchange)
         last = exchange.last
@@ -139,25 +139,25 @@ class Watching:
     def ended(self, flow: http.HTTPFlow, exchange: Exchange, status: int) -> None:
         """Note that the client has all that it gets."""
         seen = self._seen.get(exchange.id) or self._begin(flow, exchange)
-        seen.row, seen.state = exchange.row or row_of(exchange, status, self._clock()), "done"
+        seen.row, seen.state = exchange.row or build_usage_row(exchange, status, self._clock()), "done"
         seen.taken = _take(seen)
         seen.exchange = seen.flow = None
         seen.sent.clear()
         self._running.pop(seen.id, None)
         self._changed[seen.id] = seen
-        got = [tried.got.weight for tried in seen.taken.tried if tried.got]
+        got = [tried.got.weight for tried in seen.taken.attempts if tried.got]
         self._grow(seen, sum(got) + (seen.taken.reply.weight if seen.taken.reply else 0))
 
-    def _begin(self, flow: http.HTTPFlow, exchange: Exchange) -> Seen:
+    def _begin(self, flow: http.HTTPFlow, exchange: Exchange) -> MonitoredExchange:
         path = f"{exchange.path}?{exchange.query}" if exchange.query else exchange.path
-        request = _message(f"{flow.request.method} {path}", exchange.headers, exchange.raw)
-        seen = Seen(exchange.id, flow.id, exchange, flow, request)
+        request = _message(f"{flow.request.method} {path}", exchange.headers, exchange.raw_body)
+        seen = MonitoredExchange(exchange.id, flow.id, exchange, flow, request)
         self._seen[seen.id] = self._running[seen.id] = seen
         self._weight += seen.weight
         self._grow(seen, request.weight)
         return seen
 
-    def _grow(self, seen: Seen, weight: int) -> None:
+    def _grow(self, seen: MonitoredExchange, weight: int) -> None:
         if self._seen.get(seen.id) is not seen:
             return  # it had to go already
         seen.weight += weight
@@ -169,7 +169,7 @@ class Watching:
 
     # what is told
 
-    def changes(self) -> list[Seen]:
+    def changes(self) -> list[MonitoredExchange]:
         """Give what has changed since this was asked last; an exchange that has ended is given once more, as it is.
 
         One that has just begun is not given yet: most are over before anybody could have read of them.
@@ -180,15 +180,18 @@ class Watching:
             assert exchange
             if exchange.started > long_ago:
                 continue
-            served, failed = exchange.served is not None, sum(a.attempt.failure is not None for a in exchange.asked)
-            mark = (len(exchange.asked), failed, served, exchange.waiting is not None, exchange.model)
+            served, failed = (
+                exchange.served is not None,
+                sum(a.attempt.failure is not None for a in exchange.attempts_made),
+            )
+            mark = (len(exchange.attempts_made), failed, served, exchange.waiting is not None, exchange.model)
             if mark != seen.mark:
                 seen.mark = mark
                 self._changed[seen.id] = self._look(seen)
         changed, self._changed = list(self._changed.values()), {}
         return changed
 
-    def recent(self, most: int) -> list[Seen]:
+    def recent(self, most: int) -> list[MonitoredExchange]:
         """Give the newest exchanges, the oldest of them first."""
         return [self._look(seen) for seen in list(self._seen.values())[-most:]]
 
@@ -197,51 +200,53 @@ class Watching:
         """How many exchanges there are to be asked for."""
         return len(self._seen)
 
-    def find(self, id: str) -> tuple[Seen, Taken] | None:
+    def find(self, id: str) -> tuple[MonitoredExchange, CapturedExchange] | None:
         """Give an exchange with all its bodies, as far as there are any yet."""
         seen = self._seen.get(id)
         if seen is None:
             return None
         return self._look(seen), seen.taken or _take(seen)
 
-    def _look(self, seen: Seen) -> Seen:
+    def _look(self, seen: MonitoredExchange) -> MonitoredExchange:
         """See how an exchange stands now."""
         if seen.exchange:
-            seen.row, seen.state = row_of(seen.exchange, None, self._clock()), _state(seen.exchange)
+            seen.row, seen.state = build_usage_row(seen.exchange, None, self._clock()), _state(seen.exchange)
         return seen
 
 
 def _state(exchange: Exchange) -> State:
     if exchange.served:
         return "answering"
-    return "waiting" if exchange.waiting or not exchange.asked else "asking"
+    return "waiting" if exchange.waiting or not exchange.attempts_made else "asking"
 
 
-def _take(seen: Seen) -> Taken:
+def _take(seen: MonitoredExchange) -> CapturedExchange:
     exchange, flow = seen.exchange, seen.flow
     assert exchange
     assert flow
     sent = {id(asked): message for asked, message in seen.sent}
-    tried = tuple(_tried(asked, sent.get(id(asked)), exchange.started) for asked in exchange.asked)
+    tried = tuple(_tried(asked, sent.get(id(asked)), exchange.started) for asked in exchange.attempts_made)
     reply, response = None, flow.response
     if response:
         body = response.raw_content or b""
-        streamed = exchange.early or (exchange.served is not None and exchange.served.attempt.stream is not None)
+        streamed = exchange.early_head_sent or (
+            exchange.served is not None and exchange.served.attempt.stream is not None
+        )
         start = f"{response.status_code} {response.reason}".strip()
         reply = _message(start, response.headers.fields, body, cut=streamed and len(body) >= KEEP)
-    return Taken(seen.request, tried, reply)
+    return CapturedExchange(seen.request, tried, reply)
 
 
-def _tried(asked: Asked, sent: Message | None, began: float) -> Tried:
+def _tried(asked: AttemptRecord, sent: CapturedMessage | None, began: float) -> CapturedAttempt:
     attempt, got = asked.attempt, None
     if head := attempt.upstream:
         cut = attempt.stream is not None and len(attempt.raw) >= KEEP
         got = _message(f"{head.status_code} {head.reason}".strip(), head.headers.fields, attempt.raw, cut=cut)
     times = (attempt.started or None, attempt.sent or None, attempt.head_at, attempt.content_at, attempt.ended)
     since = tuple(None if at is None else at - began for at in times)
-    return Tried(asked.target.dialect, sent, got, since, attempt.secrets)
+    return CapturedAttempt(asked.target.dialect, sent, got, since, attempt.secrets)
 
 
-def _message(start: str, fields: Fields, body: bytes | bytearray, *, cut: bool = False) -> Message:
+def _message(start: str, fields: Fields, body: bytes | bytearray, *, cut: bool = False) -> CapturedMessage:
     shown = tuple(field for field in fields if field[0].lower() not in HIDDEN)
-    return Message(start, shown, bytes(body[:SHOWN]), cut or len(body) > SHOWN)
+    return CapturedMessage(start, shown, bytes(body[:SHOWN]), cut or len(body) > SHOWN)

@@ -9,7 +9,7 @@ from omniroute.store.history.usage import UsageRow
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The upper ends of the buckets in which times are counted."""
-NOBODY = "none"
+NO_KEY = "none"
 """The provider of an exchange that nobody was asked for."""
 OTHER = "other"
 """The label of what exceeds a bound."""
@@ -21,7 +21,7 @@ STATUSES = range(100, 600)
 
 
 @dataclass(slots=True)
-class Times:
+class Histogram:
     """A histogram."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
@@ -33,7 +33,7 @@ class Times:
 
 
 @dataclass(slots=True)
-class Tally:
+class Metrics:
     """Counters by provider: there are few of these, while names of models and keys may be without end."""
 
     exchanges: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -47,16 +47,16 @@ class Tally:
     """Exchanges that used tokens at a price that nobody knows, by provider."""
     protocol_errors: Counter[str] = field(default_factory=Counter)
     """Violations of HTTP by clients, by reason."""
-    whole: dict[str, Times] = field(default_factory=dict)
-    first: dict[str, Times] = field(default_factory=dict)
+    latency: dict[str, Histogram] = field(default_factory=dict)
+    ttft: dict[str, Histogram] = field(default_factory=dict)
 
     def protocol_error(self, reason: str) -> None:
         """Count a violation of HTTP."""
         _count(self.protocol_errors, reason)
 
     def add(self, row: UsageRow) -> None:
-        provider = row.provider or NOBODY
-        if provider not in self.whole and len(self.whole) >= MAX_PROVIDERS:
+        provider = row.provider or NO_KEY
+        if provider not in self.latency and len(self.latency) >= MAX_PROVIDERS:
             provider = OTHER
         status = row.status or 0
         self.exchanges[provider, str(status) if status == 0 or status in STATUSES else OTHER] += 1
@@ -69,9 +69,9 @@ class Tally:
             self.cost[provider] = self.cost.get(provider, 0.0) + cost
         elif row.input or row.output:
             self.unknown_cost[provider] += 1
-        self.whole.setdefault(provider, Times()).add(row.latency_ms / 1000)
+        self.latency.setdefault(provider, Histogram()).add(row.latency_ms / 1000)
         if row.ttft_ms is not None:
-            self.first.setdefault(provider, Times()).add(row.ttft_ms / 1000)
+            self.ttft.setdefault(provider, Histogram()).add(row.ttft_ms / 1000)
 
 
 def _count(counter: Counter[str], label: str) -> None:

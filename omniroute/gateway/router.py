@@ -7,24 +7,24 @@ from datetime import UTC, datetime
 from omniroute.config.model import Config
 from omniroute.dialects.requirements import Needs
 from omniroute.errors import Exhausted
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.routing.admission_queue import Admission
-from omniroute.routing.affinity import Affinity, conversation
-from omniroute.routing.attempt_policy import switched
+from omniroute.routing.affinity import Affinity, session_key
+from omniroute.routing.attempt_policy import feature_flag
 from omniroute.routing.failures import Judgement, judge
-from omniroute.routing.health import Health, whom
-from omniroute.routing.hedging import Paces, Share, Whose
-from omniroute.routing.model_index import Names
-from omniroute.routing.plan import LeftOut, Plan, Target, plan
-from omniroute.routing.rate_limits import Loads
-from omniroute.routing.retry_after import request_wait
-from omniroute.routing.strategies import Resting, Seen, nobody_rests
-from omniroute.routing.strategy_state import Turns
+from omniroute.routing.health import Health, health_key
+from omniroute.routing.hedging import HedgeBudget, LatencyKey, LatencyTracker
+from omniroute.routing.model_index import ModelIndex
+from omniroute.routing.plan import ExcludedTarget, Plan, Target, plan
+from omniroute.routing.rate_limits import InFlight
+from omniroute.routing.retry_after import ratelimit_reset
+from omniroute.routing.strategies import Resting, RoutingState, no_cooldowns
+from omniroute.routing.strategy_state import StrategyState
 from omniroute.routing.target import by_catalog, by_user
 from omniroute.routing.target_recheck import recheck
 
 
-class Choosing:
+class Router:
     """Turns, loads and conversations. Clocks and dice are arguments, so that tests can throw them."""
 
     def __init__(
@@ -34,19 +34,19 @@ class Choosing:
         wall: Callable[[], float],
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self.turns = Turns()
+        self.turns = StrategyState()
         self.changed: Callable[[], None] = lambda: None
         """Called when there is something to be saved."""
         self.health = Health()
-        self._loads = Loads()
+        self._loads = InFlight()
         self.admission = Admission(self._loads, clock)
         self.admission.changed = lambda: self.changed()
-        self._paces, self._share = Paces(), Share()
+        self._paces, self._share = LatencyTracker(), HedgeBudget()
         self._affinity = Affinity()
         self._clock, self._wall, self._dice = clock, wall, dice
         self._reset: tuple[float, tuple[str, ...]] = (0.0, ())
 
-    def take_up(self, turns: Turns, health: Health, config: Config) -> None:
+    def restore(self, turns: StrategyState, health: Health, config: Config) -> None:
         """Go on from what was saved."""
         self.turns, self.health = turns, health
         self._reset = config.rules.reset
@@ -75,7 +75,7 @@ class Choosing:
             known = by_user(config, seen, self._dice)
         if config.rules.affinity:
             owner = exchange.key.id if exchange.key else ""
-            exchange.conversation = conversation(owner, exchange.model, exchange.headers, exchange.body)
+            exchange.conversation = session_key(owner, exchange.model, exchange.headers, exchange.body)
         made = plan(
             exchange.model,
             config,
@@ -100,21 +100,21 @@ class Choosing:
         made = plan(name, config, client="openai", known=known)
         found = [target for target in made.targets if target.not_before is None]
         if not found:
-            why = "; ".join(f"{left.name}: {left.why}" for left in made.left)
+            why = "; ".join(f"{left.name}: {left.reason}" for left in made.excluded)
             raise Exhausted(f"no target of {name!r} can be asked now{f': {why}' if why else ''}")
         return tuple(target for target in found if _embeds_as(target) == _embeds_as(found[0]))
 
-    def _seen(self, config: Config, now: float) -> Seen:
-        return Seen(self.turns, self._load, self._rest(now) if config.rules.cooldowns else nobody_rests, now)
+    def _seen(self, config: Config, now: float) -> RoutingState:
+        return RoutingState(self.turns, self._load, self._rest(now) if config.rules.cooldowns else no_cooldowns, now)
 
     def _load(self, account: str) -> float:
         return self._loads.load(account, self._clock())
 
     def _rest(self, now: float) -> Resting:
         """Look up who should not be asked; nobody has to be looked up while all are well, as they mostly are."""
-        return nobody_rests if self.health.well else lambda *asked: self.health.rest(whom(*asked), now)
+        return no_cooldowns if self.health.all_healthy else lambda *asked: self.health.cooldown(health_key(*asked), now)
 
-    def recheck(self, exchange: Exchange) -> list[tuple[Target, LeftOut]]:
+    def recheck(self, exchange: Exchange) -> list[tuple[Target, ExcludedTarget]]:
         """Check the open targets of an exchange against the failures of others since it was planned.
 
         Return those that are not asked any more; the others stay open, in the order to be tried.
@@ -124,10 +124,10 @@ class Choosing:
             return []
         exchange.health_seen = health.revision
         now, last = self._wall(), exchange.last
-        repeats = bool(last and exchange.open and exchange.open[0] is last.target)
-        exchange.open, left = recheck(
-            exchange.open,
-            lambda target: health.rest(whom(target.provider, target.account, target.model), now),
+        repeats = bool(last and exchange.remaining and exchange.remaining[0] is last.target)
+        exchange.remaining, left = recheck(
+            exchange.remaining,
+            lambda target: health.cooldown(health_key(target.provider, target.account, target.model), now),
             now=now,
             patience=rules.cooldown_wait,
             repeats=repeats,
@@ -141,34 +141,36 @@ class Choosing:
         What a request never comes to keeps its turn: else a combo that is asked every other time, as by a
         combo that takes turns itself, would show every other of its models only.
         """
-        new = [combo for combo, _ in target.way.path if combo not in exchange.came_to]
-        exchange.came_to.update(new)
-        self.turns.taken(new)
+        new = [combo for combo, _ in target.path.path if combo not in exchange.combos_used]
+        exchange.combos_used.update(new)
+        self.turns.advance(new)
 
-    def began(self, exchange: Exchange, asked: Asked) -> None:
+    def attempt_started(self, exchange: Exchange, asked: AttemptRecord) -> None:
         """Note that a target is being asked."""
-        target, asked.counted, asked.at, asked.began = asked.target, True, self._wall(), self._clock()
+        target, asked.in_flight, asked.at, asked.began = asked.target, True, self._wall(), self._clock()
         self._come_to(exchange, target)
-        self.health.began(exchange.id, whom(target.provider, target.account, target.model), asked.at)
-        self.turns.asked(target.provider.id, target.account.id, asked.at)
-        self.turns.led(target.way.path)
-        if asked.let_in is None:
+        self.health.attempt_started(exchange.id, health_key(target.provider, target.account, target.model), asked.at)
+        self.turns.record_call(target.provider.id, target.account.id, asked.at)
+        self.turns.counter(target.path.path)
+        if asked.admitted_at is None:
             self.admission.limits.begin(target.account.id, self._clock())
         self.changed()
 
     def hedge_after(self, exchange: Exchange, target: Target) -> float | None:
         """Give the seconds after which another target may be asked beside this one; None for never."""
         rules = exchange.config.rules
-        if not switched("hedge", target, rules).enabled:
+        if not feature_flag("hedge", target, rules).enabled:
             return None
-        if not exchange.asked:
-            self._share.count(rules.hedge.share)
-        if exchange.hedge or exchange.broken or not exchange.open:
+        if not exchange.attempts_made:
+            self._share.add_request(rules.hedge.share)
+        if exchange.hedge or exchange.broken or not exchange.remaining:
             return None
-        late = self._paces.late(_whose(exchange, target))
+        late = self._paces.threshold(_whose(exchange, target))
         return None if late is None else max(late, rules.hedge.least)
 
-    def beside(self, exchange: Exchange, late: Asked, targets: Iterable[Target]) -> tuple[Target, float] | None:
+    def hedge_targets(
+        self, exchange: Exchange, late: AttemptRecord, targets: Iterable[Target]
+    ) -> tuple[Target, float] | None:
         """Let the exchange in at the first of some targets that can help it at once, if it may be hedged at all."""
         now = self._wall()
         ready = [
@@ -176,17 +178,17 @@ class Choosing:
             for target in targets
             if target.account.id != late.target.account.id
             and (target.not_before or 0.0) <= now
-            and self.health.ready(whom(target.provider, target.account, target.model), now)
+            and self.health.ready(health_key(target.provider, target.account, target.model), now)
             and self.admission.room_for(target)
         ]
-        return self.admission.admit(ready) if ready and self._share.take() else None
+        return self.admission.admit(ready) if ready and self._share.try_acquire() else None
 
-    def ended(self, exchange: Exchange, asked: Asked) -> None:
+    def attempt_ended(self, exchange: Exchange, asked: AttemptRecord) -> None:
         """Note what came of an attempt; once, however often it is told."""
-        if not asked.counted:
+        if not asked.in_flight:
             return
-        asked.counted = False
-        if not asked.learned:
+        asked.in_flight = False
+        if not asked.limits_read:
             self.learn(asked)
         target, failure = asked.target, asked.attempt.failure
         judgement = judge(failure) if failure else None
@@ -196,8 +198,8 @@ class Choosing:
             failed = None if judgement is None or judgement.neutral else True
         self._pace(exchange, asked, failed)
         self._note(exchange, asked, judgement, failed)
-        if failure and failure.stale and asked.let_in is not None:
-            self.admission.limits.take_back(target.account.id, asked.let_in)
+        if failure and failure.stale and asked.admitted_at is not None:
+            self.admission.limits.take_back(target.account.id, asked.admitted_at)
         now, began = self._clock(), asked.began
         self._loads.ended(target.account.id, failed=failed, now=now, began=began)
         self.admission.ended(target.account.id)
@@ -206,40 +208,40 @@ class Choosing:
         elif failed is False:
             self._affinity.served(exchange.conversation, (target.account.id, target.name), now, began=began)
 
-    def _pace(self, exchange: Exchange, asked: Asked, failed: bool | None) -> None:
+    def _pace(self, exchange: Exchange, asked: AttemptRecord, failed: bool | None) -> None:
         """Note how long it took to the first content, or at least, where it was let go for being late."""
         attempt, said_at = asked.attempt, asked.attempt.content_at if failed is False else None
-        if attempt.failure and attempt.failure.kind == "hedged" and asked.beside is None:
+        if attempt.failure and attempt.failure.kind == "hedged" and asked.hedge_delay is None:
             said_at = attempt.ended
         if said_at is not None:
-            self._paces.note(_whose(exchange, asked.target), said_at - attempt.started)
+            self._paces.add(_whose(exchange, asked.target), said_at - attempt.started)
 
     def served(self, exchange: Exchange) -> None:
         """Read the head of a reply as soon as its client gets it: its stream may last for long."""
-        if (asked := exchange.served) and not asked.learned:
+        if (asked := exchange.served) and not asked.limits_read:
             self.learn(asked)
 
-    def learn(self, asked: Asked) -> None:
+    def learn(self, asked: AttemptRecord) -> None:
         """Read in the head of a reply whether its provider allows another request; once for each reply."""
-        head, asked.learned = asked.attempt.upstream, True
+        head, asked.limits_read = asked.attempt.upstream, True
         if head is None or not any(b"ratelimit" in name.lower() for name, _ in head.headers.fields):
             return
-        if wait := request_wait(head.headers, self._wall()):
+        if wait := ratelimit_reset(head.headers, self._wall()):
             self.admission.learn(asked.target.account.id, asked.target.model, wait)
 
-    def _note(self, exchange: Exchange, asked: Asked, judgement: Judgement | None, failed: bool | None) -> None:
+    def _note(self, exchange: Exchange, asked: AttemptRecord, judgement: Judgement | None, failed: bool | None) -> None:
         """Note what an end means for the health of all that were part of it."""
         target, failure = asked.target, asked.attempt.failure
-        who = whom(target.provider, target.account, target.model)
+        who = health_key(target.provider, target.account, target.model)
         if failed is False:
-            self.health.answered(exchange.id, who, began=asked.at)
+            self.health.attempt_succeeded(exchange.id, who, began=asked.at)
         elif failure is None or judgement is None or judgement.neutral:
-            self.health.left(exchange.id, who)
+            self.health.attempt_abandoned(exchange.id, who)
         else:
             profile = exchange.config.rules.resilience.profile(target.provider, target.account.base_url)
             now = self._wall()
             hint, why = failure.retry_after, failure.label
-            self.health.failed(
+            self.health.attempt_failed(
                 exchange.id, who, judgement, profile, began=asked.at, now=now, dice=self._dice(), hint=hint, why=why
             )
         self.changed()
@@ -248,9 +250,9 @@ class Choosing:
         """Give how many exchanges each account is busy with, if it is with any."""
         return self._loads.all()
 
-    def ask_again(self, accounts: Iterable[str], model: str) -> int:
+    def retry(self, accounts: Iterable[str], model: str) -> int:
         """Forget what is held against a model at some accounts, and give how many of them held anything against it."""
-        many = self.health.forgive(("model", account, model) for account in accounts)
+        many = self.health.clear(("model", account, model) for account in accounts)
         self.changed()
         return many
 
@@ -268,12 +270,12 @@ class Choosing:
             self.health.reset(config.rules.reset[1] or None)
             self.admission.forget(config.rules.reset[1] or None)
         self.admission.set(config.limits)
-        accounts = {*Names.of(config).everybody()}
+        accounts = {*ModelIndex.of(config).everybody()}
         self.admission.keep(accounts)
-        self._paces.keep(accounts)
+        self._paces.retain(accounts)
         self.turns.keep(accounts, {name for name in config.combos if _same(name, config, before)})
         nodes_gone = {node.id for node in before.nodes} - {node.id for node in config.nodes}
-        if gone := (Names.of(before).everybody().keys() - accounts) | nodes_gone:
+        if gone := (ModelIndex.of(before).everybody().keys() - accounts) | nodes_gone:
             self.health.reset(gone)
         self.changed()
 
@@ -282,7 +284,7 @@ def _embeds_as(target: Target) -> tuple[str, str | None]:
     return target.name, target.account.base_url
 
 
-def _whose(exchange: Exchange, target: Target) -> Whose:
+def _whose(exchange: Exchange, target: Target) -> LatencyKey:
     return target.account.id, target.model, exchange.stream
 
 

@@ -13,27 +13,27 @@ from mitmproxy import http
 
 from omniroute.access.lockouts import Lockouts
 from omniroute.budgets.ledger import NO_KEY
-from omniroute.cache.response_cache import Replays
+from omniroute.cache.response_cache import ResponseCache
 from omniroute.config.model import Config, Place
-from omniroute.gateway.authenticator import Gate
+from omniroute.gateway.authenticator import Authenticator
 from omniroute.gateway.body_budget import BodyBudget
-from omniroute.gateway.budget_enforcer import Spending, SpentReader
-from omniroute.gateway.config_watcher import Following, InForce, read
+from omniroute.gateway.budget_enforcer import BudgetEnforcer, SpendLoader
+from omniroute.gateway.config_watcher import ActiveConfig, ConfigWatcher, read
 from omniroute.gateway.exchange import Exchange
-from omniroute.gateway.live_monitor import Watching
+from omniroute.gateway.live_monitor import LiveMonitor
 from omniroute.gateway.loop_watchdog import LoopWatchdog
-from omniroute.gateway.maintenance import back_up, keep_answers, learn_prices, take_up_answers, tidy
-from omniroute.gateway.metrics import Tally
-from omniroute.gateway.router import Choosing
-from omniroute.gateway.runtime_file import Note
-from omniroute.gateway.self_requests import Visits
-from omniroute.gateway.usage_recorder import Pending
+from omniroute.gateway.maintenance import back_up, keep_answers, load_prices, restore_answers, run_cleanup
+from omniroute.gateway.metrics import Metrics
+from omniroute.gateway.router import Router
+from omniroute.gateway.runtime_file import RuntimeFile
+from omniroute.gateway.self_requests import InternalRequests
+from omniroute.gateway.usage_recorder import WriteBehind
 from omniroute.mitm.client_listener import ClientListener
 from omniroute.mitm.management_relay import Relay
-from omniroute.netproxy.env_proxies import Environment
+from omniroute.netproxy.env_proxies import ProxyEnvironment
 from omniroute.netproxy.proxy_url import Proxy
-from omniroute.redaction import Known, Redactor
-from omniroute.routing.proxy_choice import opened, path_of
+from omniroute.redaction import KnownSecrets, Redactor
+from omniroute.routing.proxy_choice import choose_proxy, opened
 from omniroute.routing.target import Target
 from omniroute.store.config import keys, limits
 from omniroute.store.config.budgets import Estimate
@@ -41,7 +41,7 @@ from omniroute.store.db.database import Store
 from omniroute.store.db.recovery import recover
 from omniroute.store.history.usage import UsageRow
 from omniroute.store.state import health, lockouts, strategy_state
-from omniroute.store.state.conversation_keeper import Keeper
+from omniroute.store.state.conversation_keeper import ConversationKeeper
 from omniroute.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Runtime:
         """Account id -> API key. Never logged, never in a flow; `redact` knows them all."""
         self.proxies: dict[Place, Proxy] = {}
         """The network proxies with what opens them; as secret."""
-        self.environment = Environment()
+        self.environment = ProxyEnvironment()
         """What the environment says about proxies."""
         self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
         self.in_flight: WeakSet[http.HTTPFlow] = WeakSet()
@@ -92,7 +92,7 @@ class Runtime:
         self.loop_watchdog = LoopWatchdog()
         self.prices_known = asyncio.Event()
         """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
-        self.spending = Spending(wall)
+        self.spending = BudgetEnforcer(wall)
         self.announced = asyncio.Event()
         """Set when the gateway answers; from then on `address` is where."""
         self.address = ""
@@ -101,10 +101,10 @@ class Runtime:
         self.changed: Callable[[], None] = lambda: None
         """Called when another configuration is in force."""
         self.tasks = Tasks()
-        self.choosing = Choosing(clock=clock, wall=wall)
+        self.choosing = Router(clock=clock, wall=wall)
         self.choosing.admission.alarm = self._set_alarm
-        self.gate = Gate(clock=clock, wall=wall)
-        self.pending = Pending(
+        self.gate = Authenticator(clock=clock, wall=wall)
+        self.pending = WriteBehind(
             (
                 lambda: self.choosing.turns.changes(),
                 strategy_state.save,
@@ -115,25 +115,25 @@ class Runtime:
             (self.gate.begun, self._save_begun),
             (lambda: self.gate.lockouts.changes(), lockouts.save),
         )
-        self.choosing.changed = self.gate.changed = self.pending.soon
-        self.spent = SpentReader(self.spending.ledger, self.pending, self.tasks, wall)
+        self.choosing.changed = self.gate.changed = self.pending.schedule_flush
+        self.spent = SpendLoader(self.spending.ledger, self.pending, self.tasks, wall)
         self._alarm: asyncio.TimerHandle | None = None
         self.relay: Relay | None = None
         """Where requests about the gateway itself are answered."""
         self.managed = asyncio.Event()
         """Set when they can be asked, or never will be."""
-        self.replays = Replays(clock=clock, wall=wall)
+        self.replays = ResponseCache(clock=clock, wall=wall)
         keep_answers(self.replays, self.pending)
-        self.tally = Tally()
-        self.watching = Watching(clock)
-        self.visits = Visits()
+        self.tally = Metrics()
+        self.watching = LiveMonitor(clock)
+        self.visits = InternalRequests()
         self.started_at = wall()
         self.store: Store | None = None
-        self.keeper: Keeper | None = None
-        self._known = Known()
+        self.keeper: ConversationKeeper | None = None
+        self._known = KnownSecrets()
         self._redactor = Redactor(lambda: self._known)
-        self._following: Following | None = None
-        self._note: Note | None = None
+        self._following: ConfigWatcher | None = None
+        self._note: RuntimeFile | None = None
 
     def open(self, data_dir: Path) -> None:
         """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
@@ -142,21 +142,21 @@ class Runtime:
         recover(store)
         found = read(store, self.environment)
         self._take(found)
-        self.choosing.take_up(strategy_state.load(store), health.load(store), self.config)
+        self.choosing.restore(strategy_state.load(store), health.load(store), self.config)
         begun = limits.begun(store, self.wall())
         self.choosing.limited(limits.start(store), begun)
-        self.gate.take_up(Lockouts(lockouts.load(store)), keys.uses(store), self.config)
+        self.gate.restore(Lockouts(lockouts.load(store)), keys.uses(store), self.config)
         self.gate.take_up_begun(limits.begun_by_key(begun))
         writer = self.pending.open(store)
         self.spent.read(self.config.rules.budget.zone)
-        self.keeper = Keeper(store, writer, wall=self.wall)
-        self.tasks.start(tidy(self.keeper, lambda: self.limits.response_store, self._forget), "kept replies")
+        self.keeper = ConversationKeeper(store, writer, wall=self.wall)
+        self.tasks.start(run_cleanup(self.keeper, lambda: self.limits.response_store, self._forget), "kept replies")
         self.tasks.start(back_up(store, lambda: self.config.rules, self.wall), "backups")
-        taken_up = take_up_answers(self.replays, self.pending, store, self.config.rules, self.wall())
+        taken_up = restore_answers(self.replays, self.pending, store, self.config.rules, self.wall())
         self.tasks.start(taken_up, "answers")
         loop = asyncio.get_running_loop()
-        self._following = Following(store, self.environment, self.config.revision, partial(self._found, loop))
-        self.tasks.start(learn_prices(self.prices_known), "prices")
+        self._following = ConfigWatcher(store, self.environment, self.config.revision, partial(self._found, loop))
+        self.tasks.start(load_prices(self.prices_known), "prices")
 
     def _set_alarm(self, seconds: float) -> None:
         """Have somebody let in from the queue when time alone makes room: one timer for all who wait."""
@@ -166,12 +166,12 @@ class Runtime:
 
     def _forget(self) -> None:
         """Let go of what has been of no use for long."""
-        self.watching.tidy()
-        self.choosing.health.forget(self.wall())
+        self.watching.cleanup()
+        self.choosing.health.discard(self.wall())
         self.gate.lockouts.forget(self.config.rules.lockout, self.wall())
-        self.pending.soon()
+        self.pending.schedule_flush()
 
-    def _found(self, loop: asyncio.AbstractEventLoop, found: InForce) -> None:
+    def _found(self, loop: asyncio.AbstractEventLoop, found: ActiveConfig) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._swap, found)
 
@@ -180,7 +180,7 @@ class Runtime:
         if self.store:
             self._swap(await asyncio.to_thread(read, self.store, self.environment))
 
-    def _swap(self, found: InForce) -> None:
+    def _swap(self, found: ActiveConfig) -> None:
         """Go by another configuration. Requests in flight keep the one they began with."""
         before, config = self.config, found.config
         if config.revision == before.revision:
@@ -195,13 +195,13 @@ class Runtime:
         self.changed()
         log.info("configuration revision %s is in force", config.revision)
 
-    def _take(self, found: InForce) -> None:
+    def _take(self, found: ActiveConfig) -> None:
         self.config, self.credentials = found.config, found.credentials
         self.proxies, self._known = found.proxies, found.known
 
     def proxy(self, target: Target, config: Config) -> Proxy | None:
         """Choose the network proxy for a target."""
-        return opened(path_of(target, config, self.environment), self.proxies)
+        return opened(choose_proxy(target, config, self.environment), self.proxies)
 
     async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
         """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
@@ -209,14 +209,14 @@ class Runtime:
         self.web_url = web_url
         assert self.store
         said = {"host": host, "port": port, "web_url": web_url, "started_at": self.wall()}
-        self._note = await asyncio.to_thread(Note, self.store.data_dir, said)
+        self._note = await asyncio.to_thread(RuntimeFile, self.store.data_dir, said)
         self.announced.set()
 
     def settle(self, exchange: Exchange) -> None:
         """Count what an exchange has cost, once, and keep what of that is an estimate."""
         if (guess := self.spending.settle(exchange, self.config)) > 0:
             key = exchange.key.id if exchange.key else NO_KEY
-            self.pending.guessed(Estimate(exchange.id, key, exchange.at, guess))
+            self.pending.record_estimate(Estimate(exchange.id, key, exchange.at, guess))
 
     def record(self, row: UsageRow) -> None:
         """Log an exchange."""
@@ -243,7 +243,7 @@ class Runtime:
             self.keeper.close()
         self.pending.close()
         if self._note:
-            self._note.take_away()
+            self._note.remove()
         if self.store:
             self.store.close()
         self._redactor.remove()

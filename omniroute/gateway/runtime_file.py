@@ -10,7 +10,7 @@ from omniroute import __version__
 FILE = "runtime.json"
 
 
-class Note:
+class RuntimeFile:
     """Made when the gateway answers, and taken away at its end. Reads and writes the disk, so not on the event loop."""
 
     def __init__(self, data_dir: Path, said: Mapping[str, object]) -> None:
@@ -20,7 +20,7 @@ class Note:
         draft.write_text(json.dumps({"pid": os.getpid(), **said, "version": __version__}), encoding="utf-8")
         draft.replace(self._path)
 
-    def take_away(self) -> None:
+    def remove(self) -> None:
         """Delete it, unless another gateway on the same data directory has announced itself since."""
         try:
             ours = json.loads(self._path.read_text(encoding="utf-8"))["pid"] == os.getpid()

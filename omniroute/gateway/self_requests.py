@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
-from omniroute.access.client_address import Comer
+from omniroute.access.client_address import ClientAddress
 from omniroute.config.model import Config
 
 type End = Sequence[object]
@@ -17,16 +17,16 @@ type End = Sequence[object]
 
 
 @dataclass(slots=True, eq=False)
-class Visit:
+class InternalRequest:
     """One request of ours."""
 
-    who: Comer
+    principal: ClientAddress
     """For whom it is asked; the doors have let them in."""
     key: str | None = None
     """The id of the key under which it counts; None counts under none, and needs none."""
     config: Config | None = None
     """In place of the one in force."""
-    rehearsal: bool = False
+    dry_run: bool = False
     """It is asked of nobody real: neither the history nor a budget knows of it."""
     exchange: str = ""
     """The id of what it has become."""
@@ -34,21 +34,21 @@ class Visit:
     """Set as soon as that is known."""
 
 
-class Visits:
+class InternalRequests:
     """Those that are on their way, by the two ends of their connections."""
 
     def __init__(self) -> None:
-        self._expected: dict[tuple[str, str], Visit] = {}
+        self._expected: dict[tuple[str, str], InternalRequest] = {}
 
-    def expect(self, near: End, far: End, visit: Visit) -> None:
+    def expect(self, near: End, far: End, visit: InternalRequest) -> None:
         """Know a connection that has just been opened; `near` is its end on the side that asks."""
         self._expected[_named(near), _named(far)] = visit
 
-    def forget(self, visit: Visit) -> None:
+    def forget(self, visit: InternalRequest) -> None:
         """Know it no more."""
         self._expected = {ends: each for ends, each in self._expected.items() if each is not visit}
 
-    def take(self, near: End, far: End, exchange: str) -> Visit | None:
+    def take(self, near: End, far: End, exchange: str) -> InternalRequest | None:
         """Give the visit that comes by a connection, which is good for one request."""
         if not self._expected:
             return None

@@ -13,7 +13,7 @@ from omniroute.dialects import hub
 from omniroute.dialects.ir import Body, Fault, Usage
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import BadRequest
-from omniroute.routing.failures import Failed, Failure, outcome
+from omniroute.routing.failures import FailedAttempt, Failure, outcome
 
 MODEL = re.compile(rb'"model(?:Version)?"\s*:\s*"([^"\\]+)"')
 """Where an answer names its model; inside of a text the quotes are escaped."""
@@ -24,7 +24,7 @@ class NoModel(BadRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Preview:
     """The same in the other dialect."""
 
     raw: bytes
@@ -38,10 +38,10 @@ class Said:
     """Why an answer is none, or breaks off."""
 
 
-def say_request(source: str, target: str, raw: bytes, *, model: str | None = None) -> Said:
+def preview_request(source: str, target: str, raw: bytes, *, model: str | None = None) -> Preview:
     """Say a client's request to an upstream; BadRequest for what is none, or cannot be said."""
     prepared = _prepare(source, target, raw, model)
-    return Said(prepared.raw, prepared.dropped)
+    return Preview(prepared.raw, prepared.dropped)
 
 
 def names_of(source: str, target: str, asked: bytes) -> Mapping[str, str]:
@@ -49,15 +49,15 @@ def names_of(source: str, target: str, asked: bytes) -> Mapping[str, str]:
     return _prepare(target, source, asked, "any").names
 
 
-def say_reply(
+def preview_reply(
     source: str, target: str, raw: bytes, *, model: str | None = None, names: Mapping[str, str], created: int = 0
-) -> Said:
+) -> Preview:
     """Say an upstream's whole answer to a client; `fault` where it is none."""
     whole = hub.read_whole(target, source, raw, model=model_of(raw, model), names=names, created=created)
-    return Said(whole.raw, usage=whole.usage, fault=whole.fault)
+    return Preview(whole.raw, usage=whole.usage, fault=whole.fault)
 
 
-class Saying:
+class StreamPreview:
     """A streamed answer, in pieces: nothing before its first content, and an error as the client's dialect says it."""
 
     def __init__(
@@ -99,21 +99,21 @@ class Saying:
         return said
 
 
-def say_stream(
+def preview_stream(
     source: str, target: str, raw: bytes, *, model: str | None = None, names: Mapping[str, str], created: int = 0
-) -> Said:
+) -> Preview:
     """Say an upstream's streamed answer, all of it, to a client."""
-    saying = Saying(source, target, model=model_of(raw, model), names=names, created=created)
+    saying = StreamPreview(source, target, model=model_of(raw, model), names=names, created=created)
     said = saying.feed(raw) + saying.finish()
-    return Said(said, usage=saying.usage, fault=saying.fault)
+    return Preview(said, usage=saying.usage, fault=saying.fault)
 
 
-def say_refusal(source: str, target: str, raw: bytes, status: int) -> Said:
+def preview_error(source: str, target: str, raw: bytes, status: int) -> Preview:
     """Say an upstream's refusal as that of a plan's only target; who the account is, only the gateway knows."""
     fault = DIALECTS[source].read_error(status, raw)
     failure = Failure("status", f"{status} {fault.message}", status=status, fault=fault)
-    refusal = outcome([Failed(source, "…", failure)], targets=1)
-    return Said(orjson.dumps(DIALECTS[target].write_error(refusal)), status=refusal.status)
+    refusal = outcome([FailedAttempt(source, "…", failure)], targets=1)
+    return Preview(orjson.dumps(DIALECTS[target].write_error(refusal)), status=refusal.status)
 
 
 def model_of(raw: bytes, model: str | None = None) -> str:

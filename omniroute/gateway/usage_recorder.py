@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from omniroute.dialects.ir import Usage
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.routing.target import Target
 from omniroute.store.config import budgets
 from omniroute.store.config.budgets import Estimate
@@ -36,7 +36,7 @@ type Source = tuple[Callable[[], Any], Callable[[Store, Any], None]]
 """Gives what has changed since it was asked last, if anything has; and what writes that."""
 
 
-class Pending:
+class WriteBehind:
     """Rows, estimates, and what others remember of their own and say when they are asked. Open for a store's life."""
 
     def __init__(self, *sources: Source) -> None:
@@ -65,9 +65,9 @@ class Pending:
             self._store.write_health.drop(1)
             return
         self.rows.append(row)
-        self.soon()
+        self.schedule_flush()
 
-    def guessed(self, estimate: Estimate) -> None:
+    def record_estimate(self, estimate: Estimate) -> None:
         """Keep what of an exchange's cost is an estimate; goes with the exchange's row."""
         if not (self._failing and len(self._estimates) >= MOST_ROWS):
             self._estimates.append(estimate)
@@ -84,7 +84,7 @@ class Pending:
         self._held_bytes += size
         return True
 
-    def soon(self) -> None:
+    def schedule_flush(self) -> None:
         """Look in a moment for what has changed."""
         if not self._near:
             self._near = True
@@ -169,7 +169,7 @@ def _complain(store: Store, records: int, done: "Future[None]") -> None:
         log.error("what the gateway has done could not be written down: %s", error)
 
 
-def row_of(exchange: Exchange, status: int | None, now: float) -> usage.UsageRow:
+def build_usage_row(exchange: Exchange, status: int | None, now: float) -> usage.UsageRow:
     """Say how an exchange stands, or what it has come to; `status` is None while the client has no answer."""
     served = exchange.served
     asked, answer = served or exchange.last, exchange.replay.answer
@@ -198,7 +198,7 @@ def row_of(exchange: Exchange, status: int | None, now: float) -> usage.UsageRow
         cache_write=counted.cache_write,
         reasoning=counted.reasoning,
         cost=exchange.cost,
-        attempts=tuple(_attempt(one, now, over=status is not None) for one in exchange.asked),
+        attempts=tuple(_attempt(one, now, over=status is not None) for one in exchange.attempts_made),
         latency_ms=(now - exchange.started) * 1000,
         ttft_ms=(content_at - exchange.started) * 1000 if content_at is not None else None,
         overhead_ms=exchange.overhead * 1000 if exchange.overhead is not None else None,
@@ -249,21 +249,21 @@ def _error(exchange: Exchange) -> str | None:
     return exchange.error or (last.attempt.failure.message if last and last.attempt.failure else None)
 
 
-def _why(asked: Asked) -> str:
+def _why(asked: AttemptRecord) -> str:
     """Say why it was asked, where it was not for want of an answer."""
-    if asked.beside is not None:
-        return f"asked beside another that was late, after {asked.beside:.1f} s"
+    if asked.hedge_delay is not None:
+        return f"asked beside another that was late, after {asked.hedge_delay:.1f} s"
     return "" if asked.resumed is None else f"went on after {asked.resumed} characters"
 
 
-def _after(asked: Asked) -> str:
+def _after(asked: AttemptRecord) -> str:
     """Say what a cancelled attempt must have cost, or why a broken answer was not resumed."""
     if asked.estimate is not None:
         return f"its input cost about ${asked.estimate:.6f}"
     return f"not resumed: {asked.unresumed}" if asked.unresumed else ""
 
 
-def _attempt(asked: Asked, now: float, *, over: bool) -> usage.AttemptRow:
+def _attempt(asked: AttemptRecord, now: float, *, over: bool) -> usage.AttemptRow:
     attempt = asked.attempt
     failure = attempt.failure
     status = failure.status if failure else None

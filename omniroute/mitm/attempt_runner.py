@@ -19,17 +19,17 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
-from omniroute.mitm.commands import Dial, copy_head, of_dial, of_protocol_error
+from omniroute.mitm.commands import Dial, connect_failure, copy_head, protocol_failure
 from omniroute.mitm.ports import Attempt, NextPieceHook
-from omniroute.mitm.tunnel import Through, forwarded
-from omniroute.mitm.upstream_reply import Reply
+from omniroute.mitm.tunnel import ProxiedServer, forwarded
+from omniroute.mitm.upstream_reply import UpstreamReply
 from omniroute.netproxy.http_connect import place
 from omniroute.routing.failures import Failure
 
 if TYPE_CHECKING:
     from omniroute.mitm.client_stream import RoutedStream
 
-WAITED_FOR = {
+PHASE_TEXTS = {
     "connect": "the connection",
     "first byte": "the first byte",
     "first content": "the first content",
@@ -38,7 +38,7 @@ WAITED_FOR = {
 }
 
 
-class Runner(Reply):
+class AttemptRunner(UpstreamReply):
     """What is kept of an attempt only while it is made."""
 
     def __init__(self, stream: "RoutedStream", attempt: Attempt) -> None:
@@ -55,24 +55,24 @@ class Runner(Reply):
         """What it sends, but for the credential."""
         return self.attempt.request or self.stream.flow.request
 
-    def leads_with(self, other: "Runner") -> bool:
+    def same_origin(self, other: "AttemptRunner") -> bool:
         """Tell whether both lead to the same place by the same way."""
         one, two = self.request, other.request
         same = (one.host, one.port, one.scheme) == (two.host, two.port, two.scheme)
         return same and self.attempt.proxy == other.attempt.proxy
 
     @property
-    def too_late_at(self) -> float | None:
+    def deadline_at(self) -> float | None:
         """When it is too late, by its own deadline or by that of the whole request."""
-        if self.deadline is None or self.attempt.until is None:
+        if self.deadline is None or self.attempt.deadline is None:
             return self.deadline
-        return min(self.deadline, self.attempt.until)
+        return min(self.deadline, self.attempt.deadline)
 
     def arm(self, phase: str, seconds: float) -> layer.CommandGenerator[None]:
         """Set the deadline of a phase in place of the last one."""
         self._phase, self._seconds = phase, seconds
         self.deadline = self.parent.desk.clock() + seconds
-        yield from self.stream.rouse()
+        yield from self.stream.arm_timer()
 
     # the way there
 
@@ -88,16 +88,16 @@ class Runner(Reply):
         yield from self.arm("connect", attempt.deadlines.connect)
         yield self.dial  # the answer may come while this line runs, so nothing may follow it
 
-    def dialled(self, connection: Server | None, error: str | None) -> layer.CommandGenerator[None]:
+    def connected(self, connection: Server | None, error: str | None) -> layer.CommandGenerator[None]:
         """Send the request."""
         self.dial = None
         if connection is None or connection not in self.parent.connections:
             # It may have gone again while the hook for an early head ran.
-            yield from self.failed(of_dial(error or "it closed at once"))
+            yield from self.failed(connect_failure(error or "it closed at once"))
             return
         stream, attempt = self.stream, self.attempt
         self.server = connection
-        stream.show(self)
+        stream.show_server(self)
         self.id = self.parent.next_attempt_id()
         self.parent.streams[self.id] = stream
         self.state = self.waiting
@@ -107,7 +107,7 @@ class Runner(Reply):
         yield from self.arm("first byte" if attempt.stream else "first content", wait)
         content = self.request.raw_content or b""
         sent = _with_credential(self.request, attempt)
-        if isinstance(connection, Through) and connection.forwarded:
+        if isinstance(connection, ProxiedServer) and connection.forwarded:
             forwarded(sent, connection.proxy)
         yield SendHttp(RequestHeaders(self.id, sent, not content), connection)
         if content:
@@ -116,7 +116,7 @@ class Runner(Reply):
 
     # the end
 
-    def hear(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+    def handle_event(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         """Take a word of the upstream."""
         if isinstance(event, ResponseProtocolError):
             yield from self._broken(event)
@@ -152,7 +152,7 @@ class Runner(Reply):
         reading = self.state in (self.probing, self.streaming)
         return reading and self.attempt.stream is not None and self.attempt.stream.done
 
-    def late(self, now: float) -> layer.CommandGenerator[None]:
+    def on_timeout(self, now: float) -> layer.CommandGenerator[None]:
         """End what takes too long."""
         phase, seconds = self._phase, self._seconds
         if self.deadline is not None and self.deadline > now:
@@ -167,7 +167,7 @@ class Runner(Reply):
             said = f"proxy {self.dial.proxy}: no tunnel to {place(*self.dial.address)} within {seconds:g} s"
             yield from self.failed(Failure("proxy", said))
         else:
-            said = f"the deadline for {WAITED_FOR[phase]} of {seconds:g} s has passed"
+            said = f"the deadline for {PHASE_TEXTS[phase]} of {seconds:g} s has passed"
             yield from self.failed(Failure("deadline", said, phase=phase))
 
     def _broken(self, event: ResponseProtocolError) -> layer.CommandGenerator[None]:
@@ -181,7 +181,7 @@ class Runner(Reply):
         elif self.is_whole():
             yield from self.state(ResponseEndOfMessage(self.id))
         else:
-            yield from self.failed(of_protocol_error(event, self.attempt, stale=stale))
+            yield from self.failed(protocol_failure(event, self.attempt, stale=stale))
 
     def failed(self, failure: Failure) -> layer.CommandGenerator[None]:
         """End the attempt: the stream says what comes after it."""

@@ -19,13 +19,13 @@ from mitmproxy.proxy.layers.http import HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseHeaders
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
 
-from omniroute.mitm.ports import KEEP, Beat, Keepalive
+from omniroute.mitm.ports import KEEP, Keepalive, ProgressTick
 
 if TYPE_CHECKING:
     from omniroute.mitm.layer import RoutedLayer
 
 
-class Telling(HttpStream):
+class ClientResponse(HttpStream):
     """The client's side of an answer. Whole answers, before which nothing was said, are mitmproxy's own."""
 
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
@@ -34,7 +34,7 @@ class Telling(HttpStream):
         self._keepalive: Keepalive | None = None
         self._speak_at: float | None = None
         """When the client is to hear something at the latest; on the same clock."""
-        self._beat: Beat | None = None
+        self._beat: ProgressTick | None = None
         self._beat_at: float | None = None
         """When the next beat is due; on the same clock."""
         self._head: http.Response | None = None
@@ -43,7 +43,7 @@ class Telling(HttpStream):
     @property
     def due(self) -> float | None:
         """When the layer is to say `Late`."""
-        soonest = self.too_late_at
+        soonest = self.deadline_at
         for at in (self._speak_at, self._beat_at):
             if at is not None and (soonest is None or at < soonest):
                 soonest = at
@@ -51,7 +51,7 @@ class Telling(HttpStream):
 
     @property
     @abstractmethod
-    def too_late_at(self) -> float | None:
+    def deadline_at(self) -> float | None:
         """When what is waited for now is too late."""
 
     @property
@@ -64,62 +64,62 @@ class Telling(HttpStream):
         """Let go of the upstream at once."""
 
     @abstractmethod
-    def _is_told(self) -> bool:
+    def _response_complete(self) -> bool:
         """Say whether the client has heard the end of its answer."""
 
     @abstractmethod
-    def rouse(self) -> layer.CommandGenerator[None]:
+    def arm_timer(self) -> layer.CommandGenerator[None]:
         """See to it that the layer says `Late` when something is due."""
 
     def _begin_waiting(self) -> None:
         """Count the silence from here, over all attempts."""
-        self._keepalive, self._beat = self.parent.desk.keepalive(self.flow), self.parent.desk.beat(self.flow)
-        self._put_off()
+        self._keepalive, self._beat = self.parent.desk.keepalive(self.flow), self.parent.desk.progress_tick(self.flow)
+        self._reset_keepalive()
 
-    def _put_off(self) -> None:
+    def _reset_keepalive(self) -> None:
         if self._keepalive:
             self._speak_at = self.parent.desk.clock() + self._keepalive.every
 
-    def _speak(self) -> layer.CommandGenerator[None]:
+    def _send_keepalive(self) -> layer.CommandGenerator[None]:
         """Break the silence: what was given to the client so far ends with a whole frame, so this may follow."""
         assert self._keepalive
-        self._put_off()
+        self._reset_keepalive()
         if self._head is None and not (yield from self.begin(self.parent.desk.early_head(self.flow))):
             return
-        if not self._is_told():
-            yield from self.send(self._keepalive.said)
+        if not self._response_complete():
+            yield from self.send(self._keepalive.data)
 
-    def _next_beat(self) -> None:
+    def _next_progress(self) -> None:
         if self._beat:
             self._beat_at = self.parent.desk.clock() + self._beat.every
 
-    def _tell_beat(self) -> layer.CommandGenerator[None]:
+    def _send_progress(self) -> layer.CommandGenerator[None]:
         """Say what is due, as `_speak` does."""
         assert self._beat
-        self._next_beat()
-        if not self._is_told():
-            yield from self.send(self._beat.say())
+        self._next_progress()
+        if not self._response_complete():
+            yield from self.send(self._beat.render())
 
-    def _fall_silent(self) -> None:
+    def _stop_timers(self) -> None:
         """Say nothing more by the clock."""
         self._speak_at = self._beat_at = None
 
     def begin(self, head: http.Response) -> layer.CommandGenerator[bool]:
         """Send the head of a stream; False when the flow ended with the hook that is fired for it."""
         self.flow.response = head
-        if not self.parent.desk.dressed(self.flow):
+        if not self.parent.desk.try_apply_headers(self.flow):
             yield HttpResponseHeadersHook(self.flow)
         if (yield from self.check_killed(True)):
             return False
         if self.flow.response is not head:  # a whole answer, which a hook has put in its place
             yield from self._give_up()
-            self._fall_silent()
+            self._stop_timers()
             yield from self.send_response()
             return False
         self._head = head
         yield SendHttp(ResponseHeaders(self.stream_id, head, end_stream=False), self.context.client)
-        self._next_beat()
-        yield from self.rouse()
+        self._next_progress()
+        yield from self.arm_timer()
         return True
 
     def send(self, data: bytes) -> layer.CommandGenerator[None]:
@@ -127,12 +127,12 @@ class Telling(HttpStream):
         if data:
             if (room := KEEP - len(self.response_body_buf)) > 0:
                 self.response_body_buf += data[:room]
-            self._put_off()
+            self._reset_keepalive()
             yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
 
     def finish(self) -> layer.CommandGenerator[None]:
         """End a streamed answer."""
-        self._fall_silent()
+        self._stop_timers()
         assert self.flow.response
         if self.server_state in (self.state_errored, self.state_done):
             return  # a hook has ended it
@@ -143,15 +143,15 @@ class Telling(HttpStream):
     def answer(self) -> layer.CommandGenerator[None]:
         """Give `flow.response`, which is whole, with the hooks that mitmproxy fires for any response."""
         assert self.flow.response
-        self._fall_silent()
+        self._stop_timers()
         if self._head:
-            said = self.parent.desk.last_words(self.flow, self.flow.response)
+            said = self.parent.desk.final_event(self.flow, self.flow.response)
             self.flow.response = self._head
             yield from self.send(said)
             yield from self.finish()
             return
         self.flow.response.timestamp_start = time.time()
-        if not self.parent.desk.dressed(self.flow):
+        if not self.parent.desk.try_apply_headers(self.flow):
             yield HttpResponseHeadersHook(self.flow)
         if not (yield from self.check_killed(True)):
             yield from self.send_response()

@@ -33,12 +33,12 @@ from mitmproxy.proxy.layers.http._hooks import (
 
 from omniroute.dialects.hub import Stream
 from omniroute.errors import GatewayError
-from omniroute.mitm.attempt_runner import Runner
+from omniroute.mitm.attempt_runner import AttemptRunner
 from omniroute.mitm.client_upload import ClientUpload
-from omniroute.mitm.commands import Crashed, Late, Turn, fault_of
+from omniroute.mitm.commands import Crashed, DeadlineReached, WaiterNotified, fault_of
 from omniroute.mitm.http1_server import StreamFailed
 from omniroute.mitm.ports import HedgeHook, NextAttemptHook
-from omniroute.mitm.upstream_reply import Reply
+from omniroute.mitm.upstream_reply import UpstreamReply
 from omniroute.routing.failures import Failure
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RoutedStream(ClientUpload):
 
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
         super().__init__(context, stream_id, parent)
-        self._runners: list[Runner] = []
+        self._runners: list[AttemptRunner] = []
         """The attempts under way."""
         self._deadline: float | None = None
         """When to go on that waits for nobody's answer; on the desk's clock."""
@@ -66,19 +66,19 @@ class RoutedStream(ClientUpload):
         if isinstance(event, GetHttpConnectionCompleted):
             for runner in self._runners:
                 if event.command is runner.dial:
-                    yield from runner.dialled(*event.reply)
+                    yield from runner.connected(*event.reply)
                     return
-        elif isinstance(event, Late | Crashed):
+        elif isinstance(event, DeadlineReached | Crashed):
             yield from self._crash() if isinstance(event, Crashed) else self._on_time(self.parent.desk.clock())
-        elif isinstance(event, Turn):
-            if self.waits(event.flow) and not (yield from self.check_killed(True)) and self._waits_for_turn:
+        elif isinstance(event, WaiterNotified):
+            if self.is_waiting_for(event.flow) and not (yield from self.check_killed(True)) and self._waits_for_turn:
                 yield from self._decide()
         elif not isinstance(event, HttpEvent) or event.stream_id == self.stream_id:
             yield from super()._handle_event(event)
         else:
             for runner in self._runners:
                 if event.stream_id == runner.id:
-                    yield from runner.hear(event)
+                    yield from runner.handle_event(event)
                     return
             # Else a word of an attempt that was given up while a hook ran.
 
@@ -86,21 +86,21 @@ class RoutedStream(ClientUpload):
         """Do the first thing that is due; for the others the layer comes again."""
         if self._upload_due is not None and self._upload_due <= now:
             yield from self._upload_late(now)
-        elif self.too_late_at is not None and self.too_late_at <= now:
-            yield from self._late(now)
+        elif self.deadline_at is not None and self.deadline_at <= now:
+            yield from self._on_timeout(now)
         elif self._hedge_at is not None and self._hedge_at <= now:
             yield from self._hedge()
         elif self._speak_at is not None and self._speak_at <= now:
-            yield from self._speak()
+            yield from self._send_keepalive()
         elif self._beat_at is not None and self._beat_at <= now:
-            yield from self._tell_beat()
+            yield from self._send_progress()
 
     @property
-    def too_late_at(self) -> float | None:
+    def deadline_at(self) -> float | None:
         """When what is waited for now is too late, by its own deadline or by that of all attempts together."""
         soonest = self._deadline
         for runner in self._runners:
-            if (at := runner.too_late_at) is not None and (soonest is None or at < soonest):
+            if (at := runner.deadline_at) is not None and (soonest is None or at < soonest):
                 soonest = at
         return soonest
 
@@ -114,7 +114,7 @@ class RoutedStream(ClientUpload):
         return due
 
     @property
-    def alone(self) -> bool:
+    def single_attempt(self) -> bool:
         """Whether an attempt has no other beside it."""
         return len(self._runners) < 2
 
@@ -122,19 +122,19 @@ class RoutedStream(ClientUpload):
     def _waits_for_turn(self) -> bool:
         return self._deadline is not None and self.client_state != self.state_refused
 
-    def serves(self, connection: Connection) -> Runner | None:
+    def attempt_on(self, connection: Connection) -> AttemptRunner | None:
         """Give the attempt in flight that goes over this connection."""
         return next((runner for runner in self._runners if runner.id and runner.server is connection), None)
 
-    def waits(self, flow: http.HTTPFlow) -> bool:
+    def is_waiting_for(self, flow: http.HTTPFlow) -> bool:
         """Tell whether this is the stream of a flow, and waits for something that somebody else may end."""
-        return self.too_late_at is not None and self.flow is flow
+        return self.deadline_at is not None and self.flow is flow
 
     def _arm(self, seconds: float) -> layer.CommandGenerator[None]:
         self._deadline = self.parent.desk.clock() + seconds
-        yield from self.rouse()
+        yield from self.arm_timer()
 
-    def rouse(self) -> layer.CommandGenerator[None]:
+    def arm_timer(self) -> layer.CommandGenerator[None]:
         """See to it that the layer says `Late` when something is due."""
         if (due := self.due) is not None:
             yield from self.parent.alarm(self, due)
@@ -152,7 +152,7 @@ class RoutedStream(ClientUpload):
     def _open(self) -> layer.CommandGenerator[None]:
         wait = self.parent.desk.wait(self.flow)
         if wait is not None:
-            self.server_state = self.state_asking
+            self.server_state = self.state_attempting
             yield from self._arm(wait)
             return
         attempt = self.parent.desk.attempt(self.flow)
@@ -161,10 +161,10 @@ class RoutedStream(ClientUpload):
             self.flow.response = self.parent.desk.answer(self.flow, error)
             yield from self.answer()
             return
-        self.server_state = self.state_asking
+        self.server_state = self.state_attempting
         if attempt.hedge_after is not None:
             self._hedge_at = self.parent.desk.clock() + attempt.hedge_after
-        runner = Runner(self, attempt)
+        runner = AttemptRunner(self, attempt)
         self._runners.append(runner)
         yield from runner.start(fresh=self._again)
 
@@ -175,38 +175,38 @@ class RoutedStream(ClientUpload):
         if (yield from self.check_killed(True)):
             return
         if attempt := self.parent.desk.hedge(self.flow):
-            runner = Runner(self, attempt)
-            busy = any(runner.leads_with(other) for other in self._runners)
+            runner = AttemptRunner(self, attempt)
+            busy = any(runner.same_origin(other) for other in self._runners)
             self._runners.append(runner)
             yield from runner.start(fresh=busy)
 
-    def win(self, winner: Reply) -> layer.CommandGenerator[None]:
+    def select_winner(self, winner: UpstreamReply) -> layer.CommandGenerator[None]:
         """Let the other attempt go: this one has said something first."""
         self._hedge_at = None
-        if self.alone:
+        if self.single_attempt:
             return
         for runner in [runner for runner in self._runners if runner is not winner]:
             runner.attempt.failure = Failure("hedged", "another target has answered first")
-            yield from self._leave_to(winner, runner)
+            yield from self._drop_attempt(winner, runner)
 
-    def _leave_to(self, goes_on: Reply, ends: Runner) -> layer.CommandGenerator[None]:
+    def _drop_attempt(self, goes_on: UpstreamReply, ends: AttemptRunner) -> layer.CommandGenerator[None]:
         """End one of two attempts."""
         self._runners.remove(ends)
         yield from ends.give_up()
-        self.parent.desk.lost(self.flow, ends.attempt)
+        self.parent.desk.hedge_lost(self.flow, ends.attempt)
         self.flow.request = goes_on.attempt.request or self.flow.request
-        self.show(goes_on)
+        self.show_server(goes_on)
 
-    def show(self, runner: Reply) -> None:
+    def show_server(self, runner: UpstreamReply) -> None:
         """Have the flow name the server of an attempt."""
         if runner.server:
             self.context.server = self.flow.server_conn = runner.server
 
-    def state_asking(self, event: events.Event) -> layer.CommandGenerator[None]:
+    def state_attempting(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Upstreams speak to the attempts."""
         yield from ()
 
-    def _late(self, now: float) -> layer.CommandGenerator[None]:
+    def _on_timeout(self, now: float) -> layer.CommandGenerator[None]:
         if self._deadline is not None and self._deadline <= now:
             if self._waits_for_turn:
                 yield from self._decide()
@@ -214,20 +214,20 @@ class RoutedStream(ClientUpload):
             yield from self._cut_upload()
             return
         for runner in [*self._runners]:
-            if runner.too_late_at is not None and runner.too_late_at <= now:
-                yield from runner.late(now)
+            if runner.deadline_at is not None and runner.deadline_at <= now:
+                yield from runner.on_timeout(now)
 
-    def _is_told(self) -> bool:
+    def _response_complete(self) -> bool:
         return any(runner.state == runner.streaming and runner.is_whole() for runner in self._runners)
 
-    def failed(self, runner: Runner, failure: Failure) -> layer.CommandGenerator[None]:
+    def failed(self, runner: AttemptRunner, failure: Failure) -> layer.CommandGenerator[None]:
         """End an attempt. Before content another may follow, after it the client is told in its own words."""
         if runner not in self._runners:
             return  # a hook has ended the flow meanwhile
         attempt = runner.attempt
-        failure = attempt.failure = attempt.hide(failure)
-        if not self.alone:
-            yield from self._leave_to(next(each for each in self._runners if each is not runner), runner)
+        failure = attempt.failure = attempt.redact(failure)
+        if not self.single_attempt:
+            yield from self._drop_attempt(next(each for each in self._runners if each is not runner), runner)
             return
         self._hedge_at = None
         self._runners.remove(runner)
@@ -235,7 +235,7 @@ class RoutedStream(ClientUpload):
         if runner.state == runner.streaming:
             assert attempt.stream
             self._broken = attempt.stream, failure
-            if not self.parent.desk.resumes(self.flow):
+            if not self.parent.desk.may_resume(self.flow):
                 yield from self.answer()
                 return
         self._again = failure.stale
@@ -285,7 +285,7 @@ class RoutedStream(ClientUpload):
 
     def _client_gone(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
         # SDKs close the connection at the end mark, while the upstream has yet to end its body.
-        told = self.server_state != self.state_done and self._is_told()
+        told = self.server_state != self.state_done and self._response_complete()
         if self.server_state != self.state_done and not told:
             for runner in self._runners:
                 runner.attempt.failure = Failure("client_gone", "the client left")
@@ -337,7 +337,7 @@ class RoutedStream(ClientUpload):
     def _done(self) -> layer.CommandGenerator[None]:
         self._deadline = self._hedge_at = None
         self._end_upload()
-        self._fall_silent()
+        self._stop_timers()
         self.flow.live = False
         self.client_state = self.server_state = self.state_errored
         yield DropStream(self.stream_id)

@@ -18,7 +18,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpRespo
 
 from omniroute.errors import TimedOut
 from omniroute.mitm.body_buffer import BodyBuffer
-from omniroute.mitm.client_response import Telling
+from omniroute.mitm.client_response import ClientResponse
 from omniroute.mitm.upload_pace import LINGER, MAX_DRAINED, Upload
 from omniroute.mitm.upstream_reply import DRAIN
 
@@ -29,7 +29,7 @@ MAX_DIGITS = 18
 """Digits of a declared length that are read; a longer one is over any limit all the same."""
 
 
-class ClientUpload(Telling):
+class ClientUpload(ClientResponse):
     """The client's half of an exchange, up to its whole body."""
 
     def __init__(self, context: Context, stream_id: int, parent: "RoutedLayer") -> None:
@@ -89,14 +89,14 @@ class ClientUpload(Telling):
                 command = steps.send(reply)
             except StopIteration:
                 return
-            hooked = isinstance(command, HttpResponseHeadersHook) and self.parent.desk.dressed(self.flow)
+            hooked = isinstance(command, HttpResponseHeadersHook) and self.parent.desk.try_apply_headers(self.flow)
             reply = None if hooked else (yield command)
 
     def watch_upload(self) -> layer.CommandGenerator[None]:
         """Set the time at which the body under way is too slow."""
         if self._upload:
             self._upload_due = self._upload.due(len(self.request_body_buf), self.parent.desk.server_limits)
-            yield from self.rouse()
+            yield from self.arm_timer()
 
     def _end_upload(self) -> None:
         self._upload = self._upload_due = None

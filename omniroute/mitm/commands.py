@@ -12,10 +12,10 @@ from mitmproxy.proxy.layers.http._events import ResponseProtocolError
 
 from omniroute.dialects.ir import Fault
 from omniroute.mitm.ports import Attempt
-from omniroute.mitm.tunnel import PATH_FAILED, Through
+from omniroute.mitm.tunnel import PATH_FAILED, ProxiedServer
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.routing.failures import Failure, Kind
-from omniroute.routing.retry_after import read_wait
+from omniroute.routing.retry_after import parse_retry_after
 
 
 @dataclass(eq=False)
@@ -40,14 +40,14 @@ class Dial(GetHttpConnection):
         if self.proxy is None:
             return connection.error is None and super().connection_spec_matches(connection)
         return (
-            isinstance(connection, Through)
+            isinstance(connection, ProxiedServer)
             and connection.error is None
             and (connection.address, connection.tls, connection.proxy) == (self.address, self.tls, self.proxy)
         )
 
 
 @dataclass
-class Late(HttpEvent):
+class DeadlineReached(HttpEvent):
     """The stream's deadline has passed."""
 
 
@@ -57,7 +57,7 @@ class Crashed(HttpEvent):
 
 
 @dataclass
-class Turn(Event):
+class WaiterNotified(Event):
     """What a flow has waited for is there, or a person has killed it: said to its connection at any moment."""
 
     flow: http.HTTPFlow
@@ -72,7 +72,7 @@ NOT_HTTP = ("Cannot parse", "unexpected server response", "HTTP/2 protocol error
 """How mitmproxy's words begin for a head that cannot be read."""
 
 
-def of_dial(error: str) -> Failure:
+def connect_failure(error: str) -> Failure:
     """Make a failure of a connection that never came to be; the words are mitmproxy's, or our tunnel's."""
     if error.startswith(PATH_FAILED):
         return Failure("proxy", error)
@@ -81,10 +81,10 @@ def of_dial(error: str) -> Failure:
     return Failure("connect", f"cannot connect: {error}")
 
 
-def of_fault(fault: Fault) -> Failure:
+def stream_failure(fault: Fault) -> Failure:
     """Make a failure of what a stream or a whole reply turned out to be; some errors name the time to wait in words."""
     kind = OURS.get(fault.kind, "fault")
-    wait = read_wait({}, fault.message, time.time()) if kind == "fault" else None
+    wait = parse_retry_after({}, fault.message, time.time()) if kind == "fault" else None
     return Failure(kind, fault.message, status=fault.status, fault=fault, retry_after=wait)
 
 
@@ -97,7 +97,7 @@ def fault_of(failure: Failure) -> Fault:
     return failure.fault or Fault(kind, f"{words}: {failure.message}")
 
 
-def of_protocol_error(event: ResponseProtocolError, attempt: Attempt, *, stale: bool) -> Failure:
+def protocol_failure(event: ResponseProtocolError, attempt: Attempt, *, stale: bool) -> Failure:
     """Make a failure of a connection that broke before the reply was whole."""
     if attempt.upstream is not None:
         return Failure("cut", "the connection broke in the middle of the reply")

@@ -19,19 +19,19 @@ from mitmproxy.proxy.layers.tls import ServerTLSLayer
 
 from omniroute.mitm.client_stream import RoutedStream
 from omniroute.mitm.client_upload import ClientUpload
-from omniroute.mitm.commands import Crashed, Dial, Late, Turn
+from omniroute.mitm.commands import Crashed, DeadlineReached, Dial, WaiterNotified
 from omniroute.mitm.http1_server import StrictHttp1Server
 from omniroute.mitm.http2_server import StrictHttp2Server
-from omniroute.mitm.management_relay import Relayed
-from omniroute.mitm.ports import Desk
-from omniroute.mitm.tunnel import Through, dig
+from omniroute.mitm.management_relay import ManagementStream
+from omniroute.mitm.ports import AttemptDelegate
+from omniroute.mitm.tunnel import ProxiedServer, open_tunnel
 from omniroute.mitm.upstream_http import UpstreamConnection
-from omniroute.netproxy.http_connect import Refused
+from omniroute.netproxy.http_connect import TunnelRefused
 from omniroute.netproxy.proxy_url import Proxy
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN = 0.05
+RECHECK_SECONDS = 0.05
 """Seconds after which a stream that was busy with a hook is asked about its deadline once more."""
 
 
@@ -46,7 +46,7 @@ def log_crash(what: str, error: Exception) -> None:
 class RoutedLayer(HttpLayer):
     """One client connection: its streams, their attempts, and one alarm clock for all their deadlines."""
 
-    def __init__(self, context: Context, mode: HTTPMode, desk: Desk) -> None:
+    def __init__(self, context: Context, mode: HTTPMode, desk: AttemptDelegate) -> None:
         super().__init__(context, mode)
         self.desk = desk
         self.warm: set[Connection] = set()
@@ -60,7 +60,7 @@ class RoutedLayer(HttpLayer):
         self._alarm_at = 0.0
         self.uploads: set[ClientUpload] = set()
         """Streams whose request body is under way."""
-        self._forwarding: dict[Proxy, Refused] = {}
+        self._forwarding: dict[Proxy, TunnelRefused] = {}
         """Proxies that open no tunnels for what is not encrypted."""
 
     def next_attempt_id(self) -> int:
@@ -98,7 +98,7 @@ class RoutedLayer(HttpLayer):
         relay = self.desk.relay(head.request)
         if relay is None:
             return stream
-        relayed = self.streams[head.stream_id] = Relayed(self.context.fork(), head.stream_id, relay)
+        relayed = self.streams[head.stream_id] = ManagementStream(self.context.fork(), head.stream_id, relay)
         yield from super().event_to_child(relayed, events.Start())
         return relayed
 
@@ -121,10 +121,10 @@ class RoutedLayer(HttpLayer):
             self.command_sources.pop(event.command)
             if event.command is self._alarm:
                 self._alarm = None
-                yield from self._ring()
+                yield from self._on_wakeup()
             return
-        if isinstance(event, Turn):
-            yield from self._turn(event)
+        if isinstance(event, WaiterNotified):
+            yield from self._on_waiter_notified(event)
             return
         if isinstance(event, events.ConnectionEvent) and not self._listens_to(event.connection):
             return
@@ -146,9 +146,9 @@ class RoutedLayer(HttpLayer):
         for stream in [stream for stream in self.uploads if stream.due is None]:
             yield from stream.watch_upload()
 
-    def _turn(self, turn: Turn) -> layer.CommandGenerator[None]:
+    def _on_waiter_notified(self, turn: WaiterNotified) -> layer.CommandGenerator[None]:
         for stream in self._streams():
-            if stream.waits(turn.flow):
+            if stream.is_waiting_for(turn.flow):
                 yield from self.event_to_child(stream, turn)
 
     def _server_broken(self, connection: Connection, error: Exception) -> layer.CommandGenerator[None]:
@@ -156,7 +156,7 @@ class RoutedLayer(HttpLayer):
         log_crash(f"mitmproxy could not read the reply of {connection.peername}", error)
         yield commands.CloseConnection(connection)
         for stream in self._streams():
-            if runner := stream.serves(self._inner(connection)):
+            if runner := stream.attempt_on(self._inner(connection)):
                 yield from self.event_to_child(stream, runner.unreadable())
 
     def _client_broken(self, error: Exception) -> layer.CommandGenerator[None]:
@@ -175,14 +175,14 @@ class RoutedLayer(HttpLayer):
             return False
         return connection in self.connections or connection is self.context.server
 
-    def _ring(self) -> layer.CommandGenerator[None]:
+    def _on_wakeup(self) -> layer.CommandGenerator[None]:
         now = self.desk.clock()
         for due, stream in self._due():
             if due <= now:
-                yield from self.event_to_child(stream, Late(stream.stream_id))
+                yield from self.event_to_child(stream, DeadlineReached(stream.stream_id))
         if waiting := self._due():
             when, stream = min(waiting, key=lambda pair: pair[0])
-            yield from self.alarm(stream, max(when, now + LOOK_AGAIN))
+            yield from self.alarm(stream, max(when, now + RECHECK_SECONDS))
 
     def _due(self) -> list[tuple[float, RoutedStream]]:
         return [(stream.due, stream) for stream in self._streams() if stream.due is not None]
@@ -211,8 +211,8 @@ class RoutedLayer(HttpLayer):
         context, stack = self.context.fork(), tunnel.LayerStack()
         if dial.proxy:
             forwarded = None if dial.tls else self._forwarding.get(dial.proxy)
-            context.server = through = Through(dial.address, dial.proxy, forwarded=forwarded)
-            stack = dig(context, through)
+            context.server = through = ProxiedServer(dial.address, dial.proxy, forwarded=forwarded)
+            stack = open_tunnel(context, through)
         else:
             context.server = Server(address=dial.address, transport_protocol=dial.transport_protocol)
         server = context.server
@@ -232,7 +232,7 @@ class RoutedLayer(HttpLayer):
         server = command.connection
         if command.err:
             self._forget(server)
-            if isinstance(server, Through) and server.refused and server.refused.may_forward and not server.tls:
+            if isinstance(server, ProxiedServer) and server.refused and server.refused.may_forward and not server.tls:
                 self._forwarding[server.proxy] = server.refused
                 for dial in self.waiting_for_establishment.pop(server):
                     yield from self.get_connection(dial)
@@ -242,12 +242,12 @@ class RoutedLayer(HttpLayer):
     def _forget(self, connection: Connection) -> None:
         self.warm.discard(connection)
         self.connections.pop(connection, None)
-        if isinstance(connection, Through):
+        if isinstance(connection, ProxiedServer):
             self.connections.pop(connection.outer, None)
 
     def _inner(self, connection: Connection) -> Connection:
         """Give the server that is behind a connection: another one than itself, if it leads to a proxy."""
-        return next((c for c in self.connections if isinstance(c, Through) and c.outer is connection), connection)
+        return next((c for c in self.connections if isinstance(c, ProxiedServer) and c.outer is connection), connection)
 
     def in_tunnel(self, dial: Dial) -> bool:
         """Tell whether a dial that is under way has passed its proxy."""
@@ -263,5 +263,7 @@ class RoutedLayer(HttpLayer):
                 dials.remove(dial)
                 if not dials:
                     connection.error = "given up"
-                    yield commands.CloseConnection(connection.outer if isinstance(connection, Through) else connection)
+                    yield commands.CloseConnection(
+                        connection.outer if isinstance(connection, ProxiedServer) else connection
+                    )
                 return

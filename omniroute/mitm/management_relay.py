@@ -26,12 +26,12 @@ class Relay:
     port: int
     secret: str = field(repr=False)
 
-    def says(self, peer: str) -> str:
+    def log_line(self, peer: str) -> str:
         """Make the header that tells who asks."""
         return f"{self.secret} {peer}"
 
 
-class Relayed(HttpStream):
+class ManagementStream(HttpStream):
     """One such request. Bodies pass as they come, in both directions."""
 
     def __init__(self, context: Context, stream_id: int, relay: Relay) -> None:
@@ -60,7 +60,9 @@ class Relayed(HttpStream):
             request = self.flow.request
             request.data.host, request.data.port, request.data.scheme = self._relay.host, self._relay.port, b"http"
             request.host_header = self._asked_for
-            request.headers[PEER] = self._relay.says(self.context.client.peername[0])  # in place of all of that name
+            request.headers[PEER] = self._relay.log_line(
+                self.context.client.peername[0]
+            )  # in place of all of that name
             request.stream = True
         elif isinstance(hook, HttpResponseHeadersHook) and self.flow.response:
             self.flow.response.stream = True

@@ -31,17 +31,17 @@ class Keepalive:
 
     every: float
     """Seconds of silence before it, and between two of them."""
-    said: bytes
+    data: bytes
     """May stand between any two frames, and before the first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class ProgressTick:
     """What a client is told again and again from the head of its stream on, however much it hears."""
 
     every: float
     """Seconds between two of them."""
-    say: Callable[[], bytes]
+    render: Callable[[], bytes]
     """May stand between any two frames."""
 
 
@@ -59,13 +59,13 @@ class Attempt:
     """No target comes after this one: a whole but empty reply is better than none."""
     proxy: Proxy | None = None
     """The network proxy on the way, with what opens it."""
-    until: float | None = None
+    deadline: float | None = None
     """When the client's whole request is too late, whoever is being asked; on the desk's clock."""
     hedge_after: float | None = None
     """Seconds without content after which another target may be asked beside it; None for never."""
     request: http.Request | None = field(default=None, repr=False)
     """What is sent, where the flow shows what another attempt has sent; None for the flow's own."""
-    hide: Callable[[Failure], Failure] = lambda failure: failure
+    redact: Callable[[Failure], Failure] = lambda failure: failure
     """Takes the credential out of what the upstream said: some repeat it in their errors."""
 
     started: float = 0.0
@@ -74,7 +74,7 @@ class Attempt:
     head_at: float | None = None
     content_at: float | None = None
     ended: float | None = None
-    unread: bool = False
+    undecoded: bool = False
     """It waits for its whole reply to be read in a thread."""
     whole: Whole | None = None
     failure: Failure | None = None
@@ -89,7 +89,7 @@ class Attempt:
         return tuple(value.rpartition(" ")[2] for value in self.credential.values())
 
 
-class Desk(Protocol):
+class AttemptDelegate(Protocol):
     """Who the layer asks."""
 
     @property
@@ -121,25 +121,25 @@ class Desk(Protocol):
     def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
         """Give what a client is told while it waits; None where it hears nothing before its answer."""
 
-    def beat(self, flow: http.HTTPFlow) -> Beat | None:
+    def progress_tick(self, flow: http.HTTPFlow) -> ProgressTick | None:
         """Give what a client wants to be told again and again; None where it does not."""
 
-    def resumes(self, flow: http.HTTPFlow) -> bool:
+    def may_resume(self, flow: http.HTTPFlow) -> bool:
         """Say whether somebody else is asked to go on with the stream that has broken off."""
 
     def hedge(self, flow: http.HTTPFlow) -> Attempt | None:
         """Give what is to be tried beside the attempt that is late; None where that goes on alone."""
 
-    def lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
+    def hedge_lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
         """Note that an attempt has ended while another goes on, which may still be the answer."""
 
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         """Make the head of a stream whose answer is not known yet."""
 
-    def last_words(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
+    def final_event(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
         """Say a whole answer inside a stream that has begun, as the error that ends it."""
 
-    def dressed(self, flow: http.HTTPFlow) -> bool:
+    def try_apply_headers(self, flow: http.HTTPFlow) -> bool:
         """Make the head of `flow.response` the client's, unless somebody's `responseheaders` hook is to see it."""
 
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:

@@ -12,7 +12,7 @@ from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import tls
 
-from omniroute.netproxy.http_connect import Connect, Handshake, Refused
+from omniroute.netproxy.http_connect import Handshake, HttpConnect, TunnelRefused
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.netproxy.socks5 import Socks5
 
@@ -40,10 +40,10 @@ class _Address(tuple[str, int]):
         return hash((*self, self._upstream))
 
 
-class Through(Server):
+class ProxiedServer(Server):
     """A server that is reached through a proxy. `proxy` is no field of it, as mitmproxy saves and shows the fields."""
 
-    def __init__(self, address: tuple[str, int], proxy: Proxy, *, forwarded: Refused | None) -> None:
+    def __init__(self, address: tuple[str, int], proxy: Proxy, *, forwarded: TunnelRefused | None) -> None:
         super().__init__(address=address, transport_protocol="tcp")
         at = (proxy.host, proxy.port)
         self.via = ("tcp" if proxy.tunnels_all else "https" if proxy.scheme == "https" else "http", at)
@@ -52,14 +52,14 @@ class Through(Server):
         """The proxy reads the requests and forwards them itself, since it has refused a tunnel with these words."""
         self.outer = Server(address=_Address(*at, address))
         """The connection to the proxy."""
-        self.refused: Refused | None = None
+        self.refused: TunnelRefused | None = None
         """Why there is no tunnel."""
 
 
 class Tunnel(tunnel.TunnelLayer):
     """Opens the way to one server."""
 
-    def __init__(self, context: Context, server: Through, handshake: Handshake | None) -> None:
+    def __init__(self, context: Context, server: ProxiedServer, handshake: Handshake | None) -> None:
         super().__init__(context, tunnel_connection=server.outer, conn=server)
         self._server = server
         self._handshake = handshake
@@ -71,7 +71,7 @@ class Tunnel(tunnel.TunnelLayer):
             return True, None
         try:
             said = self._handshake.feed(data) if self._started else self._handshake.start()
-        except Refused as refused:
+        except TunnelRefused as refused:
             self._server.refused = refused
             return False, str(refused)
         self._started = True
@@ -92,7 +92,7 @@ class Tunnel(tunnel.TunnelLayer):
         return f"{PATH_FAILED}{self._server.proxy}: {why}"
 
 
-def dig(context: Context, server: Through) -> tunnel.LayerStack:
+def open_tunnel(context: Context, server: ProxiedServer) -> tunnel.LayerStack:
     """Stack the layers that lead to a server, to which `context` belongs; those of its own TLS and HTTP come on top."""
     proxy, stack = server.proxy, tunnel.LayerStack()
     if proxy.scheme == "https":
@@ -103,11 +103,11 @@ def dig(context: Context, server: Through) -> tunnel.LayerStack:
     return stack
 
 
-def _handshake(server: Through) -> Handshake | None:
+def _handshake(server: ProxiedServer) -> Handshake | None:
     address: Any = server.address
     if server.forwarded:
         return None
-    return (Socks5 if server.proxy.tunnels_all else Connect)(server.proxy, *address)
+    return (Socks5 if server.proxy.tunnels_all else HttpConnect)(server.proxy, *address)
 
 
 def forwarded(request: http.Request, proxy: Proxy) -> None:

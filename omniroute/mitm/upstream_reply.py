@@ -21,12 +21,12 @@ from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.sse import BOM
 from omniroute.dialects.stream_framing import CROWDED
-from omniroute.mitm.commands import copy_head, of_fault
+from omniroute.mitm.commands import copy_head, stream_failure
 from omniroute.mitm.decompress import Pieces, in_pieces
 from omniroute.mitm.ports import BIG, KEEP, MAX_REPLY, Attempt, ReadReplyHook
-from omniroute.mitm.tunnel import Through
+from omniroute.mitm.tunnel import ProxiedServer
 from omniroute.routing.failures import Failure
-from omniroute.routing.retry_after import read_wait
+from omniroute.routing.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     from omniroute.mitm.client_stream import RoutedStream
@@ -41,7 +41,7 @@ DRAIN = 10.0
 BROKEN_ENCODING = "the reply's content encoding is broken"
 
 
-class Reply(ABC):
+class UpstreamReply(ABC):
     """The states of a reply. `Runner` has what comes before and after."""
 
     def __init__(self, stream: "RoutedStream", attempt: Attempt) -> None:
@@ -113,7 +113,7 @@ class Reply(ABC):
         if self.state == self.draining:
             yield from self._status_failed()
         else:
-            yield from self.failed(of_fault(Fault("garbage", BROKEN_ENCODING)))
+            yield from self.failed(stream_failure(Fault("garbage", BROKEN_ENCODING)))
 
     def draining(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         """Read what the upstream says about its error."""
@@ -130,11 +130,11 @@ class Reply(ABC):
         attempt, server = self.attempt, self.server
         assert attempt.upstream
         status = attempt.upstream.status_code
-        if isinstance(server, Through) and server.forwarded and (said := server.forwarded.again(status)):
+        if isinstance(server, ProxiedServer) and server.forwarded and (said := server.forwarded.again(status)):
             yield from self.failed(Failure("proxy", said))
             return
         body = bytes(attempt.raw)
-        wait = read_wait(attempt.upstream.headers, body.decode("utf-8", "replace"), time.time())
+        wait = parse_retry_after(attempt.upstream.headers, body.decode("utf-8", "replace"), time.time())
         yield from self.failed(Failure("status", f"status {status}", status=status, retry_after=wait, body=body))
 
     def collecting(self, event: HttpEvent) -> layer.CommandGenerator[None]:
@@ -148,9 +148,9 @@ class Reply(ABC):
             self.release()
             self.deadline = None
             if len(attempt.raw) > BIG:
-                attempt.unread = True
+                attempt.undecoded = True
                 yield ReadReplyHook(self.stream.flow)
-                attempt.unread = False
+                attempt.undecoded = False
                 if (yield from self.stream.check_killed(True)):
                     return
             else:
@@ -164,11 +164,11 @@ class Reply(ABC):
         if whole is None:
             yield from self.failed(Failure("garbage", "the reply could not be read; the gateway's log says why"))
         elif whole.fault:
-            yield from self.failed(of_fault(whole.fault))
+            yield from self.failed(stream_failure(whole.fault))
         elif not whole.content and not (whole.reason and self._is_last):
             yield from self.failed(Failure("empty", "an empty reply"))
         else:
-            yield from self.stream.win(self)
+            yield from self.stream.select_winner(self)
             attempt.content_at = self.parent.desk.clock()
             response = self.stream.flow.response = copy_head(attempt.upstream)
             response.data.content = whole.raw
@@ -181,22 +181,22 @@ class Reply(ABC):
         if isinstance(event, ResponseData):
             self._held += self._feed(stream, event)
             if stream.fault and not self._goes_on(stream):
-                yield from self.failed(of_fault(stream.fault))
+                yield from self.failed(stream_failure(stream.fault))
             elif stream.content:
                 yield from self._commit()
                 if stream.fault:
-                    yield from self.failed(of_fault(stream.fault))
+                    yield from self.failed(stream_failure(stream.fault))
             elif len(self._held) > MAX_PROBE or stream.fed > MAX_READ:
                 yield from self.failed(Failure("garbage", f"no content in the first {MAX_PROBE} bytes"))
         elif isinstance(event, ResponseEndOfMessage):
             self.release()
             self._held += stream.finish()
             if stream.fault and not self._goes_on(stream):
-                yield from self.failed(of_fault(stream.fault))
+                yield from self.failed(stream_failure(stream.fault))
             elif stream.content or (stream.reason and self._is_last):
                 yield from self._commit()
                 if stream.fault:
-                    yield from self.failed(of_fault(stream.fault))
+                    yield from self.failed(stream_failure(stream.fault))
                 else:
                     yield from self.stream.finish()
             else:
@@ -205,7 +205,7 @@ class Reply(ABC):
     @property
     def _is_last(self) -> bool:
         """Say whether a reply that is empty on purpose is better than none, as no other target is left."""
-        return self.attempt.last and self.stream.alone
+        return self.attempt.last and self.stream.single_attempt
 
     def _goes_on(self, stream: Stream) -> bool:
         """Say whether words of a stream already count as told: its writer has told the beginning of the answer."""
@@ -220,7 +220,7 @@ class Reply(ABC):
         """Send what was held back: from here on this attempt is the client's answer."""
         attempt = self.attempt
         assert attempt.upstream
-        yield from self.stream.win(self)
+        yield from self.stream.select_winner(self)
         attempt.content_at = self.parent.desk.clock()
         self.state = self.streaming
         yield from self.arm("idle", attempt.deadlines.idle)
@@ -242,11 +242,11 @@ class Reply(ABC):
             self.deadline = self.parent.desk.clock() + self.attempt.deadlines.idle
             yield from self.stream.send(self._feed(stream, event))
             if stream.fault:
-                yield from self.failed(of_fault(stream.fault))
+                yield from self.failed(stream_failure(stream.fault))
         elif isinstance(event, ResponseEndOfMessage):
             self.release()
             yield from self.stream.send(stream.finish())
             if stream.fault:
-                yield from self.failed(of_fault(stream.fault))
+                yield from self.failed(stream_failure(stream.fault))
             else:
                 yield from self.stream.finish()

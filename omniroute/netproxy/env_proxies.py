@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from omniroute.env import SettingsError
+from omniroute.env import EnvironmentError_
 from omniroute.netproxy.proxy_url import Proxy, read_proxy
 
 type Address = IPv4Address | IPv6Address
@@ -20,7 +20,7 @@ _PORT = re.compile(r"(?P<host>.+):(?P<port>\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class ProxyEnvironment:
     """What the environment of a process says about proxies."""
 
     https: Proxy | None = None
@@ -39,13 +39,13 @@ class Environment:
         return proxy, name
 
 
-def read_environment(environ: Mapping[str, str]) -> Environment:
+def read_environment(environ: Mapping[str, str]) -> ProxyEnvironment:
     """Read the variables in both spellings. SettingsError names the one that is no proxy's URL."""
     https, https_name = _proxy(environ, "HTTPS_PROXY", "ALL_PROXY")
     http, http_name = _proxy(environ, "HTTP_PROXY", "ALL_PROXY")
     if https is None and http is None:
-        return Environment()
-    return Environment(https, http, (https_name, http_name), no_proxy(_said(environ, "NO_PROXY")[1]))
+        return ProxyEnvironment()
+    return ProxyEnvironment(https, http, (https_name, http_name), no_proxy(_said(environ, "NO_PROXY")[1]))
 
 
 def no_proxy(text: str) -> tuple[Rule, ...]:
@@ -69,7 +69,7 @@ def _proxy(environ: Mapping[str, str], *names: str) -> tuple[Proxy | None, str]:
             try:
                 return read_proxy(text, scheme="http"), spelled
             except ValueError as error:
-                raise SettingsError(f"{spelled} cannot be used: {error}") from error
+                raise EnvironmentError_(f"{spelled} cannot be used: {error}") from error
         if spelled:
             return None, ""  # said to be none: the next name is not asked
     return None, ""

@@ -17,7 +17,7 @@ NO_TUNNEL = (400, 403, 404, 405, 501)
 """With these a proxy says that it opens no tunnel there: many do so for any port but 443."""
 
 
-class Refused(Exception):
+class TunnelRefused(Exception):
     """The proxy opens no tunnel; the text names proxy and reason, and no secret."""
 
     def __init__(self, proxy: Proxy, why: str, *, status: int | None = None) -> None:
@@ -32,7 +32,7 @@ class Refused(Exception):
     def again(self, status: int) -> str | None:
         """Say what the status of a forwarded request means, where it is the proxy's own word and not the upstream's."""
         if status == 407:
-            return f"proxy {self.proxy}: {log_in(self.proxy)} (407)"
+            return f"proxy {self.proxy}: {basic_authorization(self.proxy)} (407)"
         return f"{self}, and forwards nothing to it" if status == self.status else None
 
 
@@ -48,7 +48,7 @@ class Handshake(Protocol):
         """Hear the proxy, in pieces of any size, and answer."""
 
 
-class Connect:
+class HttpConnect:
     """CONNECT of HTTP/1.1 (RFC 9110 section 9.3.6)."""
 
     def __init__(self, proxy: Proxy, host: str, port: int) -> None:
@@ -66,31 +66,31 @@ class Connect:
         self._heard += data
         head, end, rest = self._heard.partition(b"\r\n\r\n")
         if not b"HTTP/1.".startswith(head[:7]) or (not end and len(head) > MAX_HEAD):
-            raise Refused(self._proxy, "what it says is not HTTP: is it a proxy of another kind?")
+            raise TunnelRefused(self._proxy, "what it says is not HTTP: is it a proxy of another kind?")
         if not end:
             return b""
         status = head[9:12]
         if not status.isdigit() or head[8:9] != b" ":
-            raise Refused(self._proxy, "what it says is not HTTP: is it a proxy of another kind?")
+            raise TunnelRefused(self._proxy, "what it says is not HTTP: is it a proxy of another kind?")
         if not 200 <= (code := int(status)) < 300:
             raise self._refused(code)
         if rest:
-            raise Refused(self._proxy, f"it speaks for {self._place} before that was asked anything")
+            raise TunnelRefused(self._proxy, f"it speaks for {self._place} before that was asked anything")
         self.done = True
         return b""
 
-    def _refused(self, status: int) -> Refused:
+    def _refused(self, status: int) -> TunnelRefused:
         if status == 407:
-            return Refused(self._proxy, log_in(self._proxy) + " (407)")
+            return TunnelRefused(self._proxy, basic_authorization(self._proxy) + " (407)")
         try:
             shown = f"{status} {HTTPStatus(status).phrase}"
         except ValueError:
             shown = str(status)
         said = "opens no tunnel to" if status < 500 or status in NO_TUNNEL else "cannot reach"
-        return Refused(self._proxy, f"it {said} {self._place} ({shown})", status=status)
+        return TunnelRefused(self._proxy, f"it {said} {self._place} ({shown})", status=status)
 
 
-def log_in(proxy: Proxy) -> str:
+def basic_authorization(proxy: Proxy) -> str:
     """Say that a proxy wants another user and password, or any at all."""
     return "it does not accept the user and the password" if proxy.credential else "it wants a user and a password"
 

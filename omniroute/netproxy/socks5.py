@@ -6,7 +6,7 @@ to the proxy alone, and a name that only the proxy can look up works.
 
 from ipaddress import ip_address
 
-from omniroute.netproxy.http_connect import Refused, log_in, place
+from omniroute.netproxy.http_connect import TunnelRefused, basic_authorization, place
 from omniroute.netproxy.proxy_url import MAX_CREDENTIAL, Proxy
 
 VERSION, LOGIN_VERSION = 5, 1
@@ -38,7 +38,7 @@ class Socks5:
     def start(self) -> bytes:
         for what, said in (("user", self._proxy.user), ("password", self._proxy.password)):
             if len(said.encode()) > MAX_CREDENTIAL:
-                raise Refused(self._proxy, f"its {what} is longer than {MAX_CREDENTIAL} bytes")
+                raise TunnelRefused(self._proxy, f"its {what} is longer than {MAX_CREDENTIAL} bytes")
         self._address()
         methods = (OPEN, BY_PASSWORD) if self._proxy.credential else (OPEN,)
         return bytes([VERSION, len(methods), *methods])
@@ -49,7 +49,7 @@ class Socks5:
         while not self.done and (answer := self._step()) is not None:
             said += answer
         if self.done and self._heard:
-            raise Refused(self._proxy, f"it speaks for {self._place} before that was asked anything")
+            raise TunnelRefused(self._proxy, f"it speaks for {self._place} before that was asked anything")
         return said
 
     @property
@@ -64,7 +64,7 @@ class Socks5:
 
     def _method(self) -> bytes | None:
         if self._heard[:1] not in (b"", bytes([VERSION])):
-            raise Refused(self._proxy, "what it says is not SOCKS5: is it a proxy of another kind?")
+            raise TunnelRefused(self._proxy, "what it says is not SOCKS5: is it a proxy of another kind?")
         if (taken := self._take(2)) is None:
             return None
         method = taken[1]
@@ -75,14 +75,14 @@ class Socks5:
             user, password = self._proxy.user.encode(), self._proxy.password.encode()
             return bytes([LOGIN_VERSION, len(user)]) + user + bytes([len(password)]) + password
         if method in (BY_PASSWORD, NOTHING_SUITS):
-            raise Refused(self._proxy, log_in(self._proxy))
-        raise Refused(self._proxy, f"it wants a way to log in that was not offered ({method})")
+            raise TunnelRefused(self._proxy, basic_authorization(self._proxy))
+        raise TunnelRefused(self._proxy, f"it wants a way to log in that was not offered ({method})")
 
     def _login(self) -> bytes | None:
         if (taken := self._take(2)) is None:
             return None
         if taken[1] != 0:  # the version before it is wrong in too many servers to be looked at
-            raise Refused(self._proxy, log_in(self._proxy))
+            raise TunnelRefused(self._proxy, basic_authorization(self._proxy))
         return self._ask()
 
     def _ask(self) -> bytes:
@@ -93,15 +93,15 @@ class Socks5:
         if len(self._heard) < 2:
             return None
         if self._heard[0] != VERSION:
-            raise Refused(self._proxy, "its reply is not SOCKS5")
+            raise TunnelRefused(self._proxy, "its reply is not SOCKS5")
         if code := self._heard[1]:  # some servers close without the rest
             said = REPLIES.get(code, f"it gave a reply that has no meaning ({code}) for {{}}")
-            raise Refused(self._proxy, said.format(self._place))
+            raise TunnelRefused(self._proxy, said.format(self._place))
         if len(self._heard) < 5:
             return None
         sizes = {IPV4: 4, IPV6: 16, NAME: 1 + self._heard[4]}
         if self._heard[3] not in sizes:
-            raise Refused(self._proxy, "its reply is not SOCKS5")
+            raise TunnelRefused(self._proxy, "its reply is not SOCKS5")
         if self._take(4 + sizes[self._heard[3]] + 2) is not None:
             self.done = True
         return None
@@ -117,5 +117,5 @@ class Socks5:
     def _name(self) -> bytes:
         name = self._host.encode()
         if not 0 < len(name) <= MAX_NAME:
-            raise Refused(self._proxy, f"SOCKS5 cannot say a host's name of {len(name)} bytes")
+            raise TunnelRefused(self._proxy, f"SOCKS5 cannot say a host's name of {len(name)} bytes")
         return name

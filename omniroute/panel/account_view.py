@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field
 
 from omniroute.config.model import Account, Config, Limit
-from omniroute.panel.proxy_json import Network, at_place
+from omniroute.panel.proxy_json import ProxyFields, at_place
 from omniroute.panel.routes import Body
 from omniroute.routing.combo_impact import combos_by_account
 from omniroute.routing.health import Snapshot
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.store.config import accounts
 from omniroute.store.db.database import Store
 from omniroute.store.state import health, strategy_state
@@ -18,7 +18,7 @@ from omniroute.store.state import health as standing
 type Status = Literal["ready", "disabled", "blocked", "broken", "trying", "cooling"]
 
 
-class Rest(Body):
+class CooldownView(Body):
     scope: Literal["provider", "account", "model"]
     model: str | None
     seconds: float
@@ -26,7 +26,7 @@ class Rest(Body):
     told: bool = Field(description="The provider has named the time.")
 
 
-class Connection(Body):
+class AccountView(Body):
     id: str
     provider: str
     name: str
@@ -38,20 +38,20 @@ class Connection(Body):
     created_at: float | None
     last_used_at: float | None
     status: Status
-    rests: list[Rest] = Field(description="Why it is not asked, or not for some models.")
+    rests: list[CooldownView] = Field(description="Why it is not asked, or not for some models.")
     rpm: int | None
     gap_ms: float | None
     concurrency: int | None
-    proxy: Network | None = Field(description="Its own; null leaves that to what is set further out.")
+    proxy: ProxyFields | None = Field(description="Its own; null leaves that to what is set further out.")
     combos: list[str] = Field(description="Those that it could serve.")
 
 
-def connections(store: Store, config: Config, now: float) -> list[Connection]:
+def account_views(store: Store, config: Config, now: float) -> list[AccountView]:
     """Give all of them as they are now."""
     used, keyed, combos = strategy_state.last_used(store), accounts.with_key(store), combos_by_account(config)
     felt = health.read(store)
     return [
-        Connection(
+        AccountView(
             id=each.id,
             provider=each.provider,
             name=each.name,
@@ -68,7 +68,7 @@ def connections(store: Store, config: Config, now: float) -> list[Connection]:
             proxy=at_place(config.proxies, ("account", each.id)),
             combos=combos.get(each.id, []),
         )
-        for each in Names.of(config).everybody().values()
+        for each in ModelIndex.of(config).everybody().values()
     ]
 
 
@@ -76,19 +76,21 @@ def _is_implied(account: Account) -> bool:
     return account.id.startswith("node:")
 
 
-def _rests(account: Account, felt: Snapshot, now: float) -> list[Rest]:
+def _rests(account: Account, felt: Snapshot, now: float) -> list[CooldownView]:
     """Say what cools down; of an account that has an address of its own, the provider's says nothing."""
     meant = {("account", account.id), ("model", account.id)}
     if account.base_url is None:
         meant.add(("provider", account.provider))
     return [
-        Rest(scope=scope, model=model or None, seconds=each.until - now, after=each.why, told=each.told)  # type: ignore[arg-type]
+        CooldownView(
+            scope=scope, model=model or None, seconds=each.until - now, after=each.reason, told=each.provider_named
+        )  # type: ignore[arg-type]
         for (scope, whose, model), each in felt.cooling.items()
         if (scope, whose) in meant and each.until > now
     ]
 
 
-def _status(account: Account, config: Config, felt: Snapshot, rests: list[Rest], now: float) -> Status:
+def _status(account: Account, config: Config, felt: Snapshot, rests: list[CooldownView], now: float) -> Status:
     if account.provider in config.rules.blocked:
         return "blocked"
     if not account.enabled:

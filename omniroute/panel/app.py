@@ -12,12 +12,12 @@ from tornado.iostream import IOStream
 from tornado.routing import Rule, URLSpec
 from tornado.web import Application
 
-from omniroute.env import Settings
+from omniroute.env import Environment
 from omniroute.gateway.runtime import Runtime
 from omniroute.panel.api import ROUTES
-from omniroute.panel.auth import Door
-from omniroute.panel.http import Endpoint, Unknown
-from omniroute.panel.live_socket import Broadcast, Live
+from omniroute.panel.auth import AdminAuth
+from omniroute.panel.http import EndpointHandler, UnknownPath
+from omniroute.panel.live_socket import Broadcast, LiveSocket
 from omniroute.panel.routes import Route
 from omniroute.panel.static_pages import load, page_rules
 from omniroute.panel.web_limits import bound_requests
@@ -50,12 +50,12 @@ class BoundedServer(HTTPServer):
         super().on_close(server_conn)
 
 
-class Panel:
+class PanelServer:
     """All that is served of the gateway itself. Runs in the event loop that starts it."""
 
-    def __init__(self, runtime: Runtime, settings: Settings, secret: str) -> None:
+    def __init__(self, runtime: Runtime, settings: Environment, secret: str) -> None:
         """Make it; `secret` is known to whoever passes on requests, and to nobody else."""
-        self.door = Door(runtime, settings, secret)
+        self.door = AdminAuth(runtime, settings, secret)
         self._files = load()
         self._broadcast = Broadcast(runtime)
         self._server: HTTPServer | None = None
@@ -67,7 +67,7 @@ class Panel:
         """Serve who comes to a socket, which is the server's from now on."""
         app = Application(
             self._rules(),
-            default_handler_class=Unknown,
+            default_handler_class=UnknownPath,
             default_handler_args={"door": self.door, "routes": {}},
             log_function=lambda _: None,
         )
@@ -77,7 +77,7 @@ class Panel:
     def hang_in(self, app: Application) -> None:
         """Serve the same in mitmweb's application."""
         before = list(app.default_router.rules)
-        rest = URLSpec(r"/(?:api|omniroute)(?:/.*)?", Unknown, {"door": self.door, "routes": {}})
+        rest = URLSpec(r"/(?:api|omniroute)(?:/.*)?", UnknownPath, {"door": self.door, "routes": {}})
         app.add_handlers(r".*", [*self._rules(), rest])
         (rule,) = (each for each in app.default_router.rules if each not in before)
         self._guest = app, rule
@@ -109,11 +109,11 @@ class Panel:
                     await self._server.close_all_connections()
 
     def _rules(self) -> list[URLSpec]:
-        live = URLSpec(LIVE, Live, {"door": self.door, "broadcast": self._broadcast})
+        live = URLSpec(LIVE, LiveSocket, {"door": self.door, "broadcast": self._broadcast})
         return [live, *rules(self.door, ROUTES), *page_rules(self.door, self._files)]
 
 
-def rules(door: Door, routes: Iterable[Route]) -> list[URLSpec]:
+def rules(door: AdminAuth, routes: Iterable[Route]) -> list[URLSpec]:
     """Make one rule for each path: to the letter, so that no path slips past another's.
 
     A path without names goes before those with some, and has the methods of such a one too that it falls under: in
@@ -130,7 +130,7 @@ def rules(door: Door, routes: Iterable[Route]) -> list[URLSpec]:
             path,
         )
         said = {"door": door, "routes": by_path[wide] | own}
-        made.append(URLSpec(_pattern(path) if wide == path else _named(path, wide), Endpoint, said))
+        made.append(URLSpec(_pattern(path) if wide == path else _named(path, wide), EndpointHandler, said))
     return made
 
 

@@ -16,10 +16,10 @@ from weakref import WeakSet
 
 from tornado.httputil import HTTPHeaders
 
-from omniroute.access.client_address import Comer, is_loopback
-from omniroute.access.ip_filter import enter
+from omniroute.access.client_address import ClientAddress, is_loopback
+from omniroute.access.ip_filter import check
 from omniroute.bench.runner import Bench
-from omniroute.env import Settings
+from omniroute.env import Environment
 from omniroute.errors import Forbidden
 from omniroute.gateway.runtime import Runtime
 from omniroute.store.db.database import Store
@@ -37,26 +37,26 @@ OURS = ("same-origin", "none")
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Principal:
     """Who asks. `here` is this machine's own user where no log-in is needed; `token` has shown one, or a key."""
 
-    comer: Comer
-    who: Who = "nobody"
+    client: ClientAddress
+    kind: Who = "nobody"
 
     @property
-    def admitted(self) -> bool:
-        return self.who != "nobody"
+    def authenticated(self) -> bool:
+        return self.kind != "nobody"
 
     @property
     def in_browser(self) -> bool:
         """Whether a browser may have asked without its user's knowing."""
-        return self.who != "token"
+        return self.kind != "token"
 
 
-class Door:
+class AdminAuth:
     """Looks at heads only; what it asks of the disk, it asks in a thread of whoever calls it."""
 
-    def __init__(self, runtime: Runtime, settings: Settings, secret: str) -> None:
+    def __init__(self, runtime: Runtime, settings: Environment, secret: str) -> None:
         self.runtime = runtime
         self.settings = settings
         self._secret = secret
@@ -75,33 +75,35 @@ class Door:
         known = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._secret.encode())
         return peer if known and peer else direct
 
-    def enter(self, headers: HTTPHeaders, peer: str) -> Visitor:
+    def check_address(self, headers: HTTPHeaders, peer: str) -> Principal:
         """Say where a request comes from; Forbidden for who is kept out, as in inference."""
         fields = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers.get_all()
         ]
-        return Visitor(enter(peer, fields, self.runtime.config.doors, self.runtime.wall()))
+        return Principal(check(peer, fields, self.runtime.config.doors, self.runtime.wall()))
 
-    def admit(self, store: Store, headers: HTTPHeaders, comer: Comer, cookie: str, in_mitmweb: bool) -> Visitor:
+    def authenticate(
+        self, store: Store, headers: HTTPHeaders, comer: ClientAddress, cookie: str, in_mitmweb: bool
+    ) -> Principal:
         """Tell who asks. Who shows a token that is not ours is nobody, whatever else is shown."""
         if shown := bearer(headers):
-            return Visitor(comer, "token" if sessions.is_token(store, shown) else "nobody")
+            return Principal(comer, "token" if sessions.is_token(store, shown) else "nobody")
         if cookie and sessions.is_live(store, cookie):
-            return Visitor(comer, "session")
+            return Principal(comer, "session")
         if in_mitmweb:
-            return Visitor(comer, "mitmweb")
-        if not self.settings.require_login and is_loopback(comer.address) and not comer.relayed:
-            return Visitor(comer, "here")
-        return Visitor(comer)
+            return Principal(comer, "mitmweb")
+        if not self.settings.require_login and is_loopback(comer.address) and not comer.proxied:
+            return Principal(comer, "here")
+        return Principal(comer)
 
-    def admit_key(self, shown: str, comer: Comer) -> Visitor:
+    def authenticate_key(self, shown: str, comer: ClientAddress) -> Principal:
         """Look at a key that is for administering; says what is wrong with any other, and counts unknown ones."""
         runtime = self.runtime
         assert runtime.store
         runtime.gate.key([shown], comer, runtime.config, runtime.store.digest, "admin")
-        return Visitor(comer, "token")
+        return Principal(comer, "token")
 
-    async def knows_password(self, store: Store, comer: Comer, shown: str, browser: str = "") -> bool:
+    async def knows_password(self, store: Store, comer: ClientAddress, shown: str, browser: str = "") -> bool:
         """Check a password, or the admin token in its place. RateLimited after too many wrong ones.
 
         Wrong passwords count for the address, or for the browser where its cookie shows that it has logged in before:

@@ -10,16 +10,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from tornado.web import RequestHandler, stream_request_body
 
-from omniroute.access.client_address import NOBODY
+from omniroute.access.client_address import NO_CLIENT
 from omniroute.dialects.json_bounds import JsonBounds, scan
 from omniroute.errors import BadRequest, GatewayError, NotAllowed, NotFound, TooLarge
 from omniroute.mitm.management_relay import PEER
 from omniroute.mitm.ports import BIG
 from omniroute.mitm.upload_pace import MAX_DRAINED
-from omniroute.panel.auth import Door, Visitor, bearer
+from omniroute.panel.auth import AdminAuth, Principal, bearer
 from omniroute.panel.error_format import of_fields, of_gateway, shape
 from omniroute.panel.routes import Call, Download, Lines, Route, Text
-from omniroute.panel.streaming import hand_over, tell_lines
+from omniroute.panel.streaming import send_file, send_lines
 from omniroute.panel.upload import Upload
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError, StoreFailed
@@ -42,7 +42,7 @@ HEADERS = {
 }
 
 
-class Malformed(Exception):
+class MalformedRequest(Exception):
     """What was sent is not what the route takes."""
 
     def __init__(self, found: ValidationError) -> None:
@@ -50,10 +50,10 @@ class Malformed(Exception):
         self.found = found
 
 
-class Base(RequestHandler):
+class BaseHandler(RequestHandler):
     """What every answer has: safe headers and one shape of error."""
 
-    def initialize(self, door: Door, routes: Mapping[str, Route]) -> None:
+    def initialize(self, door: AdminAuth, routes: Mapping[str, Route]) -> None:
         self.door = door
         self.routes = routes
 
@@ -71,7 +71,7 @@ class Base(RequestHandler):
     def refuse(self, error: Exception) -> None:
         """Say an error; one that nobody has foreseen is in the log only."""
         match error:
-            case Malformed():
+            case MalformedRequest():
                 self._say(400, of_fields(error.found))
             case StoreFailed():
                 self._say(503, of_gateway(GatewayError(str(error), status=503)))
@@ -95,21 +95,23 @@ class Base(RequestHandler):
     def log_exception(self, *_: Any) -> None:
         """Keep quiet: `refuse` logs what is ours, and what Tornado refuses is the client's."""
 
-    def enter(self) -> Visitor:
+    def enter(self) -> Principal:
         """Keep out whom the lists keep out, before they learn what is here."""
         headers = self.request.headers
-        return self.door.enter(headers, self.door.peer(headers.get(PEER), str(self.request.remote_ip)))
+        return self.door.check_address(headers, self.door.peer(headers.get(PEER), str(self.request.remote_ip)))
 
-    async def look(self, *, anywhere: bool = False) -> Visitor:
+    async def look(self, *, anywhere: bool = False) -> Principal:
         """Tell who asks. Raises where a page of another origin may be behind it, if that could harm."""
-        runtime, comer = self.door.runtime, self.enter().comer
+        runtime, comer = self.door.runtime, self.enter().client
         if runtime.store is None:
             raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
         headers = self.request.headers
         cookie = self.cookie_of(runtime.store)
-        visitor = await asyncio.to_thread(self.door.admit, runtime.store, headers, comer, cookie, self._in_mitmweb())
-        if not visitor.admitted and (shown := bearer(headers)):
-            visitor = self.door.admit_key(shown, comer)
+        visitor = await asyncio.to_thread(
+            self.door.authenticate, runtime.store, headers, comer, cookie, self._in_mitmweb()
+        )
+        if not visitor.authenticated and (shown := bearer(headers)):
+            visitor = self.door.authenticate_key(shown, comer)
         if visitor.in_browser and not anywhere:
             self.door.check_page(headers)
         return visitor
@@ -129,7 +131,7 @@ class Base(RequestHandler):
         self.finish(body)
 
 
-class Unknown(Base):
+class UnknownPath(BaseHandler):
     """A path that is not served."""
 
     def prepare(self) -> None:
@@ -141,14 +143,14 @@ class Unknown(Base):
 
 
 @stream_request_body
-class Endpoint(Base):
+class EndpointHandler(BaseHandler):
     """All methods of one path. Who asks is known before anything of the body is read."""
 
-    def initialize(self, door: Door, routes: Mapping[str, Route]) -> None:
+    def initialize(self, door: AdminAuth, routes: Mapping[str, Route]) -> None:
         super().initialize(door, routes)
         self._content = bytearray()
         self._refusal: Exception | None = None
-        self._visitor = Visitor(NOBODY)
+        self._visitor = Principal(NO_CLIENT)
         self._upload: Upload | None = None
         self._got = 0
         self._serving = False
@@ -175,7 +177,7 @@ class Endpoint(Base):
             raise BadRequest(f"{self.request.path[:200]} takes {takes}, not {method[:20]}", status=405)
         self.route = route
         self._visitor = await self.look(anywhere=route.anywhere)
-        if not route.public and not self._visitor.admitted:
+        if not route.public and not self._visitor.authenticated:
             raise NotAllowed(LOG_IN)
         declared = self.request.headers.get("Content-Length", "")
         if declared.isdigit() and int(declared) > route.largest:
@@ -259,10 +261,10 @@ class Endpoint(Base):
             self.set_header("Content-Type", answer.content_type)
             self.finish(answer.text)
         elif isinstance(answer, Download):
-            await hand_over(self, answer)
+            await send_file(self, answer)
         elif isinstance(answer, Lines):
             self.set_header("Content-Type", NDJSON)
-            self._telling = asyncio.get_running_loop().create_task(tell_lines(self, answer))
+            self._telling = asyncio.get_running_loop().create_task(send_lines(self, answer))
             self.door.telling.add(self._telling)
             await asyncio.wait([self._telling])
             if not self._telling.cancelled():
@@ -297,7 +299,7 @@ class Endpoint(Base):
 
     def _is_curl(self) -> bool:
         """Tell whether JSON comes under the name that `curl -d` gives it: no browser sends a token by itself."""
-        return self._visitor.who == "token" and self._content.lstrip()[:1] == b"{"
+        return self._visitor.kind == "token" and self._content.lstrip()[:1] == b"{"
 
     def _query(self, route: Route) -> dict[str, Any]:
         said = {
@@ -349,4 +351,4 @@ def _valid(read: Callable[[], BaseModel]) -> BaseModel:
     try:
         return read()
     except ValidationError as error:
-        raise Malformed(error) from error
+        raise MalformedRequest(error) from error

@@ -16,10 +16,10 @@ from pydantic.alias_generators import to_camel
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from omniroute.errors import GatewayError, NotAllowed, UpgradeRequired
-from omniroute.gateway.live_monitor import Seen
+from omniroute.gateway.live_monitor import MonitoredExchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.panel.auth import Door
-from omniroute.panel.http import LOG_IN, Base
+from omniroute.panel.auth import AdminAuth
+from omniroute.panel.http import LOG_IN, BaseHandler
 from omniroute.store.history.usage import AttemptRow, UsageRow
 
 EVERY = 0.1
@@ -40,7 +40,7 @@ OF_ROW = [(to_camel(each.name), attrgetter(each.name)) for each in fields(UsageR
 OF_ATTEMPT = [(to_camel(each.name), attrgetter(each.name)) for each in fields(AttemptRow)]
 
 
-def shape(seen: Seen) -> dict[str, Any]:
+def shape(seen: MonitoredExchange) -> dict[str, Any]:
     """Give an exchange as it is on the wire: that of the call logs, its state and its flow."""
     said = {name: read(seen.row) for name, read in OF_ROW}
     said["attempts"] = [{name: _short(read(each)) for name, read in OF_ATTEMPT} for each in seen.row.attempts]
@@ -57,7 +57,7 @@ class Broadcast:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._watchers: set[Live] = set()
+        self._watchers: set[LiveSocket] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -65,19 +65,19 @@ class Broadcast:
         """Whether there are as many as may be."""
         return len(self._watchers) >= MOST_WATCHERS
 
-    def join(self, watcher: "Live") -> None:
+    def join(self, watcher: "LiveSocket") -> None:
         """Tell somebody too, from now on."""
         self._watchers.add(watcher)
-        self._runtime.watching.enter()
+        self._runtime.watching.add()
         watcher.offer(_written(self._runtime.watching.recent(AT_FIRST)))
         if self._timer is None:
             self._arm()
 
-    def leave(self, watcher: "Live") -> None:
+    def leave(self, watcher: "LiveSocket") -> None:
         """Tell them nothing more."""
         if watcher in self._watchers:
             self._watchers.remove(watcher)
-            self._runtime.watching.leave()
+            self._runtime.watching.discard()
 
     def close(self) -> None:
         """Send all away: the gateway ends."""
@@ -101,14 +101,14 @@ class Broadcast:
                 watcher.offer(written)
 
 
-def _written(those: Iterable[Seen]) -> list[tuple[str, bytes]]:
+def _written(those: Iterable[MonitoredExchange]) -> list[tuple[str, bytes]]:
     return [(seen.id, orjson.dumps(shape(seen))) for seen in those]
 
 
-class Live(Base, WebSocketHandler):
+class LiveSocket(BaseHandler, WebSocketHandler):
     """One watcher. What is not read yet is kept once for each exchange, and the oldest goes when it is too much."""
 
-    def initialize(self, door: Door, broadcast: Broadcast) -> None:  # type: ignore[override]
+    def initialize(self, door: AdminAuth, broadcast: Broadcast) -> None:  # type: ignore[override]
         super().initialize(door, {})
         self._broadcast = broadcast
         self._waiting: dict[str, bytes] = {}
@@ -173,7 +173,7 @@ class Live(Base, WebSocketHandler):
         self._writing = False
 
     async def _may(self) -> None:
-        if not (await self.look()).admitted:
+        if not (await self.look()).authenticated:
             raise NotAllowed(LOG_IN)
 
     async def _look_again(self) -> None:

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from omniroute import __version__
 from omniroute.gateway.loop_watchdog import BUCKETS
-from omniroute.gateway.metrics import SECONDS, Times
+from omniroute.gateway.metrics import SECONDS, Histogram
 from omniroute.gateway.runtime import Runtime
 from omniroute.store.db.write_health import WriteHealth
 
@@ -45,9 +45,9 @@ def write(runtime: Runtime) -> str:
         _family("omniroute_protocol_errors_total", "counter", "Violations of HTTP by clients, by reason.",
                 [("", {"reason": reason}, n) for reason, n in tally.protocol_errors.items()]),
         _family("omniroute_exchange_seconds", "histogram", "From the request to the end of the reply.",
-                _histogram(tally.whole)),
+                _histogram(tally.latency)),
         _family("omniroute_first_content_seconds", "histogram", "From the request to the first content.",
-                _histogram(tally.first)),
+                _histogram(tally.ttft)),
         _family("omniroute_cooling", "gauge", "Models, accounts and providers that are cooling down.",
                 [("", {}, sum(each.until > now for each in health.cooling.values()))]),
         _loop_lag(runtime),
@@ -106,7 +106,7 @@ def _family(name: str, kind: str, help: str, samples: Iterable[Sample]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _histogram(times: Mapping[str, Times]) -> list[Sample]:
+def _histogram(times: Mapping[str, Histogram]) -> list[Sample]:
     found: list[Sample] = []
     for provider, each in times.items():
         labels = {"provider": provider}

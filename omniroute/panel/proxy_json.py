@@ -17,7 +17,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
-class Network(Body):
+class ProxyFields(Body):
     """A proxy, or `direct`: past every proxy."""
 
     type: Literal["http", "https", "socks5", "socks5h", "direct"]
@@ -28,19 +28,19 @@ class Network(Body):
     locked: bool = Field(False, description="In answers: it is opened by a user and a password, which are not shown.")
 
 
-def shown(proxy: Proxy | None) -> Network:
+def shown(proxy: Proxy | None) -> ProxyFields:
     """Say a proxy without what opens it; None is the way past all of them."""
     if proxy is None:
-        return Network.model_validate({"type": DIRECT})
+        return ProxyFields.model_validate({"type": DIRECT})
     said = {"type": proxy.scheme, "host": proxy.host, "port": proxy.port, "locked": proxy.locked}
-    return Network.model_validate(said)
+    return ProxyFields.model_validate(said)
 
 
-def at_place(set_: Mapping[Place, Proxy | None], place: Place) -> Network | None:
+def at_place(set_: Mapping[Place, Proxy | None], place: Place) -> ProxyFields | None:
     return shown(set_[place]) if place in set_ else None
 
 
-def read(said: Network, field: str) -> Proxy:
+def read(said: ProxyFields, field: str) -> Proxy:
     """Read a proxy as its URL is read: what is wrong is said in the same words."""
     for name in ("host", "port"):
         if getattr(said, name) is None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from omniroute.gateway.runtime import Runtime
-from omniroute.panel.auth import Door, Visitor
+from omniroute.panel.auth import AdminAuth, Principal
 from omniroute.store.db.database import Store
 
 type Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -79,9 +79,9 @@ class Lines[Item: BaseModel]:
 class Call:
     """One request, as its route sees it."""
 
-    door: Door
+    door: AdminAuth
     store: Store
-    visitor: Visitor
+    visitor: Principal
     path: Mapping[str, str]
     """What stands in place of the names in the route's path."""
     cookie: str = field(default="", repr=False)

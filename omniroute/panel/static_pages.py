@@ -15,8 +15,8 @@ from tornado.web import RedirectHandler
 from omniroute.distribution.files import web_root
 from omniroute.errors import GatewayError, NotFound
 from omniroute.mitm.management_relay import PEER
-from omniroute.panel.auth import Door
-from omniroute.panel.http import Base
+from omniroute.panel.auth import AdminAuth
+from omniroute.panel.http import BaseHandler
 
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 MODULES = "<!-- modules -->"
@@ -54,16 +54,16 @@ def _file(path: Path, content: bytes) -> File:
     return File(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
 
 
-class Page(Base):
+class PageHandler(BaseHandler):
     """One file, or the page itself."""
 
-    def initialize(self, door: Door, files: Mapping[str, File]) -> None:  # type: ignore[override]
+    def initialize(self, door: AdminAuth, files: Mapping[str, File]) -> None:  # type: ignore[override]
         super().initialize(door, {})
         self.files = files
 
     def get(self, name: str | None = None) -> None:
         try:
-            self.door.enter(
+            self.door.check_address(
                 self.request.headers, self.door.peer(self.request.headers.get(PEER), self.request.remote_ip or "")
             )
             file = self.files.get(name or "index.html")
@@ -85,11 +85,11 @@ class Page(Base):
     head = get
 
 
-def page_rules(door: Door, files: Mapping[str, File]) -> list[URLSpec]:
+def page_rules(door: AdminAuth, files: Mapping[str, File]) -> list[URLSpec]:
     """Make the rules of the pages: the files, and any other address that is one of a page."""
     what = {"door": door, "files": files}
     return [
         URLSpec(r"/omniroute", RedirectHandler, {"url": "/omniroute/", "permanent": False}),
-        URLSpec(r"/omniroute/static/(.+)", Page, what),
-        URLSpec(r"/omniroute/(?:[\w-]+(?:/[^/]+){0,3})?", Page, what),
+        URLSpec(r"/omniroute/static/(.+)", PageHandler, what),
+        URLSpec(r"/omniroute/(?:[\w-]+(?:/[^/]+){0,3})?", PageHandler, what),
     ]

@@ -15,7 +15,7 @@ PIECE = 1024 * 1024
 """Bytes of a file that are read at once."""
 
 
-async def hand_over(handler: RequestHandler, download: Download) -> None:
+async def send_file(handler: RequestHandler, download: Download) -> None:
     """Send a file, as fast as it is taken, and take it away."""
     try:
         with await asyncio.to_thread(download.file.open, "rb") as file:
@@ -32,7 +32,7 @@ async def hand_over(handler: RequestHandler, download: Download) -> None:
         await asyncio.to_thread(files.remove, download.file.parent)
 
 
-async def tell_lines(handler: RequestHandler, answer: Lines[Any]) -> None:
+async def send_lines(handler: RequestHandler, answer: Lines[Any]) -> None:
     """Say one line after the other."""
     try:
         async with aclosing(answer.items) as items:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from omniroute.config.model import Limit
-from omniroute.routing.rate_limits import MINUTE, Limits, Loads, Wait
+from omniroute.routing.rate_limits import MINUTE, InFlight, RateLimits, Wait
 from omniroute.routing.target import Target
 
 type Place = tuple[str, str]
@@ -32,7 +32,7 @@ class Ticket:
 class Queue:
     """The lines before all accounts. `limits` says who may go; this says whose turn it is."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
         self._lines: dict[str, dict[Ticket, None]] = {}
 
@@ -118,7 +118,7 @@ SHORTEST = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class InUse:
+class LimitUse:
     """What a limited account is doing, for people to read."""
 
     in_flight: int
@@ -128,10 +128,10 @@ class InUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class AdmissionChanges:
     """What has changed since it was last asked for; None is nothing any more."""
 
-    in_use: Mapping[str, InUse | None]
+    in_use: Mapping[str, LimitUse | None]
     learned: Mapping[Place, float | None]
     """Seconds from now until when a provider allows no request."""
     begun: Sequence[tuple[str, float]] = ()
@@ -141,8 +141,8 @@ class Changes:
 class Admission:
     """All limited accounts, and the queue before them."""
 
-    def __init__(self, loads: Loads, clock: Callable[[], float]) -> None:
-        self.limits = Limits(loads)
+    def __init__(self, loads: InFlight, clock: Callable[[], float]) -> None:
+        self.limits = RateLimits(loads)
         self.queue = Queue(self.limits)
         self.alarm: Callable[[float], None] = lambda seconds: None
         """Called with the seconds after which to call `ring`; each call replaces the last."""
@@ -273,7 +273,7 @@ class Admission:
             self._changed.update(limited)
             self.changed()
 
-    def changes(self) -> Changes | None:
+    def changes(self) -> AdmissionChanges | None:
         """Give what has changed since the last call; None when nothing has."""
         if not self._changed and not self._learned:
             return None
@@ -284,11 +284,11 @@ class Admission:
         self._learned.clear()
         begun = tuple((account, now - at) for account, at in self._begun.elements())
         self._begun.clear()
-        return Changes(in_use, learned, begun)
+        return AdmissionChanges(in_use, learned, begun)
 
-    def in_use(self, account: str) -> InUse:
+    def in_use(self, account: str) -> LimitUse:
         in_flight, minute = self.limits.in_use(account, self._clock())
-        return InUse(in_flight, self.queue.waiting(account), minute)
+        return LimitUse(in_flight, self.queue.waiting(account), minute)
 
 
 def place_of(target: Target) -> Place:

@@ -27,13 +27,13 @@ LASTS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class SessionKey:
     key: bytes
     known: bool
     """Whether this may be one that was served before: it names its session, or an answer stands in it."""
 
 
-def conversation(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]], body: Body) -> Conversation | None:
+def session_key(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]], body: Body) -> SessionKey | None:
     """Recognise a conversation, each caller's apart, and each model's; None where nothing tells it from others.
 
     Without a name for its session, a conversation is known by the first thing that its user said: two that
@@ -41,9 +41,9 @@ def conversation(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]],
     """
     for name, value in headers:
         if value and name.lower() in HEADERS:
-            return Conversation(_digest(owner, model, value), known=True)
+            return SessionKey(_digest(owner, model, value), known=True)
     if named := _named(body):
-        return Conversation(_digest(owner, model, named), known=True)
+        return SessionKey(_digest(owner, model, named), known=True)
     turns = body.get("messages") or body.get("input") or body.get("contents")
     if not isinstance(turns, list):
         return None
@@ -53,7 +53,7 @@ def conversation(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]],
     if not text:
         return None
     answered = any(turn.get("role") in ("assistant", "model") or "call_id" in turn for turn in said)
-    return Conversation(_digest(owner, model, text.encode("utf-8", "surrogatepass")), known=answered)
+    return SessionKey(_digest(owner, model, text.encode("utf-8", "surrogatepass")), known=answered)
 
 
 def _named(body: Body) -> bytes | None:
@@ -95,14 +95,14 @@ class Affinity:
         self._stays: OrderedDict[bytes, tuple[Stay | None, float, float]] = OrderedDict()
         """Conversation -> where it stays, until when that is remembered, and since when it is known."""
 
-    def stay(self, conversation: Conversation | None, now: float) -> Stay | None:
+    def stay(self, conversation: SessionKey | None, now: float) -> Stay | None:
         """Say where a conversation was served last; `now` is on the gateway's own clock."""
         if conversation is None or not conversation.known:
             return None
         stay, until, _ = self._stays.get(conversation.key, (None, 0.0, 0.0))
         return stay if now <= until else None
 
-    def served(self, conversation: Conversation | None, stay: Stay, now: float, *, began: float) -> None:
+    def served(self, conversation: SessionKey | None, stay: Stay, now: float, *, began: float) -> None:
         """Note the account that has served a conversation, by an attempt that began at `began`.
 
         Of several attempts the one counts that began last, and none that began before its account failed.
@@ -114,7 +114,7 @@ class Affinity:
             return
         self._note(conversation.key, stay, now, max(began, since))
 
-    def released(self, conversation: Conversation | None, account: str, now: float) -> None:
+    def released(self, conversation: SessionKey | None, account: str, now: float) -> None:
         """Let a conversation go from an account that failed it."""
         if conversation is None:
             return

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from omniroute.catalog.reasoning_models import asks_to_think, thinks
+from omniroute.catalog.reasoning_models import is_reasoning_model, requests_reasoning
 from omniroute.config.deadlines import PHASES, THINKING, Deadlines
 from omniroute.config.model import Combo, Config
-from omniroute.config.settings import ComboRules, Rules
+from omniroute.config.settings import ComboDefaults, Settings
 from omniroute.routing.failures import Failure, cause
 from omniroute.routing.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class EffectiveTimeout:
     """A deadline, and where it comes from."""
 
     seconds: float
@@ -23,46 +23,51 @@ class Said:
     """It is longer because the model thinks."""
 
 
-def said_for(target: Target, rules: Rules, *, thinking: bool) -> Mapping[str, Said]:
+def timeouts_for(target: Target, rules: Settings, *, thinking: bool) -> Mapping[str, EffectiveTimeout]:
     """Give the deadlines of a target, phase -> what holds, with who says so."""
-    longer = rules.deadlines.thinking if thinking or thinks(target.model) else 1.0
+    longer = rules.deadlines.thinking if thinking or is_reasoning_model(target.model) else 1.0
     found = {}
     for phase in PHASES:
         by, seconds = _said(target, phase, rules)
         times = longer if phase in THINKING else 1.0
-        found[phase] = Said(seconds * times, by, thinking=times != 1)
+        found[phase] = EffectiveTimeout(seconds * times, by, thinking=times != 1)
     return found
 
 
-def deadlines_of(target: Target, rules: Rules, *, thinking: bool = False) -> Deadlines:
+def deadlines_of(target: Target, rules: Settings, *, thinking: bool = False) -> Deadlines:
     """Give the deadlines of a target."""
-    combo = target.way.combo
+    combo = target.path.combo
     alone = combo is None or (not combo.tries.deadlines and not _of_combos(rules.combo))
-    if alone and target.provider.id not in rules.provider_deadlines and not thinking and not thinks(target.model):
+    if (
+        alone
+        and target.provider.id not in rules.provider_deadlines
+        and not thinking
+        and not is_reasoning_model(target.model)
+    ):
         return rules.deadlines  # as mostly: nothing has to be put together
-    found = said_for(target, rules, thinking=thinking)
+    found = timeouts_for(target, rules, thinking=thinking)
     return Deadlines(**{phase: said.seconds for phase, said in found.items()})
 
 
-def asked_to_think(body: Mapping[str, Any], rules: Rules) -> bool:
+def wants_reasoning(body: Mapping[str, Any], rules: Settings) -> bool:
     """Tell whether a model is asked to think: by the client, unless the settings have the say."""
     thinking = rules.thinking
     match thinking.mode:
         case "passthrough":
-            return asks_to_think(body)
+            return requests_reasoning(body)
         case "custom":
             return thinking.budget > 0 if thinking.effort is None else thinking.effort != "none"
         case mode:
             return mode == "adaptive"
 
 
-def deadline_of(target: Target, phase: Literal["queue", "total"], rules: Rules) -> float:
+def deadline_of(target: Target, phase: Literal["queue", "total"], rules: Settings) -> float:
     """Give one of the deadlines that are the same whether a model thinks or not."""
     return _said(target, phase, rules)[1]
 
 
-def _said(target: Target, phase: str, rules: Rules) -> tuple[str, float]:
-    combo = target.way.combo
+def _said(target: Target, phase: str, rules: Settings) -> tuple[str, float]:
+    combo = target.path.combo
     if combo is not None:
         if (seconds := combo.tries.deadlines.get(phase)) is not None:
             return f"the combo {combo.name}", seconds
@@ -74,11 +79,11 @@ def _said(target: Target, phase: str, rules: Rules) -> tuple[str, float]:
 
 
 @lru_cache(maxsize=64)
-def _of_combos(combos: ComboRules) -> Mapping[str, float]:
+def _of_combos(combos: ComboDefaults) -> Mapping[str, float]:
     return combos.deadlines
 
 
-def longest(config: Config) -> float:
+def longest_deadline(config: Config) -> float:
     """Give the longest time that anybody may be waited for without a word."""
     rules = config.rules
     levels = [
@@ -100,24 +105,24 @@ type Switch = Literal["hedge", "resume"]
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
+class FeatureFlag:
     """Whether something is done for a target, and who says so."""
 
     enabled: bool
     by: str
 
 
-def switched(what: Switch, target: Target, rules: Rules) -> Switched:
+def feature_flag(what: Switch, target: Target, rules: Settings) -> FeatureFlag:
     """Say whether a target gets another one beside it (`hedge`), or one that goes on with its answer (`resume`)."""
-    if (combo := target.way.combo) is not None:
+    if (combo := target.path.combo) is not None:
         own: bool | None = getattr(combo.tries, what)
         of_all: bool | None = getattr(rules.combo, what)
         if own is not None:
-            return Switched(own, f"the combo {combo.name}")
+            return FeatureFlag(own, f"the combo {combo.name}")
         if of_all is not None:
-            return Switched(of_all, "all combos")
+            return FeatureFlag(of_all, "all combos")
     enabled = rules.hedge.enabled if what == "hedge" else rules.resume.enabled
-    return Switched(enabled, "all")
+    return FeatureFlag(enabled, "all")
 
 
 MAY_PASS = frozenset({"rate", "overload", "server", "network", "timeout"})
@@ -126,7 +131,7 @@ NOT_AGAIN = frozenset({"deadline", "tls"})
 """Kinds that are no better the second time: the client has waited long enough, and a certificate stays as it is."""
 
 
-def again_after(failure: Failure, combo: Combo | None, rules: Rules, repeats: int) -> float | None:
+def retry_delay(failure: Failure, combo: Combo | None, rules: Settings, repeats: int) -> float | None:
     """Say after how many seconds the same target is asked again; None goes on to the next one.
 
     `repeats` is how often it has been asked again already. A target that says itself for how long it is of no

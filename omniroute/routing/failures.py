@@ -105,7 +105,7 @@ STATUS: dict[int, Cause] = {
 }
 """What a status alone says; another one of 5xx is the server's."""
 
-WORDS: tuple[tuple[Cause, tuple[int, ...], tuple[str, ...]], ...] = (
+KIND_TEXTS: tuple[tuple[Cause, tuple[int, ...], tuple[str, ...]], ...] = (
     # cause, the statuses that it may stand behind, what is said then
     (
         "length",
@@ -188,7 +188,7 @@ def cause(failure: Failure) -> Cause:
     fault = failure.fault or Fault("", failure.message, status=failure.status)
     status = failure.status if failure.kind == "status" and failure.status else status_of(fault)
     words = f"{fault.kind} {fault.code or ''} {fault.message}".lower()
-    for found, statuses, signs in WORDS:
+    for found, statuses, signs in KIND_TEXTS:
         if status in statuses and any(sign in words for sign in signs):
             return found
     return STATUS.get(status, "server")
@@ -258,7 +258,7 @@ LIMITED = (429,)
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedAttempt:
     """One attempt of the list: which target, and how it failed."""
 
     target: str
@@ -270,7 +270,7 @@ class Failed:
         return f"{self.target} (account {self.account!r}): {self.failure.message}"
 
 
-def outcome(attempts: Sequence[Failed], *, targets: int) -> GatewayError:
+def outcome(attempts: Sequence[FailedAttempt], *, targets: int) -> GatewayError:
     """Choose status and words for the failed attempts of a plan with so many targets.
 
     A refusal of the client's own making keeps its status. With one target its own status is kept too, except
@@ -294,11 +294,11 @@ def outcome(attempts: Sequence[Failed], *, targets: int) -> GatewayError:
     return Exhausted(f"every target failed: {said}", retry_after=soonest)
 
 
-def _listed(attempts: Sequence[Failed]) -> str:
+def _listed(attempts: Sequence[FailedAttempt]) -> str:
     return "; ".join(f"{i}. {attempt}" for i, attempt in enumerate(attempts, 1))
 
 
-def _single(attempt: Failed, wait: float) -> GatewayError:
+def _single(attempt: FailedAttempt, wait: float) -> GatewayError:
     failure = attempt.failure
     words = str(attempt)
     code = failure.fault.code if failure.fault else None

@@ -12,7 +12,7 @@ from typing import Literal
 
 from omniroute.catalog.provider import Provider
 from omniroute.config.model import Account
-from omniroute.config.resilience_profiles import Profile
+from omniroute.config.resilience_profiles import ResilienceProfile
 from omniroute.routing.failures import Cause, Judgement
 
 type Key = tuple[str, str, str]
@@ -23,17 +23,17 @@ LONGEST_HINT = 31 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cooling:
+class Cooldown:
     """What is not to be asked before `until`."""
 
     until: float
-    since: float
+    started_at: float
     """When the last failure was that has set or confirmed it."""
     level: int
     """How often it has failed since it last answered; a burst counts once."""
     cause: Cause
-    why: str
-    told: bool = False
+    reason: str
+    provider_named: bool = False
     """The provider itself has named the time."""
 
 
@@ -60,40 +60,40 @@ class Breaker:
 CLOSED = Breaker()
 
 
-def cooled(
-    before: Cooling | None,
+def with_cooldown(
+    before: Cooldown | None,
     judgement: Judgement,
-    profile: Profile,
+    profile: ResilienceProfile,
     *,
     began: float,
     now: float,
     dice: float,
     hint: float | None = None,
     why: str = "",
-) -> Cooling:
+) -> Cooldown:
     """Give the cool-down after a failure of an exchange that began at `began`.
 
     `hint` is what the provider said of when to come back, in seconds; `dice` is a number from 0 to 1. A time that the
     provider has named is never shortened, neither by a later one nor by a guess.
     """
-    burst = before is not None and began < before.since
+    burst = before is not None and began < before.started_at
     level = before.level if before and burst else (before.level if before else 0) + 1
     if hint is not None and hint > 0:
         until = now + min(hint, LONGEST_HINT)
-        if before and (burst or before.told):
+        if before and (burst or before.provider_named):
             until = max(until, before.until)
-        return Cooling(until, now, level, judgement.cause, why, told=True)
+        return Cooldown(until, now, level, judgement.cause, why, provider_named=True)
     if before and burst:
         return before
     base = {"rate": profile.rate, "quota": profile.quota, "auth": profile.auth}.get(judgement.cause, profile.base)
     seconds = min(base * profile.factor ** min(level - 1, 64), max(profile.most, base))
     until = now + seconds * (1 - profile.jitter * dice)
-    if before and before.told and before.until > now:
-        return replace(before, level=level, since=now)  # a guess would hide which part of the time was named
-    return Cooling(until, now, level, judgement.cause, why)
+    if before and before.provider_named and before.until > now:
+        return replace(before, level=level, started_at=now)  # a guess would hide which part of the time was named
+    return Cooldown(until, now, level, judgement.cause, why)
 
 
-def tripped(before: Breaker, profile: Profile, *, began: float, now: float) -> Breaker:
+def with_failure(before: Breaker, profile: ResilienceProfile, *, began: float, now: float) -> Breaker:
     """Give the breaker after a failure that counts."""
     if before.opened is not None and began < before.opened:
         return before  # it was under way when the breaker opened
@@ -103,9 +103,9 @@ def tripped(before: Breaker, profile: Profile, *, began: float, now: float) -> B
     return Breaker(failures, before.opened, before.recovery, now)
 
 
-def outlasts(cooling: Cooling, *, began: float) -> bool:
+def outlasts(cooling: Cooldown, *, began: float) -> bool:
     """Tell whether a cool-down stays after an answer of an attempt that began at `began`."""
-    return began < cooling.since
+    return began < cooling.started_at
 
 
 def recovered(before: Breaker, *, began: float) -> Breaker:
@@ -126,7 +126,7 @@ def recovered(before: Breaker, *, began: float) -> Breaker:
 class Snapshot:
     """The health of everything, as it is saved and shown."""
 
-    cooling: Mapping[Key, Cooling]
+    cooling: Mapping[Key, Cooldown]
     breakers: Mapping[tuple[str, str], Breaker]
     """(scope, id) -> its breaker; the scope is `account` or `provider`."""
 
@@ -140,42 +140,42 @@ type BreakerKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class CooldownInfo:
     """Why a target is not asked while others can be."""
 
     until: float
-    why: str
+    reason: str
     cause: Cause
     not_before: float | None = None
     """The time that the provider has named, at most `until`: before it, asking is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Whom:
+class HealthKey:
     """Whom an attempt has asked, by ids."""
 
     account: str
     provider: str
     model: str
-    own_url: bool = False
+    custom_url: bool = False
     """The account is served at an address of its own: that it cannot be reached says nothing about the provider."""
 
     def key(self, scope: str) -> Key:
-        if scope == "provider" and not self.own_url:
+        if scope == "provider" and not self.custom_url:
             return ("provider", self.provider, "")
         return ("model", self.account, self.model) if scope == "model" else ("account", self.account, "")
 
     @property
     def breakers(self) -> tuple[BreakerKey, ...]:
         ours = ("account", self.account)
-        return (ours,) if self.own_url else (ours, ("provider", self.provider))
+        return (ours,) if self.custom_url else (ours, ("provider", self.provider))
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class HealthChanges:
     """What has to be saved; None is forgotten."""
 
-    cooling: Mapping[Key, Cooling | None]
+    cooling: Mapping[Key, Cooldown | None]
     breakers: Mapping[BreakerKey, Breaker | None]
 
 
@@ -183,7 +183,7 @@ class Health:
     """Everything that cools down or has failed of late."""
 
     def __init__(self, saved: Snapshot | None = None) -> None:
-        self._cooling: dict[Key, Cooling] = dict(saved.cooling) if saved else {}
+        self._cooling: dict[Key, Cooldown] = dict(saved.cooling) if saved else {}
         self._breakers: dict[BreakerKey, Breaker] = dict(saved.breakers) if saved else {}
         self._probes: dict[BreakerKey, str] = {}
         self._recovered: dict[BreakerKey, float] = {}
@@ -194,18 +194,18 @@ class Health:
         self._changed_breakers: set[BreakerKey] = set()
 
     @property
-    def well(self) -> bool:
+    def all_healthy(self) -> bool:
         """Whether nothing at all is held against anybody."""
         return not self._cooling and not self._breakers
 
-    def rest(self, whom: Whom, now: float) -> Rest | None:
+    def cooldown(self, whom: HealthKey, now: float) -> CooldownInfo | None:
         """Say why a target should not be asked now; of several reasons the one that lasts longest."""
         found = [
-            Rest(
+            CooldownInfo(
                 cooling.until,
-                f"cooling down after {cooling.why}",
+                f"cooling down after {cooling.reason}",
                 cooling.cause,
-                cooling.until if cooling.told else None,
+                cooling.until if cooling.provider_named else None,
             )
             for scope in ("model", "account", "provider")
             if self._cooling and (cooling := self._cooling.get(whom.key(scope))) and cooling.until > now
@@ -218,31 +218,31 @@ class Health:
         named = max((rest.not_before for rest in found if rest.not_before is not None), default=None)
         return replace(longest, not_before=named)
 
-    def ready(self, whom: Whom, now: float) -> bool:
+    def ready(self, whom: HealthKey, now: float) -> bool:
         """Say whether nothing at all speaks against a target; half open is not enough."""
-        if self.well:
+        if self.all_healthy:
             return True
         closed = all(self._breakers.get(key, CLOSED).opened is None for key in whom.breakers)
-        return closed and self.rest(whom, now) is None
+        return closed and self.cooldown(whom, now) is None
 
-    def _broken(self, key: BreakerKey, now: float) -> Rest | None:
+    def _broken(self, key: BreakerKey, now: float) -> CooldownInfo | None:
         breaker = self._breakers.get(key, CLOSED)
         state = breaker.state(now)
         if state == "CLOSED" or (state == "HALF_OPEN" and key not in self._probes):
             return None
         what = f"{key[0]}'s breaker is open" if state == "OPEN" else f"{key[0]}'s breaker is half open, and being tried"
-        return Rest(max(breaker.until, now), f"the {what}, after {breaker.failures} failures", "server")
+        return CooldownInfo(max(breaker.until, now), f"the {what}, after {breaker.failures} failures", "server")
 
-    def began(self, exchange: str, whom: Whom, now: float) -> None:
+    def attempt_started(self, exchange: str, whom: HealthKey, now: float) -> None:
         """Note an exchange that is under way: the first at a half-open breaker is its probe."""
         for key in whom.breakers if self._breakers else ():
             if self._breakers.get(key, CLOSED).state(now) == "HALF_OPEN":
                 self._probes.setdefault(key, exchange)
 
-    def answered(self, exchange: str, whom: Whom, *, began: float) -> None:
+    def attempt_succeeded(self, exchange: str, whom: HealthKey, *, began: float) -> None:
         """Note an answer of an attempt that began at `began`: it makes up for every failure before that."""
-        self.left(exchange, whom)
-        if self.well:
+        self.attempt_abandoned(exchange, whom)
+        if self.all_healthy:
             return
         for scope in ("model", "account", "provider"):
             cooling = self._cooling.get(key := whom.key(scope))
@@ -267,18 +267,18 @@ class Health:
         if before.opened is not None:
             self._recovered[place] = began
 
-    def left(self, exchange: str, whom: Whom) -> None:
+    def attempt_abandoned(self, exchange: str, whom: HealthKey) -> None:
         """Note an end that says nothing: a probe then is none."""
         for key in whom.breakers if self._probes else ():
             if self._probes.get(key) == exchange:
                 del self._probes[key]
 
-    def failed(
+    def attempt_failed(
         self,
         exchange: str,
-        whom: Whom,
+        whom: HealthKey,
         judgement: Judgement,
-        profile: Profile,
+        profile: ResilienceProfile,
         *,
         began: float,
         now: float,
@@ -290,18 +290,18 @@ class Health:
         self.revision += 1
         if judgement.cools:
             key = whom.key(judgement.cools)
-            self._cooling[key] = cooled(
+            self._cooling[key] = with_cooldown(
                 self._cooling.get(key), judgement, profile, began=began, now=now, dice=dice, hint=hint, why=why
             )
             self._changed.add(key)
             if len(self._cooling) > MOST:
-                self.forget(now)
+                self.discard(now)
         for breaker in whom.breakers if judgement.trips else ():
             if began < self._recovered.get(breaker, began):
                 continue  # it was under way when the breaker was open, and says nothing about the time since
-            self._breakers[breaker] = tripped(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
+            self._breakers[breaker] = with_failure(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
             self._changed_breakers.add(breaker)
-        self.left(exchange, whom)
+        self.attempt_abandoned(exchange, whom)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(dict(self._cooling), dict(self._breakers))
@@ -319,14 +319,14 @@ class Health:
         for breaker in [key for key in self._recovered if chosen is None or key[1] in chosen]:
             del self._recovered[breaker]
 
-    def forgive(self, keys: Iterable[Key]) -> int:
+    def clear(self, keys: Iterable[Key]) -> int:
         """Let some cool-downs be over, and give how many there were."""
         self.revision += 1
         there = [key for key in keys if self._cooling.pop(key, None)]
         self._changed.update(there)
         return len(there)
 
-    def forget(self, now: float) -> None:
+    def discard(self, now: float) -> None:
         """Forget cool-downs that have ended long ago; of too many also those that end soonest.
 
         A client may ask for as many models as it likes that do not exist.
@@ -341,11 +341,11 @@ class Health:
         for breaker in [key for key, began in self._recovered.items() if began + FORGOTTEN < now]:
             del self._recovered[breaker]
 
-    def changes(self) -> Changes | None:
+    def changes(self) -> HealthChanges | None:
         """Give what has changed since the last call; None when nothing has."""
         if not self._changed and not self._changed_breakers:
             return None
-        found = Changes(
+        found = HealthChanges(
             {key: self._cooling.get(key) for key in self._changed},
             {key: self._breakers.get(key) for key in self._changed_breakers},
         )
@@ -354,6 +354,6 @@ class Health:
         return found
 
 
-def whom(provider: Provider, account: Account, model: str) -> Whom:
+def health_key(provider: Provider, account: Account, model: str) -> HealthKey:
     """Name whom an attempt asks."""
-    return Whom(account.id, provider.id, model, account.base_url is not None)
+    return HealthKey(account.id, provider.id, model, account.base_url is not None)

@@ -16,17 +16,17 @@ MOST = 2000
 BURST = 5.0
 """Hedges that may follow each other at once, where none was needed for long."""
 
-type Whose = tuple[str, str, bool]
+type LatencyKey = tuple[str, str, bool]
 """(account id, model, whether it streams): a whole reply has its first content at its end."""
 
 
-class Paces:
+class LatencyTracker:
     """How long it took of late until accounts had said something."""
 
     def __init__(self) -> None:
-        self._times: OrderedDict[Whose, deque[float]] = OrderedDict()
+        self._times: OrderedDict[LatencyKey, deque[float]] = OrderedDict()
 
-    def note(self, whose: Whose, seconds: float) -> None:
+    def add(self, whose: LatencyKey, seconds: float) -> None:
         """Note the time to one first content."""
         if (times := self._times.get(whose)) is None:
             times = self._times[whose] = deque(maxlen=KEPT)
@@ -36,28 +36,28 @@ class Paces:
             self._times.move_to_end(whose)
         times.append(seconds)
 
-    def late(self, whose: Whose) -> float | None:
+    def threshold(self, whose: LatencyKey) -> float | None:
         """Give the seconds that 95 of 100 answers do not take; None where too few are known."""
         times = self._times.get(whose, ())
         return sorted(times)[ceil(LATE * len(times)) - 1] if len(times) >= ENOUGH else None
 
-    def keep(self, accounts: set[str]) -> None:
+    def retain(self, accounts: set[str]) -> None:
         """Forget the accounts that are no more."""
         for whose in [whose for whose in self._times if whose[0] not in accounts]:
             del self._times[whose]
 
 
-class Share:
+class HedgeBudget:
     """Bounds how many of all requests are hedged: of n in a row never more than their share and a few."""
 
     def __init__(self) -> None:
         self._left = 0.0
 
-    def count(self, share: float) -> None:
+    def add_request(self, share: float) -> None:
         """Count a request that may be hedged; `share` is the part of them that is."""
         self._left = min(self._left + share, BURST)
 
-    def take(self) -> bool:
+    def try_acquire(self) -> bool:
         """Hedge a request, if that is not too often."""
         if self._left < 1 - 1e-9:  # twenty times a twentieth is a little less than one
             return False

@@ -8,14 +8,14 @@ from omniroute.catalog.providers import PROVIDERS, find
 from omniroute.config.model import Account, Alias, Config, is_wild, matching
 
 if TYPE_CHECKING:
-    from omniroute.routing.resolve import Branch, Resolved
+    from omniroute.routing.resolve import ComboNode, Resolution
 
 _KEPT: Final = "_names"
 MAX_REMEMBERED = 4096
 """Names whose meaning is remembered: clients ask for a few names again and again."""
 
 
-class Names:
+class ModelIndex:
     """The tables of one config. They live on it, as a config never changes and each request asks them."""
 
     def __init__(self, config: Config) -> None:
@@ -30,9 +30,9 @@ class Names:
             if not is_wild(alias.pattern):
                 self._exact.setdefault(alias.pattern.casefold(), alias)
         self._wild = [alias for alias in config.aliases if is_wild(alias.pattern)]
-        self.resolved: dict[str, Resolved] = {}
+        self.resolved: dict[str, Resolution] = {}
         """What names have turned out to mean; `resolve` keeps them here."""
-        self.branches: dict[str, Branch] = {}
+        self.branches: dict[str, ComboNode] = {}
         """What each combo leads to, however many names mean it; `resolve` keeps these here, too."""
         self.in_order: dict[str, list[tuple[Account, str]]] = {}
         """The accounts of providers whose order is always the same, each with its reason; `Draft` keeps them here."""
@@ -53,10 +53,10 @@ class Names:
                 self._bare.setdefault(model.id, []).append(provider)
 
     @staticmethod
-    def of(config: Config) -> "Names":
-        kept: Names | None = vars(config).get(_KEPT)
+    def of(config: Config) -> "ModelIndex":
+        kept: ModelIndex | None = vars(config).get(_KEPT)
         if kept is None:
-            kept = vars(config)[_KEPT] = Names(config)
+            kept = vars(config)[_KEPT] = ModelIndex(config)
         return kept
 
     def provider(self, prefix_or_id: str) -> Provider | None:

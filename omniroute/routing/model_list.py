@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from omniroute.catalog.models import known_models
 from omniroute.config.model import Config, is_wild
 from omniroute.errors import GatewayError
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.routing.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedModel:
     """A name that can be asked for."""
 
     id: str
@@ -19,18 +19,18 @@ class Listed:
     max_output: int | None = None
 
 
-def listed(config: Config) -> list[Listed]:
+def list_models(config: Config) -> list[ListedModel]:
     """List combos, aliases without wildcards, then the models of every provider in use.
 
     The first call takes time: use a thread.
     Nobody knows a node's models, but those that combos and chains name are its.
     """
-    names = Names.of(config)
-    of_models: dict[str, Listed] = {}
+    names = ModelIndex.of(config)
+    of_models: dict[str, ListedModel] = {}
     for provider in names.in_use:
         for model in dict.fromkeys((*names.added_to(provider), *known_models(provider))):
             name = f"{provider.prefix}/{model.id}"
-            of_models.setdefault(name, Listed(name, provider.id, model.context, model.max_output))
+            of_models.setdefault(name, ListedModel(name, provider.id, model.context, model.max_output))
     plain = [alias.pattern for alias in config.aliases if not is_wild(alias.pattern)]
     found = {name: _together(name, "combo", config, of_models) for name in config.combos}
     for name in plain:
@@ -41,17 +41,17 @@ def listed(config: Config) -> list[Listed]:
     for name in (model for models in named for model in models):
         owner = names.provider(name.partition("/")[0]) if "/" in name else None
         if owner in names.in_use:
-            found.setdefault(name, Listed(name, owner.id))
+            found.setdefault(name, ListedModel(name, owner.id))
     return list(found.values())
 
 
-def _together(name: str, owner: str, config: Config, known: dict[str, Listed]) -> Listed:
+def _together(name: str, owner: str, config: Config, known: dict[str, ListedModel]) -> ListedModel:
     """List a name that stands for several models: what it promises, each of them must keep."""
     try:
         legs = resolve(name, config).legs
     except GatewayError:
-        return Listed(name, owner)
+        return ListedModel(name, owner)
     facts = [known[leg.name] for leg in legs if leg.name in known]
     contexts = [fact.context for fact in facts if fact.context is not None]
     outputs = [fact.max_output for fact in facts if fact.max_output is not None]
-    return Listed(name, owner, min(contexts, default=None), min(outputs, default=None))
+    return ListedModel(name, owner, min(contexts, default=None), min(outputs, default=None))

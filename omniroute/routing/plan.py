@@ -8,11 +8,21 @@ from omniroute.config.model import Account, Alias, Chain, Config, Key, matches
 from omniroute.dialects.hub import translates
 from omniroute.dialects.requirements import Needs
 from omniroute.errors import Forbidden
-from omniroute.routing.health import Rest
-from omniroute.routing.model_index import Names
-from omniroute.routing.resolve import Branch, Item, Leg, Missing, check_name, leaves, resolve, resolve_at, step
-from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, found
-from omniroute.routing.target import NO_NEEDS, NOTHING_KNOWN, Known, LeftOut, Target, Way
+from omniroute.routing.health import CooldownInfo
+from omniroute.routing.model_index import ModelIndex
+from omniroute.routing.resolve import (
+    ComboEntry,
+    ComboNode,
+    MissingEntry,
+    ModelRef,
+    check_name,
+    leaves,
+    resolve,
+    resolve_at,
+    step,
+)
+from omniroute.routing.strategies import ACCOUNT, COMBO, ComboOption, found
+from omniroute.routing.target import EMPTY_CONTEXT, NO_NEEDS, ExcludedTarget, PlanContext, RoutePath, Target
 from omniroute.routing.target_recheck import left_out
 
 SURE = 1.25
@@ -20,22 +30,24 @@ SURE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
-    why: str
-    may_be_wrong: bool = False
+class CapabilityMismatch:
+    reason: str
+    estimated: bool = False
     """It rests on an estimate, so that the model is asked when nobody else can be."""
 
 
-def misfit(model: Model | None, needs: Needs) -> Misfit | None:
+def check_capabilities(model: Model | None, needs: Needs) -> CapabilityMismatch | None:
     """Say why a model cannot serve a request; None when it can, or nothing is known against it."""
     if model is None:
         return None
     if model.images is False and needs.images:
-        return Misfit("takes no pictures, and the request shows one")
+        return CapabilityMismatch("takes no pictures, and the request shows one")
     if model.tools is False and needs.tools:
-        return Misfit("calls no tools, and the request brings some")
+        return CapabilityMismatch("calls no tools, and the request brings some")
     if model.context is not None and needs.exceeds(model.context * SURE):
-        return Misfit(f"takes {model.context:,} tokens, and the request has about {needs.input:,}", may_be_wrong=True)
+        return CapabilityMismatch(
+            f"takes {model.context:,} tokens, and the request has about {needs.input:,}", estimated=True
+        )
     return None
 
 
@@ -47,29 +59,31 @@ type Stay = tuple[str, str]
 """The account id and the target's name that a conversation was served by last."""
 
 
-class Draft:
+class PlanBuilder:
     """A plan in the making."""
 
     def __init__(
-        self, config: Config, client: DialectName | None, needs: Needs, known: Known, stay: Stay | None
+        self, config: Config, client: DialectName | None, needs: Needs, known: PlanContext, stay: Stay | None
     ) -> None:
         self.targets: list[Target] = []
         self.too_small: list[tuple[Target, str]] = []
         """Asked when there is nobody else: how many tokens a request has is only estimated here."""
-        self.resting: list[tuple[Rest, Target]] = []
+        self.resting: list[tuple[CooldownInfo, Target]] = []
         """Asked when all others have failed."""
-        self.left: list[LeftOut] = []
-        self._config, self._names, self._rules = config, Names.of(config), config.rules
+        self.left: list[ExcludedTarget] = []
+        self._config, self._names, self._rules = config, ModelIndex.of(config), config.rules
         self._client, self._needs, self._known, self._stay = client, needs, known, stay
         self._in: set[tuple[str, str]] = set()
         self._accounts: dict[str, list[tuple[Account, str]]] = {}
 
-    def ended(self) -> tuple[tuple[Target, ...], tuple[LeftOut, ...]]:
+    def build(self) -> tuple[tuple[Target, ...], tuple[ExcludedTarget, ...]]:
         """Give the targets in order, those of last resort behind, and what is left out."""
         targets = self.targets + self._last_resorts()
         if not targets:
             return tuple(target for target, _ in self.too_small), tuple(self.left)
-        too_small = [LeftOut(target.name, target.account.name, why, unfit=True) for target, why in self.too_small]
+        too_small = [
+            ExcludedTarget(target.name, target.account.name, why, unfit=True) for target, why in self.too_small
+        ]
         return tuple(targets), (*self.left, *too_small)
 
     def _last_resorts(self) -> list[Target]:
@@ -77,102 +91,104 @@ class Draft:
 
         Who has named a time is not asked before it, and not at all when that is too far away.
         """
-        now, patience = self._known.seen.now, self._rules.cooldown_wait
+        now, patience = self._known.state.now, self._rules.cooldown_wait
         found = []
         for rest, target in sorted(self.resting, key=lambda pair: pair[0].until):
             if rest.not_before is not None and rest.not_before - now > patience:
                 self.left.append(left_out(target, rest, now))
             else:
-                because = f"last resort: {rest.why}, for {rest.until - now:,.1f} s more"
-                found.append(replace(target, because=because, not_before=rest.not_before))
+                because = f"last resort: {rest.reason}, for {rest.until - now:,.1f} s more"
+                found.append(replace(target, position_reason=because, not_before=rest.not_before))
         return found
 
-    def add_branch(self, branch: Branch) -> None:
+    def add_branch(self, branch: ComboNode) -> None:
         if branch.strategy == "priority":  # nothing has to be looked up
             for item in branch.items:
-                self._add_item(item, item.way)
+                self._add_item(item, item.path)
             return
-        turns = self._known.seen.turns
+        turns = self._known.state.counters
         choices = [self._choice(branch, item) for item in branch.items]
-        order = found(COMBO, branch.strategy)(choices, turns.turn(branch.combo.name), self._known.dice)
+        order = found(COMBO, branch.strategy)(choices, turns.turn(branch.combo.name), self._known.random)
         items = {item.name: item for item in branch.items}
         for choice in self._staying_first(order, items, branch.strategy):
             item = items[choice.name]
-            self._add_item(item, _priced(item.way, choice) if branch.strategy == "cost-optimized" else item.way)
+            self._add_item(item, _priced(item.path, choice) if branch.strategy == "cost-optimized" else item.path)
 
-    def _add_item(self, item: Item, way: Way) -> None:
-        match item.means:
-            case Leg() as leg:
+    def _add_item(self, item: ComboEntry, way: RoutePath) -> None:
+        match item.ref:
+            case ModelRef() as leg:
                 self.add(leg, way)
-            case Branch() as inner:
+            case ComboNode() as inner:
                 self.add_branch(inner)
-            case Missing() as missing:
-                self.left.append(LeftOut(missing.name, None, missing.why))
+            case MissingEntry() as missing:
+                self.left.append(ExcludedTarget(missing.name, None, missing.reason))
 
     def add_chain(self, chain: Chain, key: Key | None) -> None:
         for number, listed in enumerate(chain.models, 1):
             leg = step(listed, self._config)
-            if isinstance(leg, Missing):
-                self.left.append(LeftOut(listed, None, leg.why))
+            if isinstance(leg, MissingEntry):
+                self.left.append(ExcludedTarget(listed, None, leg.reason))
             elif key is not None and key.allow and not allowed(key.allow, leg.name):
-                self.left.append(LeftOut(leg.name, None, f"the key {key.name!r} may not use it"))
+                self.left.append(ExcludedTarget(leg.name, None, f"the key {key.name!r} may not use it"))
             else:
-                self.add(leg, Way(f"step {number} of the chain {chain.name}"), quietly=True)
+                self.add(leg, RoutePath(f"step {number} of the chain {chain.name}"), quietly=True)
 
-    def add(self, leg: Leg, way: Way, *, quietly: bool = False) -> None:
+    def add(self, leg: ModelRef, way: RoutePath, *, quietly: bool = False) -> None:
         """Add the accounts of a model; `quietly` does not name those that stand in the plan already."""
         dialect, translated = self._dialect(leg.provider)
-        amiss = misfit(self._known.facts(leg.provider, leg.model), self._needs)
-        if amiss and not amiss.may_be_wrong:
-            self.left.append(LeftOut(leg.name, None, amiss.why, unfit=True))
+        amiss = check_capabilities(self._known.facts(leg.provider, leg.model), self._needs)
+        if amiss and not amiss.estimated:
+            self.left.append(ExcludedTarget(leg.name, None, amiss.reason, unfit=True))
             return
-        accounts, seen = self._ordered(leg), self._known.seen
+        accounts, seen = self._ordered(leg), self._known.state
         if not accounts:
-            self.left.append(LeftOut(leg.name, None, f"{leg.provider.name} has no account"))
+            self.left.append(ExcludedTarget(leg.name, None, f"{leg.provider.name} has no account"))
         for account, because in accounts:
             if not account.enabled:
-                self.left.append(LeftOut(leg.name, account.name, "the account is disabled"))
+                self.left.append(ExcludedTarget(leg.name, account.name, "the account is disabled"))
             elif dialect is None:
-                self.left.append(LeftOut(leg.name, account.name, self._cannot(leg.provider)))
+                self.left.append(ExcludedTarget(leg.name, account.name, self._cannot(leg.provider)))
             elif (account.id, leg.model) in self._in:
                 if not quietly:
-                    self.left.append(LeftOut(leg.name, account.name, "is in the plan already"))
+                    self.left.append(ExcludedTarget(leg.name, account.name, "is in the plan already"))
             else:
                 self._in.add((account.id, leg.model))
                 target = Target(account, leg.provider, leg.model, dialect, way, because, translated)
                 if amiss:
-                    self.too_small.append((target, amiss.why))
-                elif rest := seen.rest(leg.provider, account, leg.model):
+                    self.too_small.append((target, amiss.reason))
+                elif rest := seen.cooldown(leg.provider, account, leg.model):
                     self.resting.append((rest, target))
                 else:
                     self.targets.append(target)
 
-    def _choice(self, branch: Branch, item: Item) -> Choice:
+    def _choice(self, branch: ComboNode, item: ComboEntry) -> ComboOption:
         """Look up what the strategy goes by, and nothing else."""
         match branch.strategy:
-            case "cost-optimized" if isinstance(item.means, Leg):
-                return Choice(item.name, price=self._price(item.means))
+            case "cost-optimized" if isinstance(item.ref, ModelRef):
+                return ComboOption(item.name, price=self._price(item.ref))
             case "cost-optimized":
-                prices = [self._price(leg) for leg in leaves(item.means) if isinstance(leg, Leg)]
-                return Choice(item.name, price=min((known for known in prices if known is not None), default=None))
+                prices = [self._price(leg) for leg in leaves(item.ref) if isinstance(leg, ModelRef)]
+                return ComboOption(item.name, price=min((known for known in prices if known is not None), default=None))
             case "least-used":
-                return Choice(item.name, calls=self._known.seen.turns.calls(branch.combo.name, item.name))
+                return ComboOption(item.name, used=self._known.state.counters.calls(branch.combo.name, item.name))
             case "weighted":
-                return Choice(item.name, branch.combo.weights.get(item.name, 1.0))
+                return ComboOption(item.name, branch.combo.weights.get(item.name, 1.0))
             case _:
-                return Choice(item.name)
+                return ComboOption(item.name)
 
-    def _price(self, leg: Leg) -> float | None:
+    def _price(self, leg: ModelRef) -> float | None:
         return self._known.price(leg.provider, leg.model, self._needs.input, self._needs.output)
 
-    def _staying_first(self, order: list[Choice], items: dict[str, Item], strategy: str) -> list[Choice]:
+    def _staying_first(
+        self, order: list[ComboOption], items: dict[str, ComboEntry], strategy: str
+    ) -> list[ComboOption]:
         """Keep a conversation on its model, where the strategy only spreads the load."""
         if self._stay is None or strategy == "cost-optimized":
             return order
         name = self._stay[1]
-        return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(items[choice.name].means)))
+        return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(items[choice.name].ref)))
 
-    def _ordered(self, leg: Leg) -> list[tuple[Account, str]]:
+    def _ordered(self, leg: ModelRef) -> list[tuple[Account, str]]:
         """Order a provider's accounts, the disabled ones last; once a plan, so that no account is drawn twice."""
         provider = leg.provider
         ordered = self._names.in_order.get(provider.id) or self._accounts.get(provider.id)
@@ -180,7 +196,7 @@ class Draft:
             strategy = self._rules.strategy_of(provider.id)
             accounts = self._names.accounts(provider)
             usable = [account for account in accounts if account.enabled]
-            order = found(ACCOUNT, strategy)(usable, self._known.seen, self._known.dice, self._rules.sticky_limit)
+            order = found(ACCOUNT, strategy)(usable, self._known.state, self._known.random, self._rules.sticky_limit)
             if len(usable) == 1:
                 strategy = ONLY
             ordered = [(account, f"account of priority {account.priority} ({strategy})") for account in order]
@@ -205,26 +221,26 @@ class Draft:
         return f"speaks {' and '.join(provider.paths)}, cannot answer {article} {self._client} request yet"
 
 
-def _priced(way: Way, choice: Choice) -> Way:
+def _priced(way: RoutePath, choice: ComboOption) -> RoutePath:
     said = "no price known" if choice.price is None else f"about ${choice.price:.6f}"
-    return Way(f"{way.place}, {said}", way.combo, way.path)
+    return RoutePath(f"{way.place}, {said}", way.combo, way.path)
 
 
-__all__ = ["LeftOut", "Plan", "Target", "plan"]
+__all__ = ["ExcludedTarget", "Plan", "Target", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The targets in the order to be tried. With none, nothing can serve the request and `left` says why."""
 
-    asked: str
+    requested: str
     kind: str
     combo: str | None
     targets: tuple[Target, ...]
-    left: tuple[LeftOut, ...]
+    excluded: tuple[ExcludedTarget, ...]
     aliases: tuple[Alias, ...] = ()
     """What the name is another name for, step by step."""
-    passed_over: tuple[Alias, ...] = ()
+    shadowed_aliases: tuple[Alias, ...] = ()
     """Aliases that match the name too, but count less."""
 
 
@@ -235,7 +251,7 @@ def plan(
     client: DialectName | None,
     key: Key | None = None,
     needs: Needs = NO_NEEDS,
-    known: Known = NOTHING_KNOWN,
+    known: PlanContext = EMPTY_CONTEXT,
     stay: Stay | None = None,
     alone: bool = False,
 ) -> Plan:
@@ -253,12 +269,12 @@ def plan(
             code="model_not_allowed",
         )
     resolved = resolve_at(name, config) if alone else resolve(name, config)
-    draft = Draft(config, client, needs, known, stay)
-    match resolved.means:
-        case Leg() as leg:
+    draft = PlanBuilder(config, client, needs, known, stay)
+    match resolved.entries:
+        case ModelRef() as leg:
             bare = f"the only provider that is known to serve {leg.model}"
-            draft.add(leg, Way(bare if resolved.kind == "bare" else "asked for by name"))
-        case Branch() as branch:
+            draft.add(leg, RoutePath(bare if resolved.kind == "bare" else "asked for by name"))
+        case ComboNode() as branch:
             draft.add_branch(branch)
     for chain in () if alone else config.chains:
         if not chain.serves or any(matches(pattern.casefold(), name.casefold()) for pattern in chain.serves):
@@ -267,7 +283,7 @@ def plan(
         name,
         resolved.kind,
         resolved.combo.name if resolved.combo else None,
-        *draft.ended(),
+        *draft.build(),
         resolved.aliases,
         resolved.passed_over,
     )

@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 from omniroute.catalog.endpoints import endpoint
 from omniroute.config.model import Config, Place
-from omniroute.netproxy.env_proxies import Environment
+from omniroute.netproxy.env_proxies import ProxyEnvironment
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.routing.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class ProxyChoice:
     """How an upstream is reached, and who says so."""
 
     proxy: Proxy | None = None
@@ -22,52 +22,52 @@ class Path:
     """Of the environment, where that names the proxy."""
 
     @property
-    def said_by(self) -> str:
+    def origin(self) -> str:
         """Name who says so: `account 1a2b3c4d`, `global`, `HTTPS_PROXY`, or nobody."""
         return self.variable or (" ".join(filter(None, self.place)) if self.place else "")
 
     def __str__(self) -> str:
         way = self.proxy.masked if self.proxy else "direct"
-        return f"{way} ({self.said_by})" if self.said_by else way
+        return f"{way} ({self.origin})" if self.origin else way
 
 
-DIRECT = Path()
+DIRECT = ProxyChoice()
 
 
-def path_of(target: Target, config: Config, environment: Environment) -> Path:
+def choose_proxy(target: Target, config: Config, environment: ProxyEnvironment) -> ProxyChoice:
     """Choose between account, combo (the inner before the outer), provider, all, and the environment, in this order."""
     if config.proxies:
         for place in _places(target):
             if place in config.proxies:
-                return Path(config.proxies[place], place)
+                return ProxyChoice(config.proxies[place], place)
     if environment.https or environment.http:
         base_url = target.account.base_url
-        return path_to(
+        return choose_proxy_for(
             endpoint(target.provider, target.dialect, base_url=base_url, model=target.model, stream=False),
             environment,
         )
     return DIRECT
 
 
-def path_to(url: str, environment: Environment) -> Path:
+def choose_proxy_for(url: str, environment: ProxyEnvironment) -> ProxyChoice:
     """Choose for a URL by the environment alone."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if found := environment.proxy_for(parts.scheme, parts.hostname or "", port):
-        return Path(found[0], variable=found[1])
+        return ProxyChoice(found[0], variable=found[1])
     return DIRECT
 
 
-def opened(path: Path, proxies: Mapping[Place, Proxy]) -> Proxy | None:
+def opened(path: ProxyChoice, proxies: Mapping[Place, Proxy]) -> Proxy | None:
     """Give a path's proxy with what opens it."""
     return proxies.get(path.place, path.proxy) if path.proxy and path.place else path.proxy
 
 
 def _places(target: Target) -> Iterator[Place]:
     yield "account", target.account.id
-    if target.way.combo:
-        yield "combo", target.way.combo.name
-    for combo, _ in reversed(target.way.path):
+    if target.path.combo:
+        yield "combo", target.path.combo.name
+    for combo, _ in reversed(target.path.path):
         yield "combo", combo
     yield "provider", target.provider.id
     yield "global", ""

@@ -16,14 +16,14 @@ FORGIVEN = 60.0
 """Seconds until a failure counts no more: who is never asked could never show that it has recovered."""
 
 
-class Loads:
+class InFlight:
     """Counts by account. Clocks are arguments; an answer makes up for all failures before its attempt began."""
 
     def __init__(self) -> None:
         self._in_flight: Counter[str] = Counter()
         self._failed: dict[str, float] = {}
 
-    def began(self, account: str) -> None:
+    def started(self, account: str) -> None:
         self._in_flight[account] += 1
 
     def ended(self, account: str, *, failed: bool | None, now: float, began: float = inf) -> None:
@@ -62,10 +62,10 @@ class Wait:
     why: str
 
 
-class Limits:
+class RateLimits:
     """What the limited accounts are doing. How busy an account is, is what `Loads` counts for all of them."""
 
-    def __init__(self, loads: Loads) -> None:
+    def __init__(self, loads: InFlight) -> None:
         self.set: Mapping[str, Limit] = {}
         """Account id -> what was set; may be replaced at any moment."""
         self._loads = loads
@@ -105,7 +105,7 @@ class Limits:
 
     def begin(self, account: str, now: float) -> None:
         """Let one in: from here on it counts."""
-        self._loads.began(account)
+        self._loads.started(account)
         if self.counts(account):
             begun = self._begun.setdefault(account, deque())
             begun.append(now)

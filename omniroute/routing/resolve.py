@@ -10,18 +10,18 @@ from typing import Literal
 
 from omniroute.catalog.provider import Provider
 from omniroute.config.model import Alias, Combo, Config
-from omniroute.config.settings_registry import LONGEST
+from omniroute.config.settings_registry import MAX_NAME_LENGTH
 from omniroute.errors import BadRequest, NotFound
-from omniroute.routing.model_index import MAX_REMEMBERED, Names
-from omniroute.routing.suggestions import near
-from omniroute.routing.target import Way
+from omniroute.routing.model_index import MAX_REMEMBERED, ModelIndex
+from omniroute.routing.suggestions import close_matches
+from omniroute.routing.target import RoutePath
 
 
 def several(names: Iterable[str]) -> str:
     return f"served by several providers; say which: {', '.join(names)}"
 
 
-def no_such_model(name: str, names: Names) -> str:
+def unknown_model_error(name: str, names: ModelIndex) -> str:
     if not names.in_use:
         return f"there is no model {quoted(name)}: no provider has an account yet. Add one: {_command('PROVIDER')}"
     prefix, slash, model = name.partition("/")
@@ -32,11 +32,11 @@ def no_such_model(name: str, names: Names) -> str:
     return f"there is no model or combo {quoted(name)}"
 
 
-def unknown(sentence: str, name: str, names: Names) -> BadRequest:
+def unknown(sentence: str, name: str, names: ModelIndex) -> BadRequest:
     # Behind a mistyped prefix, the model may be right though no list has it.
     prefix, _, model = name.partition("/")
-    fixed = [f"{other}/{model}" for other in near(prefix, (row.prefix for row in names.in_use)) if model]
-    offers = near(name, [*fixed, *names.all()])
+    fixed = [f"{other}/{model}" for other in close_matches(prefix, (row.prefix for row in names.in_use)) if model]
+    offers = close_matches(name, [*fixed, *names.all()])
     hint = f" Near names: {', '.join(offers)}." if offers else ""
     return BadRequest(sentence.rstrip(".") + "." + hint, param="model", code="model_not_found")
 
@@ -59,7 +59,7 @@ _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class ModelRef:
     """One model at one provider, by whichever of its accounts."""
 
     provider: Provider
@@ -71,38 +71,38 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingEntry:
     """Something that a combo or a chain lists and that means nothing now: its provider may have been removed."""
 
     name: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ComboEntry:
     """One of the things that a combo lists."""
 
     name: str
     """As it is listed."""
-    means: "Branch | Leg | Missing"
-    way: Way
+    ref: "ComboNode | ModelRef | MissingEntry"
+    path: RoutePath
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class ComboNode:
     """A combo with what it lists, in that order."""
 
     combo: Combo
     strategy: str
-    items: tuple[Item, ...]
+    items: tuple[ComboEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolution:
     """What a name stands for."""
 
     kind: Literal["combo", "model", "bare"]
-    means: Branch | Leg
+    entries: ComboNode | ModelRef
     aliases: tuple[Alias, ...] = ()
     """The aliases that led there."""
     passed_over: tuple[Alias, ...] = ()
@@ -110,30 +110,30 @@ class Resolved:
 
     @property
     def combo(self) -> Combo | None:
-        return self.means.combo if isinstance(self.means, Branch) else None
+        return self.entries.combo if isinstance(self.entries, ComboNode) else None
 
     @property
-    def legs(self) -> tuple[Leg, ...]:
+    def legs(self) -> tuple[ModelRef, ...]:
         """All models that are meant, in the order in which they are written down."""
-        return tuple(leaf for leaf in leaves(self.means) if isinstance(leaf, Leg))
+        return tuple(leaf for leaf in leaves(self.entries) if isinstance(leaf, ModelRef))
 
     @property
-    def missing(self) -> tuple[Missing, ...]:
-        return tuple(leaf for leaf in leaves(self.means) if isinstance(leaf, Missing))
+    def missing(self) -> tuple[MissingEntry, ...]:
+        return tuple(leaf for leaf in leaves(self.entries) if isinstance(leaf, MissingEntry))
 
 
-def leaves(means: Branch | Leg | Missing) -> Iterator[Leg | Missing]:
+def leaves(means: ComboNode | ModelRef | MissingEntry) -> Iterator[ModelRef | MissingEntry]:
     """Give what stands at the ends of a combo's branches."""
-    if isinstance(means, Branch):
+    if isinstance(means, ComboNode):
         for item in means.items:
-            yield from leaves(item.means)
+            yield from leaves(item.ref)
     else:
         yield means
 
 
-def resolve(name: str, config: Config) -> Resolved:
+def resolve(name: str, config: Config) -> Resolution:
     """Find out what is meant; BadRequest that offers near names when nothing is, or more than one thing."""
-    kept = Names.of(config).resolved
+    kept = ModelIndex.of(config).resolved
     if found := kept.get(name):
         return found
     if len(kept) >= MAX_REMEMBERED:
@@ -142,36 +142,36 @@ def resolve(name: str, config: Config) -> Resolved:
     return found
 
 
-def _resolve(name: str, config: Config) -> Resolved:
+def _resolve(name: str, config: Config) -> Resolution:
     check_name(name)
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     said, aliases, passed_over = behind_aliases(name, config)
     if combo := config.combos.get(said):
         found = names.branches.get(said)
         if found is None:
             found = names.branches[said] = branch(combo, config)
-        return Resolved("combo", found, aliases, passed_over)
+        return Resolution("combo", found, aliases, passed_over)
     if leg := _by_prefix(said, names):
-        return Resolved("model", _askable(leg, said, names), aliases, passed_over)
+        return Resolution("model", _askable(leg, said, names), aliases, passed_over)
     match _bare(said, names):
         case [leg]:
-            return Resolved("bare", leg, aliases, passed_over)
+            return Resolution("bare", leg, aliases, passed_over)
         case []:
             led = f" (the alias {quoted(aliases[-1].pattern)} leads there)" if aliases else ""
-            raise unknown(no_such_model(said, names) + led, said, names)
+            raise unknown(unknown_model_error(said, names) + led, said, names)
         case many:
             which = several(leg.name for leg in many)
             raise BadRequest(f"the model {quoted(said)} is {which}", param="model", code="model_ambiguous")
 
 
-def resolve_at(name: str, config: Config) -> Resolved:
+def resolve_at(name: str, config: Config) -> Resolution:
     """Find out what `prefix/model` means at the provider of its prefix, though a combo may bear the same name."""
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     leg = _by_prefix(name, names)
-    return Resolved("model", _askable(leg, name, names)) if leg else _resolve(name, config)
+    return Resolution("model", _askable(leg, name, names)) if leg else _resolve(name, config)
 
 
-def _askable(leg: Leg, said: str, names: Names) -> Leg:
+def _askable(leg: ModelRef, said: str, names: ModelIndex) -> ModelRef:
     if names.is_blocked(leg.provider):
         raise unknown(f"{leg.provider.name} is blocked here", said, names)
     if not names.accounts(leg.provider):
@@ -181,7 +181,7 @@ def _askable(leg: Leg, said: str, names: Names) -> Leg:
 
 def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], tuple[Alias, ...]]:
     """Follow aliases, each once at most: give what they lead to, them, and those that the first one beat."""
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     said = name
     taken: list[Alias] = []
     passed_over: tuple[Alias, ...] = ()
@@ -195,60 +195,62 @@ def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], t
     return said, tuple(taken), passed_over
 
 
-def branch(combo: Combo, config: Config, path: tuple[tuple[str, str], ...] = ()) -> Branch:
+def branch(combo: Combo, config: Config, path: tuple[tuple[str, str], ...] = ()) -> ComboNode:
     """Look up what a combo lists; what cannot be asked any more is named as missing. `path` led to it."""
     strategy = combo.strategy or config.rules.combo.strategy
     items = []
     for place, listed in enumerate(combo.models, 1):
         here = (*path, (combo.name, listed))
-        way = Way(f"model {place} of {len(combo.models)} in {combo.name} ({strategy})", combo, here)
-        items.append(Item(listed, _listed(listed, config, here), way))
-    return Branch(combo, strategy, tuple(items))
+        way = RoutePath(f"model {place} of {len(combo.models)} in {combo.name} ({strategy})", combo, here)
+        items.append(ComboEntry(listed, _listed(listed, config, here), way))
+    return ComboNode(combo, strategy, tuple(items))
 
 
-def _listed(name: str, config: Config, path: tuple[tuple[str, str], ...]) -> Branch | Leg | Missing:
+def _listed(name: str, config: Config, path: tuple[tuple[str, str], ...]) -> ComboNode | ModelRef | MissingEntry:
     if inner := config.combos.get(name):
         above = [combo for combo, _ in path]
         if name in above:
-            return Missing(name, f"leads back to itself: {' → '.join((*above, name))}")
+            return MissingEntry(name, f"leads back to itself: {' → '.join((*above, name))}")
         if len(above) == MAX_DEPTH:
-            return Missing(name, f"is nested deeper than {MAX_DEPTH} combos")
+            return MissingEntry(name, f"is nested deeper than {MAX_DEPTH} combos")
         return branch(inner, config, path)
     return step(name, config)
 
 
-def step(name: str, config: Config) -> Leg | Missing:
+def step(name: str, config: Config) -> ModelRef | MissingEntry:
     """Look up a model that a combo or a chain lists."""
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     match [leg] if (leg := _by_prefix(name, names)) else _bare(name, names):
         case [leg] if names.is_blocked(leg.provider):
-            return Missing(name, f"{leg.provider.name} is blocked")
+            return MissingEntry(name, f"{leg.provider.name} is blocked")
         case [leg]:
             return leg
         case []:
-            return Missing(name, "is no model of any provider that has an account")
+            return MissingEntry(name, "is no model of any provider that has an account")
         case many:
-            return Missing(name, f"is {several(leg.name for leg in many)}")
+            return MissingEntry(name, f"is {several(leg.name for leg in many)}")
 
 
 def check_name(name: str) -> None:
     """Refuse what cannot be a model name; BadRequest."""
     if not name.strip():
         raise BadRequest("the model name is empty", param="model", code="model_not_found")
-    if len(name) > LONGEST:
-        raise BadRequest(f"the model name has more than {LONGEST} characters", param="model", code="model_not_found")
+    if len(name) > MAX_NAME_LENGTH:
+        raise BadRequest(
+            f"the model name has more than {MAX_NAME_LENGTH} characters", param="model", code="model_not_found"
+        )
     if _UNWRITABLE.search(name):
         raise BadRequest("the model name has control characters in it", param="model", code="model_not_found")
 
 
-def _by_prefix(name: str, names: Names) -> Leg | None:
+def _by_prefix(name: str, names: ModelIndex) -> ModelRef | None:
     prefix, _, model = name.partition("/")
     provider = names.provider(prefix) if model else None
-    return Leg(provider, provider.renamed.get(model, model)) if provider else None
+    return ModelRef(provider, provider.renamed.get(model, model)) if provider else None
 
 
-def _bare(name: str, names: Names) -> list[Leg]:
-    return [Leg(provider, name) for provider in names.bare(name)]
+def _bare(name: str, names: ModelIndex) -> list[ModelRef]:
+    return [ModelRef(provider, name) for provider in names.bare(name)]
 
 
 def at_provider(asked: str, model: str, config: Config) -> str:
@@ -256,10 +258,10 @@ def at_provider(asked: str, model: str, config: Config) -> str:
 
     The prefix may be missing. NotFound for a provider that does not exist, BadRequest for a model of another.
     """
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     provider = names.provider(asked)
     if provider is None:
-        hint = ", ".join(near(asked, [row.prefix for row in names.in_use]))
+        hint = ", ".join(close_matches(asked, [row.prefix for row in names.in_use]))
         raise NotFound(f"there is no provider {asked[:80]!r}{f'. Near names: {hint}' if hint else ''}")
     prefix, slash, rest = model.partition("/")
     if rest and prefix in (provider.prefix, provider.id):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
-LONGEST = 31 * 86400.0
+MAX_WAIT = 31 * 86400.0
 """Nothing is waited for longer than a month, whatever an upstream says."""
 
 EPOCH = 1e9
@@ -57,7 +57,7 @@ class Allowance:
     """Seconds until all of it is back."""
 
 
-def read_time(text: str, now: float) -> float | None:
+def parse_duration(text: str, now: float) -> float | None:
     """Read `1.5`, `120ms`, `6m0s`, `2 minutes`, an epoch, an HTTP or an RFC 3339 date as seconds from `now`."""
     if len(text) > MOST_TEXT:
         return None
@@ -81,24 +81,26 @@ def read_time(text: str, now: float) -> float | None:
         return None
 
 
-def read_wait(headers: Mapping[str, str], body: str, now: float) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], body: str, now: float) -> float | None:
     """Say in how many seconds a refused request may be made again; None where the upstream does not say.
 
     Names of headers are in lower case, or `headers` does not care.
     """
     if (text := headers.get("retry-after-ms")) and PLAIN.fullmatch(text.strip()):
         return _bounded(float(text) / 1000)
-    if (text := headers.get("retry-after")) and (wait := read_time(text, now)) is not None:
+    if (text := headers.get("retry-after")) and (wait := parse_duration(text, now)) is not None:
         return wait
-    if used_up := [wait for wait in (request_wait(headers, now), token_wait(headers, now)) if wait is not None]:
+    if used_up := [
+        wait for wait in (ratelimit_reset(headers, now), token_limit_reset(headers, now)) if wait is not None
+    ]:
         return max(used_up)
     for pattern in IN_BODIES:
-        if (said := pattern.search(body[:MOST_BODY])) and (wait := read_time(said[1], now)) is not None:
+        if (said := pattern.search(body[:MOST_BODY])) and (wait := parse_duration(said[1], now)) is not None:
             return wait
     return None
 
 
-def request_wait(headers: Mapping[str, str], now: float) -> float | None:
+def ratelimit_reset(headers: Mapping[str, str], now: float) -> float | None:
     """Say in how many seconds one more request is allowed, where the headers of any reply say that none is left.
 
     OpenAI, Groq and Anthropic fill up steadily and name the time until all is back: one request is back sooner.
@@ -111,12 +113,12 @@ def request_wait(headers: Mapping[str, str], now: float) -> float | None:
     if headers.get("anthropic-ratelimit-unified-status") == "rejected" and (
         text := headers.get("anthropic-ratelimit-unified-reset")
     ):
-        reset = read_time(text, now)
+        reset = parse_duration(text, now)
         waits += [] if reset is None else [reset]
     return max(waits, default=None)
 
 
-def token_wait(headers: Mapping[str, str], now: float) -> float | None:
+def token_limit_reset(headers: Mapping[str, str], now: float) -> float | None:
     """Say in how many seconds all tokens are back, where none is left: how many a request needs is not known here."""
     used_up = [allowance.reset for allowance in _allowances(headers, TOKENS, now) if allowance.remaining < 1]
     return max((reset for reset in used_up if reset is not None), default=None)
@@ -154,7 +156,7 @@ def _allowances(headers: Mapping[str, str], families: tuple[Names, ...], now: fl
         left = _number(headers.get(remaining))
         if left is not None:
             until = headers.get(reset)
-            found.append(Allowance(left, _number(headers.get(limit)), read_time(until, now) if until else None))
+            found.append(Allowance(left, _number(headers.get(limit)), parse_duration(until, now) if until else None))
     return found
 
 
@@ -168,4 +170,4 @@ def _unit(word: str) -> float:
 
 
 def _bounded(seconds: float) -> float | None:
-    return min(max(seconds, 0.0), LONGEST) if isfinite(seconds) else None
+    return min(max(seconds, 0.0), MAX_WAIT) if isfinite(seconds) else None

@@ -12,49 +12,49 @@ from math import inf
 from omniroute.catalog.provider import Provider
 from omniroute.config.model import Account
 from omniroute.errors import GatewayError
-from omniroute.routing.health import Rest
-from omniroute.routing.strategy_state import Turns
+from omniroute.routing.health import CooldownInfo
+from omniroute.routing.strategy_state import StrategyState
 
 type Dice = Callable[[], float]
 """Gives a number from 0 up to, but not including, 1 with each call, all equally often."""
 
 
-type Resting = Callable[[Provider, Account, str], Rest | None]
+type Resting = Callable[[Provider, Account, str], CooldownInfo | None]
 """Says why an account is not to be asked for a model now."""
 
 
-def nobody_rests(provider: Provider, account: Account, model: str) -> Rest | None:
+def no_cooldowns(provider: Provider, account: Account, model: str) -> CooldownInfo | None:
     """Hold nothing against anybody."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RoutingState:
     """What the gateway has seen so far, as far as an order may depend on it."""
 
-    turns: Turns
+    counters: StrategyState
     load: Callable[[str], float] = lambda account: 0.0
     """Account id -> how badly it stands: exchanges in flight, and ten for each failure since it last answered."""
-    rest: Resting = nobody_rests
+    cooldown: Resting = no_cooldowns
     now: float = 0.0
     """Seconds of the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ComboOption:
     """One of the things that a combo lists."""
 
     name: str
     weight: float = 1.0
-    calls: int = 0
+    used: int = 0
     """How often the combo has led to it."""
     price: float | None = None
     """USD that the request is expected to cost there; None is unknown."""
 
 
-type ByAccount = Callable[[Sequence[Account], Seen, Dice, int], list[Account]]
+type ByAccount = Callable[[Sequence[Account], RoutingState, Dice, int], list[Account]]
 """(accounts in the order of priority and age, what was seen, dice, sticky limit) -> their order."""
-type ByChoice = Callable[[Sequence[Choice], int, Dice], list[Choice]]
+type ByChoice = Callable[[Sequence[ComboOption], int, Dice], list[ComboOption]]
 """(choices as they are listed, how often the combo has been asked, dice) -> their order."""
 
 
@@ -74,21 +74,21 @@ def shuffled[Thing](things: Sequence[Thing], dice: Dice) -> list[Thing]:
     return order
 
 
-def fill_first(accounts: Sequence[Account], seen: Seen, dice: Dice, sticky: int) -> list[Account]:
+def fill_first(accounts: Sequence[Account], seen: RoutingState, dice: Dice, sticky: int) -> list[Account]:
     """By priority: the next one is asked only when all before it cannot answer."""
     return list(accounts)
 
 
-def account_round_robin(accounts: Sequence[Account], seen: Seen, dice: Dice, sticky: int) -> list[Account]:
+def account_round_robin(accounts: Sequence[Account], seen: RoutingState, dice: Dice, sticky: int) -> list[Account]:
     """Stay on the account that was asked last for `sticky` calls in a row, then go to the one that waits longest."""
     order = least_used(accounts, seen, dice, sticky)
-    newest = seen.turns.newest(accounts[0].provider) if accounts else None
+    newest = seen.counters.newest(accounts[0].provider) if accounts else None
     if newest is None or newest[1] >= sticky:
         return order
     return sorted(order, key=lambda account: account.id != newest[0])
 
 
-def p2c(accounts: Sequence[Account], seen: Seen, dice: Dice, sticky: int) -> list[Account]:
+def p2c(accounts: Sequence[Account], seen: RoutingState, dice: Dice, sticky: int) -> list[Account]:
     """Draw two at random and take the one that stands better; again among the rest."""
     left, order = list(accounts), []
     while len(left) > 1:
@@ -99,14 +99,14 @@ def p2c(accounts: Sequence[Account], seen: Seen, dice: Dice, sticky: int) -> lis
     return order + left
 
 
-def account_random(accounts: Sequence[Account], seen: Seen, dice: Dice, sticky: int) -> list[Account]:
+def account_random(accounts: Sequence[Account], seen: RoutingState, dice: Dice, sticky: int) -> list[Account]:
     """Shuffle."""
     return shuffled(accounts, dice)
 
 
-def least_used(accounts: Sequence[Account], seen: Seen, dice: Dice, sticky: int) -> list[Account]:
+def least_used(accounts: Sequence[Account], seen: RoutingState, dice: Dice, sticky: int) -> list[Account]:
     """Take first who was not asked for the longest time; who never was, by priority."""
-    return sorted(accounts, key=lambda account: seen.turns.serial(account.id))
+    return sorted(accounts, key=lambda account: seen.counters.serial(account.id))
 
 
 ACCOUNT: Mapping[str, ByAccount] = {
@@ -120,23 +120,23 @@ ACCOUNT: Mapping[str, ByAccount] = {
 }
 
 
-def priority(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
+def priority(choices: Sequence[ComboOption], turn: int, dice: Dice) -> list[ComboOption]:
     """As they were written down."""
     return list(choices)
 
 
-def round_robin(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
+def round_robin(choices: Sequence[ComboOption], turn: int, dice: Dice) -> list[ComboOption]:
     """Start one further down with each request."""
     start = turn % len(choices) if choices else 0
     return [*choices[start:], *choices[:start]]
 
 
-def random(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
+def random(choices: Sequence[ComboOption], turn: int, dice: Dice) -> list[ComboOption]:
     """Shuffle."""
     return shuffled(choices, dice)
 
 
-def weighted(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
+def weighted(choices: Sequence[ComboOption], turn: int, dice: Dice) -> list[ComboOption]:
     """Draw the first by weight; the others follow by falling weight. All without weight are equal."""
     if not choices:
         return []
@@ -150,12 +150,12 @@ def weighted(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
     return [choices[first], *sorted(others, key=lambda choice: -choice.weight)]
 
 
-def combo_least_used(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
+def combo_least_used(choices: Sequence[ComboOption], turn: int, dice: Dice) -> list[ComboOption]:
     """Take first what the combo has led to least often."""
-    return sorted(choices, key=lambda choice: choice.calls)
+    return sorted(choices, key=lambda choice: choice.used)
 
 
-def cost_optimized(choices: Sequence[Choice], turn: int, dice: Dice) -> list[Choice]:
+def cost_optimized(choices: Sequence[ComboOption], turn: int, dice: Dice) -> list[ComboOption]:
     """Take first what this request is expected to cost least at; unknown prices come last."""
     return sorted(choices, key=lambda choice: inf if choice.price is None else choice.price)
 

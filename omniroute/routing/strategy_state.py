@@ -21,14 +21,14 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class StrategyChanges:
     """What has to be saved, or forgotten, since it was last asked for."""
 
     uses: Mapping[str, Use | None]
     calls: Mapping[tuple[str, str], int | None]
 
 
-class Turns:
+class StrategyState:
     """The memory of all strategies."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Turns:
         """Say how often a combo has been asked at all."""
         return self._calls.get((combo, ""), 0)
 
-    def asked(self, provider: str, account: str, at: float) -> None:
+    def record_call(self, provider: str, account: str, at: float) -> None:
         """Note that an account is being asked."""
         self._serial += 1
         streak = self._uses[account].streak + 1 if self._newest.get(provider) == account else 1
@@ -70,12 +70,12 @@ class Turns:
         self._newest[provider] = account
         self._changed_uses.add(account)
 
-    def led(self, path: Iterable[tuple[str, str]]) -> None:
+    def counter(self, path: Iterable[tuple[str, str]]) -> None:
         """Note that combos have led to something that they list: (combo, listed), from the outermost in."""
         for step in path:
             self._count(step)
 
-    def taken(self, combos: Iterable[str]) -> None:
+    def advance(self, combos: Iterable[str]) -> None:
         """Note that requests have come to combos."""
         for combo in combos:
             self._count((combo, ""))
@@ -99,11 +99,11 @@ class Turns:
             if self._newest.get(use.provider) == account:
                 del self._newest[use.provider]
 
-    def changes(self) -> Changes | None:
+    def changes(self) -> StrategyChanges | None:
         """Give what has changed since the last call; None when nothing has."""
         if not self._changed_uses and not self._changed_calls:
             return None
-        found = Changes(
+        found = StrategyChanges(
             {account: self._uses.get(account) for account in self._changed_uses},
             {step: self._calls.get(step) for step in self._changed_calls},
         )

@@ -10,7 +10,7 @@ _ROUGH = 40
 """How many names are compared letter by letter: that is slow, and the pairs of letters have sorted them before."""
 
 
-def near(name: str, known: Iterable[str]) -> list[str]:
+def close_matches(name: str, known: Iterable[str]) -> list[str]:
     """Give at most five of `known`, the nearest first; equal ones in the order of `known`.
 
     A name counts as near when it is so as a whole or behind its prefix: `gpt-4o` is near `openai/gpt-4o`.

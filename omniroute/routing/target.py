@@ -9,13 +9,13 @@ from omniroute.catalog.pricing import expected
 from omniroute.catalog.provider import DialectName, Model, Provider
 from omniroute.config.model import Account, Combo, Config
 from omniroute.dialects.requirements import Needs
-from omniroute.routing.model_index import Names, without_suffix
-from omniroute.routing.strategies import Dice, Seen
-from omniroute.routing.strategy_state import Turns
+from omniroute.routing.model_index import ModelIndex, without_suffix
+from omniroute.routing.strategies import Dice, RoutingState
+from omniroute.routing.strategy_state import StrategyState
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class RoutePath:
     """What led to a model."""
 
     place: str
@@ -34,8 +34,8 @@ class Target:
     provider: Provider
     model: str
     dialect: DialectName
-    way: Way
-    because: str
+    path: RoutePath
+    position_reason: str
     """Why the account stands where it does among those of its provider."""
     translated: str = ""
     not_before: float | None = None
@@ -50,22 +50,22 @@ class Target:
         return self.model in (asked, asked.partition("/")[2])
 
     @property
-    def why(self) -> str:
-        return f"{self.way.place}, {self.because}{self.translated}"
+    def reason(self) -> str:
+        return f"{self.path.place}, {self.position_reason}{self.translated}"
 
 
 def lone_target(account: Account, provider: Provider) -> Target:
     """Make a target of an account alone: asked by nobody's combo, for no model in particular."""
-    return Target(account, provider, "-", next(iter(provider.paths)), Way("asked for by name"), "")
+    return Target(account, provider, "-", next(iter(provider.paths)), RoutePath("asked for by name"), "")
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class ExcludedTarget:
     """What the name stands for too but cannot serve the request; `account` is a name, None for all accounts."""
 
     name: str
     account: str | None
-    why: str
+    reason: str
     until: float | None = None
     """When it may be asked again, where that is all that keeps it out; seconds of the epoch."""
     limited: bool = False
@@ -75,28 +75,28 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PlanContext:
     """What is known beside the config. The defaults know nothing, and hold nothing against anybody."""
 
-    seen: Seen = field(default_factory=lambda: Seen(Turns()))
-    dice: Dice = lambda: 0.0
+    state: RoutingState = field(default_factory=lambda: RoutingState(StrategyState()))
+    random: Dice = lambda: 0.0
     facts: Callable[[Provider, str], Model | None] = lambda provider, model: None
     """What a model can do."""
     price: Callable[[Provider, str, int, int], float | None] = lambda provider, model, tokens_in, tokens_out: None
     """USD for so many tokens of input and output; None is unknown."""
 
 
-def by_user(config: Config, seen: Seen, dice: Dice) -> Known:
+def by_user(config: Config, seen: RoutingState, dice: Dice) -> PlanContext:
     """Know what the user has said of models, and nothing else."""
-    return Known(seen, dice, Names.of(config).added)
+    return PlanContext(seen, dice, ModelIndex.of(config).added)
 
 
-def by_catalog(config: Config, seen: Seen, dice: Dice, at: datetime) -> Known:
+def by_catalog(config: Config, seen: RoutingState, dice: Dice, at: datetime) -> PlanContext:
     """Know what the user has said of models, then what the catalog does, and prices as of `at`.
 
     The first question takes most of a second, as it reads the price library: not on the event loop.
     """
-    names = Names.of(config)
+    names = ModelIndex.of(config)
 
     def about(provider: Provider, model: str) -> Model | None:
         found = names.added(provider, model) or facts(provider, model)
@@ -105,8 +105,8 @@ def by_catalog(config: Config, seen: Seen, dice: Dice, at: datetime) -> Known:
     def price(provider: Provider, model: str, tokens_in: int, tokens_out: int) -> float | None:
         return expected(provider, without_suffix(model), tokens_in, tokens_out, at, config.prices)
 
-    return Known(seen, dice, about, price)
+    return PlanContext(seen, dice, about, price)
 
 
-NOTHING_KNOWN = Known()
+EMPTY_CONTEXT = PlanContext()
 NO_NEEDS = Needs({})

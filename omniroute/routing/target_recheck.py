@@ -6,18 +6,18 @@ A plan is as old as its request: while that waits in a queue, or for an answer o
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from omniroute.routing.health import Rest
-from omniroute.routing.target import LeftOut, Target
+from omniroute.routing.health import CooldownInfo
+from omniroute.routing.target import ExcludedTarget, Target
 
 
 def recheck(
     targets: Sequence[Target],
-    resting: Callable[[Target], Rest | None],
+    resting: Callable[[Target], CooldownInfo | None],
     *,
     now: float,
     patience: float,
     repeats: bool = False,
-) -> tuple[list[Target], list[tuple[Target, LeftOut]]]:
+) -> tuple[list[Target], list[tuple[Target, ExcludedTarget]]]:
     """Give the targets in the order to be tried from now on, and those that are left out with the reason.
 
     As in a new plan: a cooling target comes last, and not at all when its provider has named a time that is over
@@ -25,7 +25,7 @@ def recheck(
     """
     ready: list[Target] = []
     late: list[tuple[float, Target]] = []
-    left: list[tuple[Target, LeftOut]] = []
+    left: list[tuple[Target, ExcludedTarget]] = []
     for number, target in enumerate(targets):
         rest = resting(target)
         not_before = rest.not_before if rest else None
@@ -42,7 +42,7 @@ def recheck(
     return [*ready, *(target for _, target in late)], left
 
 
-def left_out(target: Target, rest: Rest, now: float) -> LeftOut:
+def left_out(target: Target, rest: CooldownInfo, now: float) -> ExcludedTarget:
     """Say why a target is not tried, and when it may be: the later of the times that hold it back."""
-    why = f"{rest.why}, for {rest.until - now:,.0f} s more"
-    return LeftOut(target.name, target.account.name, why, rest.until, limited=rest.cause in ("rate", "quota"))
+    why = f"{rest.reason}, for {rest.until - now:,.0f} s more"
+    return ExcludedTarget(target.name, target.account.name, why, rest.until, limited=rest.cause in ("rate", "quota"))

@@ -14,7 +14,7 @@ from omniroute.store.db.files import StoreError
 log = logging.getLogger(__name__)
 
 
-class Pretenders:
+class DemoAddon:
     """The demo's providers: they come before the store is opened for traffic and go after the last request."""
 
     name = "omniroute.pretenders"

@@ -21,7 +21,7 @@ class Suite:
         self.addons = addons
 
 
-def watched(opts: options.Options, suite: list[object]) -> "WebMaster":
+def web_master(opts: options.Options, suite: list[object]) -> "WebMaster":
     """Make mitmweb. Our hooks run before it shows or changes anything."""
     from mitmproxy.tools.web.master import WebMaster  # not at the top: the lean gateway does without
 
@@ -30,7 +30,7 @@ def watched(opts: options.Options, suite: list[object]) -> "WebMaster":
     return made
 
 
-def lean(opts: options.Options, suite: list[object]) -> master.Master:
+def headless_master(opts: options.Options, suite: list[object]) -> master.Master:
     """Make a master with nothing that a gateway without a window does not need."""
     made = master.Master(opts, with_termlog=True)
     made.addons.add(core.Core(), proxyserver.Proxyserver())

@@ -11,7 +11,7 @@ from mitmproxy import options
 
 from omniroute.addons.lifecycle import NOWHERE
 from omniroute.gateway.runtime import Runtime
-from omniroute.serving.masters import lean, watched
+from omniroute.serving.masters import headless_master, web_master
 from omniroute.suite import build
 
 COLUMNS = ["icon", "path", "comment", "status", "size", "time"]
@@ -45,13 +45,13 @@ async def _run(setup: Setup, ready: Callable[[Runtime], None]) -> None:
     for noisy in ("tornado", "asyncio", "hpack", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     runtime = Runtime()
-    suite = [*build(runtime), Greeter(runtime, ready)]
+    suite = [*build(runtime), StartupMessage(runtime, ready)]
     if setup.demo:
-        from omniroute.serving.demo_addon import Pretenders  # a web server, which nobody else needs
+        from omniroute.serving.demo_addon import DemoAddon  # a web server, which nobody else needs
 
-        suite.insert(0, Pretenders(setup.data_dir))
+        suite.insert(0, DemoAddon(setup.data_dir))
     opts = options.Options()
-    made = (lean if setup.headless else watched)(opts, suite)
+    made = (headless_master if setup.headless else web_master)(opts, suite)
     opts.update(**_settings(setup))
     opts.set(*[f"{name}={value}" for name, value in setup.options.items()])
     loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ def _settings(setup: Setup) -> dict[str, object]:
     return said
 
 
-class Greeter:
+class StartupMessage:
     """Says once that the gateway answers."""
 
     name = "omniroute.greeter"

@@ -7,7 +7,7 @@ import httpx
 from omniroute import __version__
 from omniroute.dialects.upstream_errors import one_line
 from omniroute.netproxy.proxy_url import Proxy
-from omniroute.upstream.transport import Through, named
+from omniroute.upstream.transport import ProxiedTransport, named
 
 MAX_BODY = 16 * 1024 * 1024
 HEADERS = {"user-agent": f"omniroute/{__version__}"}
@@ -18,7 +18,7 @@ def provider_client(
 ) -> httpx.AsyncClient:
     """Give a client that reaches providers as the gateway does: through the proxy that was chosen, else directly."""
     if transport is None and proxy is not None:
-        transport = Through(proxy)
+        transport = ProxiedTransport(proxy)
     return httpx.AsyncClient(timeout=timeout, transport=transport, headers=HEADERS, trust_env=False)
 
 

@@ -19,7 +19,7 @@ LARGEST = 1e6
 """Of one number: vectors are of length 1, or near it."""
 
 
-class NotEmbedded(Exception):
+class EmbeddingFailed(Exception):
     """A text was not embedded, for a reason that holds no secret; `ours` where another text may well be."""
 
     def __init__(self, message: str, *, ours: bool = False) -> None:
@@ -28,17 +28,17 @@ class NotEmbedded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class Embedding:
     numbers: list[float]
     tokens: int | None
     """As the provider counted them, if it did."""
 
 
-async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, text: str) -> Embedded:
+async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, text: str) -> Embedding:
     """Embed a text at a target, within the client's timeout. NotEmbedded says why it could not be."""
     url = embedding_url(target.provider, target.dialect, base_url=target.account.base_url, model=target.model)
     if url is None:
-        raise NotEmbedded(f"{target.name} is asked in a way in which nothing is embedded")
+        raise EmbeddingFailed(f"{target.name} is asked in a way in which nothing is embedded")
     headers = {name.lower(): value for name, value in target.provider.headers.items()}
     headers |= credential_headers(target.provider, api_key) | {"content-type": "application/json"}
     if target.dialect == "gemini":
@@ -49,17 +49,17 @@ async def embed(client: httpx.AsyncClient, target: Target, api_key: str | None, 
     try:
         status, answer = await fetch(client, "POST", url, headers, orjson.dumps(body), most=MOST_BYTES)
     except OSError as error:
-        raise NotEmbedded(redact(str(error), secrets)) from error
+        raise EmbeddingFailed(redact(str(error), secrets)) from error
     if status != 200:
         said = DIALECTS[target.dialect].read_error(status, answer).message
-        raise NotEmbedded(redact(f"status {status}: {said[:200]}", secrets), ours=status in (400, 413, 422))
+        raise EmbeddingFailed(redact(f"status {status}: {said[:200]}", secrets), ours=status in (400, 413, 422))
     try:
         return _read(orjson.loads(answer))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise NotEmbedded(f"{target.name} answers, but not with an embedding") from error
+        raise EmbeddingFailed(f"{target.name} answers, but not with an embedding") from error
 
 
-def _read(answer: Any) -> Embedded:
+def _read(answer: Any) -> Embedding:
     """Read OpenAI's shape, or Gemini's."""
     numbers = answer["embedding"]["values"] if "embedding" in answer else answer["data"][0]["embedding"]
     tokens = details(answer.get("usage")).get("prompt_tokens")
@@ -67,4 +67,4 @@ def _read(answer: Any) -> Embedded:
         raise ValueError("no vector")
     if not all(type(number) in (int, float) and abs(number) <= LARGEST for number in numbers):
         raise ValueError("no numbers")
-    return Embedded(numbers, count(tokens))
+    return Embedding(numbers, count(tokens))

@@ -27,7 +27,7 @@ DIALECT_HEADERS = {"claude": {"anthropic-version": "2023-06-01"}}
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ProbeResult:
     """What a probe found; `detail` is one sentence without a secret in it."""
 
     ok: bool
@@ -50,7 +50,7 @@ class Probe:
     """The network proxy on the way, with what opens it."""
     clock: Callable[[], float] = time.perf_counter
 
-    async def test(self, model: str | None = None) -> Result:
+    async def test(self, model: str | None = None) -> ProbeResult:
         """Read the list of models, which costs nothing; ask `model` when it is given or there is no list."""
         dialect = main_dialect(self.provider)
         if model is not None:
@@ -69,10 +69,10 @@ class Probe:
             detail += "; the list is open to all, so the key is not proven: ask a model"
         return replace(result, detail=detail, models=count)
 
-    async def ask(self, dialect: DialectName, model: str) -> Result:
+    async def ask(self, dialect: DialectName, model: str) -> ProbeResult:
         """Ask `model` a question that costs a few tokens."""
         url = endpoint(self.provider, dialect, base_url=self.account.base_url, model=model, stream=False)
-        body = question(dialect, model)
+        body = probe_body(dialect, model)
         result, answer = await self._call("POST", url, self._headers(dialect), body)
         if result.status == 400 and "max_tokens" in body and b"max_completion_tokens" in answer:
             body["max_completion_tokens"] = body.pop("max_tokens")  # OpenAI's newer models take only this one
@@ -89,9 +89,9 @@ class Probe:
             return replace(result, ok=False, detail=self._hide(f"{model}: {fault.message}"))
         return replace(result, detail=f"{model} answered")
 
-    async def _ask_known(self, dialect: DialectName, why: str) -> Result:
+    async def _ask_known(self, dialect: DialectName, why: str) -> ProbeResult:
         if not self.provider.models:
-            return Result(False, None, 0.0, f"{why}: name a model to ask")
+            return ProbeResult(False, None, 0.0, f"{why}: name a model to ask")
         result = await self.ask(dialect, self.provider.models[0].id)
         return replace(result, detail=f"{why}, so a model was asked: {result.detail}")
 
@@ -101,7 +101,7 @@ class Probe:
 
     async def _call(
         self, method: str, url: str, headers: dict[str, str], body: dict[str, Any] | None = None
-    ) -> tuple[Result, bytes]:
+    ) -> tuple[ProbeResult, bytes]:
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             headers = headers | {"content-type": "application/json"}
@@ -110,8 +110,8 @@ class Probe:
             try:
                 status, answer = await fetch(client, method, url, headers, content)
             except OSError as error:
-                return Result(False, None, self._since(start), self._hide(str(error))), b""
-        return Result(200 <= status < 300, status, self._since(start), f"status {status}"), answer
+                return ProbeResult(False, None, self._since(start), self._hide(str(error))), b""
+        return ProbeResult(200 <= status < 300, status, self._since(start), f"status {status}"), answer
 
     def _headers(self, dialect: DialectName, *, with_key: bool = True) -> dict[str, str]:
         own = DIALECT_HEADERS.get(dialect, {}) | {name.lower(): value for name, value in self.provider.headers.items()}
@@ -144,7 +144,7 @@ def main_dialect(provider: Provider) -> DialectName:
     return next(name for name in names if name in provider.paths)
 
 
-def question(dialect: DialectName, model: str) -> dict[str, Any]:
+def probe_body(dialect: DialectName, model: str) -> dict[str, Any]:
     match dialect:
         case "openai" | "claude":
             return {"model": model, "max_tokens": MAX_TOKENS, "messages": [{"role": "user", "content": QUESTION}]}

@@ -15,7 +15,7 @@ FIELDS = ("ip", "origin", "query", "ip_addr", "address")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PublicIp:
     """What a test call found; `detail` is one sentence without a secret in it."""
 
     ok: bool
@@ -24,22 +24,22 @@ class Seen:
     detail: str
 
 
-async def seen_from(
+async def fetch_public_ip(
     service: str, proxy: Proxy | None, limit: float, clock: Callable[[], float] = time.perf_counter
-) -> Seen:
+) -> PublicIp:
     """Ask a service for our address through a proxy, or directly."""
     start = clock()
     try:
         async with provider_client(limit, proxy=proxy) as client:
             status, body = await fetch(client, "GET", service, {"accept": "text/plain, application/json"})
     except OSError as error:
-        return Seen(False, _since(start, clock), None, str(error))
+        return PublicIp(False, _since(start, clock), None, str(error))
     took = _since(start, clock)
     if status != 200:
-        return Seen(False, took, None, f"{service} answers with status {status}")
+        return PublicIp(False, took, None, f"{service} answers with status {status}")
     if (ip := read_address(body)) is None:
-        return Seen(False, took, None, f"{service} answers, but not with an address")
-    return Seen(True, took, ip, f"the world sees {ip}")
+        return PublicIp(False, took, None, f"{service} answers, but not with an address")
+    return PublicIp(True, took, ip, f"the world sees {ip}")
 
 
 def read_address(body: bytes) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import httpcore
 import httpx
 
-from omniroute.netproxy.http_connect import Connect, Handshake, Refused, place
+from omniroute.netproxy.http_connect import Handshake, HttpConnect, TunnelRefused, place
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.netproxy.socks5 import Socks5
 
@@ -47,7 +47,7 @@ SHARE = 0.9
 CHUNK = 65536
 
 
-class Through(httpx.AsyncBaseTransport):
+class ProxiedTransport(httpx.AsyncBaseTransport):
     """Opens a tunnel for each connection; where a proxy opens none for plain HTTP, asks it to forward."""
 
     def __init__(self, proxy: Proxy) -> None:
@@ -68,7 +68,7 @@ class Through(httpx.AsyncBaseTransport):
         """Send it. httpx.ProxyError says what is wrong with the proxy, and no secret."""
         try:
             return await self._tunnels.handle_async_request(request)
-        except Refused as refused:
+        except TunnelRefused as refused:
             if not refused.may_forward or request.url.scheme != "http" or self._forwards is None:
                 raise httpx.ProxyError(str(refused)) from refused
             response = await self._forwards.handle_async_request(request)
@@ -116,12 +116,12 @@ class _Backend(httpcore.AsyncNetworkBackend):
         try:
             if self._proxy.scheme == "https":
                 stream = await stream.start_tls(self._context, self._proxy.host)
-            way: Handshake = (Socks5 if self._proxy.tunnels_all else Connect)(self._proxy, host, port)
+            way: Handshake = (Socks5 if self._proxy.tunnels_all else HttpConnect)(self._proxy, host, port)
             await stream.write(way.start())
             while not way.done:
                 heard = await stream.read(CHUNK)
                 if not heard:
-                    raise Refused(self._proxy, "it closed the connection")
+                    raise TunnelRefused(self._proxy, "it closed the connection")
                 if said := way.feed(heard):
                     await stream.write(said)
         except BaseException:

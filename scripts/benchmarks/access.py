@@ -16,11 +16,11 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.access.client_address import Comer, Networks
-from omniroute.access.ip_filter import Ban, Doors, enter
+from omniroute.access.client_address import ClientAddress, Networks
+from omniroute.access.ip_filter import Ban, IpFilter, check
 from omniroute.config.model import Config, Key, Limit
 from omniroute.errors import GatewayError
-from omniroute.gateway.authenticator import Gate
+from omniroute.gateway.authenticator import Authenticator
 from omniroute.store.db.secrets import hmac_sha256
 
 FIELDS = tuple((f"x-header-{n}".encode(), b"value") for n in range(12))
@@ -51,12 +51,14 @@ def _cases(many: int) -> dict[str, Callable[[int], object]]:
     texts = [f"sk-omni-{n:043}" for n in range(many)]
     keys = tuple(Key(f"k{n}", f"k{n}", digest(text), limit=Limit(10**6, None, 10)) for n, text in enumerate(texts))
     config = Config(keys=keys)
-    gate = Gate(clock=time.monotonic, wall=time.time)
+    gate = Authenticator(clock=time.monotonic, wall=time.time)
     gate.keep(config, Config())
     networks = Networks(f"{100 + n % ODD}.{n >> 8 & 255}.{n & 255}.0/{24 + n % 4}" for n in range(many))
     bans = {f"192.0.{n >> 8}.{n & 255}": Ban(9e9) for n in range(many)}
-    doors = Doors("whitelist-priority", networks, networks, bans, Networks(bans), Networks(["127.0.0.1", "10.0.0.0/8"]))
-    here = Comer("127.0.0.1")
+    doors = IpFilter(
+        "whitelist-priority", networks, networks, bans, Networks(bans), Networks(["127.0.0.1", "10.0.0.0/8"])
+    )
+    here = ClientAddress("127.0.0.1")
     now = time.time()
 
     def key(n: int) -> None:
@@ -64,7 +66,7 @@ def _cases(many: int) -> dict[str, Callable[[int], object]]:
         gate.enter(found)
         gate.leave(found)
 
-    def refused(text: str, who: Comer) -> Callable[[int], None]:
+    def refused(text: str, who: ClientAddress) -> Callable[[int], None]:
         def ask(n: int) -> None:
             try:
                 gate.key((text,), who, config, digest)
@@ -78,12 +80,12 @@ def _cases(many: int) -> dict[str, Callable[[int], object]]:
         for _ in range(config.rules.lockout.key_lock_after + 1):
             gate.lockouts.failed("key", f"10.1.{n >> 8}.{n & 255}", config.rules.lockout, now)
     return {
-        "who may come in": lambda n: enter(f"203.0.113.{n}", FIELDS, doors, now),
-        "the same, through two proxies": lambda n: enter("127.0.0.1", RELAYED, doors, now),
+        "who may come in": lambda n: check(f"203.0.113.{n}", FIELDS, doors, now),
+        "the same, through two proxies": lambda n: check("127.0.0.1", RELAYED, doors, now),
         "the key": key,
-        "together": lambda n: (enter(f"203.0.113.{n}", FIELDS, doors, now), key(n)),
-        "a wrong key, locked": refused("wrong", Comer("10.1.0.1")),
-        "a wrong key": lambda n: refused("wrong", Comer(f"172.{n}.0.1"))(n),
+        "together": lambda n: (check(f"203.0.113.{n}", FIELDS, doors, now), key(n)),
+        "a wrong key, locked": refused("wrong", ClientAddress("10.1.0.1")),
+        "a wrong key": lambda n: refused("wrong", ClientAddress(f"172.{n}.0.1"))(n),
     }
 
 

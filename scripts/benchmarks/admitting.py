@@ -12,17 +12,17 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.addons.failover import in_time
+from omniroute.addons.failover import targets_in_time
 from omniroute.catalog import models, pricing
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.config.model import Account, Combo, Config, Limit
-from omniroute.config.settings import Rules
+from omniroute.config.settings import Settings
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.requirements import Needs
-from omniroute.gateway.exchange import Asked, Exchange
-from omniroute.gateway.router import Choosing
+from omniroute.gateway.exchange import AttemptRecord, Exchange
+from omniroute.gateway.router import Router
 from omniroute.mitm.ports import Attempt
-from omniroute.routing.attempt_policy import asked_to_think, deadlines_of
+from omniroute.routing.attempt_policy import deadlines_of, wants_reasoning
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "tools": [{}]}
 HEADERS = tuple((f"x-header-{n}".encode(), b"some value") for n in range(10))
@@ -66,9 +66,9 @@ class _Run:
             accounts=tuple(made),
             combos={name: Combo(name, tuple(models), how) for name, models in names.items()},
             limits={account.id: Limit(rpm=1_000_000, gap=1e-9, concurrency=9) for account in made},
-            rules=Rules(strategy=strategy if model == "one" else "fill-first"),
+            rules=Settings(strategy=strategy if model == "one" else "fill-first"),
         )
-        self.choosing = Choosing(clock=time.monotonic, wall=time.time)
+        self.choosing = Router(clock=time.monotonic, wall=time.time)
         self.choosing.admission.set(self.config.limits)
 
     def once(self) -> None:
@@ -78,13 +78,13 @@ class _Run:
         exchange.model, exchange.body, exchange.received = self.model, BODY, now
         exchange.plan = self.choosing.plan(exchange, Needs(BODY, 2000), with_catalog=True)
         exchange.open = [*exchange.plan.targets]
-        exchange.open = in_time(exchange, now)
+        exchange.open = targets_in_time(exchange, now)
         admitted = self.choosing.admission.admit(exchange.open)
         assert admitted
         target, let_in = admitted
-        deadlines = deadlines_of(target, self.config.rules, thinking=asked_to_think(BODY, self.config.rules))
+        deadlines = deadlines_of(target, self.config.rules, thinking=wants_reasoning(BODY, self.config.rules))
         attempt = Attempt({}, deadlines, None, lambda raw: Whole(raw), last=False)
-        asked = Asked(target, attempt, let_in=let_in)
+        asked = AttemptRecord(target, attempt, let_in=let_in)
         self.choosing.began(exchange, asked)
         attempt.content_at = now
         self.choosing.ended(exchange, asked)

@@ -12,16 +12,16 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.budgets.ledger import NO_KEY, Budget, BudgetRules
+from omniroute.budgets.ledger import NO_KEY, Budget, BudgetSettings
 from omniroute.budgets.periods import PERIODS
 from omniroute.catalog import pricing
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.config.model import Account, Config
-from omniroute.config.settings import Rules
+from omniroute.config.settings import Settings
 from omniroute.dialects.requirements import Needs
-from omniroute.gateway.budget_enforcer import Spending
+from omniroute.gateway.budget_enforcer import BudgetEnforcer
 from omniroute.gateway.exchange import Exchange
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "max_tokens": 500}
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -33,12 +33,12 @@ type Found = dict[str, float]
 def measure(*, quick: bool) -> Found:
     """Set aside and settle again and again."""
     pricing.load()
-    spending = Spending(lambda: NOW)
+    spending = BudgetEnforcer(lambda: NOW)
     spending.ledger.zone = UTC
     for key in range(KEYS):
         spending.ledger.spend(f"k{key}", 0.01, NOW)
     budgets = tuple(Budget(NO_KEY, period, 1e6) for period in PERIODS)
-    config = Config(budgets={NO_KEY: budgets}, rules=Rules(budget=BudgetRules("UTC")))
+    config = Config(budgets={NO_KEY: budgets}, rules=Settings(budget=BudgetSettings("UTC")))
     times: dict[str, list[float]] = {}
     for _ in range(200 if quick else 2000):
         began = time.process_time()
@@ -61,7 +61,7 @@ def measure(*, quick: bool) -> Found:
 
 def _targets(count: int) -> list[Target]:
     return [
-        Target(Account(f"a{n}", row.id, f"a{n}"), row, row.models[0].id, "openai", Way("asked"), "first")
+        Target(Account(f"a{n}", row.id, f"a{n}"), row, row.models[0].id, "openai", RoutePath("asked"), "first")
         for n, row in enumerate(PROVIDERS[:count])
     ]
 

@@ -13,8 +13,8 @@ from mitmproxy.test import tflow
 from rich.console import Console
 from rich.table import Table
 
-from omniroute.addons.cache import Replay
-from omniroute.cache.answer import Answer
+from omniroute.addons.cache import Cache
+from omniroute.cache.answer import CachedAnswer
 from omniroute.config.model import Account, Config
 from omniroute.gateway.exchange import Exchange
 from omniroute.gateway.runtime import Runtime
@@ -32,7 +32,7 @@ def measure(*, quick: bool) -> Found:
 
 
 async def _measure(rounds: int) -> Found:
-    addon = Replay(Runtime())
+    addon = Cache(Runtime())
     addon.runtime.config = Config(accounts=(Account("id", "openai", "mine"),))
     times: dict[str, list[float]] = {}
     for number in range(rounds):
@@ -43,7 +43,7 @@ async def _measure(rounds: int) -> Found:
     return {name: median(taken) for name, taken in times.items()}
 
 
-async def _once(addon: Replay, text: str, *, known: bool) -> float:
+async def _once(addon: Cache, text: str, *, known: bool) -> float:
     runtime = addon.runtime
     body = {"model": "openai/gpt-4o", "temperature": 0, "messages": [{"role": "user", "content": text}]}
     raw = orjson.dumps(body)
@@ -56,7 +56,7 @@ async def _once(addon: Replay, text: str, *, known: bool) -> float:
     taken = (time.thread_time() - began) * 1000
     assert (exchange.replay.said == "HIT") is known, exchange.replay.said
     if not known:
-        answer = Answer(runtime.wall(), "openai", REPLY)
+        answer = CachedAnswer(runtime.wall(), "openai", REPLY)
         runtime.replays.keep(exchange.replay.key, answer, runtime.config.rules)
         addon._end(exchange, answer)
     return taken

@@ -19,12 +19,12 @@ from omniroute.catalog import pricing
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, node
 from omniroute.config.model import Account, Combo, Config
-from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Rules
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Settings
 from omniroute.dialects.requirements import Needs
 from omniroute.routing.plan import plan
-from omniroute.routing.strategies import Seen
-from omniroute.routing.strategy_state import Turns
-from omniroute.routing.target import Known, by_catalog
+from omniroute.routing.strategies import RoutingState
+from omniroute.routing.strategy_state import StrategyState
+from omniroute.routing.target import PlanContext, by_catalog
 
 BODY = {"messages": [{"role": "user", "content": "hello " * 200}], "tools": [{}]}
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -63,15 +63,15 @@ def _variants(config: Config) -> list[tuple[str, Config]]:
                 for strategy in COMBO_STRATEGIES
             ),
             *(
-                (f"accounts {strategy}", replace(config, rules=Rules(strategy=strategy)))
+                (f"accounts {strategy}", replace(config, rules=Settings(strategy=strategy)))
                 for strategy in ACCOUNT_STRATEGIES
             ),
         ]
     return kept
 
 
-def _known(config: Config) -> Known:
-    return by_catalog(config, Seen(Turns()), Random(1).random, NOW)
+def _known(config: Config) -> PlanContext:
+    return by_catalog(config, RoutingState(StrategyState()), Random(1).random, NOW)
 
 
 def _config(providers: tuple[Provider, ...], accounts: int, nodes: tuple[Provider, ...], enabled: int) -> Config:

@@ -40,7 +40,7 @@ from omniroute.dialects.ir import (
     ToolResult,
     Usage,
 )
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
 MODELS = {"openai": "gpt-4o", "responses": "gpt-4o", "claude": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
 KINDS = {
@@ -95,14 +95,14 @@ def stream(dialect: str, kind: str, events: int) -> list[bytes]:
     if kind == "arguments":
         middle = [PartDelta(0, '{"text":"'), *middle, PartDelta(0, '"}')]
     end: list[Event] = [PartStop(0), Finish("tool_calls" if kind == "arguments" else "stop", usage=Usage(9, events))]
-    writer = SPOKES[dialect].writer(model="m", include_usage=True)
+    writer = CODECS[dialect].writer(model="m", include_usage=True)
     return [wire for event in [*begin, *middle, *end] if (wire := writer.write(event))]
 
 
 def line(dialect: str, size: int) -> list[bytes]:
     """Say so much text in one event, and cut it as a network may."""
     events = [Begin("r_1"), PartStart(0, Text()), PartDelta(0, "x" * size), PartStop(0), Finish("stop")]
-    writer = SPOKES[dialect].writer(model="m", include_usage=True)
+    writer = CODECS[dialect].writer(model="m", include_usage=True)
     wire = b"".join(map(writer.write, events))
     return [wire[start : start + PIECE] for start in range(0, len(wire), PIECE)]
 
@@ -133,14 +133,14 @@ def timed(run: Callable[[], None], rounds: int) -> float:
 def measure(*, quick: bool) -> Iterator[tuple[str, dict[str, float]]]:
     """Give the numbers of each pair: milliseconds for bodies and lines, microseconds for events, and two ratios."""
     asked, reply = agent(), long_reply()
-    requests = {d: orjson.dumps(SPOKES[d].write_request(replace(asked, model=MODELS[d])).body) for d in SPOKES}
+    requests = {d: orjson.dumps(CODECS[d].write_request(replace(asked, model=MODELS[d])).body) for d in CODECS}
     rounds, long = (3, LONG // 5) if quick else (9, LONG)
-    for upstream in SPOKES:
+    for upstream in CODECS:
         kinds = [kind for kind in KINDS if (upstream, kind) != ("gemini", "arguments")]  # it says a call in one piece
         streams = {kind: (stream(upstream, kind, SHORT), stream(upstream, kind, long)) for kind in kinds}
         lines = line(upstream, MEGABYTE), line(upstream, 2 * MEGABYTE)
-        answer = orjson.dumps(SPOKES[upstream].write_reply(reply, model="m"))
-        for client in SPOKES:
+        answer = orjson.dumps(CODECS[upstream].write_reply(reply, model="m"))
+        for client in CODECS:
             if client == upstream:
                 continue
             note = {

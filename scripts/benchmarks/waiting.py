@@ -19,15 +19,15 @@ from processes import BIN, REPO, Target, free_port, started
 from omniroute.catalog.providers import node
 from omniroute.config.model import Account, Limit
 from omniroute.routing.admission_queue import Admission
-from omniroute.routing.rate_limits import Loads
+from omniroute.routing.rate_limits import InFlight
+from omniroute.routing.target import RoutePath
 from omniroute.routing.target import Target as Aim
-from omniroute.routing.target import Way
 from omniroute.store.config import limits, nodes
 from omniroute.store.db.database import Store
 
 WAITING = 1000
 BUSY = Account("busy", "box", "busy")
-AIM = Aim(BUSY, node("box", "openai", "http://127.0.0.1:1"), "m", "openai", Way("asked for by name"), "")
+AIM = Aim(BUSY, node("box", "openai", "http://127.0.0.1:1"), "m", "openai", RoutePath("asked for by name"), "")
 
 
 def admitting() -> dict[str, float]:
@@ -40,7 +40,7 @@ def admitting() -> dict[str, float]:
 
 
 def _admission(limited: dict[str, Limit]) -> Admission:
-    made = Admission(Loads(), time.monotonic)
+    made = Admission(InFlight(), time.monotonic)
     made.set(limited)
     return made
 

@@ -13,13 +13,13 @@ from mitmproxy.test import taddons, tflow
 
 from omniroute.addons import dispatch, meter
 from omniroute.addons.dispatch import Dispatch
-from omniroute.addons.failover import lose
-from omniroute.addons.hedging import Hedge, beside
+from omniroute.addons.failover import handle_lost_hedge
+from omniroute.addons.hedging import Hedging, hedge_attempt
 from omniroute.catalog.providers import node
 from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.gateway.runtime import Runtime
 from omniroute.routing.endpoints import claim
 from omniroute.routing.failures import Failure
@@ -44,7 +44,7 @@ class Request:
 
     flow: HTTPFlow
     exchange: Exchange
-    running: list[Asked] = field(default_factory=list)
+    running: list[AttemptRecord] = field(default_factory=list)
     """The attempts under way."""
     status: int | None = None
     row: UsageRow | None = None
@@ -68,9 +68,9 @@ class Gateway:
         self.runtime.config = config
         self.runtime.choosing.admission.set(config.limits)
         self.runtime.prices_known.set()
-        self.dispatch, self.hedger = Dispatch(self.runtime), Hedge(self.runtime)
+        self.dispatch, self.hedger = Dispatch(self.runtime), Hedging(self.runtime)
         self.runtime.pending.record = self.rows.append
-        self.runtime.pending.soon = self.runtime.choosing.changed = lambda: None
+        self.runtime.pending.schedule_flush = self.runtime.choosing.changed = lambda: None
         self.runtime.choosing.admission.alarm = lambda seconds: None
 
     @property
@@ -78,7 +78,7 @@ class Gateway:
         return self.runtime.wall()
 
     @property
-    def attempts(self) -> list[tuple[Request, Asked]]:
+    def attempts(self) -> list[tuple[Request, AttemptRecord]]:
         """The attempts under way."""
         return [(request, asked) for request in self.requests for asked in request.running]
 
@@ -98,7 +98,7 @@ class Gateway:
             self.runtime.config,
             claimed=claim("POST", PATH),
         )
-        exchange.raw, exchange.body, exchange.model = orjson.dumps(body), body, model
+        exchange.raw_body, exchange.body, exchange.model = orjson.dumps(body), body, model
         exchange.received, exchange.admitted = self.now, True
         self.runtime.exchanges[flow] = exchange
         request = Request(flow, exchange)
@@ -117,36 +117,36 @@ class Gateway:
             assert not exchange.last.attempt.started
             self._start(request, exchange.last)
 
-    def _start(self, request: Request, asked: Asked) -> None:
+    def _start(self, request: Request, asked: AttemptRecord) -> None:
         asked.attempt.started = asked.attempt.sent = self.now
         request.running.append(asked)
 
-    def hedge(self, request: Request) -> Asked | None:
+    def hedge(self, request: Request) -> AttemptRecord | None:
         """Have a second target asked beside a late one, where that is allowed."""
         self.loop.run_until_complete(self.hedger.hedge(request.flow))
-        if beside(request.exchange) is None:
+        if hedge_attempt(request.exchange) is None:
             return None
         asked = request.exchange.hedge
         assert asked
         self._start(request, asked)
         return asked
 
-    def answer(self, request: Request, asked: Asked, usage: Usage = USAGE) -> None:
+    def answer(self, request: Request, asked: AttemptRecord, usage: Usage = USAGE) -> None:
         """Let an attempt be answered whole: the other of two is cancelled."""
         asked.attempt.whole = Whole(b"{}", usage, True, None)
         asked.attempt.content_at = asked.attempt.ended = self.now
         for other in [each for each in request.running if each is not asked]:
             other.attempt.failure = Failure("hedged", "another target has answered first")
             other.attempt.ended = self.now
-            lose(self.runtime, request.exchange, other.attempt)
+            handle_lost_hedge(self.runtime, request.exchange, other.attempt)
         self._conclude(request, 200)
 
-    def fail(self, request: Request, asked: Asked, failure: Failure) -> None:
+    def fail(self, request: Request, asked: AttemptRecord, failure: Failure) -> None:
         """Let an attempt fail before its content."""
         request.running.remove(asked)
         asked.attempt.failure, asked.attempt.ended = failure, self.now
         if request.running:
-            lose(self.runtime, request.exchange, asked.attempt)
+            handle_lost_hedge(self.runtime, request.exchange, asked.attempt)
         else:
             self._decide(request)
 
@@ -183,7 +183,7 @@ class Gateway:
         config, saved = self.runtime.config, self.runtime.choosing.health.snapshot()
         self.requests.clear()
         self._open(config)
-        self.runtime.choosing.take_up(self.runtime.choosing.turns, Health(saved), config)
+        self.runtime.choosing.restore(self.runtime.choosing.turns, Health(saved), config)
 
 
 @contextmanager
@@ -191,6 +191,6 @@ def simulated(config: Config) -> Iterator[Gateway]:
     """Open a gateway for one test."""
     gateway = Gateway(config)
     with taddons.context(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch, "wake", lambda runtime, flow: gateway.woken.append(flow))
+        patch.setattr(dispatch, "notify_waiter", lambda runtime, flow: gateway.woken.append(flow))
         yield gateway
     gateway.loop.close()

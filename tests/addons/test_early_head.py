@@ -7,8 +7,8 @@ from cases import every
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.test import tflow
 
-from omniroute.addons.http_layer import Attach
-from omniroute.addons.response_headers import dress, in_stream, json_answer, refusal
+from omniroute.addons.http_layer import HttpLayer
+from omniroute.addons.response_headers import apply_gateway_headers, error_event, json_answer, refusal
 from omniroute.addons.views import comment
 from omniroute.catalog.provider import DialectName
 from omniroute.config.model import Config
@@ -20,8 +20,8 @@ from omniroute.routing.plan import Plan
 DIALECTS: list[DialectName] = ["openai", "responses", "claude", "gemini"]
 
 
-def begun(dialect: DialectName = "openai", *, stream: bool = True) -> tuple[Attach, HTTPFlow, Exchange]:
-    attach, flow = Attach(Runtime(wall=lambda: 5.0)), tflow.tflow()
+def begun(dialect: DialectName = "openai", *, stream: bool = True) -> tuple[HttpLayer, HTTPFlow, Exchange]:
+    attach, flow = HttpLayer(Runtime(wall=lambda: 5.0)), tflow.tflow()
     exchange = Exchange(
         id="e1", at=0.0, started=0.0, dialect=dialect, path="/", query="", headers=(), config=Config(), stream=stream
     )
@@ -40,7 +40,7 @@ def test_who_asks_for_a_stream_in_a_dialect_that_has_words_is_kept(
     attach.runtime.limits = Limits(keepalive=seconds)
     kept = attach.keepalive(flow)
     assert bool(kept) == (stream and seconds > 0 and dialect != "gemini")
-    assert not kept or (kept.every == seconds and kept.said.endswith(b"\n\n"))
+    assert not kept or (kept.every == seconds and kept.data.endswith(b"\n\n"))
 
 
 @pytest.mark.parametrize(("version", "chunked"), [("HTTP/1.0", False), ("HTTP/1.1", True), ("HTTP/2.0", False)])
@@ -48,7 +48,7 @@ def test_the_head_says_what_is_known_by_then(version: str, chunked: bool) -> Non
     attach, flow, exchange = begun()
     flow.request.http_version = version
     head = attach.early_head(flow)
-    dress(exchange, flow, head)
+    apply_gateway_headers(exchange, flow, head)
     assert (head.status_code, head.http_version, head.timestamp_start) == (200, version, 5.0)
     framing = ["transfer-encoding"] if chunked else []
     ours = ["x-omniroute-request-id", "x-omniroute-overhead-ms", "x-request-id"]
@@ -64,7 +64,7 @@ def test_a_refusal_becomes_an_error_event_and_keeps_its_status_for_the_log() -> 
     attach, flow, exchange = begun("claude")
     attach.early_head(flow)
     error = RateLimited("every target is rate limited", retry_after=6.2)
-    said = attach.last_words(flow, attach.answer(flow, error))
+    said = attach.final_event(flow, attach.answer(flow, error))
     assert told(said) == {
         "type": "rate_limit_error",
         "message": "every target is rate limited. Please try again in 7s.",
@@ -75,23 +75,23 @@ def test_a_refusal_becomes_an_error_event_and_keeps_its_status_for_the_log() -> 
 
 def test_an_upstreams_own_refusal_keeps_its_words() -> None:
     own = json_answer(400, {"error": {"message": "no such tool.", "type": "invalid_request_error", "code": "bad_tool"}})
-    error = told(in_stream("openai", own))
+    error = told(error_event("openai", own))
     assert (error["message"], error["code"]) == ("no such tool.", "bad_tool")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS[:3])
 def test_even_what_no_dialect_says_ends_the_stream(dialect: DialectName) -> None:
     for answer in (Response.make(500, b"<html>oh"), Response.make(200, b"all is well"), Response.make(204)):
-        assert told(in_stream(dialect, answer))["message"]
+        assert told(error_event(dialect, answer))["message"]
 
 
 def test_a_responses_client_gets_the_code_of_a_stream_and_not_that_of_a_body() -> None:
-    failed = in_stream("responses", refusal("responses", BadRequest("say it otherwise")))
+    failed = error_event("responses", refusal("responses", BadRequest("say it otherwise")))
     assert json.loads(failed.split(b"data: ")[-1])["response"]["error"]["code"] == "invalid_prompt"
 
 
 def test_codex_finds_the_time_to_wait() -> None:
-    failed = in_stream("responses", refusal("responses", Exhausted("all failed.", retry_after=3)))
+    failed = error_event("responses", refusal("responses", Exhausted("all failed.", retry_after=3)))
     last = json.loads(failed.split(b"data: ")[-1])
     assert last["type"] == "response.failed"
     assert last["response"]["error"]["message"] == "all failed. Please try again in 3s."

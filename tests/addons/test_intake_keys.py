@@ -29,7 +29,7 @@ def begun(path: str, runtime: Runtime | None = None, **headers: str) -> tuple[HT
 @pytest.mark.parametrize("header", ["authorization", "x_api_key", "x_goog_api_key", "api_key", "API_KEY"])
 def test_documented_headers_count(header: str) -> None:
     flow, exchange = begun("/v1/models", **{header: KEY})
-    assert exchange.shown == (KEY,)
+    assert exchange.presented_keys == (KEY,)
     assert not exchange.misplaced_key
     assert KEY not in repr(flow.get_state())
 
@@ -45,7 +45,7 @@ def test_documented_headers_count(header: str) -> None:
 )
 def test_a_key_elsewhere_does_not_count_and_is_hidden(path: str) -> None:
     flow, exchange = begun(path)
-    assert exchange.shown == ()
+    assert exchange.presented_keys == ()
     assert exchange.misplaced_key
     for text in (repr(flow.get_state()), exchange.path, exchange.query):
         assert "0123456789abcdef" not in text
@@ -53,7 +53,7 @@ def test_a_key_elsewhere_does_not_count_and_is_hidden(path: str) -> None:
 
 def test_the_query_parameter_of_the_gemini_api_counts() -> None:
     flow, exchange = begun(f"/v1beta/models?alt=%73se&k%65y={KEY}&x=~")
-    assert exchange.shown == (KEY,)
+    assert exchange.presented_keys == (KEY,)
     assert flow.request.path == "/v1beta/models?alt=%73se&x=~"
     assert exchange.query == "alt=%73se&x=~"
 

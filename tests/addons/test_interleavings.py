@@ -14,9 +14,9 @@ from omniroute.addons.views import comment
 from omniroute.budgets.ledger import Ledger
 from omniroute.catalog.pricing import Price
 from omniroute.config.model import Combo, Config, Limit
-from omniroute.config.settings import HedgeRules, Rules
+from omniroute.config.settings import HedgeSettings, Settings
 from omniroute.dialects.ir import Usage
-from omniroute.gateway.exchange import Asked
+from omniroute.gateway.exchange import AttemptRecord
 from omniroute.routing.failures import Failure, judge
 
 MANY = 1200
@@ -25,7 +25,7 @@ COMBOS = {
     "first": Combo("first", ("a/m", "b/m", "b/n")),
     "spread": Combo("spread", ("a/m", "b/m", "c/m"), "round-robin"),
 }
-RULES = Rules(hedge=HedgeRules(True, least=0.01, share=1.0), cooldown_wait=5.0)
+RULES = Settings(hedge=HedgeSettings(True, least=0.01, share=1.0), cooldown_wait=5.0)
 CONFIG = Config(
     **accounts("abc", each=2), combos=COMBOS, rules=RULES, limits={"a0": Limit(concurrency=1), "b1": Limit(gap=1.0)}
 )
@@ -49,7 +49,7 @@ class Providers:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.named: dict[tuple[str, str], tuple[float, float]] = {}
-        self.tried: set[Asked] = set()
+        self.tried: set[AttemptRecord] = set()
         self.broken: list[str] = []
 
     def look(self) -> None:
@@ -62,7 +62,7 @@ class Providers:
             if until > self.gateway.wall:
                 self.broken.append(f"{asked.target.account.id} is tried {until - self.gateway.wall} s too early")
 
-    def fail(self, request: Request, asked: Asked, failure: Failure) -> None:
+    def fail(self, request: Request, asked: AttemptRecord, failure: Failure) -> None:
         place = (asked.target.account.id, asked.target.model)
         if failure.retry_after:
             until = max(self.gateway.wall + failure.retry_after, self.named.get(place, (0.0, 0.0))[0])
@@ -72,7 +72,7 @@ class Providers:
         self.gateway.fail(request, asked, failure)
         self.look()
 
-    def answer(self, request: Request, asked: Asked) -> None:
+    def answer(self, request: Request, asked: AttemptRecord) -> None:
         place = (asked.target.account.id, asked.target.model)
         if place in self.named and asked.at >= self.named[place][1]:
             del self.named[place]
@@ -86,7 +86,7 @@ class Providers:
             if until > self.gateway.wall:
                 kept = cooling.get(("model", account, model))
                 assert kept
-                assert kept.told
+                assert kept.provider_named
                 assert kept.until >= until
 
 

@@ -8,34 +8,34 @@ from cases import every
 from mitmproxy import exceptions
 from mitmproxy.test import taddons
 
-from omniroute.addons.conversations import forgot, keeps, weight, words_for
+from omniroute.addons.conversations import keeps, request_for_target, total_size, upstream_lost_state
 from omniroute.addons.lifecycle import Lifecycle
 from omniroute.catalog.providers import find, node
 from omniroute.config.model import Account, Config
-from omniroute.dialects.responses.conversation import Recalled, Turn
+from omniroute.dialects.responses.conversation import StoredConversation, StoredTurn
 from omniroute.gateway.exchange import Exchange
 from omniroute.gateway.runtime import Limits, Runtime
 from omniroute.routing.failures import Failure
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 
 
 def exchange(dialect: Any = "responses", **body: Any) -> Exchange:
     return Exchange(
         id="1", at=0.0, started=0.0, dialect=dialect, path="/", query="", headers=(), config=Config(),
-        raw=b"as it came", body={"model": "m", "input": "x"} | body,
+        raw_body=b"as it came", body={"model": "m", "input": "x"} | body,
     )  # fmt: skip
 
 
 def target(dialect: Any, provider: str | None = None) -> Target:
     row = find(provider, ()) if provider else node("local", dialect, "http://127.0.0.1:9/v1")
     assert row
-    return Target(Account("acc", row.id, "mine"), row, "m", dialect, Way(""), "")
+    return Target(Account("acc", row.id, "mine"), row, "m", dialect, RoutePath(""), "")
 
 
 def words(asked: Exchange, to: Target, **limits: Any) -> tuple[bytes, dict[str, Any], tuple[str, ...]]:
     runtime = Runtime()
     runtime.limits = Limits(**limits)
-    return asyncio.run(words_for(runtime, asked, to))
+    return asyncio.run(request_for_target(runtime, asked, to))
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_store_is_the_gateways_own_business_where_it_keeps() -> None:
 
 
 def test_only_who_knows_the_reply_gets_the_bytes_as_they_came() -> None:
-    turn = Turn([{"role": "user", "content": "before"}], [], "acc", native=True, size=1000)
+    turn = StoredTurn([{"role": "user", "content": "before"}], [], "acc", native=True, size=1000)
     asked = exchange(previous_response_id="resp_1")
-    asked.recalled = Recalled("resp_1", ("0", "0"), "acc", (turn,))
+    asked.recalled = StoredConversation("resp_1", ("0", "0"), "acc", (turn,))
     assert words(asked, target("responses", "openai"))[0] == b"as it came"
     assert words(asked, target("responses", "openrouter"))[0].count(b"before") == 1
     assert words(asked, target("responses"))[0].count(b"before") == 1
     assert words(asked, target("claude"))[1]["input"][0] == turn.input[0]
-    assert weight(asked) == 1010
+    assert total_size(asked) == 1010
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_only_who_knows_the_reply_gets_the_bytes_as_they_came() -> None:
 )
 def test_who_has_forgotten_is_asked_once_more_with_everything(message: str, known: bool, again: bool) -> None:
     asked = exchange(previous_response_id="resp_1")
-    asked.recalled = Recalled("resp_1", ("0", "0") if known else None, "acc")
+    asked.recalled = StoredConversation("resp_1", ("0", "0") if known else None, "acc")
     failure = Failure("status", message, status=400)
-    assert forgot(asked, failure) is again
-    assert forgot(asked, failure) is False, "and only once"
+    assert upstream_lost_state(asked, failure) is again
+    assert upstream_lost_state(asked, failure) is False, "and only once"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("24h", 86400), ("90s", 90), ("30m", 1800), ("7d", 604800), ("0", 0)])

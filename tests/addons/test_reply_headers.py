@@ -10,16 +10,16 @@ from mitmproxy import http
 from mitmproxy.test import tflow
 
 from omniroute.addons.reply_headers import PASSED, PREFIXES, safe_value, stream_type
-from omniroute.addons.response_headers import dress
+from omniroute.addons.response_headers import apply_gateway_headers
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
 from omniroute.config.deadlines import Deadlines
 from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Stream, Whole
 from omniroute.dialects.ir import Usage
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.mitm.ports import Attempt
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 
 NEVER = [
     "access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers", "set-cookie",
@@ -76,9 +76,11 @@ def passed(
     exchange = Exchange(
         id="e1", at=0.0, started=0.0, dialect=client, path="/", query="", headers=(), config=Config(), stream=stream
     )
-    target = Target(Account("a", "up", "main"), node("up", upstream, "http://up/v1"), model, upstream, Way("x"), "")
-    exchange.asked = [Asked(target, attempt)]
-    dress(exchange, flow, flow.response)
+    target = Target(
+        Account("a", "up", "main"), node("up", upstream, "http://up/v1"), model, upstream, RoutePath("x"), ""
+    )
+    exchange.attempts_made = [AttemptRecord(target, attempt)]
+    apply_gateway_headers(exchange, flow, flow.response)
     return flow.response
 
 

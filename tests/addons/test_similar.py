@@ -15,24 +15,24 @@ from cases import every
 from mitmproxy import http
 from mitmproxy.test import tflow
 
-from omniroute.addons.cache import Replay
-from omniroute.addons.semantic_cache import AT_ONCE, REST, Similar
+from omniroute.addons.cache import Cache
+from omniroute.addons.semantic_cache import AT_ONCE, REST, SemanticCache
 from omniroute.addons.views import comment
 from omniroute.budgets.ledger import Budget
 from omniroute.catalog.pricing import Price
 from omniroute.catalog.providers import node
 from omniroute.config.deadlines import Deadlines
 from omniroute.config.model import Account, Alias, Combo, Config, Key, Limit, Place
-from omniroute.config.settings import CacheRules, Rules
+from omniroute.config.settings import CacheSettings, Settings
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.usage_recorder import row_of
+from omniroute.gateway.usage_recorder import build_usage_row
 from omniroute.mitm.ports import Attempt
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.routing.endpoints import claim
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 from omniroute.store.history.usage import UsageRow
 
 SECRET = "sk-of-the-embedder-0123456789"
@@ -45,7 +45,7 @@ ACCOUNTS = (Account("u", "up", "main"), Account("e", "em", "embeds"), Account("o
 CONFIG = Config(
     accounts=ACCOUNTS,
     nodes=NODES,
-    rules=Rules(cache=CacheRules(similar="em/e5", similarity=0.8, similar_timeout=5.0)),
+    rules=Settings(cache=CacheSettings(similar="em/e5", similarity=0.8, similar_timeout=5.0)),
     aliases=(Alias("nick", "up/m"),),
     revision=1,
 )
@@ -79,7 +79,7 @@ class Here:
     """The addon, with the model beside it."""
 
     runtime: Runtime
-    addon: Replay
+    addon: Cache
     now: list[float]
     heard: list[httpx.Request] = field(default_factory=list)
     hear: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -112,18 +112,18 @@ class Here:
         path = "/v1/chat/completions"
         exchange = Exchange("id", self.runtime.wall(), 0.0, "openai", path, "", (), self.runtime.config, key=key)
         exchange.claimed, exchange.model = claim("POST", path), said["model"]
-        exchange.raw, exchange.body = orjson.dumps(said), said
+        exchange.raw_body, exchange.body = orjson.dumps(said), said
         self.runtime.exchanges[flow] = exchange
         return flow, exchange
 
     async def end(self, flow: http.HTTPFlow, exchange: Exchange, reply: Any = REPLY) -> None:
         """Let the upstream answer, where nobody else has."""
         if flow.response is None:
-            target = Target(ACCOUNTS[0], NODES[0], "m", "openai", Way("asked for by name"), "")
+            target = Target(ACCOUNTS[0], NODES[0], "m", "openai", RoutePath("asked for by name"), "")
             raw = orjson.dumps(reply)
             attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw, Usage(), True, None), last=True)
             attempt.content_at, attempt.whole = 1.0, Whole(raw, Usage(3, 2), True, None)
-            exchange.asked.append(Asked(target, attempt))
+            exchange.attempts_made.append(AttemptRecord(target, attempt))
             flow.response = http.Response.make(200, raw, {"content-type": "application/json"})
         await self.addon.response(flow)
 
@@ -151,9 +151,9 @@ async def here() -> AsyncIterator[Here]:
     runtime.config, runtime.credentials = CONFIG, {"e": SECRET}
     runtime.prices_known.set()
     runtime.spent.known.set()
-    found = Here(runtime, Replay(runtime), now)
+    found = Here(runtime, Cache(runtime), now)
     runtime.record = found.rows.append  # type: ignore[method-assign]
-    found.addon.similar = Similar(
+    found.addon.similar = SemanticCache(
         runtime, lambda limit, proxy: httpx.AsyncClient(transport=httpx.MockTransport(found.model), timeout=limit)
     )
     yield found
@@ -175,17 +175,17 @@ FAR = "how many legs does a spider have"
 
 async def test_who_says_nearly_the_same_gets_the_same_answer_and_is_told_so(here: Here) -> None:
     first = await here.ask(FIRST)
-    assert (first.replay.said, first.replay.source) == ("MISS", None)
+    assert (first.replay.status, first.replay.source) == ("MISS", None)
     assert here.header is None
     near = await here.ask(NEAR)
-    assert (near.replay.said, near.replay.source) == ("HIT", "similar")
+    assert (near.replay.status, near.replay.source) == ("HIT", "similar")
     cosine = sum(a * b for a, b in zip(bag_of_words(FIRST), bag_of_words(NEAR), strict=True))
     cosine /= math.hypot(*bag_of_words(FIRST)) * math.hypot(*bag_of_words(NEAR))
     assert here.header == f"{cosine:.3f}"
     assert f"similarity {cosine:.3f}" in comment(near)
-    row = row_of(near, 200, 0.0)
+    row = build_usage_row(near, 200, 0.0)
     assert (row.replayed, row.attempts, row.model_served) == ("similar", (), "up/m")
-    assert (await here.ask(FAR)).replay.said == "MISS"
+    assert (await here.ask(FAR)).replay.status == "MISS"
     again = await here.ask(FIRST)
     assert (again.replay.source, here.header) == ("cache", None), "the very same comes first, and is no guess"
     assert "cache HIT: the answer of up/m" in comment(again)
@@ -273,7 +273,7 @@ async def test_what_a_name_led_to_before_answers_no_longer(here: Here, kind: str
     assert (await here.ask(FIRST, model="nick")).replay.source == "cache"
     assert await here.hits(NEAR, model="nick")
     lead_to("other/m")
-    assert (await here.ask(FIRST, model="nick")).replay.said == "MISS"
+    assert (await here.ask(FIRST, model="nick")).replay.status == "MISS"
     lead_to("up/m")
     assert (await here.ask(FIRST, model="nick")).replay.source == "cache"
 
@@ -304,7 +304,7 @@ async def test_a_model_that_fails_is_a_miss_and_is_left_alone_for_a_while(
     with caplog.at_level(logging.INFO, "omniroute"):
         for text in (FIRST, NEAR):
             asked = await here.ask(text)
-            assert (asked.replay.said, asked.error) == ("MISS", None)
+            assert (asked.replay.status, asked.error) == ("MISS", None)
     assert len(here.heard) == 1
     said = [record.getMessage() for record in caplog.records if "similar" in record.getMessage()]
     assert len(said) == 1
@@ -328,7 +328,7 @@ async def test_a_text_that_the_model_does_not_take_is_no_reason_to_leave_it_alon
 @pytest.mark.parametrize("name", ["nobody/e5", "claude/x", "\x00"])
 async def test_a_name_that_nobody_can_be_asked_by_is_a_miss(here: Here, name: str) -> None:
     cached(here, similar=name)
-    assert (await here.ask(FIRST)).replay.said == "MISS"
+    assert (await here.ask(FIRST)).replay.status == "MISS"
     assert not here.heard
 
 
@@ -347,8 +347,8 @@ async def test_equal_requests_embed_once_and_all_hear_how_near_it_was(here: Here
         await here.until_heard(2)
         for flow, exchange in flows[1:]:
             await here.addon.request(flow)
-            assert exchange.replay.joined is not None
-            exchange.replay.joined.waiting[exchange] = lambda: None
+            assert exchange.replay.following is not None
+            exchange.replay.following.waiting[exchange] = lambda: None
         go.set()
     await here.end(*flows[0])
     for flow, exchange in flows[1:]:
@@ -373,13 +373,13 @@ async def test_who_leads_and_leaves_while_its_text_is_embedded_lets_the_next_one
         await here.until_heard(1)
         for number, (flow, exchange) in enumerate(flows[1:], 1):
             await here.addon.request(flow)
-            assert exchange.replay.joined is not None
-            exchange.replay.joined.waiting[exchange] = lambda number=number: woken.append(number)  # type: ignore[misc]
+            assert exchange.replay.following is not None
+            exchange.replay.following.waiting[exchange] = lambda number=number: woken.append(number)  # type: ignore[misc]
         go.set()
     here.addon.error(flows[0][0])
     assert woken == [1]
     await here.addon.next_attempt(flows[1][0])
-    assert flows[1][1].replay.joined is None, "it asks now"
+    assert flows[1][1].replay.following is None, "it asks now"
     await here.end(*flows[1])
     assert woken == [1, 2]
     await here.addon.next_attempt(flows[2][0])
@@ -407,7 +407,7 @@ async def test_no_more_than_so_many_texts_are_embedded_at_once(here: Here) -> No
 async def test_an_account_at_its_limit_is_not_waited_for(here: Here) -> None:
     here.runtime.choosing.admission.set({"e": Limit(rpm=1)})
     await here.ask(FIRST)
-    assert (await here.ask(NEAR)).replay.said == "MISS"
+    assert (await here.ask(NEAR)).replay.status == "MISS"
     assert len(here.heard) == 1
     assert here.runtime.choosing.admission.in_use("e").in_flight == 0
 
@@ -420,13 +420,13 @@ async def test_what_it_costs_is_logged_and_counts_for_the_key(here: Here) -> Non
     await here.ask(FIRST, key=key)
     [row] = here.rows
     assert (row.model_served, row.key_id, row.input, row.cost, row.status) == ("em/e5", "k", 4, 4 * 2.0 / 1e6, 200)
-    [stands] = here.runtime.spending.ledger.standing([budget], here.now[0])
+    [stands] = here.runtime.spending.ledger.status([budget], here.now[0])
     assert stands.spent == pytest.approx(8e-6)
     near = await here.ask(NEAR, key=key)
     assert near.replay.source == "similar"
     here.runtime.spending.ledger.spend("k", 2.0, here.now[0])
     asked = len(here.heard)
-    assert (await here.ask("what is the capital city of france today please", key=key)).replay.said == "MISS"
+    assert (await here.ask("what is the capital city of france today please", key=key)).replay.status == "MISS"
     assert len(here.heard) == asked, "a key that has spent its budget spends nothing more"
 
 
@@ -443,7 +443,7 @@ async def test_what_looks_is_loaded_by_the_first_that_needs_it(here: Here) -> No
     assert here.addon.similar is None
     cached(here, similar="nobody/e5")
     await asyncio.gather(here.ask(NEAR), here.ask(FAR))
-    assert isinstance(here.addon.similar, Similar)
+    assert isinstance(here.addon.similar, SemanticCache)
     here.addon.similar.close()
     here.addon.similar = made
 

@@ -3,17 +3,17 @@
 import pytest
 from mitmproxy.test import tflow
 
-from omniroute.addons.http_layer import NO_TARGET, Attach
+from omniroute.addons.http_layer import NO_TARGET, HttpLayer
 from omniroute.catalog.providers import node
 from omniroute.config.deadlines import Deadlines
 from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Stream
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.usage_recorder import row_of
+from omniroute.gateway.usage_recorder import build_usage_row
 from omniroute.mitm.ports import Attempt
 from omniroute.routing.failures import Failure
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 
 PIECE = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 
@@ -30,14 +30,20 @@ PIECE = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 )
 def test_the_log_says_why(follows: bool, text: bytes, resumed: int, left: int, why: str | None) -> None:
     runtime, flow = Runtime(), tflow.tflow()
-    target = Target(Account("a", "up", "main"), node("up", "openai", "http://up.test"), "m", "openai", Way(""), "")
+    target = Target(
+        Account("a", "up", "main"), node("up", "openai", "http://up.test"), "m", "openai", RoutePath(""), ""
+    )
     stream = Stream("openai", "openai", model="m", follows=follows)
     stream.feed(PIECE % text)
     attempt = Attempt({}, Deadlines(), stream, lambda raw: None, last=True)  # type: ignore[arg-type,return-value]
     attempt.failure, attempt.content_at = Failure("cut", "it broke"), 1.0
     exchange = Exchange("x", 0.0, 0.0, "openai", "/", "", (), Config())
-    exchange.asked, exchange.open, exchange.resumed = [Asked(target, attempt)], [target] * left, resumed
+    exchange.attempts_made, exchange.remaining, exchange.resumed = (
+        [AttemptRecord(target, attempt)],
+        [target] * left,
+        resumed,
+    )
     runtime.exchanges[flow] = exchange
-    assert Attach(runtime).resumes(flow) == (why is None)
-    [one] = row_of(exchange, 200, 2.0).attempts
+    assert HttpLayer(runtime).may_resume(flow) == (why is None)
+    [one] = build_usage_row(exchange, 200, 2.0).attempts
     assert one.detail == "; ".join(filter(None, ("it broke", why)))

@@ -24,11 +24,11 @@ from omniroute.config.deadlines import Deadlines
 from omniroute.config.model import Account, Config
 from omniroute.dialects.hub import Whole
 from omniroute.dialects.ir import Usage
-from omniroute.gateway.exchange import Asked, Exchange
+from omniroute.gateway.exchange import AttemptRecord, Exchange
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.ports import KEEP, Attempt
 from omniroute.routing.failures import Failure
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 
 
 @pytest.fixture
@@ -106,12 +106,12 @@ async def test_a_live_flow_is_not_killed_but_goes_when_it_is_over(
 
 def test_an_exchange_that_is_over_keeps_both_sides_and_no_more(window: tuple[Views, View]) -> None:
     provider = node("up", "openai", "http://127.0.0.1:1/v1")
-    target = Target(Account("a", "up", "main"), provider, "m", "openai", Way("asked for by name"), "")
+    target = Target(Account("a", "up", "main"), provider, "m", "openai", RoutePath("asked for by name"), "")
     attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw, Usage(), True, None), last=True)
     attempt.raw += b"r" * (KEEP * 3)
     exchange = Exchange(id="1", at=0.0, started=0.0, dialect="claude", path="/", query="", headers=(), config=Config())
-    exchange.raw, exchange.body = b'{"model": "up/m"}', {"model": "up/m"}
-    exchange.asked.append(Asked(target, attempt))
+    exchange.raw_body, exchange.body = b'{"model": "up/m"}', {"model": "up/m"}
+    exchange.attempts_made.append(AttemptRecord(target, attempt))
     addon, shown = window
     flow = tflow.tflow(resp=True)
     flow.live = False
@@ -121,7 +121,7 @@ def test_an_exchange_that_is_over_keeps_both_sides_and_no_more(window: tuple[Vie
     addon.response(flow)
     assert not addon.runtime.exchanges, "the live objects go with their end"
     sides = addon._sides._both(flow)
-    assert sides == Sides("claude", exchange.raw, "openai, up/m", b"r" * KEEP, ())
+    assert sides == Sides("claude", exchange.raw_body, "openai, up/m", b"r" * KEEP, ())
     gone = ref(sides)
     del sides, flow
     for _ in range(3):
@@ -133,14 +133,14 @@ def test_an_exchange_that_is_over_keeps_both_sides_and_no_more(window: tuple[Vie
 def test_bodies_that_pass_untouched_are_kept_once(window: tuple[Views, View]) -> None:
     flow = tflow.tflow(resp=True)
     exchange = Exchange(id="1", at=0.0, started=0.0, dialect="openai", path="/", query="", headers=(), config=Config())
-    exchange.raw = bytes(bytearray(flow.request.content))
+    exchange.raw_body = bytes(bytearray(flow.request.content))
     assert sides_of(exchange, flow).client is flow.request.raw_content
     weights = Weights()
     one = weights.add(flow, sides_of(exchange, flow))
     weights.remove(one)
-    exchange.raw += b"x" * 1000
+    exchange.raw_body += b"x" * 1000
     weights.add(flow, sides_of(exchange, flow))
-    assert weights.total == sum([one[0], *(size for _, size in one[1])]) + len(exchange.raw)
+    assert weights.total == sum([one[0], *(size for _, size in one[1])]) + len(exchange.raw_body)
 
 
 def test_a_connection_counts_once_for_all_its_flows() -> None:
@@ -230,9 +230,9 @@ def test_the_comment_names_both_of_two_that_were_asked_at_once() -> None:
     exchange = Exchange(id="1", at=0.0, started=0.0, dialect="openai", path="/", query="", headers=(), config=Config())
     exchange.model = "best"
     for name, beside in (("one", None), ("two", 2.04)):
-        target = Target(Account(name, "up", name), provider, name, "openai", Way("asked for by name"), "")
+        target = Target(Account(name, "up", name), provider, name, "openai", RoutePath("asked for by name"), "")
         attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw, Usage(), True, None), last=True)
-        exchange.asked.append(Asked(target, attempt, beside=beside))
-    one, two = (asked.attempt for asked in exchange.asked)
+        exchange.attempts_made.append(AttemptRecord(target, attempt, hedge_delay=beside))
+    one, two = (asked.attempt for asked in exchange.attempts_made)
     one.failure, two.content_at = Failure("hedged", "another target has answered first"), 1.0
     assert comment(exchange) == "best → up/one (one) ✗ hedged → up/two (two) · hedged with up/two after 2.0 s"

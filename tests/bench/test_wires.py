@@ -9,15 +9,15 @@ from cases import every
 from omniroute.bench import vocabulary
 from omniroute.bench.compare import Verdict
 from omniroute.bench.features import BY_ID, FEATURES, Feature
-from omniroute.bench.registry import WIRES
-from omniroute.bench.vocabulary import TOOL, Ask, Spoken, Told, call_text
+from omniroute.bench.registry import BENCH_DIALECTS
+from omniroute.bench.vocabulary import TOOL, BenchReply, BenchRequest, SeenRequest, call_text
 
-EVERY = every("wire", WIRES.values(), ids=list(WIRES))
+EVERY = every("wire", BENCH_DIALECTS.values(), ids=list(BENCH_DIALECTS))
 EACH = every("feature", FEATURES, ids=list(BY_ID))
 CANNOT = {"responses": {"stop"}}
 
 
-def meant(asked: Ask) -> dict[str, Any]:
+def meant(asked: BenchRequest) -> dict[str, Any]:
     """Say what a request means, from the request itself."""
     turns = asked.turns
     return {
@@ -41,8 +41,8 @@ def meant(asked: Ask) -> dict[str, Any]:
 def test_a_request_is_read_as_it_was_meant(wire: ModuleType, feature: Feature) -> None:
     asked = feature.ask("word")
     _, body = wire.ask(asked, "a-model")
-    told: Told = wire.told(json.loads(json.dumps(body)))
-    dialect = next(name for name, each in WIRES.items() if each is wire)
+    told: SeenRequest = wire.told(json.loads(json.dumps(body)))
+    dialect = next(name for name, each in BENCH_DIALECTS.items() if each is wire)
     expected = meant(asked)
     for name in expected.keys() - CANNOT.get(dialect, set()):
         assert getattr(told, name) == expected[name], name
@@ -76,7 +76,7 @@ def wrong(verdict: Verdict) -> list[tuple[str, str, str]]:
 
 @every("feature", [each for each in FEATURES if each.told], ids=lambda each: each.id)
 def test_what_the_upstream_misses_is_named(feature: Feature) -> None:
-    client, upstream = WIRES["claude"], WIRES["openai"]
+    client, upstream = BENCH_DIALECTS["claude"], BENCH_DIALECTS["openai"]
     _, sent = client.ask(feature.ask("word"), "m")
     for name in feature.told:
         nothing = {"messages": [{"role": "user", "content": "something else"}]}
@@ -87,7 +87,7 @@ def test_what_the_upstream_misses_is_named(feature: Feature) -> None:
 
 
 def test_only_what_was_said_to_be_left_out_may_be_missing() -> None:
-    client, upstream, feature = WIRES["claude"], WIRES["responses"], BY_ID["settings"]
+    client, upstream, feature = BENCH_DIALECTS["claude"], BENCH_DIALECTS["responses"], BY_ID["settings"]
     _, sent = client.ask(feature.ask("word"), "m")
     _, got = upstream.ask(feature.ask("word"), "m")
     for dropped, expected in (((), []), (("stop_sequences",), ["stop"]), (("temperature",), [])):
@@ -103,15 +103,15 @@ def test_only_what_was_said_to_be_left_out_may_be_missing() -> None:
 def test_what_the_client_does_not_hear_is_named() -> None:
     feature, verdict = BY_ID["parallel"], Verdict()
     script = feature.script("word")
-    verdict.answer(feature, script.spoken, Spoken("I will look, word.", calls=script.spoken.calls[:1], end="stop"))
+    verdict.answer(feature, script.spoken, BenchReply("I will look, word.", calls=script.spoken.calls[:1], end="stop"))
     assert [each[0] for each in wrong(verdict)] == ["the client's calls", "the client's end"]
 
 
 def test_refusals_and_broken_streams_are_no_answers() -> None:
     verdict = Verdict()
-    verdict.refusal(429, "Slow down", 502, Spoken(fault="something else"))
-    verdict.broken("Hello", Spoken("Hello", end="stop"))
-    verdict.broken("Hello", Spoken("Bye", fault="it broke off"))
+    verdict.refusal(429, "Slow down", 502, BenchReply(fault="something else"))
+    verdict.broken("Hello", BenchReply("Hello", end="stop"))
+    verdict.broken("Hello", BenchReply("Bye", fault="it broke off"))
     assert wrong(verdict) == [
         ("the client's status", "429", "502"),
         ("the client's error", "Slow down", "something else"),

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from omniroute.cache.answer import BESIDE, Answer, pack, unpack
-from omniroute.cache.response_cache import Replays
+from omniroute.cache.answer import BESIDE, CachedAnswer, pack, unpack
+from omniroute.cache.response_cache import ResponseCache
 from omniroute.cache.single_flight import Flight
-from omniroute.config.settings import CacheRules, IdempotencyRules, Rules
+from omniroute.config.settings import CacheSettings, IdempotencySettings, Settings
 
-RULES = Rules()
-ANSWER = Answer(1.0, "openai", b"{}")
+RULES = Settings()
+ANSWER = CachedAnswer(1.0, "openai", b"{}")
 
 
 class Clock:
@@ -22,12 +22,12 @@ class Clock:
         return self.now
 
 
-def made(clock: Clock) -> Replays:
-    return Replays(clock=clock, wall=clock)
+def made(clock: Clock) -> ResponseCache:
+    return ResponseCache(clock=clock, wall=clock)
 
 
-def answer(at: float, size: int = 0, bucket: str = "") -> Answer:
-    return Answer(at, "openai", b"x" * size, bucket=bucket, vector=b"v" * 8 if bucket else b"")
+def answer(at: float, size: int = 0, bucket: str = "") -> CachedAnswer:
+    return CachedAnswer(at, "openai", b"x" * size, bucket=bucket, vector=b"v" * 8 if bucket else b"")
 
 
 steps = st.lists(st.sampled_from(["come", "answered", "failed", "leave"]), max_size=30)
@@ -73,7 +73,7 @@ def test_one_leads_and_nobody_is_forgotten(kind: str, done: list[str]) -> None:
 @given(st.floats(0, 20), st.floats(0.1, 10))
 def test_an_answer_is_given_again_for_the_window_and_no_longer(passed: float, window: float) -> None:
     clock = Clock()
-    replays, rules = made(clock), Rules(idempotency=IdempotencyRules(window=window))
+    replays, rules = made(clock), Settings(idempotency=IdempotencySettings(window=window))
     flight = replays.lead("idempotency", "k", "m", 1)
     replays.end(flight, ANSWER, rules)
     clock.now += passed
@@ -96,7 +96,7 @@ def test_what_is_kept_keeps_to_its_limits_and_is_found_by_both_ways(
     replays.saved = lambda key, answer: disk.add(key)
     replays.gone = disk.difference_update
     most = sizes * (BESIDE + 8 + 2)
-    rules = Rules(cache=CacheRules(entries=entries, bytes=most, ttl=10.0))
+    rules = Settings(cache=CacheSettings(entries=entries, bytes=most, ttl=10.0))
     for key, size, bucket in done:
         clock.now += 1
         replays.keep(key, answer(clock.now, size, bucket), rules)
@@ -104,12 +104,12 @@ def test_what_is_kept_keeps_to_its_limits_and_is_found_by_both_ways(
         assert {*held} == disk
         assert len(held) <= entries
         assert replays._answers.bytes <= most
-        alike = [key for bucket in ("p", "q") for key, _ in replays.alike(bucket, rules)]
+        alike = [key for bucket in ("p", "q") for key, _ in replays.similar(bucket, rules)]
         assert len(alike) == len({*alike})
         assert {*alike} <= disk
-        assert not replays.alike("", rules)
+        assert not replays.similar("", rules)
     clock.now += 10.0
-    assert not any(replays.alike(bucket, rules) for bucket in ("p", "q")), "all of them are too old"
+    assert not any(replays.similar(bucket, rules) for bucket in ("p", "q")), "all of them are too old"
     assert not any(replays.find(key, rules) for key in "abcdefgh")
     assert not disk
     assert not len(replays._alike)
@@ -119,14 +119,14 @@ def test_what_is_cleared_is_gone_by_both_ways_and_stays_away() -> None:
     clock = Clock()
     replays = made(clock)
     replays.keep("a", answer(clock.now, bucket="p"), RULES)
-    cleared = Rules(cache=CacheRules(cleared=clock.now))
+    cleared = Settings(cache=CacheSettings(cleared=clock.now))
     replays.follow(cleared, RULES)
-    assert not replays.alike("p", cleared)
+    assert not replays.similar("p", cleared)
     replays.keep("a", answer(clock.now, bucket="p"), cleared)
     assert replays.find("a", cleared) is None
     clock.now += 1
     replays.keep("a", answer(clock.now, bucket="p"), cleared)
-    assert [key for key, _ in replays.alike("p", cleared)] == ["a"]
+    assert [key for key, _ in replays.similar("p", cleared)] == ["a"]
 
 
 def test_what_was_saved_is_found_by_both_ways_and_is_no_newer_than_what_is_known() -> None:
@@ -140,6 +140,6 @@ def test_what_was_saved_is_found_by_both_ways_and_is_no_newer_than_what_is_known
     newer = answer(clock.now, 5, "q")
     after.keep("a", newer, RULES)
     after.load([(key, unpack(content)) for key, content in disk.items()], RULES)
-    assert [key for key, _ in after.alike("p", RULES)] == ["b"]
+    assert [key for key, _ in after.similar("p", RULES)] == ["b"]
     assert after.find("a", RULES) == newer
     assert after.find("b", RULES) == before.find("b", RULES)

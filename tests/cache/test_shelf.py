@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.cache.response_cache import Shelf
+from omniroute.cache.response_cache import BoundedLRU
 
 names = st.sampled_from("abcdef")
 acts = st.lists(
@@ -21,7 +21,7 @@ acts = st.lists(
 @given(acts, st.integers(0, 4), st.integers(0, 20))
 def test_it_is_never_fuller_than_it_may_be(done: list[tuple[str, str, int]], entries: int, most: int) -> None:
     """Checked against a list in the order of use."""
-    shelf = Shelf[str, int](lambda size: size)
+    shelf = BoundedLRU[str, int](lambda size: size)
     model: list[tuple[str, int]] = []
 
     def cut(entries: int) -> list[str]:
@@ -41,15 +41,15 @@ def test_it_is_never_fuller_than_it_may_be(done: list[tuple[str, str, int]], ent
                 if name in held:
                     model[:] = [pair for pair in model if pair[0] != name] + [(name, held[name])]
             case "drop":
-                shelf.drop(name)
+                shelf.remove(name)
                 model[:] = [pair for pair in model if pair[0] != name]
             case "trim":
-                assert shelf.trim(number, most) == cut(number)
+                assert shelf.evict(number, most) == cut(number)
             case _:
                 shelf.clear()
                 model.clear()
         assert (len(shelf), shelf.bytes) == (len(model), sum(size for _, size in model))
         assert len(shelf) <= entries
         assert shelf.bytes <= most
-        assert shelf.oldest() == (model[0] if model else None)
+        assert shelf.least_used() == (model[0] if model else None)
         assert all(name in shelf for name, _ in model)

@@ -7,7 +7,7 @@ import pytest
 from cases import every
 from stand_ins import Ctl, Web
 
-from omniroute.routing.strategy_state import Changes, Use
+from omniroute.routing.strategy_state import StrategyChanges, Use
 from omniroute.store.db.database import Store
 from omniroute.store.state import strategy_state
 
@@ -34,7 +34,7 @@ def test_an_account_from_first_to_last(ctl: Ctl, as_json, added) -> None:
 
 def test_when_an_account_was_asked_last(ctl: Ctl, as_json, added, data_dir) -> None:
     with closing(Store(data_dir)) as store:
-        strategy_state.save(store, Changes({added["id"]: Use("openai", 1, 1, 1_700_000_000.0)}, {}))
+        strategy_state.save(store, StrategyChanges({added["id"]: Use("openai", 1, 1, 1_700_000_000.0)}, {}))
     assert as_json("provider", "list")[0]["last_used_at"] == "2023-11-14T22:13:20+00:00"
     assert as_json("provider", "show", "work")["last_used_at"] == "2023-11-14T22:13:20+00:00"
     assert " 2023-11-1" in ctl("provider", "list").stdout

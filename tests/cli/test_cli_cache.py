@@ -21,7 +21,7 @@ def test_it_counts_and_forgets(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     for number in range(3):
         cached_answers.keep(
-            store, cached_answers.Kept(f"key {number}", 1000.0 + number, b"secret words", similar=number == 1)
+            store, cached_answers.StoredAnswer(f"key {number}", 1000.0 + number, b"secret words", similar=number == 1)
         )
     store.close()
     shown = json.loads(run(tmp_path / "data", "cache", "stats", "--json").output)

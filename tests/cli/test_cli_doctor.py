@@ -14,7 +14,7 @@ from stand_ins import Ctl
 
 from omniroute.cli.doctor import check_space, check_version
 from omniroute.cli.gateway_process import Running
-from omniroute.routing.health import Changes, Cooling
+from omniroute.routing.health import Cooldown, HealthChanges
 from omniroute.store.config import rows
 from omniroute.store.db.database import Connections, Store
 from omniroute.store.db.migrations import MIGRATIONS
@@ -115,8 +115,8 @@ def test_a_credential_that_its_provider_refuses(ctl: Ctl, found: Found, data_dir
     now = time.time()
     with closing(Store(data_dir)) as store:
         (account,) = rows.accounts(store)
-        held = Cooling(now + 100, now, 1, "auth", "401", False)
-        health.save(store, Changes({("account", account.id, ""): held}, {}))
+        held = Cooldown(now + 100, now, 1, "auth", "401", False)
+        health.save(store, HealthChanges({("account", account.id, ""): held}, {}))
     ((verdict, words),) = found("credential")
     assert verdict == "warn"
     assert f"provider test {account.id}" in words

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cases import every
 
-from omniroute.routing.admission_queue import Changes, InUse
+from omniroute.routing.admission_queue import AdmissionChanges, LimitUse
 from omniroute.store.config import limits
 from omniroute.store.db.database import Store
 
@@ -86,7 +86,7 @@ def test_what_the_gateway_says_is_shown(ctl, as_json, running, data_dir: Path) -
     ctl("limits", "set", "home", "--rpm", "60", "--concurrency", "2")
     assert as_json("route", "explain", "home/m")["targets"][0]["limited"] is None
     store = Store(data_dir)
-    busy = Changes({"node:home": InUse(2, 5, 9)}, {("node:home", "other"): 100.0})
+    busy = AdmissionChanges({"node:home": LimitUse(2, 5, 9)}, {("node:home", "other"): 100.0})
     limits.save(store, busy, time.time())
     [shown] = as_json("limits", "show")
     assert (shown["in_flight"], shown["waiting"], shown["last_minute"]) == (2, 5, 9)
@@ -94,10 +94,12 @@ def test_what_the_gateway_says_is_shown(ctl, as_json, running, data_dir: Path) -
     assert "other" in ctl("limits", "show").stdout
     assert as_json("route", "explain", "home/m")["targets"][0]["limited"] == "2 of 2 at once"
     assert "at its limit now: its provider allows no request for" in ctl("route", "explain", "home/other").stdout
-    limits.save(store, Changes({"node:home": InUse(0, 0, 60)}, {("node:home", "other"): None}), time.time() - 61)
+    limits.save(
+        store, AdmissionChanges({"node:home": LimitUse(0, 0, 60)}, {("node:home", "other"): None}), time.time() - 61
+    )
     [shown] = as_json("limits", "show")
     assert (shown["in_flight"], shown["last_minute"], shown["shut"]) == (0, 0, {}), "a minute is over"
-    limits.save(store, Changes({"node:home": InUse(0, 0, 60)}, {}), time.time())
+    limits.save(store, AdmissionChanges({"node:home": LimitUse(0, 0, 60)}, {}), time.time())
     assert "60 of 60 requests a minute" in ctl("route", "explain", "home/m").stdout
     (data_dir / "runtime.json").unlink()
     assert as_json("limits", "show")[0]["last_minute"] == 0, "a gateway that is gone says nothing"
@@ -106,7 +108,7 @@ def test_what_the_gateway_says_is_shown(ctl, as_json, running, data_dir: Path) -
 
 def test_a_gateway_that_starts_goes_on_from_what_was_learned_alone(data_dir: Path, home: None) -> None:
     store = Store(data_dir)
-    limits.save(store, Changes({"node:home": InUse(3, 1, 4)}, {("node:home", "m"): 50.0}), 1000.0)
+    limits.save(store, AdmissionChanges({"node:home": LimitUse(3, 1, 4)}, {("node:home", "m"): 50.0}), 1000.0)
     assert limits.start(store) == {("node:home", "m"): 1050.0}
     assert limits.seen(store).in_use == {}
     store.close()
@@ -114,9 +116,9 @@ def test_a_gateway_that_starts_goes_on_from_what_was_learned_alone(data_dir: Pat
 
 def test_when_accounts_were_asked_is_kept_for_a_minute(data_dir: Path, home: None) -> None:
     store = Store(data_dir)
-    limits.save(store, Changes({}, {}, (("node:home", 2.0), ("node:home", 1.0), ("b", 0.5))), 1000.0)
-    limits.save(store, Changes({}, {}, (("node:home", 2.0),)), 1000.0)
+    limits.save(store, AdmissionChanges({}, {}, (("node:home", 2.0), ("node:home", 1.0), ("b", 0.5))), 1000.0)
+    limits.save(store, AdmissionChanges({}, {}, (("node:home", 2.0),)), 1000.0)
     assert limits.begun(store, 1001.0) == {"node:home": [998.0, pytest.approx(998.0), 999.0], "b": [999.5]}
-    limits.save(store, Changes({}, {}, (("b", 0.0),)), 1059.2)
+    limits.save(store, AdmissionChanges({}, {}, (("b", 0.0),)), 1059.2)
     assert limits.begun(store, 1059.2) == {"b": [999.5, 1059.2]}
     store.close()

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from omniroute.access.lockouts import Lockout
-from omniroute.routing.health import Breaker, Changes
+from omniroute.routing.health import Breaker, HealthChanges
 from omniroute.store.config import rows
 from omniroute.store.db.database import Store
 from omniroute.store.state import health, lockouts
@@ -20,7 +20,7 @@ def held(data_dir: Path) -> None:
             "key:198.51.100.1": Lockout(4, now - 100, now - 98),
         },
     )
-    health.save(store, Changes({}, {("provider", "openai"): Breaker(5, now, 30.0), ("account", "a"): Breaker(2)}))
+    health.save(store, HealthChanges({}, {("provider", "openai"): Breaker(5, now, 30.0), ("account", "a"): Breaker(2)}))
     store.close()
 
 

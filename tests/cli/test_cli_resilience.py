@@ -5,9 +5,9 @@ import time
 import pytest
 from cases import every
 
-from omniroute.config.resilience_profiles import PROFILES, Profile
+from omniroute.config.resilience_profiles import PROFILES, ResilienceProfile
 from omniroute.routing.failures import TABLE
-from omniroute.routing.health import Whom
+from omniroute.routing.health import HealthKey
 from omniroute.store.db.database import Store
 from omniroute.store.state import health
 
@@ -17,10 +17,18 @@ def unwell(home, data_dir) -> None:
     """Let the node have failed so often that its breaker is open."""
     store = Store(data_dir)
     felt, now = health.load(store), time.time()
-    whom = Whom("node:home", "home", "a")
+    whom = HealthKey("node:home", "home", "a")
     for judgement, hint in ((TABLE["network"], None), (TABLE["rate"], 500.0), (TABLE["server"], None)):
-        felt.failed(
-            "x", whom, judgement, Profile(failures=2), began=now, now=now, dice=0.0, hint=hint, why=judgement.cause
+        felt.attempt_failed(
+            "x",
+            whom,
+            judgement,
+            ResilienceProfile(failures=2),
+            began=now,
+            now=now,
+            dice=0.0,
+            hint=hint,
+            why=judgement.cause,
         )
     if changes := felt.changes():
         health.save(store, changes)

@@ -11,7 +11,7 @@ from stand_ins import Ctl
 from omniroute.store.config import keys
 from omniroute.store.db.database import Store
 from omniroute.store.state import conversations
-from omniroute.store.state.conversations import Kept
+from omniroute.store.state.conversations import StoredReply
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def two(data_dir: Path) -> str:
     try:
         key, _ = keys.create(store, "laptop")
         for exchange, owner in (("a", ""), ("b", key.id)):
-            one = Kept(exchange, exchange, None, f"resp_{exchange}", owner, "acc", False, time.time(), b"a-secret-word")
+            one = StoredReply(
+                exchange, exchange, None, f"resp_{exchange}", owner, "acc", False, time.time(), b"a-secret-word"
+            )
             conversations.keep(store, one, conversations.seal(store, one), time.time() + 60)
     finally:
         store.close()

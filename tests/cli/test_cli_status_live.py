@@ -10,9 +10,9 @@ import pytest
 
 from omniroute.access.lockouts import Lockout
 from omniroute.cli import status as module
-from omniroute.routing.admission_queue import Changes as InUseChanges
-from omniroute.routing.admission_queue import InUse
-from omniroute.routing.health import Breaker, Changes, Cooling
+from omniroute.routing.admission_queue import AdmissionChanges as InUseChanges
+from omniroute.routing.admission_queue import LimitUse
+from omniroute.routing.health import Breaker, Cooldown, HealthChanges
 from omniroute.store.config import limits
 from omniroute.store.db.database import Store
 from omniroute.store.state import health, lockouts
@@ -27,15 +27,15 @@ def busy(data_dir: Path, ctl, home: None) -> None:
     now = time.time()
     store = Store(data_dir)
     cooling = {
-        ("model", "node:home", "a"): Cooling(now + 60, now, 2, "rate", "429", told=True),
-        ("model", "node:home", "gone"): Cooling(now - 1, now - 9, 1, "rate", "429"),
+        ("model", "node:home", "a"): Cooldown(now + 60, now, 2, "rate", "429", provider_named=True),
+        ("model", "node:home", "gone"): Cooldown(now - 1, now - 9, 1, "rate", "429"),
     }
     breakers = {
         ("account", "node:home"): Breaker(5, now - 1, 30.0),
         ("provider", "home"): Breaker(2),
     }
-    health.save(store, Changes(cooling, breakers))
-    limits.save(store, InUseChanges({"node:home": InUse(3, 4, 7)}, {("node:home", "a"): 50.0}), now)
+    health.save(store, HealthChanges(cooling, breakers))
+    limits.save(store, InUseChanges({"node:home": LimitUse(3, 4, 7)}, {("node:home", "a"): 50.0}), now)
     lockouts.save(store, {"key:203.0.113.7": Lockout(12, now, now + 300, True), "key:old": Lockout(9, 0.0, 1.0, True)})
     store.close()
 

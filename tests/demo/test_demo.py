@@ -9,10 +9,10 @@ import httpx
 import openai
 import pytest
 
-from omniroute.demo.provider import Provider
+from omniroute.demo.provider import DemoHandler
 from omniroute.demo.server import Demo
 from omniroute.demo.setup import COMBO, MODELS, install, uninstall
-from omniroute.serving.demo_addon import Pretenders
+from omniroute.serving.demo_addon import DemoAddon
 from omniroute.store.config import combos, nodes, snapshot
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
@@ -193,7 +193,7 @@ async def test_both_serve_at_once(demo: Demo, claude: anthropic.AsyncAnthropic) 
 async def test_a_store_that_fails_at_the_end_keeps_nobody_from_closing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pretenders = Pretenders(tmp_path)
+    pretenders = DemoAddon(tmp_path)
     await pretenders.running()
     (tmp_path / "secrets.json").write_bytes(b"{")
     await pretenders.done()
@@ -207,7 +207,7 @@ async def test_an_end_in_the_middle_of_a_reply_says_nothing(demo: Demo, monkeypa
         raise asyncio.CancelledError
         yield b""
 
-    monkeypatch.setattr(Provider, "_paced", cancelled)
+    monkeypatch.setattr(DemoHandler, "_paced", cancelled)
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with httpx.AsyncClient(timeout=120) as client:

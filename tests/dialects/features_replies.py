@@ -12,7 +12,7 @@ from omniroute.dialects import hub
 from omniroute.dialects.fold import fold, unfold
 from omniroute.dialects.ir import Body
 from omniroute.dialects.stream_framing import Framing
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
 type Fragment = Body | Callable[[str], Body]
 NEVER: Body = {"never": "seen"}
@@ -44,12 +44,12 @@ def whole(client: str, upstream: str, body: Body) -> Body:
 def streamed(client: str, upstream: str, body: Body) -> Body:
     """Let the same reply come as a stream, and put together what the client reads."""
     stream = hub.Stream(client, upstream, model="m")
-    wire = stream.feed(write_stream(upstream, unfold(SPOKES[upstream].read_reply(body)))) + stream.finish()
+    wire = stream.feed(write_stream(upstream, unfold(CODECS[upstream].read_reply(body)))) + stream.finish()
     assert stream.fault is None, stream.fault
-    framing, reader = Framing(arrays=False), SPOKES[client].reader()
+    framing, reader = Framing(arrays=False), CODECS[client].reader()
     frames = [frame for frame in [*framing.feed(wire), *framing.finish()] if frame.data]
     events = [event for frame in frames for event in reader.feed(frame)]
-    return SPOKES[client].write_reply(fold([*events, *reader.finish()]), model="m")
+    return CODECS[client].write_reply(fold([*events, *reader.finish()]), model="m")
 
 
 def classify_reply(said: Said, client: str, upstream: str, read: Callable[[str, str, Body], Body] = whole) -> str:

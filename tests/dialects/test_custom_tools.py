@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from translate_kit import frames, judge_reply, pieces, run, write_stream
 
 from omniroute.dialects.ir import Body, Reply, Text, ToolCall
-from omniroute.dialects.translate import SPOKES, translate_reply, translate_request
+from omniroute.dialects.translate import CODECS, translate_reply, translate_request
 from omniroute.errors import BadRequest
 
 OTHERS = ["claude", "responses", "gemini"]
@@ -32,7 +32,7 @@ def said(text: str) -> Reply:
 def test_a_call_comes_back_as_the_text_that_the_model_gave(upstream: str, text: str, size: int) -> None:
     names = to(upstream, {}).names
     whole = translate_reply(
-        "openai", upstream, SPOKES[upstream].write_reply(said(text), model="m"), model="m", names=names
+        "openai", upstream, CODECS[upstream].write_reply(said(text), model="m"), model="m", names=names
     )
     judge_reply("openai", whole)
     [call] = whole["choices"][0]["message"]["tool_calls"]
@@ -54,7 +54,7 @@ def test_a_call_in_the_history_is_the_functions(upstream: str, text: str) -> Non
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "done"},
     ]
-    request = SPOKES[upstream].read_request(to(upstream, {"messages": messages}).body)
+    request = CODECS[upstream].read_request(to(upstream, {"messages": messages}).body)
     [found] = [part for message in request.messages for part in message.parts if isinstance(part, ToolCall)]
     assert (found.name, json.loads(found.arguments)) == ("patch", {"input": text})
 
@@ -71,7 +71,7 @@ def test_a_call_in_the_history_is_the_functions(upstream: str, text: str) -> Non
     ],
 )
 def test_it_may_be_the_one_that_has_to_be_called(upstream: str, choice: Body) -> None:
-    request = SPOKES[upstream].read_request(to(upstream, {"tool_choice": choice}).body)
+    request = CODECS[upstream].read_request(to(upstream, {"tool_choice": choice}).body)
     assert request.tool_choice is not None
     assert request.tool_choice.mode in {"named", "required"}
     assert [getattr(tool, "name", None) for tool in request.tools] == ["patch"]

@@ -21,7 +21,7 @@ from features import BASES, DIALECTS, MODELS, TITLES, Feature, body_of, classify
 from features_replies import Said, classify_reply, streamed
 
 from omniroute.dialects.registry import DIALECTS as REGISTRY
-from omniroute.routing.failures import Failed, Failure, outcome
+from omniroute.routing.failures import FailedAttempt, Failure, outcome
 
 DOC = Path(__file__).resolve().parents[2] / "docs/translation.md"
 BEGIN = "<!-- Everything below is written by tests/dialects/test_features.py: UPDATE_DOCS=1 rewrites it. -->\n"
@@ -62,7 +62,7 @@ def section(client: str, groups: dict[str, list[Any]], outcome_of: Callable[[Any
 def refusal(client: str, upstream: str, status: int) -> tuple[int, Any]:
     """Say what a client reads of an upstream's refusal."""
     fault = REGISTRY[upstream].read_error(status, json.dumps(ERRORS[upstream]).encode())
-    error = outcome([Failed("m", "a", Failure("status", fault.message, status, fault))], targets=1)
+    error = outcome([FailedAttempt("m", "a", Failure("status", fault.message, status, fault))], targets=1)
     body = REGISTRY[client].write_error(error)
     assert "why" in body["error"]["message"]
     return error.status, body["error"].get("status") or body["error"]["type"]

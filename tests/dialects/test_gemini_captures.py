@@ -10,7 +10,7 @@ from gemini_kit import judge
 from translate_kit import MODELS, judge_reply, judge_request, judge_stream, read_stream, run
 
 from omniroute.dialects.ir import Text, ToolCall, ToolName, ToolResult
-from omniroute.dialects.translate import SPOKES, translate_request
+from omniroute.dialects.translate import CODECS, translate_request
 from omniroute.errors import BadRequest
 
 WIRE = Path(__file__).resolve().parents[3] / "shared" / "wire"
@@ -41,7 +41,7 @@ def test_there_is_something_from_gemini_to_test(capsys: pytest.CaptureFixture[st
 
 def parts(dialect: str, body: dict[str, Any], kind: type) -> list[Any]:
     return [
-        part for message in SPOKES[dialect].read_request(body).messages for part in message.parts if type(part) is kind
+        part for message in CODECS[dialect].read_request(body).messages for part in message.parts if type(part) is kind
     ]
 
 
@@ -131,7 +131,7 @@ def test_each_answer_is_said_from_and_to_gemini(name: str, client: str) -> None:
     assert [meaning(part) for part in got.parts] == [meaning(part) for part in asked.parts]
     assert (got.reason, got.usage.input, got.usage.output) == (asked.reason, asked.usage.input, asked.usage.output)
     assert (got.usage.cache_read or 0) == (asked.usage.cache_read or 0)
-    judge_reply(client, SPOKES[client].write_reply(got, model="m"))
+    judge_reply(client, CODECS[client].write_reply(got, model="m"))
 
 
 def meaning(part: Any) -> Any:

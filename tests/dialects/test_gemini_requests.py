@@ -15,7 +15,7 @@ from omniroute.dialects.gemini.write_request import write_request
 from omniroute.dialects.ir import Media, Message, Reasoning, Reply, Request, Text, ToolCall, ToolResult
 from omniroute.dialects.json_schema import fit_schema
 from omniroute.dialects.losses import Losses
-from omniroute.dialects.translate import SPOKES, Written, translate_request
+from omniroute.dialects.translate import CODECS, WrittenRequest, translate_request
 from omniroute.errors import BadRequest
 
 HI = [{"role": "user", "parts": [{"text": "hi"}]}]
@@ -24,14 +24,14 @@ MODEL = "gemini-2.5-flash"
 OTHERS = ["claude", "openai"]
 
 
-def out(upstream: str, body: dict[str, Any], **more: Any) -> Written:
+def out(upstream: str, body: dict[str, Any], **more: Any) -> WrittenRequest:
     asked = {"model": MODELS[upstream], "stream": False, "max_output": None} | more
     written = translate_request("gemini", upstream, {"contents": HI} | body, **asked)
     judge_request(upstream, written.body)
     return written
 
 
-def into(client: str, body: dict[str, Any], model: str = MODEL, **more: Any) -> Written:
+def into(client: str, body: dict[str, Any], model: str = MODEL, **more: Any) -> WrittenRequest:
     start = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}
     written = translate_request(client, "gemini", start | body, model=model, stream=True, max_output=None, **more)
     judge(written.body)
@@ -114,7 +114,7 @@ def test_what_gemini_says_is_the_same_after_the_others(upstream: str, body: dict
     assert back.get("toolConfig") == body.get("toolConfig")
 
 
-def reported(written: Written, name: str) -> bool:
+def reported(written: WrittenRequest, name: str) -> bool:
     return any(lost == name or lost.startswith(f"{name}.") for lost in written.dropped)
 
 
@@ -346,7 +346,7 @@ def test_thoughts_of_others_that_a_gemini_client_gives_back_go_to_them_alone() -
         Reasoning(sealed="zz", origin="claude"),
         ToolCall("c", "n", "{}"),
     )
-    said = SPOKES["gemini"].write_reply(Reply("r", parts, "tool_calls"), model="m")["candidates"][0]["content"]
+    said = CODECS["gemini"].write_reply(Reply("r", parts, "tool_calls"), model="m")["candidates"][0]["content"]
     contents = [*HI, said, {"role": "user", "parts": [result("n", "x", "c")]}]
     blocks = out("claude", {"contents": contents}).body["messages"][1]["content"]
     assert blocks[0] == {"type": "thinking", "thinking": "hm", "signature": "claudes"}

@@ -14,7 +14,7 @@ from translate_kit import pieces, run, write_stream
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Begin, PartDelta, PartStart, Reasoning, Reply, Text, ToolCall, Usage
 from omniroute.dialects.json_edit import dump
-from omniroute.dialects.translate import SPOKES, translate_reply
+from omniroute.dialects.translate import CODECS, translate_reply
 
 REPLY = Reply(
     "r1",
@@ -45,7 +45,7 @@ def test_google_reads_what_the_others_said(upstream: str, streamed: bool) -> Non
         wire = run("gemini", upstream, [write_stream(upstream, pieces(REPLY, 3))])
         found = list(client(wire, "text/event-stream").models.generate_content_stream(model="m", contents="hi"))
     else:
-        body = SPOKES[upstream].write_reply(REPLY, model="m")
+        body = CODECS[upstream].write_reply(REPLY, model="m")
         whole = dump(translate_reply("gemini", upstream, body, model="m"))
         found = [client(whole, "application/json").models.generate_content(model="m", contents="hi")]
     parts = [part for reply in found for part in reply.candidates[0].content.parts]
@@ -115,7 +115,7 @@ BREAKS = {"an error": b"", "a cut": b"", "half an event": b'data: {"id": "x', "j
 
 @every("read", [read_sync, read_async])
 @every("how", BREAKS)
-@every("upstream", sorted(SPOKES))
+@every("upstream", sorted(CODECS))
 def test_google_raises_what_breaks_off_a_stream(
     upstream: str, how: str, read: Callable[[list[bytes], list[str]], None]
 ) -> None:

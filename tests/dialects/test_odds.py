@@ -12,14 +12,14 @@ from translate_kit import judge_reply, judge_stream, read_stream, run, write_str
 
 from omniroute.dialects.fold import fold, unfold
 from omniroute.dialects.hub import Stream
-from omniroute.dialects.ir import Begin, Finish, Odds, PartDelta, PartStart, PartStop, Reply, Text, Usage
-from omniroute.dialects.translate import SPOKES, translate_reply, translate_request
+from omniroute.dialects.ir import Begin, Finish, PartDelta, PartStart, PartStop, Reply, Text, TokenLogprob, Usage
+from omniroute.dialects.translate import CODECS, translate_reply, translate_request
 
 KNOW = ("openai", "responses", "gemini")
 PAIRS = list(itertools.permutations(KNOW, 2))
 SAID = (
-    Odds("Hel", -0.25, b"Hel", (Odds("Hel", -0.25, b"Hel"), Odds("Hi", -1.5, b"Hi"))),
-    Odds("lo", -0.5, b"lo", (Odds("lo", -0.5, b"lo"),)),
+    TokenLogprob("Hel", -0.25, b"Hel", (TokenLogprob("Hel", -0.25, b"Hel"), TokenLogprob("Hi", -1.5, b"Hi"))),
+    TokenLogprob("lo", -0.5, b"lo", (TokenLogprob("lo", -0.5, b"lo"),)),
 )
 ASKED: dict[str, dict[str, Any]] = {
     "openai": {"messages": [{"role": "user", "content": "hi"}], "logprobs": True, "top_logprobs": 3},
@@ -62,7 +62,7 @@ def bare(reply: Reply) -> list[Any]:
     return [[(one.token, one.logprob, bare_others(one)) for one in part.odds] for part in texts(reply)]
 
 
-def bare_others(one: Odds) -> list[tuple[str, float]]:
+def bare_others(one: TokenLogprob) -> list[tuple[str, float]]:
     return [(other.token, other.logprob) for other in one.others]
 
 
@@ -71,17 +71,17 @@ def texts(reply: Reply) -> list[Text]:
 
 
 TOKENS = st.builds(
-    Odds,
+    TokenLogprob,
     st.text(min_size=1, max_size=4),
     st.floats(-99, 0),
-    others=st.lists(st.builds(Odds, st.text(min_size=1, max_size=4), st.floats(-99, 0)), max_size=2).map(tuple),
+    others=st.lists(st.builds(TokenLogprob, st.text(min_size=1, max_size=4), st.floats(-99, 0)), max_size=2).map(tuple),
 )
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(tokens=st.lists(TOKENS, min_size=1, max_size=6), size=st.integers(1, 3))
 def test_each_token_is_told_once_whole_and_in_a_stream(
-    client: str, upstream: str, tokens: list[Odds], size: int
+    client: str, upstream: str, tokens: list[TokenLogprob], size: int
 ) -> None:
     groups = [tuple(tokens[i : i + size]) for i in range(0, len(tokens), size)]
     pieces = [PartDelta(0, "".join(one.token for one in group), group) for group in groups]
@@ -90,16 +90,16 @@ def test_each_token_is_told_once_whole_and_in_a_stream(
     out = run(client, upstream, [write_stream(upstream, events)])
     streamed = read_stream(client, out)
     judge_stream(client, out)
-    body = translate_reply(client, upstream, SPOKES[upstream].write_reply(reply, model="m"), model="m")
+    body = translate_reply(client, upstream, CODECS[upstream].write_reply(reply, model="m"), model="m")
     judge_reply(client, body)
-    assert bare(streamed) == bare(SPOKES[client].read_reply(body)) == bare(reply)
+    assert bare(streamed) == bare(CODECS[client].read_reply(body)) == bare(reply)
 
 
 def test_bytes_pass_between_the_two_dialects_that_have_them() -> None:
     reply = Reply("m", (Text("Hello", odds=SAID),), "stop", usage=Usage(1, 2))
     for client, upstream in [("openai", "responses"), ("responses", "openai")]:
-        body = translate_reply(client, upstream, SPOKES[upstream].write_reply(reply, model="m"), model="m")
-        assert texts(SPOKES[client].read_reply(body))[0].odds == SAID
+        body = translate_reply(client, upstream, CODECS[upstream].write_reply(reply, model="m"), model="m")
+        assert texts(CODECS[client].read_reply(body))[0].odds == SAID
         assert (
             texts(read_stream(client, run(client, upstream, [write_stream(upstream, unfold(reply))])))[0].odds == SAID
         )
@@ -109,7 +109,7 @@ def test_gemini_tells_their_mean_at_the_end() -> None:
     reply = Reply("m", (Text("Hello", odds=SAID),), "stop", usage=Usage(1, 2))
     out = run("gemini", "openai", [write_stream("openai", unfold(reply))])
     assert judge_stream("gemini", out).candidates[0].avg_logprobs == -0.375
-    body = translate_reply("gemini", "openai", SPOKES["openai"].write_reply(reply, model="m"), model="m")
+    body = translate_reply("gemini", "openai", CODECS["openai"].write_reply(reply, model="m"), model="m")
     assert body["candidates"][0]["avgLogprobs"] == -0.375
 
 
@@ -120,7 +120,9 @@ def test_those_that_gemini_tells_with_its_last_words_belong_to_the_text() -> Non
         {"candidates": [{"finishReason": "STOP", "logprobsResult": chosen, "avgLogprobs": -0.5}]},
     ]
     wire = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in said)
-    assert texts(read_stream("openai", run("openai", "gemini", [wire]))) == [Text("Hi", odds=(Odds("Hi", -0.5),))]
+    assert texts(read_stream("openai", run("openai", "gemini", [wire]))) == [
+        Text("Hi", odds=(TokenLogprob("Hi", -0.5),))
+    ]
 
 
 @every("odd", [5, [], {}, {"content": 5}, {"content": [5]}, {"content": [{"token": 5}]}, {"content": [{"token": "a"}]}])

@@ -7,7 +7,7 @@ from cases import every
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from omniroute.dialects.resume_overlap import LEAST, NotAContinuation, Overlap
+from omniroute.dialects.resume_overlap import LEAST, Overlap, OverlapNotFound
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=80)
 SIZES = st.lists(st.integers(1, 9), max_size=30)
@@ -39,7 +39,7 @@ def test_what_is_given_is_an_end_of_the_continuation_however_it_is_cut(said: str
     def told(cuts: Sequence[int]) -> str | None:
         try:
             return join(said, more, cuts)
-        except NotAContinuation:
+        except OverlapNotFound:
             return None
 
     out = told(sizes)
@@ -74,5 +74,5 @@ def test_samples(said: str, more: str, new: str) -> None:
 
 @pytest.mark.parametrize("end", ["of Germany is Berlin, and", ""])
 def test_an_answer_begun_anew_that_goes_elsewhere_is_none(end: str) -> None:
-    with pytest.raises(NotAContinuation):
+    with pytest.raises(OverlapNotFound):
         join("The capital city of France is Paris. It lies", "The capital city " + end)

@@ -7,7 +7,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.detect import Recognised, recognise
+from omniroute.dialects.detect import Detection, detect_dialect
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = json.loads((ROOT / "web/samples.json").read_text("utf-8"))
@@ -23,7 +23,7 @@ JSON = st.recursive(
 @every("sample", SAMPLES, ids=lambda each: f"{each['dialect']}-{each['title']}")
 def test_every_sample_of_the_playground_is_known(sample) -> None:
     text = sample["text"] if "text" in sample else json.dumps(sample["body"])
-    found = recognise(text.encode())
+    found = detect_dialect(text.encode())
     assert found
     assert found.kind == sample["kind"]
     # A refusal looks the same in both of OpenAI's dialects.
@@ -33,7 +33,7 @@ def test_every_sample_of_the_playground_is_known(sample) -> None:
 
 @every("path", sorted((ROOT / "tests/wire").iterdir()), ids=lambda path: path.name)
 def test_every_sample_of_the_wire_is_known(path: Path) -> None:
-    found = recognise(path.read_bytes())
+    found = detect_dialect(path.read_bytes())
     assert found
     assert found.dialect == path.name.partition("-")[0]
     assert found.kind == ("reply" if path.name.endswith("-whole.json") else "stream")
@@ -57,19 +57,19 @@ SAID = [{"role": "user", "content": "hi"}]
     ],
 )
 def test_requests_are_told_apart_by_what_one_alone_says(body, dialect) -> None:
-    assert recognise(json.dumps(body).encode()) == Recognised("request", dialect)
+    assert detect_dialect(json.dumps(body).encode()) == Detection("request", dialect)
 
 
 @every("raw", [b"", b"hello", b"{", b"{}", b"[]", b"null", b"[1]", b"data: [DONE]\n\n", b"\xff", b"[" * 100000])
 def test_what_is_nothing_is_nothing(raw: bytes) -> None:
-    assert recognise(raw) is None
+    assert detect_dialect(raw) is None
 
 
 @given(JSON)
 def test_nothing_makes_it_stumble(value) -> None:
-    recognise(json.dumps(value).encode())
+    detect_dialect(json.dumps(value).encode())
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_stumble(raw: bytes) -> None:
-    recognise(b"data: " + raw + b"\n\n")
+    detect_dialect(b"data: " + raw + b"\n\n")

@@ -10,7 +10,7 @@ from responses_kit import MODELS, judge
 from translate_kit import judge_reply, judge_request, judge_stream, read_stream, run
 
 from omniroute.dialects.ir import ToolCall
-from omniroute.dialects.translate import SPOKES, translate_request
+from omniroute.dialects.translate import CODECS, translate_request
 from omniroute.errors import BadRequest
 
 WIRE = Path(__file__).resolve().parents[3] / "shared" / "wire"
@@ -69,13 +69,13 @@ def test_each_request_is_said_in_the_other_dialect(path: Path, upstream: str) ->
     all_said = json.dumps(written.body, ensure_ascii=False)
     for text in texts(body):
         assert json.dumps(text, ensure_ascii=False)[1:-1].strip() in all_said
-    asked, again = SPOKES["responses"].read_request(body), SPOKES[upstream].read_request(written.body)
+    asked, again = CODECS["responses"].read_request(body), CODECS[upstream].read_request(written.body)
     assert [tool.name for tool in again.tools] == [tool.name for tool in asked.tools]  # type: ignore[union-attr]
     assert calls(again) == calls(asked)
     # And to a Responses upstream from there: the same conversation.
     back = translate_request(upstream, "responses", written.body, model="gpt-4o", stream=True, max_output=None)
     judge(back.body)
-    assert calls(SPOKES["responses"].read_request(back.body)) == calls(asked)
+    assert calls(CODECS["responses"].read_request(back.body)) == calls(asked)
 
 
 def calls(request: Any) -> list[Any]:
@@ -111,7 +111,7 @@ def test_each_request_of_others_is_said_in_responses(path: Path) -> None:
         pytest.skip("no conversation, or one that its provider keeps")
     written = translate_request(client, "responses", body, model="gpt-5.1", stream=True, max_output=None)
     judge(written.body)
-    asked, again = SPOKES[client].read_request(body), SPOKES["responses"].read_request(written.body)
+    asked, again = CODECS[client].read_request(body), CODECS["responses"].read_request(written.body)
     assert calls(again) == calls(asked)
     assert [tool.name for tool in again.tools] == [tool.name for tool in asked.tools]  # type: ignore[union-attr]
 
@@ -142,4 +142,4 @@ def test_each_answer_of_others_is_said_in_responses(name: str) -> None:
     got, asked = read_stream("responses", said), read_stream(upstream, wire)
     assert got.parts == asked.parts
     assert (got.reason, got.usage.input, got.usage.output) == (asked.reason, asked.usage.input, asked.usage.output)
-    judge_reply("responses", SPOKES["responses"].write_reply(got, model="m"))
+    judge_reply("responses", CODECS["responses"].write_reply(got, model="m"))

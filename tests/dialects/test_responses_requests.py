@@ -11,7 +11,7 @@ from responses_kit import FORMAT, HI, MODELS, PARAMS, bodies, judge
 from translate_kit import judge_request
 
 from omniroute.dialects.ir import Format, Message, Reasoning, Request, Text
-from omniroute.dialects.translate import SPOKES, Written, translate_request
+from omniroute.dialects.translate import CODECS, WrittenRequest, translate_request
 from omniroute.errors import BadRequest
 
 OTHERS = ["openai", "claude"]
@@ -20,7 +20,7 @@ PATCH = {"type": "custom", "name": "apply_patch", "description": "d", "format": 
 READ = {"type": "function", "name": "read", "parameters": {"type": "object", "properties": {}}, "strict": False}
 
 
-def to(upstream: str, body: dict[str, Any], model: str | None = None, **more: Any) -> Written:
+def to(upstream: str, body: dict[str, Any], model: str | None = None, **more: Any) -> WrittenRequest:
     """Say a request of a Responses client as the upstream takes it."""
     body = {"model": "asked", "input": "hi", **body}
     more = {"stream": False, "max_output": None, **more}
@@ -29,7 +29,7 @@ def to(upstream: str, body: dict[str, Any], model: str | None = None, **more: An
     return written
 
 
-def back(client: str, body: dict[str, Any], model: str = MODELS["responses"], **more: Any) -> Written:
+def back(client: str, body: dict[str, Any], model: str = MODELS["responses"], **more: Any) -> WrittenRequest:
     """Say a request of another client to a Responses upstream."""
     limit = {"max_tokens": 100} if client == "claude" else {}
     body = {"model": "asked", "messages": HI, **limit, **body}
@@ -66,7 +66,7 @@ def test_what_is_said_is_the_same_after_another_dialect(upstream: str, body: dic
     assert there.dropped == ()
     again = back(upstream, there.body, "gpt-4o")
     assert again.dropped == ()
-    read = SPOKES["responses"].read_request
+    read = CODECS["responses"].read_request
     assert meaning(read(again.body)) == meaning(read(body))
     # And once more: what was said the way of both is said the same way each time.
     twice = to(upstream, again.body)
@@ -75,7 +75,7 @@ def test_what_is_said_is_the_same_after_another_dialect(upstream: str, body: dic
 
 @given(body=bodies())
 def test_what_is_said_is_the_same_through_the_form(body: dict[str, Any]) -> None:
-    spoke = SPOKES["responses"]
+    spoke = CODECS["responses"]
     request = spoke.read_request(body | {"model": "gpt-4o"})
     written = spoke.write_request(request)
     judge(written.body)
@@ -181,11 +181,11 @@ def test_a_custom_tool_is_a_function_of_one_text(upstream: str) -> None:
     output = {"type": "custom_tool_call_output", "call_id": "c", "output": "ok"}
     choice = {"type": "custom", "name": "apply_patch"}
     written = to(upstream, {"input": [*HI, call, output], "tools": [PATCH, READ], "tool_choice": choice})
-    custom, read = SPOKES[upstream].read_request(written.body).tools
+    custom, read = CODECS[upstream].read_request(written.body).tools
     assert (custom.name, read.name) == ("apply_patch", "read")  # type: ignore[union-attr]
     assert custom.parameters["required"] == ["input"]  # type: ignore[union-attr,index]
     assert "start: WORD" in custom.parameters["properties"]["input"]["description"]  # type: ignore[union-attr,index]
-    again = SPOKES[upstream].read_request(written.body)
+    again = CODECS[upstream].read_request(written.body)
     [said] = [part for m in again.messages for part in m.parts if type(part).__name__ == "ToolCall"]
     assert json.loads(said.arguments) == {"input": '*** "x"\n'}  # type: ignore[union-attr]
     assert again.tool_choice is not None
@@ -289,7 +289,7 @@ def test_names_that_the_target_forbids_lead_back_to_the_tool() -> None:
 
 def test_reasoning_goes_back_to_who_sealed_it() -> None:
     thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "zzz"}
-    [read] = [p for m in SPOKES["responses"].read_request({"input": [thought, *HI]}).messages[:1] for p in m.parts]
+    [read] = [p for m in CODECS["responses"].read_request({"input": [thought, *HI]}).messages[:1] for p in m.parts]
     assert read == Reasoning("hm", "zzz", origin="responses")
     for upstream in OTHERS:
         assert to(upstream, {"input": [*HI, thought]}).dropped == (
@@ -320,7 +320,7 @@ def test_sealed_reasoning_of_openai_comes_back_to_it(client: str) -> None:
             {"type": "reasoning.encrypted", "data": "yyy", "format": "openai-responses-v1"},
         ]
         message = {"role": "assistant", "content": "so", "reasoning_details": details}
-    assert SPOKES[client].read_request({"messages": [message], "max_tokens": 5}).messages[0].parts == parts
+    assert CODECS[client].read_request({"messages": [message], "max_tokens": 5}).messages[0].parts == parts
     written = back(client, {"messages": [*HI, message, *HI]})
     assert written.dropped == ()
     assert written.body["input"][1:3] == [

@@ -9,7 +9,7 @@ from translate_kit import pieces, run, write_stream
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Reasoning, Reply, Text, ToolCall, Usage
 from omniroute.dialects.tool_names import OwnName
-from omniroute.dialects.translate import SPOKES, translate_reply
+from omniroute.dialects.translate import CODECS, translate_reply
 
 REPLY = Reply(
     "r1",
@@ -35,7 +35,7 @@ def test_openai_reads_responses_that_another_dialect_served(upstream: str, strea
             response: Any = stream.get_final_response()
         assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
     else:
-        answer = SPOKES[upstream].write_reply(REPLY, model="u")
+        answer = CODECS[upstream].write_reply(REPLY, model="u")
         body = translate_reply("responses", upstream, answer, model="m", names=NAMES)
         response = openai_client(body).responses.create(model="m", input="hi")
     thought, message, read, patch = response.output
@@ -54,7 +54,7 @@ def test_others_read_what_responses_served(streamed: bool) -> None:
         if streamed:
             said: Any = run(client, "responses", [write_stream("responses", pieces(REPLY, 3))])
         else:
-            said = translate_reply(client, "responses", SPOKES["responses"].write_reply(REPLY, model="u"), model="m")
+            said = translate_reply(client, "responses", CODECS["responses"].write_reply(REPLY, model="u"), model="m")
         if client == "claude" and streamed:
             with claude_client(said).messages.stream(**ASKED) as stream:
                 message: Any = stream.get_final_message()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.dialects.responses import conversation
-from omniroute.dialects.responses.conversation import Recalled, Turn, Upstream
+from omniroute.dialects.responses.conversation import StoredConversation, StoredTurn, TurnTarget
 from omniroute.dialects.translate import translate_request
 from omniroute.errors import BadRequest
 
@@ -47,18 +47,18 @@ outputs = st.lists(
     max_size=3,
 )
 turns = st.builds(
-    Turn, st.lists(st.builds(user, words), max_size=2), outputs, st.sampled_from(["a", "b"]), st.booleans()
+    StoredTurn, st.lists(st.builds(user, words), max_size=2), outputs, st.sampled_from(["a", "b"]), st.booleans()
 )
-upstreams = st.builds(Upstream, st.sampled_from(["a", "b", "c"]), st.booleans(), st.booleans())
+upstreams = st.builds(TurnTarget, st.sampled_from(["a", "b", "c"]), st.booleans(), st.booleans())
 bodies = st.fixed_dictionaries(
     {"model": st.just("m"), "input": st.one_of(words, st.lists(st.builds(user, words), max_size=2))},
     optional={"instructions": words, "tools": st.just([]), "temperature": st.just(0.5)},
 )
 
 
-def named(turns_: tuple[Turn, ...]) -> Recalled:
-    last = turns_[-1] if turns_ else Turn([], [])
-    return Recalled("resp_1", ("x", "x"), last.account if last.native else "", turns_)
+def named(turns_: tuple[StoredTurn, ...]) -> StoredConversation:
+    last = turns_[-1] if turns_ else StoredTurn([], [])
+    return StoredConversation("resp_1", ("x", "x"), last.account if last.native else "", turns_)
 
 
 def texts(items: list[Any]) -> list[str]:
@@ -75,7 +75,9 @@ def without_reasoning(items: list[Item]) -> list[Item]:
 
 
 @given(turns=st.lists(turns, max_size=4).map(tuple), body=bodies, upstream=upstreams)
-def test_everything_said_is_said_again_in_order(turns: tuple[Turn, ...], body: Item, upstream: Upstream) -> None:
+def test_everything_said_is_said_again_in_order(
+    turns: tuple[StoredTurn, ...], body: Item, upstream: TurnTarget
+) -> None:
     written = conversation.write_for(named(turns), body | {"previous_response_id": "resp_1"}, upstream)
     earlier = [item for turn in turns for item in (*turn.input, *turn.output)]
     whole = [*earlier, *conversation.items_of(body)]
@@ -88,7 +90,9 @@ def test_everything_said_is_said_again_in_order(turns: tuple[Turn, ...], body: I
 
 
 @given(turns=st.lists(turns, max_size=4).map(tuple), body=bodies, upstream=upstreams)
-def test_ids_and_seals_go_back_only_to_who_made_them(turns: tuple[Turn, ...], body: Item, upstream: Upstream) -> None:
+def test_ids_and_seals_go_back_only_to_who_made_them(
+    turns: tuple[StoredTurn, ...], body: Item, upstream: TurnTarget
+) -> None:
     written = conversation.write_for(named(turns), body, upstream)
     foreign = [item for turn in turns if not upstream.made(turn) for item in turn.output]
     mine = [item for turn in turns if upstream.made(turn) for item in turn.output]
@@ -104,7 +108,7 @@ def test_ids_and_seals_go_back_only_to_who_made_them(turns: tuple[Turn, ...], bo
 
 @given(turns=st.lists(turns, min_size=1, max_size=4).map(tuple), body=bodies, upstream=upstreams)
 def test_only_who_knows_the_last_reply_gets_the_request_as_it_came(
-    turns: tuple[Turn, ...], body: Item, upstream: Upstream
+    turns: tuple[StoredTurn, ...], body: Item, upstream: TurnTarget
 ) -> None:
     recalled = named(turns)
     knows = upstream.native and upstream.keeps and turns[-1].native and turns[-1].account == upstream.account
@@ -114,8 +118,8 @@ def test_only_who_knows_the_last_reply_gets_the_request_as_it_came(
 
 
 @given(turns=st.lists(turns, min_size=1, max_size=3).map(tuple))
-def test_what_is_written_is_what_another_dialect_can_read(turns: tuple[Turn, ...]) -> None:
-    upstream = Upstream("c", native=False, keeps=False)
+def test_what_is_written_is_what_another_dialect_can_read(turns: tuple[StoredTurn, ...]) -> None:
+    upstream = TurnTarget("c", native=False, keeps=False)
     body = {"model": "m", "input": "and now?", "previous_response_id": "resp_1"}
     written = conversation.write_for(named(turns), body, upstream)
     told = translate_request("responses", "openai", written.body, model="m", stream=False, max_output=None)
@@ -124,17 +128,17 @@ def test_what_is_written_is_what_another_dialect_can_read(turns: tuple[Turn, ...
 
 def test_the_same_conversation_is_written_the_same() -> None:
     """Providers cache prompts by their prefix: each turn begins as the one before it."""
-    first, second = Turn([user("a")], [said("b")], "x"), Turn([user("c")], [call("d")], "x")
-    upstream = Upstream("y", native=True, keeps=False)
+    first, second = StoredTurn([user("a")], [said("b")], "x"), StoredTurn([user("c")], [call("d")], "x")
+    upstream = TurnTarget("y", native=True, keeps=False)
     one = conversation.write_for(named((first,)), {"input": "c"}, upstream).body["input"]
     two = conversation.write_for(named((first, second)), {"input": "e"}, upstream).body["input"]
     assert two[:2] == one[:2]
 
 
 def test_an_unknown_reply_is_for_its_own_dialect_alone() -> None:
-    recalled = Recalled("resp_9")
-    assert conversation.passes(recalled, Upstream("a", native=True, keeps=False))
-    other = Upstream("a", native=False, keeps=False)
+    recalled = StoredConversation("resp_9")
+    assert conversation.passes(recalled, TurnTarget("a", native=True, keeps=False))
+    other = TurnTarget("a", native=False, keeps=False)
     assert not conversation.passes(recalled, other)
     with pytest.raises(BadRequest, match="Previous response with id 'resp_9' not found") as caught:
         conversation.write_for(recalled, {"input": "x"}, other)
@@ -152,18 +156,18 @@ def test_references_are_found_with_and_without_their_type() -> None:
 @pytest.mark.parametrize(
     ("upstream", "reasoning", "text"),
     [
-        (Upstream("a", native=True, keeps=True), {"type": "item_reference", "id": "rs_1"}, "item_reference"),
-        (Upstream("b", native=True, keeps=True), None, "said"),
-        (Upstream("a", native=False, keeps=False), thought("hm"), "said"),
+        (TurnTarget("a", native=True, keeps=True), {"type": "item_reference", "id": "rs_1"}, "item_reference"),
+        (TurnTarget("b", native=True, keeps=True), None, "said"),
+        (TurnTarget("a", native=False, keeps=False), thought("hm"), "said"),
     ],
     ids=["who keeps it", "another account", "another dialect"],
 )
 def test_a_reference_becomes_the_item_where_it_means_nothing(
-    upstream: Upstream, reasoning: Item | None, text: str
+    upstream: TurnTarget, reasoning: Item | None, text: str
 ) -> None:
-    turn = Turn([], [thought("hm"), said("said")], "a", native=True)
+    turn = StoredTurn([], [thought("hm"), said("said")], "a", native=True)
     refers = [{"type": "item_reference", "id": "rs_1"}, {"type": "item_reference", "id": "msg_1"}]
-    recalled = Recalled(found={"rs_1": turn, "msg_1": turn})
+    recalled = StoredConversation(found={"rs_1": turn, "msg_1": turn})
     assert conversation.passes(recalled, upstream) == (upstream.account == "a" and upstream.native)
     items = conversation.write_for(recalled, {"input": [user("q"), *refers, user("r")]}, upstream).body["input"]
     got = items[1:-1]
@@ -173,7 +177,7 @@ def test_a_reference_becomes_the_item_where_it_means_nothing(
 
 def test_an_unknown_reference_stays_what_it_is() -> None:
     body = {"input": [{"type": "item_reference", "id": "msg_9"}]}
-    assert conversation.write_for(Recalled(), body, Upstream("a", native=True, keeps=False)).body == body
+    assert conversation.write_for(StoredConversation(), body, TurnTarget("a", native=True, keeps=False)).body == body
     with pytest.raises(BadRequest, match=r"input\[0\] refers to an item that is not kept here"):
         translate_request("responses", "claude", body, model="m", stream=False, max_output=None)
 
@@ -182,8 +186,8 @@ def test_an_unknown_reference_stays_what_it_is() -> None:
 
 
 @given(turn=turns, held=st.lists(st.builds(thought, words), max_size=1))
-def test_what_is_packed_is_unpacked(turn: Turn, held: list[Item]) -> None:
-    found = {item["id"]: Turn([], held, "z", native=True) for item in held}
+def test_what_is_packed_is_unpacked(turn: StoredTurn, held: list[Item]) -> None:
+    found = {item["id"]: StoredTurn([], held, "z", native=True) for item in held}
     response = {"id": "resp_1", "status": "completed", "output": turn.output}
     packed = conversation.pack(turn.input, found, response)
     again, reply = conversation.unpack(packed, turn.account, native=turn.native)
@@ -231,7 +235,7 @@ def test_the_client_says_what_is_kept(body: Item, kept: bool) -> None:
 
 
 @given(turns=st.lists(turns, min_size=1, max_size=4).map(tuple), limit=st.integers(1, 5), newest_first=st.booleans())
-def test_the_pages_are_the_whole(turns: tuple[Turn, ...], limit: int, newest_first: bool) -> None:
+def test_the_pages_are_the_whole(turns: tuple[StoredTurn, ...], limit: int, newest_first: bool) -> None:
     def page(after: str | None, size: int) -> Item:
         return conversation.list_input("resp_1", turns, after=after, limit=size, newest_first=newest_first)
 
@@ -259,4 +263,4 @@ def test_the_pages_are_the_whole(turns: tuple[Turn, ...], limit: int, newest_fir
 
 def test_a_page_after_nothing_is_refused() -> None:
     with pytest.raises(BadRequest, match="no item 'x'"):
-        conversation.list_input("resp_1", (Turn([user("a")], []),), after="x", limit=1, newest_first=True)
+        conversation.list_input("resp_1", (StoredTurn([user("a")], []),), after="x", limit=1, newest_first=True)

@@ -14,7 +14,7 @@ from translate_kit import compact, frames, judge_reply, judge_stream, pieces, re
 from omniroute.dialects.fold import unfold
 from omniroute.dialects.ir import Citation, Fault, Reasoning, Refusal, Reply, Text, ToolCall, Usage
 from omniroute.dialects.tool_names import OwnName, read_input, read_own_name, write_input
-from omniroute.dialects.translate import SPOKES, Translator, translate_reply, translate_request
+from omniroute.dialects.translate import CODECS, Translator, translate_reply, translate_request
 
 SAMPLE = Reply(
     "resp_1",
@@ -79,7 +79,7 @@ def test_calls_of_custom_tools_and_of_namespaces_are_said_as_they_were_offered(u
     assert [event["type"].rpartition(".")[2] for event in told] == ["delta", "done"]
     assert told[0]["delta"] == told[1]["input"] == patch.input
     whole = translate_reply(
-        "responses", upstream, SPOKES[upstream].write_reply(SAMPLE, model="u"), model="the-model", names=NAMES
+        "responses", upstream, CODECS[upstream].write_reply(SAMPLE, model="u"), model="the-model", names=NAMES
     )
     judge_reply("responses", whole)
     assert whole == snapshot.model_dump(mode="json", exclude_unset=True)
@@ -90,9 +90,9 @@ def test_a_custom_tool_goes_there_and_comes_back(upstream: str) -> None:
     tool = {"type": "custom", "name": "apply_patch", "format": {"type": "text"}}
     body = {"model": "m", "input": "hi", "tools": [{"type": "namespace", "name": "n", "tools": [tool]}]}
     sent = translate_request("responses", upstream, body, model="m", stream=False, max_output=None)
-    name = SPOKES[upstream].read_request(sent.body).tools[0].name  # type: ignore[union-attr]
+    name = CODECS[upstream].read_request(sent.body).tools[0].name  # type: ignore[union-attr]
     reply = Reply("r", (ToolCall("c", name, '{"input":"text"}'),), "tool_calls")
-    answer = SPOKES[upstream].write_reply(reply, model="u")
+    answer = CODECS[upstream].write_reply(reply, model="u")
     [item] = translate_reply("responses", upstream, answer, model="m", names=sent.names)["output"]
     assert (item["type"], item["namespace"], item["name"], item["input"]) == (
         *("custom_tool_call", "n", "apply_patch"),
@@ -150,10 +150,10 @@ def test_the_end_tells_why(reason: Any, status: str, cause: str | None) -> None:
     reply = Reply("r", (Text("x"),), reason)
     last = events(write_stream("responses", unfold(reply)))[-1]
     assert last["type"] == f"response.{status}"
-    for response in (last["response"], SPOKES["responses"].write_reply(reply, model="m")):
+    for response in (last["response"], CODECS["responses"].write_reply(reply, model="m")):
         assert response["status"] == status
         assert response["incomplete_details"] == (cause and {"reason": cause})
-        assert SPOKES["responses"].read_reply(response).reason in {reason, "stop", "length"}
+        assert CODECS["responses"].read_reply(response).reason in {reason, "stop", "length"}
 
 
 def test_a_refusal_is_a_whole_answer() -> None:
@@ -164,7 +164,7 @@ def test_a_refusal_is_a_whole_answer() -> None:
     noted = Reply("r", (), "filter", note="not this")
     snapshot = judge_stream("responses", write_stream("responses", unfold(noted)))
     assert snapshot.output[0].content[0].refusal == "not this"
-    assert SPOKES["responses"].write_reply(noted, model="upstream-model") == snapshot.model_dump(
+    assert CODECS["responses"].write_reply(noted, model="upstream-model") == snapshot.model_dump(
         mode="json", exclude_unset=True
     )
 
@@ -176,7 +176,7 @@ def test_pages_that_an_answer_rests_on_are_annotations() -> None:
     where = {"type": "url_citation", "start_index": 0, "end_index": 8, "title": "E", "url": "https://e.org"}
     assert added["annotation"] == where
     assert read_stream("responses", wire) == reply
-    assert SPOKES["responses"].read_reply(SPOKES["responses"].write_reply(reply, model="m")) == reply
+    assert CODECS["responses"].read_reply(CODECS["responses"].write_reply(reply, model="m")) == reply
     judge_stream("responses", wire)
 
 
@@ -257,7 +257,7 @@ def test_several_parts_of_a_summary_become_one_text() -> None:
     )
     parts = (Reasoning("one\n\ntwo", "z", origin="responses"),)
     assert read_stream("responses", wire).parts == parts
-    assert SPOKES["responses"].read_reply(end).parts == parts
+    assert CODECS["responses"].read_reply(end).parts == parts
 
 
 def test_items_that_are_interleaved_come_out_one_after_the_other() -> None:
@@ -308,8 +308,8 @@ def test_sealed_reasoning_reaches_a_client_and_comes_back(client: str) -> None:
     reply = Reply("r", (Reasoning("hm", "z", origin="responses"), Reasoning(sealed="y", origin="responses")), "stop")
     wire = run(client, "responses", [write_stream("responses", unfold(reply))])
     judge_stream(client, wire)
-    whole = translate_reply(client, "responses", SPOKES["responses"].write_reply(reply, model="u"), model="m")
-    for again in (read_stream(client, wire), SPOKES[client].read_reply(whole)):
+    whole = translate_reply(client, "responses", CODECS["responses"].write_reply(reply, model="u"), model="m")
+    for again in (read_stream(client, wire), CODECS[client].read_reply(whole)):
         assert again.parts == reply.parts
 
 

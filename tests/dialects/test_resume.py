@@ -21,12 +21,12 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
-from omniroute.dialects.resume import GO_ON, goes_on, with_beginning
-from omniroute.dialects.resume_overlap import Said
+from omniroute.dialects.resume import CONTINUE_PROMPT, can_continue, continuation_request
+from omniroute.dialects.resume_overlap import ResumableText
 from omniroute.dialects.sse import Decoder
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
-NAMES = sorted(SPOKES)
+NAMES = sorted(CODECS)
 TEXT = "Whoever reads this, 漢字 and 🙂 included, reads each word of it once, in its order, to its very end."
 HALF = 60
 CLIENTS: dict[str, dict[str, Any]] = {
@@ -45,12 +45,12 @@ def wire(dialect: str, text: str, *, thought: str = "", reply_id: str = "up_1") 
     events.append(PartStart(1, Text()))
     events += [PartDelta(1, text[at : at + 4]) for at in range(0, len(text), 4)]
     events += [PartStop(1), Finish("stop", usage=Usage(20, 7))]
-    writer = SPOKES[dialect].writer(model="up", include_usage=True, created=5)
+    writer = CODECS[dialect].writer(model="up", include_usage=True, created=5)
     return b"".join(map(writer.write, events))
 
 
 def read(dialect: str, raw: bytes) -> tuple[list[Event], list[Any]]:
-    decoder, reader = Decoder(), SPOKES[dialect].reader()
+    decoder, reader = Decoder(), CODECS[dialect].reader()
     frames = [frame for frame in (*decoder.feed(raw), *decoder.finish()) if frame.data]
     events = [event for frame in frames for event in reader.feed(frame)] + reader.finish()
     return events, [json.loads(frame.data) for frame in frames if frame.data != "[DONE]"]
@@ -136,14 +136,14 @@ def test_numbers_are_added_and_what_is_not_known_stays_unknown(client: str) -> N
 
 @every(("client", "upstream"), list(itertools.product(NAMES, repeat=2)))
 def test_the_next_upstream_is_told_the_beginning(client: str, upstream: str) -> None:
-    body = with_beginning(client, CLIENTS[client], "Once upon ", prefill=False)
+    body = continuation_request(client, CLIENTS[client], "Once upon ", prefill=False)
     raw = json.dumps(body).encode()
     made = prepare(client, upstream, raw, body, model="m", stream=True, stream_usage=True, max_output=None)
-    request = SPOKES[upstream].read_request(json.loads(made.raw))
+    request = CODECS[upstream].read_request(json.loads(made.raw))
     assert [(turn.role, text_in(turn.parts)) for turn in request.messages] == [
         ("user", "hi"),
         ("assistant", "Once upon "),
-        ("user", GO_ON),
+        ("user", CONTINUE_PROMPT),
     ]
 
 
@@ -152,7 +152,7 @@ def text_in(parts: tuple[Any, ...]) -> str:
 
 
 def test_claude_goes_on_from_its_own_turn() -> None:
-    body = with_beginning("openai", CLIENTS["openai"], "Once upon ", prefill=True)
+    body = continuation_request("openai", CLIENTS["openai"], "Once upon ", prefill=True)
     made = prepare(
         "openai", "claude", b"", body, model="claude-3-5-sonnet", stream=True, stream_usage=True, max_output=None
     )
@@ -164,11 +164,11 @@ def test_claude_goes_on_from_its_own_turn() -> None:
 
 def test_what_is_no_single_text_is_not_gone_on_with() -> None:
     plain = CLIENTS["openai"]
-    assert goes_on("openai", plain)
-    assert not goes_on("openai", plain | {"response_format": {"type": "json_object"}})
-    assert not goes_on("openai", plain | {"n": 2})
-    assert not goes_on("openai", plain | {"logprobs": True})
-    assert not goes_on("openai", {"messages": 5})
+    assert can_continue("openai", plain)
+    assert not can_continue("openai", plain | {"response_format": {"type": "json_object"}})
+    assert not can_continue("openai", plain | {"n": 2})
+    assert not can_continue("openai", plain | {"logprobs": True})
+    assert not can_continue("openai", {"messages": 5})
 
 
 @pytest.mark.parametrize("client", NAMES)
@@ -190,7 +190,7 @@ def test_who_does_not_follow_gives_nothing_to_go_on_from(client: str) -> None:
     ],
 )
 def test_the_obstacle_to_resuming_has_a_name(events: list[Event], obstacle: str | None) -> None:
-    said = Said()
+    said = ResumableText()
     for event in events:
         said.note(event)
     assert said.goes_on == (obstacle is None)

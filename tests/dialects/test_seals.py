@@ -8,7 +8,7 @@ from translate_kit import judge_stream, read_stream, write_stream
 from omniroute.dialects.fold import unfold
 from omniroute.dialects.ir import Reasoning, Reply
 from omniroute.dialects.reasoning_signatures import DIALECTS, unwrap, wrap
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
 SEALS = st.from_regex(r"[A-Za-z0-9+/=_-]{1,20}", fullmatch=True)
 OWNERS = st.sampled_from(DIALECTS)
@@ -34,7 +34,7 @@ def test_each_kind_of_sealed_reasoning_passes_a_client(dialect: str, origin: str
     reply = Reply("r", (part,), "stop")
     if (dialect, origin, part.text, part.sealed) == ("responses", "responses", "", None):
         part = Reasoning(sealed="s", origin=origin)  # the dialect has one word for both
-    spoke = SPOKES[dialect]
+    spoke = CODECS[dialect]
     wire = write_stream(dialect, unfold(reply))
     judge_stream(dialect, wire)
     assert read_stream(dialect, wire).parts == (part,)

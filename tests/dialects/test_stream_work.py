@@ -10,7 +10,7 @@ from cases import every
 
 from omniroute.dialects import hub, stream_framing
 from omniroute.dialects.ir import Begin, Event, Finish, PartDelta, PartStart, PartStop, Reasoning, Text, ToolCall
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
 PARTS = {"text": Text(), "reasoning": Reasoning(), "arguments": ToolCall("call_1", "write")}
 SHORT, LONG = 100, 400
@@ -21,7 +21,7 @@ def wire(dialect: str, kind: str, events: int) -> Iterator[bytes]:
     if kind == "arguments":
         pieces = [PartDelta(0, '{"text":"'), *pieces, PartDelta(0, '"}')]
     said: list[Event] = [Begin("r_1"), PartStart(0, PARTS[kind]), *pieces, PartStop(0), Finish("stop")]
-    return map(SPOKES[dialect].writer(model="m", include_usage=True).write, said)
+    return map(CODECS[dialect].writer(model="m", include_usage=True).write, said)
 
 
 def work(client: str, upstream: str, kind: str, events: int) -> int:
@@ -46,7 +46,7 @@ def work(client: str, upstream: str, kind: str, events: int) -> int:
     return count
 
 
-@every(("client", "upstream"), list(product(SPOKES, repeat=2)))
+@every(("client", "upstream"), list(product(CODECS, repeat=2)))
 @every("kind", PARTS)
 def test_an_event_costs_the_same_however_long_the_stream(client: str, upstream: str, kind: str) -> None:
     short, long = (work(client, upstream, kind, events) for events in (SHORT, LONG))
@@ -117,7 +117,7 @@ def test_what_is_only_collected_is_not_copied_at_every_event(upstream: str, data
     unit = b"data: " + data.encode() + b"\n\n"
     stream = hub.Stream("gemini", upstream, model="m")
     begin: list[Event] = [Begin("r_1"), PartStart(0, Text()), PartDelta(0, "t" * 100_000)]
-    stream.feed(b"".join(map(SPOKES[upstream].writer(model="m").write, begin)))
+    stream.feed(b"".join(map(CODECS[upstream].writer(model="m").write, begin)))
     before = time.process_time()
     stream.feed(unit * 200)
     first = time.process_time() - before

@@ -13,7 +13,7 @@ from omniroute.dialects import hub
 from omniroute.dialects.fold import unfold
 from omniroute.dialects.gemini.foreign_reasoning import without_foreign_thinking
 from omniroute.dialects.ir import Body, Reasoning, Reply, Text, ToolCall
-from omniroute.dialects.translate import SPOKES, translate_reply, translate_request
+from omniroute.dialects.translate import CODECS, translate_reply, translate_request
 
 MODEL = "gemini-3-pro-preview"
 UNCHECKED = "skip_thought_signature_validator"
@@ -133,7 +133,7 @@ def test_the_signature_of_a_text_passes_a_chat_client(parts: list[Body]) -> None
 def test_an_answer_of_claude_does_not_end_in_a_seal() -> None:
     parts = (Reasoning(sealed="a", origin="claude"), Text("so"), Reasoning(sealed="b", origin="gemini"))
     reply = Reply("r", parts, "stop")
-    whole = SPOKES["claude"].write_reply(reply, model="m")
+    whole = CODECS["claude"].write_reply(reply, model="m")
     streamed = judge_stream("claude", write_stream("claude", unfold(reply)))
     kinds = ["redacted_thinking", "text"]
     assert [block["type"] for block in whole["content"]] == [block.type for block in streamed.content] == kinds
@@ -156,7 +156,7 @@ def test_claudes_thinking_comes_back_through_a_gemini_client(keeps: bool, stream
     if streamed:
         body = fold_wire("gemini", write_stream("gemini", unfold(reply)))
     else:
-        body = SPOKES["gemini"].write_reply(reply, model="m")
+        body = CODECS["gemini"].write_reply(reply, model="m")
     content = body["candidates"][0]["content"]
     if not keeps:
         content["parts"] = [part for part in content["parts"] if not part.get("thought")]
@@ -208,7 +208,7 @@ def prepared(dialect: str, body: Body, model: str) -> hub.Prepared:
 @pytest.mark.parametrize(("model", "mark"), [(MODEL, UNCHECKED), ("gemini-2.5-pro", None)])
 def test_google_is_not_shown_signatures_of_others(model: str, mark: str | None) -> None:
     reply = Reply("r", (*THOUGHTS, ToolCall("c", "read", "{}")), "tool_calls")
-    body = echo("gemini", SPOKES["gemini"].write_reply(reply, model="m"))
+    body = echo("gemini", CODECS["gemini"].write_reply(reply, model="m"))
     sent = prepared("gemini", body, model)
     assert sent.dropped == ("contents.thoughtSignature",)
     [part] = json.loads(sent.raw)["contents"][1]["parts"]
@@ -219,7 +219,7 @@ def test_google_is_not_shown_signatures_of_others(model: str, mark: str | None) 
 
 def test_openai_is_not_shown_seals_of_others() -> None:
     reply = Reply("r", (*THOUGHTS, Reasoning("without a seal"), ToolCall("c", "read", "{}")), "tool_calls")
-    body = echo("responses", SPOKES["responses"].write_reply(reply, model="m"))
+    body = echo("responses", CODECS["responses"].write_reply(reply, model="m"))
     own = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"}
     body["input"].append(own)
     sent = prepared("responses", body, "gpt-5.1")

@@ -8,7 +8,7 @@ import pytest
 from cases import every
 from translate_kit import MODELS, OTHER, judge_reply, judge_request, judge_stream, read_stream, run
 
-from omniroute.dialects.translate import SPOKES, translate_request
+from omniroute.dialects.translate import CODECS, translate_request
 from omniroute.errors import BadRequest
 
 WIRE = Path(__file__).resolve().parents[3] / "shared" / "wire"
@@ -62,7 +62,7 @@ def test_each_request_is_said_in_the_other_dialect(path: Path) -> None:
     # And back: the same calls, results and tools.
     back = translate_request(upstream, client, written.body, model=body["model"], stream=streamed, max_output=None)
     assert back.names == {}
-    asked, again = SPOKES[client].read_request(body), SPOKES[client].read_request(back.body)
+    asked, again = CODECS[client].read_request(body), CODECS[client].read_request(back.body)
     assert [tool.name for tool in again.tools] == [tool.name for tool in asked.tools]  # type: ignore[union-attr]
     assert [(c.id, c.name, json.loads(c.arguments)) for c in parts(again, "ToolCall")] == [
         (c.id, c.name, json.loads(c.arguments)) for c in parts(asked, "ToolCall")
@@ -103,4 +103,4 @@ def test_each_answer_is_said_in_the_other_dialect(name: str) -> None:
     assert got.parts == asked.parts
     assert (got.reason, got.usage.input, got.usage.output) == (asked.reason, asked.usage.input, asked.usage.output)
     assert got.usage.cache_read == asked.usage.cache_read
-    judge_reply(client, SPOKES[client].write_reply(got, model="m"))
+    judge_reply(client, CODECS[client].write_reply(got, model="m"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cases import every
 
-from omniroute.dialects.translate import PAIRS, Written, translate_request
+from omniroute.dialects.translate import PAIRS, WrittenRequest, translate_request
 from omniroute.errors import BadRequest
 
 MODELS = {"openai": "gpt-4o", "claude": "claude-sonnet-4-5", "responses": "gpt-5.1", "gemini": "gemini-2.5-flash"}
@@ -15,7 +15,7 @@ HI = {"role": "user", "content": "hi"}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
 
-def say(client: str, upstream: str, body: dict[str, Any], model: str | None = None, **more: Any) -> Written:
+def say(client: str, upstream: str, body: dict[str, Any], model: str | None = None, **more: Any) -> WrittenRequest:
     more = {"stream": False, "max_output": None, **more}
     return translate_request(client, upstream, body, model=model or MODELS[upstream], **more)
 

@@ -12,7 +12,7 @@ from translate_kit import OTHER, judge_reply, replies
 from omniroute.dialects.claude.reply import read_reply as read_claude
 from omniroute.dialects.ir import Citation, Reasoning, Refusal, Reply, Text, ToolCall, Usage
 from omniroute.dialects.openai.reply import read_reply as read_openai
-from omniroute.dialects.translate import PAIRS, SPOKES, translate_reply
+from omniroute.dialects.translate import CODECS, PAIRS, translate_reply
 
 BOTH = sorted(PAIRS)
 
@@ -33,10 +33,10 @@ def without_writes(reply: Reply) -> Reply:
     return replace(reply, usage=replace(reply.usage, cache_write=None))
 
 
-@pytest.mark.parametrize("dialect", sorted(SPOKES))
+@pytest.mark.parametrize("dialect", sorted(CODECS))
 @given(reply=replies())
 def test_what_is_written_is_read_as_the_same(dialect: str, reply: Reply) -> None:
-    spoke = SPOKES[dialect]
+    spoke = CODECS[dialect]
     reply = without_writes(reply) if dialect == "gemini" else reply
     body = spoke.write_reply(reply, model="m")
     judge_reply(dialect, body)
@@ -50,19 +50,19 @@ def test_what_is_written_is_read_as_the_same(dialect: str, reply: Reply) -> None
 @given(reply=replies(refusals=False))
 def test_there_and_back_is_the_same_reply(client: str, upstream: str, reply: Reply) -> None:
     reply = without_writes(reply) if "gemini" in (client, upstream) else reply
-    body = SPOKES[upstream].write_reply(reply, model="m")
+    body = CODECS[upstream].write_reply(reply, model="m")
     there = translate_reply(client, upstream, body, model="m")
     judge_reply(client, there)
     assert translate_reply(upstream, client, there, model="m") == body
 
 
-@pytest.mark.parametrize("dialect", sorted(SPOKES))
+@pytest.mark.parametrize("dialect", sorted(CODECS))
 @given(
     fresh=st.integers(0, 10**6), read=st.integers(0, 10**6), written=st.integers(0, 10**6), out=st.integers(0, 10**6)
 )
 def test_usage_is_counted_as_each_side_counts(dialect: str, fresh: int, read: int, written: int, out: int) -> None:
     usage = Usage(fresh + read + written, out, read, written)
-    whole = SPOKES[dialect].write_reply(Reply("m", (), "stop", usage=usage), model="m")
+    whole = CODECS[dialect].write_reply(Reply("m", (), "stop", usage=usage), model="m")
     if dialect == "gemini":
         body = whole["usageMetadata"]
         assert (body["promptTokenCount"], body["candidatesTokenCount"]) == (fresh + read + written, out)
@@ -140,7 +140,7 @@ def test_why_claude_declined_is_kept_both_ways() -> None:
     body = translate_reply("openai", "claude", asked, model="m")
     assert body["choices"][0]["message"]["refusal"] == "not this"
     assert body["choices"][0]["finish_reason"] == "content_filter"
-    assert SPOKES["claude"].write_reply(read_claude(asked), model="m")["stop_details"] == details
+    assert CODECS["claude"].write_reply(read_claude(asked), model="m")["stop_details"] == details
 
 
 def test_arguments_that_are_no_object_are_kept_as_text() -> None:
@@ -162,8 +162,8 @@ def test_missing_ids_are_derived_and_stay_the_same() -> None:
 @every(("client", "upstream"), BOTH)
 def test_the_names_of_tools_go_back_to_the_clients_own(client: str, upstream: str) -> None:
     reply = Reply("m", (ToolCall("a", "sent", "{}"), ToolCall("b", "other", "{}")), "tool_calls")
-    body = SPOKES[upstream].write_reply(reply, model="m")
-    back = SPOKES[client].read_reply(translate_reply(client, upstream, body, model="m", names={"sent": "mcp/own"}))
+    body = CODECS[upstream].write_reply(reply, model="m")
+    back = CODECS[client].read_reply(translate_reply(client, upstream, body, model="m", names={"sent": "mcp/own"}))
     assert [part.name for part in back.parts if isinstance(part, ToolCall)] == ["mcp/own", "other"]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from translate_kit import DATA, INPUTS, MODELS, NAMES, OTHER, PARAMS, WORDS, compact, judge_request
 
 from omniroute.dialects.ir import Format, Message, Request, Text, ToolCall, ToolResult
-from omniroute.dialects.translate import PAIRS, SPOKES, Written, translate_request
+from omniroute.dialects.translate import CODECS, PAIRS, WrittenRequest, translate_request
 from omniroute.errors import BadRequest
 
 BOTH = sorted(PAIRS)
@@ -19,14 +19,14 @@ TOOL = {"type": "function", "function": {"name": "read", "parameters": {"type": 
 CLAUDE_TOOL = {"name": "read", "input_schema": {"type": "object", "properties": {}}}
 
 
-def to_claude(body: dict[str, Any], model: str = MODELS["claude"], **more: Any) -> Written:
+def to_claude(body: dict[str, Any], model: str = MODELS["claude"], **more: Any) -> WrittenRequest:
     body = {"model": "asked", "messages": HI, **body}
     written = translate_request("openai", "claude", body, model=model, **{"stream": False, "max_output": None, **more})
     judge_request("claude", written.body)
     return written
 
 
-def to_openai(body: dict[str, Any], model: str = MODELS["openai"], **more: Any) -> Written:
+def to_openai(body: dict[str, Any], model: str = MODELS["openai"], **more: Any) -> WrittenRequest:
     body = {"model": "asked", "max_tokens": 100, "messages": HI, **body}
     written = translate_request("claude", "openai", body, model=model, **{"stream": False, "max_output": None, **more})
     judge_request("openai", written.body)
@@ -135,13 +135,13 @@ def test_what_openai_says_is_the_same_after_claude(body: dict[str, Any]) -> None
     assert there.dropped == ()
     back = to_openai(there.body, "gpt-4o")
     assert back.dropped == ()
-    asked, again = SPOKES["openai"].read_request(body), SPOKES["openai"].read_request(back.body)
+    asked, again = CODECS["openai"].read_request(body), CODECS["openai"].read_request(back.body)
     assert meaning(again) == meaning(replace(asked, model=again.model))
 
 
 @given(body=openai_bodies())
 def test_what_openai_says_is_the_same_through_the_form(body: dict[str, Any]) -> None:
-    spoke = SPOKES["openai"]
+    spoke = CODECS["openai"]
     request = spoke.read_request(body | {"model": "gpt-4o"})
     written = spoke.write_request(request)
     assert written.dropped == ()
@@ -151,7 +151,7 @@ def test_what_openai_says_is_the_same_through_the_form(body: dict[str, Any]) -> 
 @given(body=openai_bodies())
 def test_what_claude_says_is_the_same_through_the_form_and_after_openai(body: dict[str, Any]) -> None:
     claude = to_claude(body, stream=True).body
-    spoke = SPOKES["claude"]
+    spoke = CODECS["claude"]
     request = spoke.read_request(claude)
     written = spoke.write_request(request)
     assert written.dropped == ()
@@ -242,7 +242,7 @@ def test_the_samples_name_each_field_that_the_sdks_know() -> None:
     [("openai", *item) for item in OPENAI_FIELDS.items()] + [("claude", *item) for item in CLAUDE_FIELDS.items()],
 )
 def test_no_field_is_silently_lost(client: str, key: str, value: Any) -> None:
-    def body(more: dict[str, Any]) -> Written:
+    def body(more: dict[str, Any]) -> WrittenRequest:
         start = {"model": "m", "max_tokens": 4000, "messages": HI}
         upstream = OTHER[client]
         return translate_request(client, upstream, start | more, model=MODELS[upstream], stream=False, max_output=None)
@@ -511,13 +511,13 @@ def test_ids_are_fitted_to_the_target_the_same_way_each_turn(client: str, upstre
         Message("assistant", (ToolCall(long, "read", "{}"), ToolCall(odd, "read", "{}"))),
         Message("user", (ToolResult(odd, (Text("x"),)), ToolResult(long, (Text("y"),)))),
     )
-    body = SPOKES[client].write_request(Request("m", messages)).body
-    once, again = (SPOKES[upstream].write_request(Request("m", messages)).body for _ in range(2))
+    body = CODECS[client].write_request(Request("m", messages)).body
+    once, again = (CODECS[upstream].write_request(Request("m", messages)).body for _ in range(2))
     assert once == again
-    found = [part.id for part in parts(SPOKES[upstream].read_request(once)) if isinstance(part, ToolCall)]
+    found = [part.id for part in parts(CODECS[upstream].read_request(once)) if isinstance(part, ToolCall)]
     assert len(set(found)) == 2
     assert all(len(call_id) <= limit and call_id.replace("_", "").isalnum() for call_id in found)
-    assert SPOKES[client].read_request(body).model == "m"
+    assert CODECS[client].read_request(body).model == "m"
 
 
 def parts(request: Request) -> list[Any]:
@@ -790,7 +790,7 @@ def test_only_what_anthropic_signed_goes_back_to_it(beside: dict[str, Any]) -> N
 
 
 def test_thinking_goes_to_openai_only_where_it_came_from() -> None:
-    def said(thought: dict[str, Any]) -> Written:
+    def said(thought: dict[str, Any]) -> WrittenRequest:
         turn = {"role": "assistant", "content": [thought, {"type": "text", "text": "so"}]}
         return to_openai({"messages": [*HI, turn, *HI]})
 
@@ -905,7 +905,7 @@ def test_a_schema_for_the_answer_is_closed_for_claude() -> None:
 
 @pytest.mark.parametrize("place", ["output_config", "output_format"])
 def test_a_schema_of_claude_is_strict_only_where_openai_takes_it(place: str) -> None:
-    def said(schema: dict[str, Any]) -> Written:
+    def said(schema: dict[str, Any]) -> WrittenRequest:
         wanted = {"type": "json_schema", "schema": schema}
         return to_openai({place: {"format": wanted} if place == "output_config" else wanted})
 

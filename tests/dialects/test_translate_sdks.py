@@ -9,7 +9,7 @@ import pytest
 from translate_kit import pieces, run, write_stream
 
 from omniroute.dialects.ir import Reasoning, Reply, Text, ToolCall, Usage
-from omniroute.dialects.translate import SPOKES, translate_reply
+from omniroute.dialects.translate import CODECS, translate_reply
 
 REPLY = Reply(
     "r1",
@@ -58,7 +58,7 @@ def test_anthropic_reads_what_openai_said(streamed: bool) -> None:
             message: Any = stream.get_final_message()
         assert (kinds[0], kinds[-1]) == ("message_start", "message_stop")
     else:
-        body = translate_reply("claude", "openai", SPOKES["openai"].write_reply(REPLY, model="u"), model="m")
+        body = translate_reply("claude", "openai", CODECS["openai"].write_reply(REPLY, model="u"), model="m")
         message = claude_client(body).messages.create(**ASKED)
     thought, text, first, second = message.content
     assert (thought.thinking, text.text) == ("hm", "Ich lese – 読みます 🐈.")
@@ -78,7 +78,7 @@ def test_openai_reads_what_claude_said(streamed: bool) -> None:
                 pass
             completion: Any = stream.get_final_completion()
     else:
-        body = translate_reply("openai", "claude", SPOKES["claude"].write_reply(REPLY, model="u"), model="m")
+        body = translate_reply("openai", "claude", CODECS["claude"].write_reply(REPLY, model="u"), model="m")
         completion = openai_client(body).chat.completions.create(model="m", messages=ASKED["messages"])
     message = completion.choices[0].message
     assert (message.content, message.reasoning_content) == ("Ich lese – 読みます 🐈.", "hm")
@@ -102,5 +102,5 @@ def test_a_stream_of_signed_thinking_is_given_back_as_it_was() -> None:
         for _ in stream:
             pass
         message = stream.get_final_completion().choices[0].message.to_dict()
-    asked = SPOKES["openai"].read_request({"model": "m", "messages": [*ASKED["messages"], message]})
+    asked = CODECS["openai"].read_request({"model": "m", "messages": [*ASKED["messages"], message]})
     assert asked.messages[1].parts == said

@@ -24,7 +24,7 @@ from omniroute.dialects import sse
 from omniroute.dialects.content_blocks import Document
 from omniroute.dialects.fold import fold, unfold
 from omniroute.dialects.ir import Fault, Reasoning, Reply, Text, ToolCall, Usage
-from omniroute.dialects.translate import PAIRS, SPOKES, Translator, translate_reply
+from omniroute.dialects.translate import CODECS, PAIRS, Translator, translate_reply
 
 BOTH = sorted(PAIRS)
 
@@ -142,15 +142,15 @@ def test_a_translated_stream_is_the_translated_reply(client: str, upstream: str,
     wire = write_stream(upstream, pieces(reply, size))
     said = run(client, upstream, [wire])
     assert GRAMMAR[client].fullmatch(letters(client, said))
-    whole = translate_reply(client, upstream, SPOKES[upstream].write_reply(reply, model="m"), model="the-model")
-    assert read_stream(client, said) == SPOKES[client].read_reply(whole)
+    whole = translate_reply(client, upstream, CODECS[upstream].write_reply(reply, model="m"), model="the-model")
+    assert read_stream(client, said) == CODECS[client].read_reply(whole)
 
 
 @pytest.mark.parametrize(("client", "upstream"), BOTH)
 @given(reply=replies(), size=st.integers(1, 9))
 def test_the_sdk_puts_a_translated_stream_together(client: str, upstream: str, reply: Reply, size: int) -> None:
     snapshot = judge_stream(client, run(client, upstream, [write_stream(upstream, pieces(reply, size))]))
-    whole = translate_reply(client, upstream, SPOKES[upstream].write_reply(reply, model="m"), model="the-model")
+    whole = translate_reply(client, upstream, CODECS[upstream].write_reply(reply, model="m"), model="the-model")
     if client == "gemini":
         assert snapshot.model_version == "the-model"
         assert said_by(snapshot) == said_by(judge_reply("gemini", whole))

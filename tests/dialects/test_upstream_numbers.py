@@ -17,7 +17,7 @@ from omniroute.dialects.ir import Usage
 from omniroute.dialects.json_edit import dump
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Decoder
-from omniroute.dialects.token_usage import MOST, NAMES, both, count, counted, doubted, merge, total
+from omniroute.dialects.token_usage import MOST, NAMES, add_usage, count, doubted, has_counts, merge, total
 
 WIRE = Path(__file__).parents[1] / "wire"
 WHOLES = {path.name.partition("-")[0]: orjson.loads(path.read_bytes()) for path in WIRE.glob("*-whole.json")}
@@ -140,7 +140,7 @@ USAGES = st.builds(Usage, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 @given(USAGES, USAGES)
 def test_sums_of_usage_stay_within_bounds(one: Usage, other: Usage) -> None:
-    for made in (merge(one, other), both(one, other), counted(one, other)):
+    for made in (merge(one, other), add_usage(one, other), has_counts(one, other)):
         check(made)
 
 

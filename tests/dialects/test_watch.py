@@ -10,7 +10,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.dialect import Sign
+from omniroute.dialects.dialect import FrameSignal
 from omniroute.dialects.ir import Fault, Usage
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.sse import Decoder, Frame
@@ -26,12 +26,12 @@ USAGE = {
 }
 
 
-def watch(dialect: str, said: Any) -> Sign:
+def watch(dialect: str, said: Any) -> FrameSignal:
     data = said if isinstance(said, str) else orjson.dumps(said).decode()
     return DIALECTS[dialect].watch(Frame(None, data, b""))
 
 
-def signs_of(path: Path) -> list[Sign]:
+def signs_of(path: Path) -> list[FrameSignal]:
     frames = Decoder().feed(path.read_bytes())
     return [DIALECTS[path.name.partition("-")[0]].watch(frame) for frame in frames]
 
@@ -53,7 +53,7 @@ def test_a_good_stream_is_read_to_its_end(path: Path) -> None:
 def test_a_good_whole_reply(path: Path) -> None:
     dialect = path.name.partition("-")[0]
     sign = DIALECTS[dialect].read_whole(orjson.loads(path.read_bytes()))
-    assert sign == Sign(content=True, usage=USAGE[dialect], done=True)
+    assert sign == FrameSignal(content=True, usage=USAGE[dialect], done=True)
 
 
 def chunk(delta: Any, finish: str | None = None) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def parts(*said: dict[str, Any], **fields: Any) -> dict[str, Any]:
     ],
 )
 def test_content(dialect: str, said: dict[str, Any]) -> None:
-    assert watch(dialect, said) == Sign(content=True)
+    assert watch(dialect, said) == FrameSignal(content=True)
 
 
 @every(
@@ -130,7 +130,7 @@ def test_content(dialect: str, said: dict[str, Any]) -> None:
     ],
 )
 def test_nothing(dialect: str, said: Any) -> None:
-    assert watch(dialect, said) == Sign()
+    assert watch(dialect, said) == FrameSignal()
 
 
 @every(
@@ -146,14 +146,16 @@ def test_nothing(dialect: str, said: Any) -> None:
     ],
 )
 def test_done(dialect: str, said: Any) -> None:
-    assert watch(dialect, said) == Sign(done=True)
+    assert watch(dialect, said) == FrameSignal(done=True)
 
 
 def test_the_last_chunk_may_say_everything_at_once() -> None:
     said = chunk({"content": "a"}, "stop") | {"usage": {"prompt_tokens": 3, "completion_tokens": 1}}
-    assert watch("openai", said) == Sign(content=True, usage=Usage(input=3, output=1), done=True)
+    assert watch("openai", said) == FrameSignal(content=True, usage=Usage(input=3, output=1), done=True)
     response = {"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]}
-    assert watch("responses", {"type": "response.completed", "response": response}) == Sign(content=True, done=True)
+    assert watch("responses", {"type": "response.completed", "response": response}) == FrameSignal(
+        content=True, done=True
+    )
 
 
 def test_only_the_chunk_without_choices_is_only_usage() -> None:
@@ -237,9 +239,9 @@ SHAPES = st.recursive(
 @given(st.sampled_from(sorted(DIALECTS)), SHAPES)
 def test_odd_shapes_are_a_value_error_or_a_sign(dialect: str, said: Any) -> None:
     with contextlib.suppress(ValueError):
-        assert isinstance(watch(dialect, said), Sign)
+        assert isinstance(watch(dialect, said), FrameSignal)
     with contextlib.suppress(ValueError):
-        assert isinstance(DIALECTS[dialect].read_whole(said), Sign)
+        assert isinstance(DIALECTS[dialect].read_whole(said), FrameSignal)
 
 
 @every(
@@ -254,7 +256,7 @@ def test_odd_shapes_are_a_value_error_or_a_sign(dialect: str, said: Any) -> None
     ],
 )
 def test_a_whole_reply_may_say_nothing(dialect: str, body: dict[str, Any]) -> None:
-    assert DIALECTS[dialect].read_whole(body) == Sign(done=True)
+    assert DIALECTS[dialect].read_whole(body) == FrameSignal(done=True)
 
 
 @every("dialect", DIALECTS)

@@ -40,7 +40,7 @@ from omniroute.dialects.ir import (
     ToolCall,
     Usage,
 )
-from omniroute.dialects.translate import SPOKES, Translator
+from omniroute.dialects.translate import CODECS, Translator
 
 OTHER = {"openai": "claude", "claude": "openai"}
 MODELS = {"openai": "gpt-5.1", "claude": "claude-sonnet-4-5", "responses": "gpt-5.1"}
@@ -99,7 +99,7 @@ def pieces(reply: Reply, size: int) -> list[Event]:
 
 def write_stream(dialect: str, events: Iterable[Event]) -> bytes:
     """Say events as an upstream of this dialect does."""
-    writer = SPOKES[dialect].writer(model="upstream-model", include_usage=True)
+    writer = CODECS[dialect].writer(model="upstream-model", include_usage=True)
     return b"".join(map(writer.write, events))
 
 
@@ -118,7 +118,7 @@ def run(client: str, upstream: str, chunks: Iterable[bytes], names: Mapping[str,
 
 def read_stream(dialect: str, wire: bytes) -> Reply:
     """Fold a stream of this dialect with our own reader."""
-    reader = SPOKES[dialect].reader()
+    reader = CODECS[dialect].reader()
     events = [event for frame in frames(wire) for event in reader.feed(frame)]
     return fold([*events, *reader.finish()])
 

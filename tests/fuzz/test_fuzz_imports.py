@@ -21,7 +21,7 @@ from omniroute.store.transfer import export
 from omniroute.store.transfer import export as archive
 from omniroute.store.transfer.read_archive import is_archive, unpack
 from omniroute.store.transfer.table_policy import of_kind
-from omniroute.store.transfer.untrusted import look_at
+from omniroute.store.transfer.untrusted import inspect_file
 
 MAX_FILE = 4 * 1024 * 1024
 STATEMENTS = (
@@ -126,7 +126,7 @@ def check(data: bytes) -> None:
         file.write_bytes(data)
         try:
             database = unpack(file, folder) if is_archive(file) else file
-            with look_at(database, folder) as found:
+            with inspect_file(database, folder) as found:
                 for table in TABLES:
                     for _ in found.rows(table):
                         pass

@@ -6,12 +6,12 @@ import orjson
 from fuzz_kit import fuzz
 from mutate import Mutator, dump
 
-from omniroute.access.client_address import comer, networks, read_network, source_of
+from omniroute.access.client_address import networks, read_network, resolve_client, source_of
 from omniroute.access.url_keys import MARK, clean
-from omniroute.env import SettingsError
+from omniroute.env import EnvironmentError_
 from omniroute.errors import BadRequest
 from omniroute.netproxy.env_proxies import no_proxy
-from omniroute.netproxy.http_connect import MAX_HEAD, Connect, Handshake, Refused
+from omniroute.netproxy.http_connect import MAX_HEAD, Handshake, HttpConnect, TunnelRefused
 from omniroute.netproxy.proxy_url import read_proxy
 from omniroute.netproxy.socks5 import Socks5
 
@@ -75,7 +75,7 @@ def check(data: bytes) -> None:
         case "url" | "no_proxy" as kind:
             try:
                 (read_proxy if kind == "url" else no_proxy)(text)
-            except (ValueError, SettingsError) as error:
+            except (ValueError, EnvironmentError_) as error:
                 assert len(str(error)) < 4096
         case "address":
             source_of(text)
@@ -91,14 +91,14 @@ def check(data: bytes) -> None:
 
 def check_handshake(kind: str, pieces: list[bytes]) -> None:
     """Feed an answer to its end: a tunnel, a refusal, or a wait for more of at most `MAX_HEAD` bytes."""
-    handshake: Handshake = (Connect if kind == "connect" else Socks5)(PROXY, "api.example.org", 443)
+    handshake: Handshake = (HttpConnect if kind == "connect" else Socks5)(PROXY, "api.example.org", 443)
     handshake.start()
     fed = said = 0
     for piece in pieces:
         fed += len(piece)
         try:
             said += len(handshake.feed(piece))
-        except Refused as refused:
+        except TunnelRefused as refused:
             assert PASSWORD not in str(refused)
             assert len(str(refused)) < 1024
             return
@@ -117,7 +117,7 @@ def check_forwarded(data: bytes) -> None:
         return
     fields = [(str(k).lower().encode("utf-8"), str(v).encode("utf-8")) for k, v in read.items()]
     try:
-        assert comer("10.0.0.2", fields, TRUSTED).address
+        assert resolve_client("10.0.0.2", fields, TRUSTED).address
     except BadRequest as refused:
         assert len(refused.message) < 1024
 

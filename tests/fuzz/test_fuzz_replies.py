@@ -8,12 +8,12 @@ import orjson
 from fuzz_kit import fuzz
 from mutate import MAX_SIZE, Mutator, dump
 
-from omniroute.dialects.detect import recognise
+from omniroute.dialects.detect import detect_dialect
 from omniroute.dialects.hub import read_whole
 from omniroute.dialects.registry import DIALECTS
 from omniroute.dialects.upstream_errors import MAX_MESSAGE, UNSAFE, read_error
 from omniroute.mitm.decompress import PIECE, in_pieces
-from omniroute.routing.retry_after import LONGEST, read_wait
+from omniroute.routing.retry_after import MAX_WAIT, parse_retry_after
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
 REPLIES = {name: (WIRE / f"{name}-whole.json").read_bytes() for name in DIALECTS}
@@ -81,7 +81,7 @@ def check_whole(upstream: str, data: bytes) -> None:
         if whole.fault is None and client != upstream:
             back = read_whole(client, client, whole.raw, model="m")
             assert back.fault is None, f"{client} cannot read what was written for it: {back.fault}"
-    recognise(data)
+    detect_dialect(data)
 
 
 def check_wait(data: bytes) -> None:
@@ -90,8 +90,8 @@ def check_wait(data: bytes) -> None:
     except orjson.JSONDecodeError:
         read = {"retry-after": data[:200].decode("latin-1")}
     headers = {str(name): str(value) for name, value in read.items()} if isinstance(read, dict) else {}
-    wait = read_wait(headers, data.decode("utf-8", "replace"), NOW)
-    assert wait is None or 0 <= wait <= LONGEST
+    wait = parse_retry_after(headers, data.decode("utf-8", "replace"), NOW)
+    assert wait is None or 0 <= wait <= MAX_WAIT
 
 
 def check_inflate(encoding: str, data: bytes) -> None:

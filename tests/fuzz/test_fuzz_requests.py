@@ -11,12 +11,12 @@ from mutate import MAX_SIZE, Mutator, dump, places_of
 
 from omniroute.dialects import hub, json_bounds
 from omniroute.dialects.request_identity import is_certain, meaning, question
-from omniroute.dialects.resume import goes_on
-from omniroute.dialects.shaping.common import MODES, Shape, ThinkingRules
-from omniroute.dialects.token_estimate import tokens
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.resume import can_continue
+from omniroute.dialects.shaping.common import MODES, Shape, ThinkingSettings
+from omniroute.dialects.token_estimate import estimate_tokens
+from omniroute.dialects.translate import CODECS
 from omniroute.errors import BadRequest
-from omniroute.routing.affinity import conversation
+from omniroute.routing.affinity import session_key
 
 MODELS = {"openai": "gpt-5.1", "claude": "claude-sonnet-4-5", "responses": "gpt-5.1", "gemini": "gemini-3-pro-preview"}
 SAMPLES = list(EVERYTHING.values())
@@ -27,7 +27,7 @@ MAX_FACTOR, MAX_EXTRA = 24, 64 * 1024
 
 def make(mutator: Mutator) -> bytes:
     """Make a line that says what is asked, and a body behind it."""
-    client = mutator.pick(list(SPOKES))
+    client = mutator.pick(list(CODECS))
     if mutator.random.randrange(4):
         raw = dump(mutator.json_of(EVERYTHING[client], SAMPLES))[:MAX_SIZE]
     else:
@@ -68,7 +68,7 @@ def count(value: object) -> tuple[int, int]:
 
 def check_body(how: dict[str, object], raw: bytes, body: dict[str, object]) -> None:
     client, before = str(how["client"]), orjson.dumps(body)
-    shape = Shape(ThinkingRules(mode=how["mode"]), str(how["prompt"]))  # type: ignore[arg-type]
+    shape = Shape(ThinkingSettings(mode=how["mode"]), str(how["prompt"]))  # type: ignore[arg-type]
     for upstream, model in MODELS.items():
         try:
             prepared = hub.prepare(
@@ -82,12 +82,12 @@ def check_body(how: dict[str, object], raw: bytes, body: dict[str, object]) -> N
             assert isinstance(orjson.loads(prepared.raw), dict)
             assert len(prepared.raw) <= MAX_FACTOR * len(raw) + MAX_EXTRA
         assert orjson.dumps(body) == before, "a body that is asked elsewhere next stays as it was"
-    assert tokens(body) >= 0
+    assert estimate_tokens(body) >= 0
     question(client, body)
-    goes_on(client, body)
+    can_continue(client, body)
     is_certain(client, body)
     meaning(client, body)
-    conversation("owner", "model", [], body)
+    session_key("owner", "model", [], body)
 
 
 def test_request_bodies() -> None:
@@ -102,7 +102,7 @@ ANY = st.recursive(
 FIELDS = sorted({key for body in SAMPLES for key in body})
 
 
-@given(st.sampled_from(list(SPOKES)), st.dictionaries(st.sampled_from(FIELDS), ANY, max_size=6))
+@given(st.sampled_from(list(CODECS)), st.dictionaries(st.sampled_from(FIELDS), ANY, max_size=6))
 def test_known_fields_with_any_value_are_read_or_refused(client: str, body: dict[str, object]) -> None:
     raw = json.dumps(body).encode()
     check_body({"client": client, "stream": True, "renamed": True, "mode": "auto", "prompt": "p"}, raw, body)

@@ -8,11 +8,11 @@ from mutate import MAX_SIZE, Mutator, dump
 
 from omniroute.dialects.hub import Stream
 from omniroute.dialects.ir import Fault
-from omniroute.dialects.translate import SPOKES
+from omniroute.dialects.translate import CODECS
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
 STREAMS = {
-    name: [path.read_bytes() for path in sorted(WIRE.glob(f"{name}-*")) if "whole" not in path.name] for name in SPOKES
+    name: [path.read_bytes() for path in sorted(WIRE.glob(f"{name}-*")) if "whole" not in path.name] for name in CODECS
 }
 ALL = [sample for samples in STREAMS.values() for sample in samples]
 WORDS = (
@@ -27,7 +27,7 @@ MAX_FACTOR, MAX_EXTRA = 64, 256 * 1024
 
 def make(mutator: Mutator) -> bytes:
     """Make a line that says how it is read, and a stream behind it."""
-    upstream = mutator.pick(list(SPOKES))
+    upstream = mutator.pick(list(CODECS))
     sample = mutator.pick(STREAMS[upstream])
     if mutator.random.randrange(4):
         data = b"".join(mutated(mutator, sample))[:MAX_SIZE]
@@ -73,7 +73,7 @@ def mutated_line(mutator: Mutator, line: bytes) -> bytes:
 def check(data: bytes) -> None:
     first, _, data = data.partition(b"\n")
     how = orjson.loads(first)
-    for client in SPOKES:
+    for client in CODECS:
         whole = told(client, how, [data])
         in_pieces = told(client, how, Mutator(how["seed"]).cuts(data))
         # What precedes a fault depends on the cuts, and so do comments: a run of them is one frame or several.

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.access.client_address import NOWHERE, comer, networks
-from omniroute.access.lockouts import LockoutRules, Lockouts
+from omniroute.access.client_address import UNREADABLE_ADDRESS, networks, resolve_client
+from omniroute.access.lockouts import Lockouts, LockoutSettings
 from omniroute.config.model import SCOPES, Config, Key, Limit, Scope
-from omniroute.config.settings import Rules
+from omniroute.config.settings import Settings
 from omniroute.errors import Forbidden, NotAllowed, RateLimited
-from omniroute.gateway.authenticator import Gate
+from omniroute.gateway.authenticator import Authenticator
 
 RIGHT = Key(id="k1", name="laptop", digest=b"digest of right")
 OTHER = Key(id="k2", name="phone", digest=b"digest of other")
-CONFIG = Config(keys=(RIGHT, OTHER), rules=Rules(lockout=LockoutRules(key_slow_after=3, key_lock_after=10)))
+CONFIG = Config(keys=(RIGHT, OTHER), rules=Settings(lockout=LockoutSettings(key_slow_after=3, key_lock_after=10)))
 FAR, HERE = "203.0.113.7", "127.0.0.1"
 
 
@@ -33,22 +33,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def gate(clock: Clock) -> Gate:
-    return Gate(clock=clock, wall=clock)
+def gate(clock: Clock) -> Authenticator:
+    return Authenticator(clock=clock, wall=clock)
 
 
-def show(gate: Gate, text: str, peer: str = FAR) -> Key:
-    return gate.key((text,), comer(peer, (), NOWHERE), CONFIG, lambda shown: f"digest of {shown}".encode())
+def show(gate: Authenticator, text: str, peer: str = FAR) -> Key:
+    return gate.key(
+        (text,), resolve_client(peer, (), UNREADABLE_ADDRESS), CONFIG, lambda shown: f"digest of {shown}".encode()
+    )
 
 
-def lock(gate: Gate, clock: Clock, peer: str = FAR) -> None:
+def lock(gate: Authenticator, clock: Clock, peer: str = FAR) -> None:
     for _ in range(10):
         with pytest.raises(NotAllowed):
             show(gate, "wrong", peer)
         clock.now += 31
 
 
-def test_wrong_keys_are_slowed_and_then_locked(gate: Gate, clock: Clock) -> None:
+def test_wrong_keys_are_slowed_and_then_locked(gate: Authenticator, clock: Clock) -> None:
     for _ in range(3):
         with pytest.raises(NotAllowed):
             show(gate, "wrong")
@@ -67,7 +69,7 @@ def test_wrong_keys_are_slowed_and_then_locked(gate: Gate, clock: Clock) -> None
     assert "omniroute-ctl policy unlock key:203.0.113.7" in told.value.message
 
 
-def test_a_locked_source_is_told_the_same_whatever_it_shows(gate: Gate, clock: Clock) -> None:
+def test_a_locked_source_is_told_the_same_whatever_it_shows(gate: Authenticator, clock: Clock) -> None:
     lock(gate, clock)
     said = set()
     for text in ("wrong", "right"):
@@ -77,7 +79,7 @@ def test_a_locked_source_is_told_the_same_whatever_it_shows(gate: Gate, clock: C
     assert len(said) == 1
 
 
-def test_who_was_there_before_goes_on_working(gate: Gate, clock: Clock) -> None:
+def test_who_was_there_before_goes_on_working(gate: Authenticator, clock: Clock) -> None:
     assert show(gate, "right") == RIGHT
     lock(gate, clock)
     assert show(gate, "right") == RIGHT
@@ -86,7 +88,7 @@ def test_who_was_there_before_goes_on_working(gate: Gate, clock: Clock) -> None:
     assert show(gate, "other", "203.0.113.8") == OTHER
 
 
-def test_on_this_machine_every_right_key_works(gate: Gate, clock: Clock) -> None:
+def test_on_this_machine_every_right_key_works(gate: Authenticator, clock: Clock) -> None:
     lock(gate, clock, HERE)
     with pytest.raises(RateLimited):
         show(gate, "wrong", HERE)
@@ -94,7 +96,7 @@ def test_on_this_machine_every_right_key_works(gate: Gate, clock: Clock) -> None
     assert show(gate, "right", "::ffff:127.0.0.1") == RIGHT
 
 
-def test_who_asks_on_and_on_is_locked_no_longer(gate: Gate, clock: Clock) -> None:
+def test_who_asks_on_and_on_is_locked_no_longer(gate: Authenticator, clock: Clock) -> None:
     lock(gate, clock)
     for _ in range(200):
         with pytest.raises(RateLimited):
@@ -103,7 +105,7 @@ def test_who_asks_on_and_on_is_locked_no_longer(gate: Gate, clock: Clock) -> Non
     assert show(gate, "right") == RIGHT
 
 
-def test_a_password_is_counted_before_it_is_looked_at(gate: Gate, clock: Clock) -> None:
+def test_a_password_is_counted_before_it_is_looked_at(gate: Authenticator, clock: Clock) -> None:
     for _ in range(3):
         gate.begin_login(FAR, CONFIG)
     with pytest.raises(RateLimited):
@@ -120,7 +122,7 @@ def test_a_password_is_counted_before_it_is_looked_at(gate: Gate, clock: Clock) 
         gate.begin_login(HERE, CONFIG)  # a password can be guessed from here too
 
 
-def test_unlocking_from_another_process(gate: Gate, clock: Clock) -> None:
+def test_unlocking_from_another_process(gate: Authenticator, clock: Clock) -> None:
     lock(gate, clock)
     rules = replace(CONFIG.rules, unlocks=frozenset({(1.0, f"key:{FAR}")}))
     unlocked = replace(CONFIG, rules=rules)
@@ -132,7 +134,7 @@ def test_unlocking_from_another_process(gate: Gate, clock: Clock) -> None:
         show(gate, "right", "203.0.113.9")
 
 
-def test_every_change_is_told_and_nothing_else(gate: Gate, clock: Clock) -> None:
+def test_every_change_is_told_and_nothing_else(gate: Authenticator, clock: Clock) -> None:
     told = []
     gate.changed = lambda: told.append(gate.lockouts.changes())
     for _ in range(2):
@@ -142,7 +144,7 @@ def test_every_change_is_told_and_nothing_else(gate: Gate, clock: Clock) -> None
     with pytest.raises(NotAllowed):
         show(gate, "wrong")
     assert [list(each) for each in told] == [[f"key:{FAR}"]]
-    gate.take_up(Lockouts({name: held for name, held in told[0].items() if held}), {}, CONFIG)
+    gate.restore(Lockouts({name: held for name, held in told[0].items() if held}), {}, CONFIG)
     with pytest.raises(RateLimited):
         show(gate, "wrong")
 
@@ -150,9 +152,15 @@ def test_every_change_is_told_and_nothing_else(gate: Gate, clock: Clock) -> None
 # ---- what a key may
 
 
-def may(gate: Gate, key: Key, peer: str = FAR, scope: Scope = "inference") -> Key:
+def may(gate: Authenticator, key: Key, peer: str = FAR, scope: Scope = "inference") -> Key:
     config = Config(keys=() if key.revoked_at else (key,), revoked=(key,) if key.revoked_at else ())
-    return gate.key(("right",), comer(peer, (), NOWHERE), config, lambda shown: f"digest of {shown}".encode(), scope)
+    return gate.key(
+        ("right",),
+        resolve_client(peer, (), UNREADABLE_ADDRESS),
+        config,
+        lambda shown: f"digest of {shown}".encode(),
+        scope,
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +169,7 @@ def may(gate: Gate, key: Key, peer: str = FAR, scope: Scope = "inference") -> Ke
 )
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_key_is_good_for_its_scopes_alone(
-    gate: Gate, scopes: tuple[Scope, ...], good_for: set[str], scope: Scope
+    gate: Authenticator, scopes: tuple[Scope, ...], good_for: set[str], scope: Scope
 ) -> None:
     key = replace(RIGHT, scopes=scopes)
     if scope in good_for:
@@ -171,7 +179,7 @@ def test_a_key_is_good_for_its_scopes_alone(
             may(gate, key, scope=scope)
 
 
-def test_a_key_that_is_over_says_so_to_its_owner_alone(gate: Gate, clock: Clock) -> None:
+def test_a_key_that_is_over_says_so_to_its_owner_alone(gate: Authenticator, clock: Clock) -> None:
     ends = replace(RIGHT, expires_at=clock.now + 1)
     assert may(gate, ends) is ends
     clock.now += 1
@@ -186,7 +194,7 @@ def test_a_key_that_is_over_says_so_to_its_owner_alone(gate: Gate, clock: Clock)
     ("peer", "good"),
     [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("11.0.0.1", False), ("2001:db8::5", True), ("nonsense", False)],
 )
-def test_a_key_has_its_places(gate: Gate, peer: str, good: bool) -> None:
+def test_a_key_has_its_places(gate: Authenticator, peer: str, good: bool) -> None:
     key = replace(RIGHT, ips=networks("10.0.0.0/8", "2001:db8::/32"))
     if good:
         assert may(gate, key, peer) is key
@@ -195,7 +203,7 @@ def test_a_key_has_its_places(gate: Gate, peer: str, good: bool) -> None:
             may(gate, key, peer)
 
 
-def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Gate, clock: Clock) -> None:
+def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Authenticator, clock: Clock) -> None:
     over = replace(RIGHT, id="over", expires_at=clock.now)
     admin, there = (
         replace(RIGHT, id="admin", scopes=("admin",)),
@@ -203,8 +211,8 @@ def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Gate, clock:
     )
     gone = replace(RIGHT, id="gone", revoked_at=1.0)
     config = Config(keys=(RIGHT, over, admin, there), revoked=(gone,))
-    assert gate.named("k1", comer(FAR, (), NOWHERE), config) is RIGHT
-    assert gate.named("there", comer("10.1.1.1", (), NOWHERE), config) is there
+    assert gate.named("k1", resolve_client(FAR, (), UNREADABLE_ADDRESS), config) is RIGHT
+    assert gate.named("there", resolve_client("10.1.1.1", (), UNREADABLE_ADDRESS), config) is there
     for id, refused in (
         ("over", NotAllowed),
         ("gone", NotAllowed),
@@ -213,16 +221,18 @@ def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Gate, clock:
         ("there", Forbidden),
     ):
         with pytest.raises(refused):
-            gate.named(id, comer(FAR, (), NOWHERE), config)
+            gate.named(id, resolve_client(FAR, (), UNREADABLE_ADDRESS), config)
     assert not gate.uses(), "it was not shown, so it was not used from anywhere"
 
 
-def test_the_first_key_that_opens_counts(gate: Gate) -> None:
+def test_the_first_key_that_opens_counts(gate: Authenticator) -> None:
     gone = replace(OTHER, revoked_at=1.0)
     config = Config(keys=(RIGHT,), revoked=(gone,))
 
     def shown(*texts: str) -> Key:
-        return gate.key(texts, comer(FAR, (), NOWHERE), config, lambda text: f"digest of {text}".encode())
+        return gate.key(
+            texts, resolve_client(FAR, (), UNREADABLE_ADDRESS), config, lambda text: f"digest of {text}".encode()
+        )
 
     assert shown("other", "right") is RIGHT
     assert shown("right", "other") is RIGHT
@@ -231,7 +241,9 @@ def test_the_first_key_that_opens_counts(gate: Gate) -> None:
         shown("nonsense", "other")
 
 
-def test_only_whole_digests_are_compared_and_in_constant_time(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_whole_digests_are_compared_and_in_constant_time(
+    gate: Authenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No way leads from what was shown to a key but through a digest of all of it, whatever it has in common."""
     compared: list[tuple[bytes, bytes]] = []
 
@@ -248,12 +260,12 @@ def test_only_whole_digests_are_compared_and_in_constant_time(gate: Gate, monkey
     monkeypatch.setattr("omniroute.gateway.authenticator.hmac.compare_digest", compare)
     right = "sk-omni-" + "a" * 43
     key = replace(RIGHT, digest=digest(right))
-    config = Config(keys=(key,), rules=Rules(lockout=LockoutRules(key_slow_after=0, key_lock_after=0)))
+    config = Config(keys=(key,), rules=Settings(lockout=LockoutSettings(key_slow_after=0, key_lock_after=0)))
     wrong = [right[:n] + "b" + right[n + 1 :] for n in range(len(right))]
     for text in wrong:
         with pytest.raises(NotAllowed):
-            gate.key((text,), comer(FAR, (), NOWHERE), config, digest)
-    assert gate.key((right,), comer(FAR, (), NOWHERE), config, digest) is key
+            gate.key((text,), resolve_client(FAR, (), UNREADABLE_ADDRESS), config, digest)
+    assert gate.key((right,), resolve_client(FAR, (), UNREADABLE_ADDRESS), config, digest) is key
     assert digested == [right, *wrong, right], "each is digested once, and whole"
     assert compared == [(key.digest, key.digest)], "nothing but a digest is ever compared"
 
@@ -270,7 +282,7 @@ def test_windows_slide_and_places_come_back(
     rpm: int | None, at_once: int | None, steps: list[tuple[float, bool]]
 ) -> None:
     clock = Clock()
-    gate = Gate(clock=clock, wall=clock)
+    gate = Authenticator(clock=clock, wall=clock)
     key = replace(RIGHT, limit=Limit(rpm, None, at_once))
     gate.keep(Config(keys=(key,)), Config())
     begun: list[float] = []
@@ -278,17 +290,17 @@ def test_windows_slide_and_places_come_back(
     for pause, leaves in steps:
         clock.now += pause
         if leaves and inside:
-            gate.leave(key)
+            gate.release(key)
             inside -= 1
         recent = [at for at in begun if at + 60 > clock.now]
         free = (rpm is None or len(recent) < rpm) and (at_once is None or inside < at_once)
         if free:
-            gate.enter(key)
+            gate.acquire(key)
             begun.append(clock.now)
             inside += 1
         else:
             with pytest.raises(RateLimited) as told:
-                gate.enter(key)
+                gate.acquire(key)
             wait = told.value.retry_after
             assert wait
             assert wait <= 60 + 1e-9  # sums of times are rounded
@@ -296,30 +308,30 @@ def test_windows_slide_and_places_come_back(
                 assert wait == recent[-rpm] + 60 - clock.now
         assert gate.in_use(key.id)[0] == inside
     for _ in range(inside):
-        gate.leave(key)
+        gate.release(key)
     assert gate.in_use(key.id)[0] == 0
 
 
-def test_limits_are_edited_while_exchanges_are_under_way(gate: Gate) -> None:
+def test_limits_are_edited_while_exchanges_are_under_way(gate: Authenticator) -> None:
     one, two = (replace(RIGHT, limit=Limit(None, None, n)) for n in (1, 2))
     before = Config(keys=(one,))
-    gate.take_up(Lockouts(), {}, before)
-    gate.enter(one)
+    gate.restore(Lockouts(), {}, before)
+    gate.acquire(one)
     with pytest.raises(RateLimited, match="the key 'laptop' is at its limit of 1 at once"):
-        gate.enter(one)
+        gate.acquire(one)
     after = Config(keys=(two,))
     gate.keep(after, before)
-    gate.enter(two)
+    gate.acquire(two)
     gate.keep(Config(), after)
-    gate.leave(one)
-    gate.leave(two)
+    gate.release(one)
+    gate.release(two)
     assert gate.in_use(RIGHT.id) == (0, 0)
 
 
 # ---- when a key was used
 
 
-def test_uses_are_noted_once_a_minute(gate: Gate, clock: Clock) -> None:
+def test_uses_are_noted_once_a_minute(gate: Authenticator, clock: Clock) -> None:
     show(gate, "right")
     show(gate, "other")
     assert gate.uses() == {"k1": (1000.0, FAR), "k2": (1000.0, FAR)}
@@ -332,17 +344,17 @@ def test_uses_are_noted_once_a_minute(gate: Gate, clock: Clock) -> None:
     assert gate.uses() == {"k1": (1060.0, "2001:db8::/64")}
 
 
-def test_where_a_key_was_used_outlives_a_restart(gate: Gate, clock: Clock) -> None:
+def test_where_a_key_was_used_outlives_a_restart(gate: Authenticator, clock: Clock) -> None:
     lock(gate, clock)
-    again = Gate(clock=clock, wall=clock)
-    again.take_up(gate.lockouts, {"k1": (1.0, FAR)}, CONFIG)
+    again = Authenticator(clock=clock, wall=clock)
+    again.restore(gate.lockouts, {"k1": (1.0, FAR)}, CONFIG)
     assert show(again, "right") == RIGHT
     with pytest.raises(RateLimited):
         show(again, "other")
 
 
-def test_only_so_many_are_familiar(gate: Gate, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omniroute.gateway.authenticator.FAMILIAR", 2)
+def test_only_so_many_are_familiar(gate: Authenticator, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omniroute.gateway.authenticator.REMEMBERED_KEYS", 2)
     show(gate, "right")
     for n in range(2):
         show(gate, "right", f"198.51.100.{n}")

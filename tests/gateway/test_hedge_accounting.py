@@ -2,25 +2,25 @@
 
 import pytest
 
-from omniroute.addons.failover import lose
-from omniroute.addons.hedging import beside
+from omniroute.addons.failover import handle_lost_hedge
+from omniroute.addons.hedging import hedge_attempt
 from omniroute.catalog.providers import node
 from omniroute.config.deadlines import Deadlines
 from omniroute.config.model import Account, Config, Limit
-from omniroute.config.settings import HedgeRules, Rules
+from omniroute.config.settings import HedgeSettings, Settings
 from omniroute.dialects.hub import Whole
-from omniroute.gateway.exchange import Asked, Exchange
-from omniroute.gateway.router import Choosing
+from omniroute.gateway.exchange import AttemptRecord, Exchange
+from omniroute.gateway.router import Router
 from omniroute.mitm.ports import Attempt
 from omniroute.routing.endpoints import claim
 from omniroute.routing.failures import Failure, Kind
 from omniroute.routing.hedging import ENOUGH
-from omniroute.routing.target import Target, Way
+from omniroute.routing.target import RoutePath, Target
 
 UP = node("up", "openai", "http://127.0.0.1:1")
 ACCOUNTS = tuple(Account(name, "up", name) for name in "abc")
-ONE, TWO, THREE = (Target(account, UP, "m", "openai", Way(""), "") for account in ACCOUNTS)
-HEDGED = Config(nodes=(UP,), accounts=ACCOUNTS, rules=Rules(hedge=HedgeRules(True, least=0.5, share=1.0)))
+ONE, TWO, THREE = (Target(account, UP, "m", "openai", RoutePath(""), "") for account in ACCOUNTS)
+HEDGED = Config(nodes=(UP,), accounts=ACCOUNTS, rules=Settings(hedge=HedgeSettings(True, least=0.5, share=1.0)))
 
 
 class Desk:
@@ -28,30 +28,30 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.choosing = Choosing(clock=lambda: self.now, wall=lambda: self.now, dice=lambda: 0.0)
+        self.choosing = Router(clock=lambda: self.now, wall=lambda: self.now, dice=lambda: 0.0)
 
     def exchange(self, *open: Target, config: Config = HEDGED) -> Exchange:
         path = "/v1/chat/completions"
         made = Exchange("id", 0.0, 0.0, "openai", path, "", (), config, claimed=claim("POST", path))
-        made.open = [*open]
+        made.remaining = [*open]
         return made
 
-    def ask(self, exchange: Exchange, target: Target, *, hedge: bool = False) -> Asked:
-        attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw), last=not exchange.open)
+    def ask(self, exchange: Exchange, target: Target, *, hedge: bool = False) -> AttemptRecord:
+        attempt = Attempt({}, Deadlines(), None, lambda raw: Whole(raw), last=not exchange.remaining)
         attempt.hedge_after = self.choosing.hedge_after(exchange, target)
         attempt.started = attempt.sent = self.now
-        asked = Asked(target, attempt, let_in=self.now, beside=1.0 if hedge else None)
+        asked = AttemptRecord(target, attempt, admitted_at=self.now, hedge_delay=1.0 if hedge else None)
         self.choosing.admission.limits.begin(target.account.id, self.now)
-        exchange.asked.append(asked)
-        self.choosing.began(exchange, asked)
+        exchange.attempts_made.append(asked)
+        self.choosing.attempt_started(exchange, asked)
         return asked
 
-    def end(self, exchange: Exchange, asked: Asked, seconds: float, failure: Failure | None = None) -> None:
+    def end(self, exchange: Exchange, asked: AttemptRecord, seconds: float, failure: Failure | None = None) -> None:
         asked.attempt.ended = asked.attempt.started + seconds
         asked.attempt.failure = failure
         if failure is None:
             asked.attempt.content_at = asked.attempt.ended
-        self.choosing.ended(exchange, asked)
+        self.choosing.attempt_ended(exchange, asked)
 
     def known(self, seconds: float = 2.0) -> None:
         """Have the first account answer as often as has to be known."""
@@ -59,8 +59,8 @@ class Desk:
             exchange = self.exchange(TWO)
             self.end(exchange, self.ask(exchange, ONE), seconds)
 
-    def chosen(self, exchange: Exchange, late: Asked) -> str | None:
-        found = self.choosing.beside(exchange, late, exchange.open)
+    def chosen(self, exchange: Exchange, late: AttemptRecord) -> str | None:
+        found = self.choosing.hedge_targets(exchange, late, exchange.remaining)
         return found[0].account.id if found else None
 
     def busy(self) -> list[int]:
@@ -124,7 +124,7 @@ def test_only_who_is_ready_is_asked(desk: Desk, why: str) -> None:
     elif why == "shut":
         desk.choosing.admission.learn("b", "m", 10.0)
     elif why == "too early":
-        second = Target(ACCOUNTS[1], UP, "m", "openai", Way(""), "", not_before=desk.now + 1)
+        second = Target(ACCOUNTS[1], UP, "m", "openai", RoutePath(""), "", not_before=desk.now + 1)
     exchange = desk.exchange(second, THREE)
     assert desk.chosen(exchange, desk.ask(exchange, ONE)) == "c"
     exchange = desk.exchange(second)
@@ -132,7 +132,7 @@ def test_only_who_is_ready_is_asked(desk: Desk, why: str) -> None:
 
 
 def test_no_more_than_their_share_is_hedged(desk: Desk) -> None:
-    config = Config(nodes=(UP,), accounts=ACCOUNTS, rules=Rules(hedge=HedgeRules(True, share=0.1)))
+    config = Config(nodes=(UP,), accounts=ACCOUNTS, rules=Settings(hedge=HedgeSettings(True, share=0.1)))
     hedged = 0
     for _ in range(200):
         exchange = desk.exchange(TWO, config=config)
@@ -140,7 +140,7 @@ def test_no_more_than_their_share_is_hedged(desk: Desk) -> None:
     assert hedged == 20
 
 
-def race(desk: Desk) -> tuple[Exchange, Asked, Asked]:
+def race(desk: Desk) -> tuple[Exchange, AttemptRecord, AttemptRecord]:
     exchange = desk.exchange(THREE)
     return exchange, desk.ask(exchange, ONE), desk.ask(exchange, TWO, hedge=True)
 
@@ -153,11 +153,11 @@ def test_what_was_let_go_counts_for_nothing_but_its_time(desk: Desk) -> None:
         for asked in both:
             asked.attempt.ended = desk.now
         both[loses].attempt.failure = Failure("hedged", "another target has answered first")
-        lose(desk, exchange, both[loses].attempt)  # type: ignore[arg-type]
+        handle_lost_hedge(desk, exchange, both[loses].attempt)  # type: ignore[arg-type]
         assert exchange.last is both[1 - loses]
-        assert exchange.open == [THREE, both[loses].target]
+        assert exchange.remaining == [THREE, both[loses].target]
         assert desk.busy() == [int(loses == 1), int(loses == 0), 0]
-        assert desk.choosing.health.well
+        assert desk.choosing.health.all_healthy
         desk.end(exchange, both[1 - loses], 9.0)
         assert desk.busy() == [0, 0, 0]
     assert list(desk.choosing._paces._times["a", "m", False])[-2:] == [9.0, 9.0]
@@ -179,26 +179,26 @@ def test_what_fails_beside_another_is_learned_from_at_once(
     exchange, first, second = race(desk)
     second.attempt.failure = Failure(kind, "it failed", status=status)
     second.attempt.ended = desk.now
-    lose(desk, exchange, second.attempt)  # type: ignore[arg-type]
+    handle_lost_hedge(desk, exchange, second.attempt)  # type: ignore[arg-type]
     assert exchange.last is first
-    assert exchange.open == open
-    assert exchange.stopped is (second if stopped else None)
+    assert exchange.remaining == open
+    assert exchange.decisive_refusal is (second if stopped else None)
     assert first.attempt.last is not bool(open)
     assert desk.busy() == [1, 0, 0]
-    assert desk.choosing.health.well is (kind in ("unable",) or status == 400)
+    assert desk.choosing.health.all_healthy is (kind in ("unable",) or status == 400)
 
 
 def test_a_connection_that_was_stale_is_no_failure(desk: Desk) -> None:
     exchange, first, second = race(desk)
     first.attempt.failure = Failure("cut", "it closed", stale=True)
     first.attempt.ended = desk.now
-    lose(desk, exchange, first.attempt)  # type: ignore[arg-type]
-    assert exchange.open == [ONE, THREE]
+    handle_lost_hedge(desk, exchange, first.attempt)  # type: ignore[arg-type]
+    assert exchange.remaining == [ONE, THREE]
     assert exchange.last is second
 
 
 def test_who_is_asked_beside_is_given_once(desk: Desk) -> None:
     exchange, _, second = race(desk)
-    assert beside(exchange) is None
+    assert hedge_attempt(exchange) is None
     second.attempt.started = 0.0
-    assert beside(exchange) is second.attempt
+    assert hedge_attempt(exchange) is second.attempt

@@ -18,7 +18,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.mode_specs import ProxyMode
 from scripted_desk import ScriptedDesk
 
-from omniroute.mitm.commands import Turn
+from omniroute.mitm.commands import WaiterNotified
 from omniroute.mitm.layer import RoutedLayer
 
 
@@ -114,7 +114,7 @@ class Play:
 
     def turn(self, flow: http.HTTPFlow) -> None:
         """Say from outside that a flow's turn has come."""
-        self.feed(Turn(flow))
+        self.feed(WaiterNotified(flow))
 
     def end_hook(self) -> None:
         """Let the oldest of the held hooks end."""

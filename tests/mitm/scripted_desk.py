@@ -10,7 +10,7 @@ from typing import Any
 from mitmproxy import http
 from mitmproxy.proxy import commands
 
-from omniroute.addons.response_headers import early_head, in_stream, refusal
+from omniroute.addons.response_headers import early_head, error_event, refusal
 from omniroute.catalog.provider import DialectName
 from omniroute.config.deadlines import Deadlines
 from omniroute.config.server_limits import ServerLimits
@@ -18,7 +18,7 @@ from omniroute.dialects import hub
 from omniroute.dialects.registry import DIALECTS
 from omniroute.errors import Exhausted, GatewayError, TooLarge
 from omniroute.mitm.commands import copy_head
-from omniroute.mitm.ports import Attempt, Beat, Keepalive
+from omniroute.mitm.ports import Attempt, Keepalive, ProgressTick
 from omniroute.routing.endpoints import dialect_of
 
 LIMITS = Deadlines(connect=10, first_byte=20, first_content=50, idle=30)
@@ -76,7 +76,7 @@ class ScriptedDesk:
         """Seconds before each attempt but the first."""
         self.until: float | None = None
         """When the whole request is too late."""
-        self.beats: Beat | None = None
+        self.beats: ProgressTick | None = None
         self.resume = False
         """Whether somebody else goes on with a stream that has broken off."""
         self.hedge_after: float | None = None
@@ -110,10 +110,10 @@ class ScriptedDesk:
     def keepalive(self, flow: http.HTTPFlow) -> Keepalive | None:
         return Keepalive(self.every, DIALECTS[self.dialect].keepalive) if self.stream and self.every else None
 
-    def beat(self, flow: http.HTTPFlow) -> Beat | None:
+    def progress_tick(self, flow: http.HTTPFlow) -> ProgressTick | None:
         return self.beats
 
-    def resumes(self, flow: http.HTTPFlow) -> bool:
+    def may_resume(self, flow: http.HTTPFlow) -> bool:
         told = self._of(flow)
         stream = told.last.stream if told and told.attempts else None
         if not self.resume or stream is None or stream.said is None:
@@ -126,7 +126,7 @@ class ScriptedDesk:
         told = self._of(flow)
         return told.hedge if told and told.hedge and not told.hedge.started else None
 
-    def lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
+    def hedge_lost(self, flow: http.HTTPFlow, attempt: Attempt) -> None:
         told = self._of(flow)
         assert told
         assert attempt.failure
@@ -137,10 +137,10 @@ class ScriptedDesk:
     def early_head(self, flow: http.HTTPFlow) -> http.Response:
         return early_head(flow.request, 0.0)
 
-    def last_words(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
-        return in_stream(self.dialect, answer)
+    def final_event(self, flow: http.HTTPFlow, answer: http.Response) -> bytes:
+        return error_event(self.dialect, answer)
 
-    def dressed(self, flow: http.HTTPFlow) -> bool:
+    def try_apply_headers(self, flow: http.HTTPFlow) -> bool:
         return False  # the hook does it
 
     def answer(self, flow: http.HTTPFlow, error: GatewayError) -> http.Response:
@@ -178,7 +178,7 @@ class ScriptedDesk:
             case "read_reply":
                 told = self._of(flow)
                 assert told
-                attempt = next(attempt for attempt in told.attempts if attempt.unread)
+                attempt = next(attempt for attempt in told.attempts if attempt.undecoded)
                 attempt.whole = attempt.read_whole(bytes(attempt.raw))
             case _:
                 self.other(hook)
@@ -216,7 +216,7 @@ class ScriptedDesk:
             stream=hub.Stream(*names, model="m", follows=self.resume, resumes=told.broken) if self.stream else None,
             read_whole=partial(hub.read_whole, *names, model="m"),
             last=told.at + 1 == len(self.hosts),
-            until=self.until,
+            deadline=self.until,
             hedge_after=None if told.broken else self.hedge_after,
         )
         told.hosts.append(self.hosts[told.at])

@@ -4,14 +4,14 @@ from playbook import Play
 from scripted_desk import ScriptedDesk
 from upstream_bytes import ASK, END, HEAD, LAST, ROLE, TEXT, answer, chunk
 
-from omniroute.mitm.ports import Beat
+from omniroute.mitm.ports import ProgressTick
 
 TICK = b"event: progress\ndata: {}\n\n"
 
 
 def asked(*, every: float | None = None) -> Play:
     desk = ScriptedDesk(["one"], stream=True, every=every)
-    desk.beats = Beat(2.0, lambda: TICK)
+    desk.beats = ProgressTick(2.0, lambda: TICK)
     play = Play(desk)
     play.ask(ASK)
     return play

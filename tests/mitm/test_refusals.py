@@ -125,7 +125,7 @@ def test_an_answer_of_an_addon_is_told_with_and_without_a_hook_for_its_head(
     dressed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = ScriptedDesk([], stream=False)
-    monkeypatch.setattr(nobody, "dressed", lambda flow: dressed)
+    monkeypatch.setattr(nobody, "try_apply_headers", lambda flow: dressed)
     play = Play(nobody)
     for turn in range(1, 3):
         play.ask(ASK)

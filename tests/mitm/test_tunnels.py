@@ -13,7 +13,7 @@ from playbook import Peer, Play
 from scripted_desk import ScriptedDesk
 from upstream_bytes import ASK, SAID, answer, answers, chunked, good, sized
 
-from omniroute.mitm.tunnel import Through
+from omniroute.mitm.tunnel import ProxiedServer
 from omniroute.netproxy.proxy_url import Proxy, read_proxy
 
 HTTP = read_proxy("http://user:Okapi9mN3b@proxy:3128")
@@ -80,7 +80,7 @@ def test_what_opens_the_proxy_is_not_in_the_flow(proxy: Proxy) -> None:
     play = asked(proxy)
     let_through(play.open(), proxy).say(good(False))
     flow = play.desk.told[0].flow
-    assert isinstance(flow.server_conn, Through)
+    assert isinstance(flow.server_conn, ProxiedServer)
     assert flow.server_conn.via is not None
     assert flow.server_conn.via[1] == ("proxy", proxy.port)
     for shown in (flow.get_state(), flow.server_conn, flow, flow.copy().get_state(), play.desk.told[0].attempts):
@@ -264,8 +264,8 @@ def test_what_is_encrypted_is_never_forwarded() -> None:
 
 def test_many_upstreams_of_one_proxy_do_not_wait_for_each_other() -> None:
     """mitmproxy counts connections by address, five to each."""
-    outers = [Through((f"host{n}", 443), HTTP, forwarded=None).outer.address for n in range(9)]
-    again = Through(("host0", 443), HTTP, forwarded=None).outer.address
+    outers = [ProxiedServer((f"host{n}", 443), HTTP, forwarded=None).outer.address for n in range(9)]
+    again = ProxiedServer(("host0", 443), HTTP, forwarded=None).outer.address
     assert len(set(outers)) == 9
     assert again == outers[0]
     assert hash(again) == hash(outers[0])

@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.netproxy.http_connect import Refused
+from omniroute.netproxy.http_connect import TunnelRefused
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.netproxy.socks5 import REPLIES, Socks5
 
@@ -71,7 +71,7 @@ def test_a_proxy_that_wants_no_login_hears_none() -> None:
 @every("code", range(1, 256))
 @every("rest", [b"", b"\x00\x01" + bytes(6)], ids=["cut", "whole"])
 def test_every_reply_that_refuses(code: int, rest: bytes) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(TunnelRefused) as refused:
         talk(Socks5(OPEN, "api.example", 443), b"\x05\x00\x05" + bytes([code]) + rest)
     said = str(refused.value)
     assert said.startswith("proxy socks5://proxy:1080: ")
@@ -98,7 +98,7 @@ def test_every_reply_that_refuses(code: int, rest: bytes) -> None:
 )
 def test_what_is_no_tunnel(proxy: Proxy, heard: bytes, says: str) -> None:
     for cut in range(len(heard)):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(TunnelRefused) as refused:
             talk(Socks5(proxy, "api.example", 443), heard, [cut])
         assert says in str(refused.value)
         assert "pässword" not in str(refused.value)
@@ -106,12 +106,12 @@ def test_what_is_no_tunnel(proxy: Proxy, heard: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "h" * 256])
 def test_a_name_that_socks_cannot_say_is_refused_before_a_word(host: str) -> None:
-    with pytest.raises(Refused, match=f"a host's name of {len(host)} bytes"):
+    with pytest.raises(TunnelRefused, match=f"a host's name of {len(host)} bytes"):
         Socks5(OPEN, host, 1).start()
 
 
 def test_a_login_that_socks_cannot_say() -> None:
-    with pytest.raises(Refused, match="its password is longer than 255 bytes"):
+    with pytest.raises(TunnelRefused, match="its password is longer than 255 bytes"):
         Socks5(Proxy("socks5", "proxy", 1, "u", "p" * 256), "10.0.0.1", 1).start()
 
 
@@ -121,6 +121,6 @@ def test_nothing_that_is_heard_breaks_it(heard: bytes) -> None:
     way.start()
     try:
         way.feed(heard)
-    except Refused:
+    except TunnelRefused:
         return
     assert way.done == (len(heard) > 2 and heard[0] == 5 and not way._heard)

@@ -9,7 +9,7 @@ from panel_api import WORDS, Api, StartApi
 from omniroute.env import read
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.management_relay import Relay
-from omniroute.panel.app import Panel
+from omniroute.panel.app import PanelServer
 from omniroute.store.state import password
 
 
@@ -33,7 +33,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             listening = socket.create_server(("127.0.0.1", 0))
             listening.setblocking(False)
             relay = Relay("127.0.0.1", listening.getsockname()[1], "known-to-the-relay")
-            panel = Panel(runtime, read(environ), relay.secret)
+            panel = PanelServer(runtime, read(environ), relay.secret)
             panel.start(listening)
             stack.callback(panel.stop)
             return Api(runtime, relay)

@@ -27,7 +27,7 @@ class Api:
         if token:
             headers |= {"authorization": f"Bearer {self.token}"}
         if peer:
-            headers |= {PEER: self.relay.says(peer)}
+            headers |= {PEER: self.relay.log_line(peer)}
         return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=120, **how)
 
     async def logged_in(self, **how: Any) -> httpx.AsyncClient:

@@ -59,7 +59,7 @@ async def test_a_copy_is_made_listed_gone_back_to_and_deleted(filled: Api) -> No
         reasons = [each["reason"] for each in (await client.get(WHERE)).json()["backups"]]
         assert sorted(reasons) == ["manual", "restore"]
         assert (await client.delete(f"{WHERE}/{made['id']}")).status_code == 204
-        assert [each.reason for each in backups.listed(filled.store.path)] == ["restore"]
+        assert [each.reason for each in backups.list_backups(filled.store.path)] == ["restore"]
 
 
 @pytest.mark.parametrize(

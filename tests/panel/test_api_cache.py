@@ -7,7 +7,7 @@ from omniroute.store.state import cached_answers
 
 async def test_the_cache_is_counted_and_cleared(api: Api) -> None:
     at = api.store.clock()
-    cached_answers.keep(api.store, cached_answers.Kept("a key", at, b"said", similar=True))
+    cached_answers.keep(api.store, cached_answers.StoredAnswer("a key", at, b"said", similar=True))
     async with api.client(token=True) as client:
         said = (await client.get("/api/cache")).json()
         assert (said["semanticCache"]["dbEntries"], said["semanticCache"]["oldest"]) == (1, at)

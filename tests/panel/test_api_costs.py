@@ -47,7 +47,7 @@ async def test_what_is_set_aside_is_said(start: StartApi) -> None:
     ledger, now = api.runtime.spending.ledger, api.runtime.wall()
     async with api.client(token=True) as client:
         await client.post("/api/usage/budget", json={"keyId": key.id, "dailyLimitUsd": 5, "monthlyLimitUsd": 9})
-        hold = ledger.hold(key.id, 1.25, now)
+        hold = ledger.reserve(key.id, 1.25, now)
         found = (await client.get("/api/usage/budget")).json()["budgets"]
         assert {each["period"]: (each["setAside"], each["left"], each["spent"]) for each in found} == {
             "daily": (1.25, 3.75, 0),

@@ -10,7 +10,7 @@ from history import NOON, ROW
 from panel_api import Api, StartApi
 from test_api_live import passes
 
-from omniroute.routing.health import Cooling, Health, Snapshot
+from omniroute.routing.health import Cooldown, Health, Snapshot
 from omniroute.store.config import accounts, nodes, snapshot
 from omniroute.store.history import usage
 
@@ -41,9 +41,9 @@ async def test_a_time_in_one_answer(api: Api, admin: httpx.AsyncClient) -> None:
     rows = [replace(ROW, id=f"r{number:02}", at=NOW - 60 * number, cost=0.5) for number in (0, 0.5, 3, 9.5, 11, 30)]
     usage.record(api.store, [replace(row, id=str(at)) for at, row in enumerate(rows)])
     usage.record(api.store, [replace(ROW, id="no key", at=NOW - 7200, key_id=None, key_name=None, cost=None)])
-    api.runtime.choosing._loads.began(one)
-    api.runtime.choosing._loads.began("node:box")
-    api.runtime.choosing._loads.began("gone meanwhile")
+    api.runtime.choosing._loads.started(one)
+    api.runtime.choosing._loads.started("node:box")
+    api.runtime.choosing._loads.started("gone meanwhile")
 
     said = (await admin.get("/api/usage/history")).json()
 
@@ -92,7 +92,7 @@ async def test_exchanges_are_lines_whatever_they_are_called(api: Api, admin: htt
 
 async def test_a_model_that_is_held_back_is_let_go(api: Api, admin: httpx.AsyncClient) -> None:
     one, two = there(api)
-    bad, worse = Cooling(NOW + 90, NOW - 10, 1, "rate", "429"), Cooling(NOW + 5, NOW, 1, "server", "500")
+    bad, worse = Cooldown(NOW + 90, NOW - 10, 1, "rate", "429"), Cooldown(NOW + 5, NOW, 1, "server", "500")
     api.runtime.choosing.health = Health(
         Snapshot(
             {
@@ -151,7 +151,7 @@ async def test_one_thing_at_a_time_is_looked_at(admin: httpx.AsyncClient, given)
 
 async def test_what_has_passed_is_listed_without_what_was_said(api: Api, admin: httpx.AsyncClient) -> None:
     assert (await admin.get("/api/translator/history")).json() == {"success": True, "events": [], "total": 0}
-    api.runtime.watching.enter()
+    api.runtime.watching.add()
     for id in ("a", "b", "c"):
         passes(api, id, text="a secret")
     answer = await admin.get("/api/translator/history?limit=2")

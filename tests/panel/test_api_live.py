@@ -38,10 +38,10 @@ def passes(api: Api, id: str, *, ended: bool = True, error: str | None = None, t
     exchange = Exchange(id=id, at=1.0, started=0.0, dialect="openai", path="/v1/chat/completions", query="",
                         headers=((b"user-agent", b"<script>"),), config=Config())  # fmt: skip
     exchange.model, exchange.claimed, exchange.error = "m", Claim("chat", "openai"), error
-    exchange.raw = text.encode()
+    exchange.raw_body = text.encode()
     flow = tflow.tflow(resp=ended)
     flow.id = f"flow-{id}"
-    api.runtime.watching.asked(flow, exchange)
+    api.runtime.watching.attempt_started(flow, exchange)
     if ended:
         api.runtime.watching.ended(flow, exchange, 200)
 
@@ -76,7 +76,7 @@ async def test_who_may_watch(api: Api) -> None:
     assert await refused(api, rebound, **session(api), name="evil.example") == 403
     for origin, headers in ((None, token(api)), (api.url, session(api))):
         async with watching(api, origin, **headers):
-            assert api.runtime.watching.watched
+            assert api.runtime.watching.active
     async with api.client(token=True) as client:
         assert (await client.get("/api/translator/live")).status_code == 426
         assert (await client.post("/api/translator/live")).status_code in (405, 426)
@@ -110,25 +110,25 @@ async def test_nobody_watches_when_all_have_gone(api: Api, monkeypatch: pytest.M
     leave = live_socket.Broadcast.leave
     monkeypatch.setattr(live_socket.Broadcast, "leave", lambda *who: (leave(*who), left.put_nowait(None)))
     async with watching(api, **token(api)), watching(api, **token(api)):
-        assert api.runtime.watching.watched
+        assert api.runtime.watching.active
     for _ in range(2):
         await asyncio.wait_for(left.get(), 120)
-    assert not api.runtime.watching.watched
+    assert not api.runtime.watching.active
 
 
 async def test_who_reads_too_slowly_misses_the_oldest(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_socket, "MOST_WAITING", 5)
     held, offered = asyncio.Event(), asyncio.Queue[None]()
-    offer = live_socket.Live.offer
-    monkeypatch.setattr(live_socket.Live, "offer", lambda *what: (offer(*what), offered.put_nowait(None)))
-    write = live_socket.Live.write_message
+    offer = live_socket.LiveSocket.offer
+    monkeypatch.setattr(live_socket.LiveSocket, "offer", lambda *what: (offer(*what), offered.put_nowait(None)))
+    write = live_socket.LiveSocket.write_message
 
-    async def slow(self: live_socket.Live, *said: Any) -> None:
+    async def slow(self: live_socket.LiveSocket, *said: Any) -> None:
         await held.wait()
         await write(self, *said)
 
     async with watching(api, **token(api)) as socket:
-        monkeypatch.setattr(live_socket.Live, "write_message", slow)
+        monkeypatch.setattr(live_socket.LiveSocket, "write_message", slow)
         passes(api, "first")
         for _ in range(2):  # what was there at first, and this
             await asyncio.wait_for(offered.get(), 120)

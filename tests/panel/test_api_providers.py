@@ -11,7 +11,7 @@ import pytest
 from cases import every
 from panel_api import Api, StartApi
 
-from omniroute.routing.health import Breaker, Changes, Cooling
+from omniroute.routing.health import Breaker, Cooldown, HealthChanges
 from omniroute.store.config import combos, snapshot
 from omniroute.store.state import health
 
@@ -130,9 +130,9 @@ async def test_how_accounts_stand(api: Api, admin: httpx.AsyncClient) -> None:
     for name, base_url in (("broken", None), ("cooling", None), ("partly", None), ("apart", "http://127.0.0.1:9/v1")):
         said = {"provider": "groq", "apiKey": KEY, "name": name, "baseUrl": base_url}
         ids[name] = (await admin.post("/api/providers", json=said)).json()["connection"]["id"]
-    cool = Cooling(NOW + 90, NOW, 1, "rate_limited", "too many", told=True)
+    cool = Cooldown(NOW + 90, NOW, 1, "rate_limited", "too many", provider_named=True)
     coolings = {("account", ids["cooling"], ""): cool, ("model", ids["partly"], "m"): cool}
-    health.save(api.store, Changes(coolings, {("account", ids["broken"]): Breaker(5, NOW, 60.0)}))
+    health.save(api.store, HealthChanges(coolings, {("account", ids["broken"]): Breaker(5, NOW, 60.0)}))
 
     async def standing() -> dict[str, Any]:
         found = (await admin.get("/api/providers")).json()["connections"]
@@ -144,7 +144,7 @@ async def test_how_accounts_stand(api: Api, admin: httpx.AsyncClient) -> None:
     assert found["partly"]["rests"] == [
         {"scope": "model", "model": "m", "seconds": 90.0, "after": "too many", "told": True}
     ]
-    health.save(api.store, Changes({("provider", "groq", ""): cool}, {("account", ids["broken"]): None}))
+    health.save(api.store, HealthChanges({("provider", "groq", ""): cool}, {("account", ids["broken"]): None}))
     found = await standing()
     assert {name: each["status"] for name, each in found.items()} == dict.fromkeys(statuses, "cooling") | {
         "apart": "ready"

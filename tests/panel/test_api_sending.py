@@ -44,7 +44,7 @@ async def test_a_gateway_that_cannot_be_reached_is_said(api: Api, admin: httpx.A
     (said,) = map(json.loads, answer.text.splitlines())
     assert list(said) == ["error"]
     assert "127.0.0.1:9" in said["error"]
-    assert not api.runtime.watching.watched
+    assert not api.runtime.watching.active
 
 
 async def test_the_bench_shows_what_there_is(admin: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cases import every
 from panel_api import Api
 
-from omniroute.routing.health import Cooling, Health, Snapshot
+from omniroute.routing.health import Cooldown, Health, Snapshot
 from omniroute.store.config import ip_filter
 
 IPS, THINKING, PROMPT = (f"/api/settings/{name}" for name in ("ip-filter", "thinking-budget", "system-prompt"))
@@ -38,7 +38,7 @@ async def test_lists_of_addresses(admin: httpx.AsyncClient, api: Api) -> None:
     said = {"blacklist": ["203.0.113.0/24", "198.51.100.7"], "addWhitelist": "10.0.0.0/8", "enabled": True}
     made = (await admin.put(IPS, json=said)).json()
     assert (made["mode"], made["blacklist"], made["whitelist"]) == ("blacklist", said["blacklist"], ["10.0.0.0/8"])
-    assert api.runtime.config.doors.refuses("203.0.113.9", api.store.clock())
+    assert api.runtime.config.doors.refusal("203.0.113.9", api.store.clock())
     made = (await admin.put(IPS, json={"blacklist": ["198.51.100.7"], "removeWhitelist": ["10.0.0.0/8"]})).json()
     assert (made["blacklist"], made["whitelist"]) == (["198.51.100.7"], [])
     ban = {"ip": "192.0.2.1", "durationMs": 60_000, "reason": "noise"}
@@ -113,7 +113,7 @@ async def test_patience_is_refused_at_its_field(admin: httpx.AsyncClient) -> Non
 
 async def test_why_somebody_cools_down_is_said(admin: httpx.AsyncClient, api: Api) -> None:
     now = api.runtime.wall()
-    cooling = {("account", "one", ""): Cooling(now + 90, now, 1, "quota", "402")}
+    cooling = {("account", "one", ""): Cooldown(now + 90, now, 1, "quota", "402")}
     api.runtime.choosing.health = Health(Snapshot(cooling, {}))
     (found,) = (await admin.get("/api/monitoring/health")).json()["cooling"]
     assert (found["whose"], found["cause"], found["after"]) == ("one", "quota", "402")

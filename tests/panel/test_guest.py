@@ -10,7 +10,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from omniroute.env import read
-from omniroute.panel.app import Panel
+from omniroute.panel.app import PanelServer
 from omniroute.panel.web_limits import MAX_ANONYMOUS_BODY
 
 
@@ -45,7 +45,7 @@ async def test_it_comes_and_goes_with_the_script(api: Api) -> None:
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     async with httpx.AsyncClient(base_url=url, headers=token, trust_env=False, timeout=120) as client:
         for _ in range(2):
-            panel = Panel(api.runtime, read({}), "x")
+            panel = PanelServer(api.runtime, read({}), "x")
             panel.hang_in(app)
             assert (await client.get("/flows")).text == "mitmweb's own"
             assert (await client.get("/api/keys")).json()["keys"] == []
@@ -63,7 +63,7 @@ async def test_bodies_without_a_session_are_bounded(api: Api, chunked: bool) -> 
     server = HTTPServer(app)
     (listening,) = bind_sockets(0, "127.0.0.1")
     server.add_socket(listening)
-    panel = Panel(api.runtime, read({}), "x")
+    panel = PanelServer(api.runtime, read({}), "x")
     panel.hang_in(app)
 
     def body(size: int) -> Any:

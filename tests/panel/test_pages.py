@@ -13,7 +13,7 @@ from panel_api import Api, StartApi
 
 from omniroute.dialects import hub
 from omniroute.distribution.files import web_root
-from omniroute.gateway.translation_preview import say_refusal, say_reply, say_request, say_stream
+from omniroute.gateway.translation_preview import preview_error, preview_reply, preview_request, preview_stream
 from omniroute.panel.static_pages import load
 from omniroute.store.config import ip_filter, snapshot
 
@@ -113,13 +113,13 @@ def test_samples_can_be_said_in_every_dialect(sample, target: str) -> None:
     source = sample["dialect"]
     match sample["kind"]:
         case "request":
-            said = say_request(source, target, raw, model="m")
+            said = preview_request(source, target, raw, model="m")
         case "reply":
-            said = say_reply(source, target, raw, names=hub.NO_NAMES)
+            said = preview_reply(source, target, raw, names=hub.NO_NAMES)
         case "stream":
-            said = say_stream(source, target, raw, names=hub.NO_NAMES)
+            said = preview_stream(source, target, raw, names=hub.NO_NAMES)
         case _:
-            said = say_refusal(source, target, raw, sample["status"])
+            said = preview_error(source, target, raw, sample["status"])
     assert said.fault is None
     assert said.raw
 

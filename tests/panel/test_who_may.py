@@ -79,7 +79,7 @@ async def test_a_clients_key_does_not_manage(start: StartApi, tmp_path: Path) ->
 
 async def test_a_key_for_administering_does(start: StartApi, tmp_path: Path) -> None:
     with closing(Store(tmp_path / "data", environ={})) as store:
-        _, shown = keys.create(store, "ops", change=keys.Change(scopes=["admin"], ips=["203.0.113.0/24"]))
+        _, shown = keys.create(store, "ops", change=keys.KeyEdit(scopes=["admin"], ips=["203.0.113.0/24"]))
     api = await start()
     for peer, status in ((ELSEWHERE, 200), ("198.51.100.4", 403)):
         async with api.client(peer=peer, headers={"authorization": f"Bearer {shown}"}) as client:

@@ -11,12 +11,12 @@ import pytest
 
 from omniroute.catalog.providers import node
 from omniroute.config.model import Account, Combo, Config
-from omniroute.config.settings import Rules
+from omniroute.config.settings import Settings
 from omniroute.routing.plan import plan
-from omniroute.routing.rate_limits import Loads
-from omniroute.routing.strategies import Seen
-from omniroute.routing.strategy_state import Turns
-from omniroute.routing.target import Known
+from omniroute.routing.rate_limits import InFlight
+from omniroute.routing.strategies import RoutingState
+from omniroute.routing.strategy_state import StrategyState
+from omniroute.routing.target import PlanContext
 
 REQUESTS = 100_000
 MINUTES = 24 * 60
@@ -27,14 +27,14 @@ BARN = node("barn", "openai", "http://127.0.0.1:2")
 ACCOUNTS = [Account(f"{at}{n}", at, f"{at}{n}", priority=n) for at in ("box", "barn") for n in range(4)]
 
 
-def day(rules: Rules, combo: Combo, requests: int = REQUESTS) -> tuple[dict[str, float], Counter, Counter]:
+def day(rules: Settings, combo: Combo, requests: int = REQUESTS) -> tuple[dict[str, float], Counter, Counter]:
     """Give what each account served for each minute that it was well, what each model served, and what nobody did."""
     dice = Random(20)
     config = Config(accounts=tuple(ACCOUNTS), nodes=(BOX, BARN), combos={"mix": combo}, rules=rules)
-    turns = Turns()
-    loads = Loads()
+    turns = StrategyState()
+    loads = InFlight()
     now = 0.0
-    known = Known(Seen(turns, lambda account: loads.load(account, now)), dice.random)
+    known = PlanContext(RoutingState(turns, lambda account: loads.load(account, now)), dice.random)
     down: dict[str, int] = {}
     by_account: Counter = Counter()
     by_model: Counter = Counter()
@@ -49,12 +49,12 @@ def day(rules: Rules, combo: Combo, requests: int = REQUESTS) -> tuple[dict[str,
                 down[dice.choice(ACCOUNTS).id] = minute + int(dice.expovariate(1 / 20)) + 1
             well.update(account.id for account in ACCOUNTS if account.id not in down)
         made = plan("mix", config, client="openai", known=known)
-        turns.taken(combo for combo, _ in made.targets[0].way.path)
+        turns.advance(combo for combo, _ in made.targets[0].path.path)
         for target in made.targets:
-            turns.asked(target.provider.id, target.account.id, now)
-            loads.began(target.account.id)
+            turns.record_call(target.provider.id, target.account.id, now)
+            loads.started(target.account.id)
             loads.ended(target.account.id, failed=target.account.id in down, now=now)
-            turns.led(target.way.path)
+            turns.counter(target.path.path)
             if target.account.id not in down:
                 by_account[target.account.id] += 1
                 by_model[target.name] += 1
@@ -66,14 +66,14 @@ def day(rules: Rules, combo: Combo, requests: int = REQUESTS) -> tuple[dict[str,
 
 @pytest.mark.parametrize("strategy", ["round-robin", "p2c", "random", "least-used"])
 def test_strategies_that_spread_give_each_healthy_account_its_part(strategy) -> None:
-    by_account, _, unserved = day(Rules(strategy=strategy), Combo("mix", ("box/m",)), SHORT)
+    by_account, _, unserved = day(Settings(strategy=strategy), Combo("mix", ("box/m",)), SHORT)
     assert not unserved
     assert len(by_account) == 4
     assert max(by_account.values()) < 1.3 * min(by_account.values()), by_account
 
 
 def test_fill_first_leaves_its_first_only_when_that_fails() -> None:
-    by_account, _, unserved = day(Rules(), Combo("mix", ("box/m",)), SHORT)
+    by_account, _, unserved = day(Settings(), Combo("mix", ("box/m",)), SHORT)
     assert not unserved
     ranked = [by_account.get(f"box{n}", 0.0) for n in range(4)]
     assert ranked == sorted(ranked, reverse=True)
@@ -82,7 +82,7 @@ def test_fill_first_leaves_its_first_only_when_that_fails() -> None:
 
 def test_weights_hold_over_a_whole_day_of_failures() -> None:
     combo = Combo("mix", ("box/m", "barn/n"), "weighted", {"box/m": 3.0, "barn/n": 1.0})
-    by_account, by_model, unserved = day(Rules(strategy="round-robin"), combo)
+    by_account, by_model, unserved = day(Settings(strategy="round-robin"), combo)
     assert not unserved
     assert 0.72 < by_model["box/m"] / REQUESTS < 0.78, by_model
     assert len(by_account) == 8, "no account starves"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from omniroute.catalog.providers import node
 from omniroute.config.model import Account, Limit
-from omniroute.routing.admission_queue import Admission, InUse, Ticket
-from omniroute.routing.rate_limits import MINUTE, Loads
-from omniroute.routing.target import Target, Way
+from omniroute.routing.admission_queue import Admission, LimitUse, Ticket
+from omniroute.routing.rate_limits import MINUTE, InFlight
+from omniroute.routing.target import RoutePath, Target
 
 BOX = node("box", "openai", "http://127.0.0.1:1")
 CLOSE = 1e-6
@@ -22,7 +22,7 @@ CLOSE = 1e-6
 
 
 def target(account: str, model: str = "m") -> Target:
-    return Target(Account(account, "box", account), BOX, model, "openai", Way("asked for"), "")
+    return Target(Account(account, "box", account), BOX, model, "openai", RoutePath("asked for"), "")
 
 
 @dataclass(eq=False)
@@ -52,7 +52,7 @@ class World:
     begun: list[Asker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.admission = Admission(Loads(), lambda: self.now)
+        self.admission = Admission(InFlight(), lambda: self.now)
         self.admission.alarm = self.set_alarm
         self.admission.set(self.limits)
 
@@ -274,7 +274,7 @@ def test_a_full_line_of_one_account_leaves_the_other() -> None:
     mixed = world.come(target("a"), target("b"))
     assert mixed.ticket
     assert mixed.ticket.places == (("b", "m"),)
-    assert world.admission.in_use("a") == InUse(1, 2, 0)
+    assert world.admission.in_use("a") == LimitUse(1, 2, 0)
 
 
 def test_what_a_provider_says_counts_for_the_model_alone() -> None:
@@ -318,7 +318,7 @@ def test_changes_say_what_is_in_use_and_learned_once() -> None:
     world.admission.learn("b", "m", 7.0)
     found = world.admission.changes()
     assert found
-    assert found.in_use == {"a": InUse(2, 1, 2)}
+    assert found.in_use == {"a": LimitUse(2, 1, 2)}
     assert found.learned == {("b", "m"): pytest.approx(7.0)}
     assert world.admission.changes() is None
     world.admission.keep(["a"])

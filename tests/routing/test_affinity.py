@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from omniroute.routing.affinity import LASTS, MOST, Affinity, Conversation, conversation
+from omniroute.routing.affinity import LASTS, MOST, Affinity, SessionKey, session_key
 
 ASK = {"role": "user", "content": "count the files"}
 SAY = {"role": "assistant", "content": "three"}
 
 
 def of(body, owner="k", model="m", headers=()):
-    return conversation(owner, model, headers, body)
+    return session_key(owner, model, headers, body)
 
 
 def test_it_grows_and_stays_the_same() -> None:
@@ -76,12 +76,12 @@ def test_a_user_is_no_session() -> None:
 
 
 def test_it_is_remembered_for_a_while() -> None:
-    affinity, one = Affinity(), Conversation(b"1", known=True)
+    affinity, one = Affinity(), SessionKey(b"1", known=True)
     assert affinity.stay(one, 0.0) is None
     affinity.served(one, ("a", "box/m"), 10.0, began=5.0)
     assert affinity.stay(one, 10.0 + LASTS) == ("a", "box/m")
     assert affinity.stay(one, 11.0 + LASTS) is None
-    assert affinity.stay(Conversation(b"1", known=False), 10.0) is None
+    assert affinity.stay(SessionKey(b"1", known=False), 10.0) is None
     affinity.released(one, "b", 10.0)
     assert affinity.stay(one, 10.0) == ("a", "box/m"), "another account's failure says nothing"
     affinity.released(one, "a", 10.0)
@@ -91,9 +91,9 @@ def test_it_is_remembered_for_a_while() -> None:
 def test_it_does_not_grow_for_ever() -> None:
     affinity = Affinity()
     for number in range(MOST + 1):
-        affinity.served(Conversation(str(number).encode(), known=True), ("a", "box/m"), 0.0, began=0.0)
-    assert affinity.stay(Conversation(b"0", known=True), 0.0) is None
-    assert affinity.stay(Conversation(b"1", known=True), 0.0) is not None
+        affinity.served(SessionKey(str(number).encode(), known=True), ("a", "box/m"), 0.0, began=0.0)
+    assert affinity.stay(SessionKey(b"0", known=True), 0.0) is None
+    assert affinity.stay(SessionKey(b"1", known=True), 0.0) is not None
 
 
 def test_real_clients_stay_one_conversation() -> None:
@@ -115,7 +115,7 @@ def test_real_clients_stay_one_conversation() -> None:
 
 
 def test_an_answer_that_began_before_a_failure_does_not_bring_its_account_back() -> None:
-    affinity, one = Affinity(), Conversation(b"1", known=True)
+    affinity, one = Affinity(), SessionKey(b"1", known=True)
     affinity.served(one, ("a", "box/m"), 10.0, began=5.0)
     affinity.released(one, "a", 20.0)
     affinity.served(one, ("a", "box/m"), 30.0, began=15.0)

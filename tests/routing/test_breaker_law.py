@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute.config.resilience_profiles import Profile
+from omniroute.config.resilience_profiles import ResilienceProfile
 from omniroute.routing.failures import Judgement
-from omniroute.routing.health import Health, Whom
+from omniroute.routing.health import Health, HealthKey
 
 BROKE = Judgement("server", "account", trips=True)
-PROFILE = Profile(failures=3, recovery=30.0)
-BOX = Whom("a", "box", "m")
+PROFILE = ResilienceProfile(failures=3, recovery=30.0)
+BOX = HealthKey("a", "box", "m")
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([0.0, 0.0, 1.0, 10.0, 29.0, 31.0]),
@@ -40,11 +40,11 @@ class World:
         return breaker.state(self.now) if breaker else "CLOSED"
 
     def come(self, exchange: str) -> bool:
-        if self.health.rest(BOX, self.now):
+        if self.health.cooldown(BOX, self.now):
             return False
         if self.state == "HALF_OPEN":
             self.probe = exchange
-        self.health.began(exchange, BOX, self.now)
+        self.health.attempt_started(exchange, BOX, self.now)
         self.began[exchange] = self.now
         return True
 
@@ -53,12 +53,12 @@ class World:
         self.probe = None if self.probe == exchange else self.probe
         match how:
             case "ok":
-                self.health.answered(exchange, BOX, began=began)
+                self.health.attempt_succeeded(exchange, BOX, began=began)
             case "leave":
-                self.health.left(exchange, BOX)
+                self.health.attempt_abandoned(exchange, BOX)
             case _:
                 before = self.health._breakers.get(("account", "a"))
-                self.health.failed(
+                self.health.attempt_failed(
                     exchange, BOX, BROKE, PROFILE, began=began, now=self.now, dice=0.0, hint=None, why="it broke"
                 )
                 if self.health._breakers.get(("account", "a")) is not before:
@@ -110,5 +110,5 @@ def test_nobody_is_shut_out_for_ever(steps) -> None:
     world.now += PROFILE.recovery
     assert world.come("last")
     world.end("last", "ok")
-    assert world.health.well
+    assert world.health.all_healthy
     assert not world.health._probes

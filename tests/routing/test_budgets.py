@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.budgets.ledger import ENOUGH, PARTS, Budget, Hold, Ledger, Lengths
+from omniroute.budgets.ledger import MIN_SAMPLES, PARTS, Budget, Ledger, OutputLengthEstimator, Reservation
 from omniroute.budgets.periods import PERIODS, Period, span
 
 NOW = 1_795_400_000.0
@@ -20,12 +20,12 @@ def daily(limit: float) -> tuple[Budget, ...]:
 
 
 def spent(ledger: Ledger, period: Period, now: float, key: str = "k") -> float:
-    return ledger.standing([Budget(key, period, 1.0)], now)[0].spent
+    return ledger.status([Budget(key, period, 1.0)], now)[0].spent
 
 
 @given(st.data())
 def test_in_any_order_nothing_is_lost_and_nothing_is_made(data: st.DataObject) -> None:
-    ledger, waiting = Ledger(UTC), list[tuple[Hold, float]]()
+    ledger, waiting = Ledger(UTC), list[tuple[Reservation, float]]()
     known: list[tuple[str, float, int]] = []
     now = NOW
     for _ in range(data.draw(st.integers(1, 30))):
@@ -33,7 +33,7 @@ def test_in_any_order_nothing_is_lost_and_nothing_is_made(data: st.DataObject) -
         match data.draw(st.sampled_from(["hold", "hold", "settle", "release", "spend", "again"])):
             case "hold":
                 cost = data.draw(money)
-                waiting.append((ledger.hold(data.draw(st.sampled_from("kx")), cost, now), cost))
+                waiting.append((ledger.reserve(data.draw(st.sampled_from("kx")), cost, now), cost))
             case "settle" if waiting:
                 hold, _ = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
                 cost = data.draw(money)
@@ -52,20 +52,20 @@ def test_in_any_order_nothing_is_lost_and_nothing_is_made(data: st.DataObject) -
         for key in "kx":
             for period in PERIODS:
                 start, end = span(period, now, UTC)
-                [stands] = ledger.standing([Budget(key, period, 1.0)], now)
-                assert stands.ends == end
+                [stands] = ledger.status([Budget(key, period, 1.0)], now)
+                assert stands.resets_at == end
                 here = sum(parts for of, at, parts in known if of == key and start <= at < end)
                 held = sum(round(c * PARTS) for hold, c in waiting if hold.key == key and start <= hold.at < end)
                 assert round(stands.spent * PARTS) == here
-                assert round(stands.held * PARTS) == held
+                assert round(stands.reserved * PARTS) == held
 
 
 @given(st.floats(0.01, 10), st.lists(st.tuples(money, st.floats(0, 2)), min_size=1, max_size=60))
 def test_requests_at_once_never_pass_the_limit_by_more_than_the_estimates_were_wrong(limit, requests) -> None:
-    ledger, running, wrong = Ledger(UTC), list[tuple[Hold, float]](), 0.0
+    ledger, running, wrong = Ledger(UTC), list[tuple[Reservation, float]](), 0.0
     for cost, factor in requests:
         if ledger.refusal(daily(limit), cost, NOW) is None:
-            running.append((ledger.hold("k", cost, NOW), cost * factor))
+            running.append((ledger.reserve("k", cost, NOW), cost * factor))
             wrong += max(0.0, cost * factor - cost)
     for hold, real in running:
         ledger.settle(hold, real)
@@ -74,11 +74,11 @@ def test_requests_at_once_never_pass_the_limit_by_more_than_the_estimates_were_w
 
 def test_what_does_not_fit_is_refused_and_what_is_given_back_fits_again() -> None:
     ledger = Ledger(UTC)
-    first = ledger.hold("k", 0.6, NOW)
+    first = ledger.reserve("k", 0.6, NOW)
     assert ledger.refusal(daily(1.0), 0.4, NOW) is None
     stands = ledger.refusal(daily(1.0), 0.5, NOW)
     assert stands
-    assert (stands.spent, stands.held) == (0.0, 0.6)
+    assert (stands.spent, stands.reserved) == (0.0, 0.6)
     ledger.release(first)
     assert ledger.refusal(daily(1.0), 0.5, NOW) is None
     ledger.spend("k", 1.0, NOW)
@@ -101,7 +101,7 @@ def test_of_several_budgets_the_one_that_lasts_longest_is_told() -> None:
 def test_it_begins_anew_and_what_began_before_counts_there() -> None:
     ledger = Ledger(UTC)
     ledger.spend("k", 1.0, NOW)
-    late = ledger.hold("k", 0.5, NOW)
+    late = ledger.reserve("k", 0.5, NOW)
     tomorrow = span("daily", NOW, UTC)[1]
     assert ledger.refusal(daily(1.0), 1.0, tomorrow - 1)
     assert ledger.refusal(daily(1.0), 1.0, tomorrow) is None
@@ -122,7 +122,7 @@ def test_a_clock_that_goes_back_finds_what_was_spent_there() -> None:
 
 def test_old_periods_are_forgotten_but_not_what_runs_in_them() -> None:
     ledger = Ledger(UTC)
-    hold = ledger.hold("k", 0.5, NOW)
+    hold = ledger.reserve("k", 0.5, NOW)
     for day in range(100):
         ledger.spend("k", 1.0, NOW + day * DAY)
     assert len(ledger._sums) < 12
@@ -135,30 +135,30 @@ def test_reading_the_history_meanwhile_counts_everything_once(before, meanwhile,
     ledger = Ledger(UTC)
     for cost in before:
         ledger.spend("k", cost, NOW)
-    holds = [ledger.hold("k", cost, NOW) for cost in running]
+    holds = [ledger.reserve("k", cost, NOW) for cost in running]
     ledger.begin_reading()
     for cost in meanwhile:
         ledger.spend("k", cost, NOW)
     ledger.read({("k", period): sum(before) for period in PERIODS}, ZoneInfo("Asia/Tokyo"), NOW)
     for period in PERIODS:
-        [stands] = ledger.standing([Budget("k", period, 1.0)], NOW)
+        [stands] = ledger.status([Budget("k", period, 1.0)], NOW)
         assert stands.spent == pytest.approx(sum(before) + sum(meanwhile))
-        assert stands.held == pytest.approx(sum(running))
-        assert stands.ends == span(period, NOW, ZoneInfo("Asia/Tokyo"))[1]
+        assert stands.reserved == pytest.approx(sum(running))
+        assert stands.resets_at == span(period, NOW, ZoneInfo("Asia/Tokyo"))[1]
     for hold in holds:
         ledger.settle(hold, 0.0)
-    assert ledger.standing(daily(1.0), NOW)[0].held == 0.0
+    assert ledger.status(daily(1.0), NOW)[0].reserved == 0.0
 
 
-@given(st.lists(st.integers(0, 100_000), min_size=ENOUGH, max_size=50))
+@given(st.lists(st.integers(0, 100_000), min_size=MIN_SAMPLES, max_size=50))
 def test_answers_that_were_long_are_expected_to_be_long(answers) -> None:
-    lengths = Lengths()
+    lengths = OutputLengthEstimator()
     for count, tokens in enumerate(answers):
-        assert (lengths.longest(("k", "m")) is None) == (count < ENOUGH)
+        assert (lengths.upper_bound(("k", "m")) is None) == (count < MIN_SAMPLES)
         lengths.learn(("k", "m"), tokens)
-    longest = lengths.longest(("k", "m"))
+    longest = lengths.upper_bound(("k", "m"))
     assert longest is not None
     assert min(answers) <= longest
     if len(set(answers)) == 1:
         assert longest == answers[0] + 1
-    assert lengths.longest(("k", "other")) is None
+    assert lengths.upper_bound(("k", "other")) is None

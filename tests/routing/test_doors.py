@@ -7,8 +7,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.access.client_address import Comer, networks
-from omniroute.access.ip_filter import MODES, Ban, Doors, enter
+from omniroute.access.client_address import ClientAddress, networks
+from omniroute.access.ip_filter import MODES, Ban, IpFilter, check
 from omniroute.errors import Forbidden
 
 ALLOW, DENY = networks("10.0.0.0/8", "2001:db8::/32"), networks("10.1.0.0/16", "203.0.113.0/24")
@@ -24,26 +24,26 @@ COMES_IN = {
 @every("mode", MODES)
 @every("who", WHO)
 def test_the_modes(mode: str, who: str) -> None:
-    doors = Doors(mode, ALLOW, DENY)
-    assert (doors.refuses(WHO[who], 0.0) is None) == (who in COMES_IN[mode])
-    assert doors.refuses(f"::ffff:{WHO[who]}", 0.0) == doors.refuses(WHO[who], 0.0)
+    doors = IpFilter(mode, ALLOW, DENY)
+    assert (doors.refusal(WHO[who], 0.0) is None) == (who in COMES_IN[mode])
+    assert doors.refusal(f"::ffff:{WHO[who]}", 0.0) == doors.refusal(WHO[who], 0.0)
 
 
 def test_bans_act_in_every_mode_until_they_are_over() -> None:
     bans = {"10.2.0.0/16": Ban(100.0, "noise"), "10.0.0.0/8": Ban(50.0)}
     for mode in MODES:
-        doors = Doors(mode, ALLOW, DENY, bans, networks(*bans))
-        assert doors.refuses(WHO["allowed"], 0.0) == "it is banned for another 100 s"
-        assert doors.refuses(WHO["allowed"], 99.0) == "it is banned for another 1 s"
-        assert doors.refuses(WHO["allowed"], 100.0) is None
-        assert doors.refuses("10.3.0.1", 49.0)
-        assert doors.refuses("10.3.0.1", 50.0) is None
+        doors = IpFilter(mode, ALLOW, DENY, bans, networks(*bans))
+        assert doors.refusal(WHO["allowed"], 0.0) == "it is banned for another 100 s"
+        assert doors.refusal(WHO["allowed"], 99.0) == "it is banned for another 1 s"
+        assert doors.refusal(WHO["allowed"], 100.0) is None
+        assert doors.refusal("10.3.0.1", 49.0)
+        assert doors.refusal("10.3.0.1", 50.0) is None
 
 
 def test_who_has_no_address_stays_outside_where_addresses_count() -> None:
-    assert Doors().refuses("unknown", 0.0) is None
+    assert IpFilter().refusal("unknown", 0.0) is None
     for mode in MODES[1:]:
-        assert Doors(mode).refuses("unknown", 0.0)
+        assert IpFilter(mode).refusal("unknown", 0.0)
 
 
 @given(
@@ -64,15 +64,15 @@ def test_the_standard_library_agrees(mode: str, allow: list[int], deny: list[int
         "whitelist": inside,
         "whitelist-priority": inside or not outside,
     }
-    doors = Doors(mode, networks(*allowed), networks(*denied))
-    assert (doors.refuses(str(who), 0.0) is None) == judged[mode]
+    doors = IpFilter(mode, networks(*allowed), networks(*denied))
+    assert (doors.refusal(str(who), 0.0) is None) == judged[mode]
 
 
 def test_entering() -> None:
-    doors = Doors("blacklist", deny=DENY, trusted=networks("127.0.0.1"))
-    assert enter("198.51.100.1", (), doors, 0.0) == Comer("198.51.100.1")
+    doors = IpFilter("blacklist", deny=DENY, trusted=networks("127.0.0.1"))
+    assert check("198.51.100.1", (), doors, 0.0) == ClientAddress("198.51.100.1")
     with pytest.raises(Forbidden, match=r"^203\.0\.113\.7 may not use this gateway"):
-        enter("203.0.113.7", (), doors, 0.0)
+        check("203.0.113.7", (), doors, 0.0)
     with pytest.raises(Forbidden, match=r"^203\.0\.113\.7 may not use this gateway"):
-        enter("127.0.0.1", ((b"X-Forwarded-For", b"198.51.100.1, 203.0.113.7"),), doors, 0.0)
-    assert enter("198.51.100.1", ((b"X-Forwarded-For", b"203.0.113.7"),), doors, 0.0).relayed
+        check("127.0.0.1", ((b"X-Forwarded-For", b"198.51.100.1, 203.0.113.7"),), doors, 0.0)
+    assert check("198.51.100.1", ((b"X-Forwarded-For", b"203.0.113.7"),), doors, 0.0).proxied

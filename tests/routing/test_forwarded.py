@@ -8,15 +8,15 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.access.client_address import NOWHERE, Comer, Networks, comer
+from omniroute.access.client_address import UNREADABLE_ADDRESS, ClientAddress, Networks, resolve_client
 from omniroute.errors import BadRequest
 
 PROXIES = Networks(["127.0.0.1", "10.0.0.0/8", "2001:db8:ffff::/48"])
 CLIENT = "203.0.113.9"
 
 
-def asked(*headers: tuple[str, str], peer: str = "10.0.0.1", trusted: Networks = PROXIES) -> Comer:
-    return comer(peer, [(name.encode(), value.encode("latin-1")) for name, value in headers], trusted)
+def asked(*headers: tuple[str, str], peer: str = "10.0.0.1", trusted: Networks = PROXIES) -> ClientAddress:
+    return resolve_client(peer, [(name.encode(), value.encode("latin-1")) for name, value in headers], trusted)
 
 
 @every(
@@ -42,7 +42,7 @@ def asked(*headers: tuple[str, str], peer: str = "10.0.0.1", trusted: Networks =
     ],
 )
 def test_the_rightmost_address_that_is_no_trusted_proxy_asks(headers: list[tuple[str, str]], who: str) -> None:
-    assert asked(*headers) == Comer(who)
+    assert asked(*headers) == ClientAddress(who)
 
 
 @every(
@@ -71,18 +71,20 @@ def test_what_cannot_be_understood_is_refused(headers: list[tuple[str, str]]) ->
 @every("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
 @every("value", ["127.0.0.1", "for=127.0.0.1", "garbage"])
 def test_who_is_not_trusted_is_not_believed_but_noticed(header: str, value: str) -> None:
-    assert asked((header, value), peer=CLIENT) == Comer(CLIENT, relayed=True)
-    assert asked((header, value), peer="127.0.0.1", trusted=NOWHERE) == Comer("127.0.0.1", relayed=True)
+    assert asked((header, value), peer=CLIENT) == ClientAddress(CLIENT, proxied=True)
+    assert asked((header, value), peer="127.0.0.1", trusted=UNREADABLE_ADDRESS) == ClientAddress(
+        "127.0.0.1", proxied=True
+    )
 
 
 def test_a_trusted_proxy_that_does_not_say_whom_is_noticed_too() -> None:
-    assert asked(("x-real-ip", CLIENT)) == Comer("10.0.0.1", relayed=True)
+    assert asked(("x-real-ip", CLIENT)) == ClientAddress("10.0.0.1", proxied=True)
 
 
 def test_a_peer_without_an_address_is_nobody() -> None:
-    assert asked(peer="") == Comer("unknown")
-    assert asked(("x-forwarded-for", "127.0.0.1"), peer="/run/socket") == Comer("unknown", relayed=True)
-    assert asked(peer="fe80::1%eth0") == Comer("fe80::1")
+    assert asked(peer="") == ClientAddress("unknown")
+    assert asked(("x-forwarded-for", "127.0.0.1"), peer="/run/socket") == ClientAddress("unknown", proxied=True)
+    assert asked(peer="fe80::1%eth0") == ClientAddress("fe80::1")
 
 
 headers = st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=80)

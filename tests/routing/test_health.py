@@ -5,20 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog.providers import PROVIDERS, node
-from omniroute.config.resilience_profiles import FIELDS, PROFILES, Profile, Resilience
+from omniroute.config.resilience_profiles import FIELDS, PROFILES, Resilience, ResilienceProfile
 from omniroute.routing.failures import TABLE
-from omniroute.routing.health import CLOSED, FORGOTTEN, MOST, Health, Whom, cooled, recovered, tripped
+from omniroute.routing.health import CLOSED, FORGOTTEN, MOST, Health, HealthKey, recovered, with_cooldown, with_failure
 
-CALM = Profile(failures=3, recovery=30.0, base=1.0, rate=10.0, factor=2.0, most=60.0, jitter=0.0)
-ONE = Whom("a", "p", "m")
-OTHER_MODEL, OTHER_ACCOUNT, STRANGER = Whom("a", "p", "n"), Whom("b", "p", "m"), Whom("b", "q", "m")
+CALM = ResilienceProfile(failures=3, recovery=30.0, base=1.0, rate=10.0, factor=2.0, most=60.0, jitter=0.0)
+ONE = HealthKey("a", "p", "m")
+OTHER_MODEL, OTHER_ACCOUNT, STRANGER = HealthKey("a", "p", "n"), HealthKey("b", "p", "m"), HealthKey("b", "q", "m")
 
 
 def fail(
-    health: Health, cause: str, whom: Whom = ONE, *, now: float, hint: float | None = None, began=None, exchange="x"
+    health: Health,
+    cause: str,
+    whom: HealthKey = ONE,
+    *,
+    now: float,
+    hint: float | None = None,
+    began=None,
+    exchange="x",
 ):
     judgement = TABLE[cause]
-    health.failed(
+    health.attempt_failed(
         exchange,
         whom,
         judgement,
@@ -38,7 +45,7 @@ def test_each_failure_makes_it_longer_up_to_a_cap() -> None:
     cooling, waits = None, []
     for n in range(9):
         now = 1000.0 * n
-        cooling = cooled(cooling, TABLE["server"], CALM, began=now, now=now, dice=0.0)
+        cooling = with_cooldown(cooling, TABLE["server"], CALM, began=now, now=now, dice=0.0)
         waits.append(cooling.until - now)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
@@ -47,22 +54,22 @@ def test_a_burst_counts_once() -> None:
     health = Health()
     for _ in range(20):
         fail(health, "rate", began=0.0, now=1.0)
-    rest = health.rest(ONE, 1.0)
+    rest = health.cooldown(ONE, 1.0)
     assert rest
     assert rest.until == 11.0
     fail(health, "rate", began=20.0, now=20.0)
-    rest = health.rest(ONE, 20.0)
+    rest = health.cooldown(ONE, 20.0)
     assert rest
     assert rest.until == 40.0
 
 
 @given(st.floats(0, 1), st.integers(1, 30))
 def test_the_dice_only_shorten(dice, times) -> None:
-    profile = Profile(jitter=0.2)
+    profile = ResilienceProfile(jitter=0.2)
     cooling = None
     for n in range(times):
         now = 1000.0 * n
-        cooling = cooled(cooling, TABLE["server"], profile, began=now, now=now, dice=dice)
+        cooling = with_cooldown(cooling, TABLE["server"], profile, began=now, now=now, dice=dice)
         wait = cooling.until - now
         full = min(profile.base * profile.factor**n, profile.most)
         assert 0.8 * full - 1e-6 <= wait <= full + 1e-6
@@ -70,8 +77,8 @@ def test_the_dice_only_shorten(dice, times) -> None:
 
 @given(st.floats(0.01, 1e9))
 def test_what_the_provider_says_counts(hint) -> None:
-    cooling = cooled(None, TABLE["rate"], CALM, began=0.0, now=0.0, dice=0.5, hint=hint)
-    assert cooling.told
+    cooling = with_cooldown(None, TABLE["rate"], CALM, began=0.0, now=0.0, dice=0.5, hint=hint)
+    assert cooling.provider_named
     assert cooling.until == min(hint, 31 * 86400.0)
 
 
@@ -79,7 +86,7 @@ def test_a_later_word_of_a_burst_does_not_shorten() -> None:
     health = Health()
     fail(health, "rate", now=0.0, hint=60.0)
     fail(health, "rate", began=-1.0, now=1.0, hint=5.0)
-    rest = health.rest(ONE, 2.0)
+    rest = health.cooldown(ONE, 2.0)
     assert rest
     assert rest.until == 60.0
 
@@ -88,7 +95,7 @@ def test_a_guess_does_not_shorten_what_the_provider_has_said() -> None:
     health = Health()
     fail(health, "rate", now=0.0, hint=60.0)
     fail(health, "server", now=1.0)
-    rest = health.rest(ONE, 2.0)
+    rest = health.cooldown(ONE, 2.0)
     assert rest
     assert (rest.until, rest.not_before) == (60.0, 60.0)
 
@@ -109,15 +116,15 @@ def test_a_guess_does_not_shorten_what_the_provider_has_said() -> None:
 def test_only_who_is_meant_cools_down(cause, resting) -> None:
     health = Health()
     fail(health, cause, now=0.0)
-    found = {whom for whom in (ONE, OTHER_MODEL, OTHER_ACCOUNT, STRANGER) if health.rest(whom, 0.0)}
+    found = {whom for whom in (ONE, OTHER_MODEL, OTHER_ACCOUNT, STRANGER) if health.cooldown(whom, 0.0)}
     assert found == resting
 
 
 def test_an_account_with_an_address_of_its_own_says_nothing_of_its_provider() -> None:
     health = Health()
-    fail(health, "network", Whom("a", "p", "m", own_url=True), now=0.0)
-    assert health.rest(Whom("a", "p", "m", own_url=True), 0.0)
-    assert health.rest(OTHER_ACCOUNT, 0.0) is None
+    fail(health, "network", HealthKey("a", "p", "m", custom_url=True), now=0.0)
+    assert health.cooldown(HealthKey("a", "p", "m", custom_url=True), 0.0)
+    assert health.cooldown(OTHER_ACCOUNT, 0.0) is None
 
 
 def test_an_answer_makes_up_for_everything() -> None:
@@ -125,10 +132,10 @@ def test_an_answer_makes_up_for_everything() -> None:
     for n in range(5):
         fail(health, "server", now=100.0 * n)
     fail(health, "auth", now=500.0)
-    health.answered("x", ONE, began=500.0)
-    assert health.rest(ONE, 500.0) is None
+    health.attempt_succeeded("x", ONE, began=500.0)
+    assert health.cooldown(ONE, 500.0) is None
     fail(health, "server", now=1000.0)
-    rest = health.rest(ONE, 1000.0)
+    rest = health.cooldown(ONE, 1000.0)
     assert rest
     assert rest.until == 1001.0, "the levels begin anew"
 
@@ -136,31 +143,31 @@ def test_an_answer_makes_up_for_everything() -> None:
 def test_an_older_answer_clears_nothing() -> None:
     health = Health()
     fail(health, "rate", began=5.0, now=10.0, hint=40.0)
-    health.answered("slow", ONE, began=9.0)
-    rest = health.rest(ONE, 18.0)
+    health.attempt_succeeded("slow", ONE, began=9.0)
+    rest = health.cooldown(ONE, 18.0)
     assert rest
     assert (rest.until, rest.not_before) == (50.0, 50.0)
-    health.answered("new", ONE, began=10.0)
-    assert health.rest(ONE, 18.0) is None
+    health.attempt_succeeded("new", ONE, began=10.0)
+    assert health.cooldown(ONE, 18.0) is None
 
 
 def test_a_named_time_shows_through_a_longer_guess() -> None:
     health = Health()
     fail(health, "rate", now=0.0, hint=5.0)
     fail(health, "quota", now=0.0)
-    rest = health.rest(ONE, 1.0)
+    rest = health.cooldown(ONE, 1.0)
     assert rest
     assert (rest.cause, rest.not_before) == ("quota", 5.0)
     fail(health, "server", began=2.0, now=3.0)
     kept = health.snapshot().cooling["model", "a", "m"]
-    assert (kept.until, kept.told, kept.level) == (5.0, True, 2)
+    assert (kept.until, kept.provider_named, kept.level) == (5.0, True, 2)
 
 
 def test_the_longest_reason_is_told() -> None:
     health = Health()
     fail(health, "server", now=0.0)
     fail(health, "quota", now=0.0)
-    rest = health.rest(ONE, 0.0)
+    rest = health.cooldown(ONE, 0.0)
     assert rest
     assert rest.cause == "quota"
 
@@ -168,16 +175,16 @@ def test_the_longest_reason_is_told() -> None:
 def test_what_is_long_over_is_forgotten() -> None:
     health = Health()
     fail(health, "server", now=0.0)
-    health.forget(FORGOTTEN)
+    health.discard(FORGOTTEN)
     assert health.snapshot().cooling
-    health.forget(FORGOTTEN + 2)
+    health.discard(FORGOTTEN + 2)
     assert not health.snapshot().cooling
 
 
 def test_it_does_not_grow_for_ever() -> None:
     health = Health()
     for number in range(MOST + 1):
-        fail(health, "missing", Whom("a", "p", f"model {number}"), now=number / 10)
+        fail(health, "missing", HealthKey("a", "p", f"model {number}"), now=number / 10)
     kept = health.snapshot().cooling
     assert MOST // 2 < len(kept) <= MOST
     assert ("model", "a", f"model {MOST}") in kept, "the newest stays"
@@ -192,26 +199,26 @@ def test_it_does_not_grow_for_ever() -> None:
 def test_enough_failures_open_it_and_one_exchange_tries() -> None:
     health = Health()
     for n in range(3):
-        assert not [rest for rest in [health.rest(ONE, 100.0 * n + 50)] if rest]
+        assert not [rest for rest in [health.cooldown(ONE, 100.0 * n + 50)] if rest]
         fail(health, "timeout", now=100.0 * n)
-    rest = health.rest(OTHER_MODEL, 205.0)
+    rest = health.cooldown(OTHER_MODEL, 205.0)
     assert rest
-    assert "breaker is open" in rest.why
+    assert "breaker is open" in rest.reason
     assert rest.until == 230.0
-    assert health.rest(OTHER_MODEL, 230.0) is None, "half open: one may try"
-    health.began("probe", OTHER_MODEL, 230.0)
-    assert health.rest(OTHER_MODEL, 231.0), "and one alone"
-    health.answered("probe", OTHER_MODEL, began=230.0)
-    assert health.rest(OTHER_MODEL, 231.0) is None
+    assert health.cooldown(OTHER_MODEL, 230.0) is None, "half open: one may try"
+    health.attempt_started("probe", OTHER_MODEL, 230.0)
+    assert health.cooldown(OTHER_MODEL, 231.0), "and one alone"
+    health.attempt_succeeded("probe", OTHER_MODEL, began=230.0)
+    assert health.cooldown(OTHER_MODEL, 231.0) is None
 
 
 def test_a_probe_that_fails_opens_it_again() -> None:
     health = Health()
     for n in range(3):
         fail(health, "timeout", now=100.0 * n)
-    health.began("probe", OTHER_MODEL, 230.0)
+    health.attempt_started("probe", OTHER_MODEL, 230.0)
     fail(health, "timeout", OTHER_MODEL, began=230.0, now=240.0, exchange="probe")
-    rest = health.rest(Whom("a", "p", "k"), 240.0)
+    rest = health.cooldown(HealthKey("a", "p", "k"), 240.0)
     assert rest
     assert rest.until == 270.0
 
@@ -220,9 +227,9 @@ def test_a_probe_whose_client_leaves_is_none() -> None:
     health = Health()
     for n in range(3):
         fail(health, "timeout", now=100.0 * n)
-    health.began("probe", OTHER_MODEL, 230.0)
-    health.left("probe", OTHER_MODEL)
-    assert health.rest(OTHER_MODEL, 231.0) is None, "another may try"
+    health.attempt_started("probe", OTHER_MODEL, 230.0)
+    health.attempt_abandoned("probe", OTHER_MODEL)
+    assert health.cooldown(OTHER_MODEL, 231.0) is None, "another may try"
 
 
 def test_limits_and_refusals_open_nothing() -> None:
@@ -242,7 +249,7 @@ def test_a_breaker_is_closed_by_an_answer_and_opened_by_so_many_failures(steps) 
             breaker, run = CLOSED, 0
         else:
             was_half_open = breaker.state(now) == "HALF_OPEN"
-            breaker = tripped(breaker, CALM, began=now, now=now)
+            breaker = with_failure(breaker, CALM, began=now, now=now)
             run += 1
             if was_half_open or run >= CALM.failures:
                 assert breaker.state(now) == "OPEN"
@@ -254,17 +261,17 @@ def test_a_breaker_is_closed_by_an_answer_and_opened_by_so_many_failures(steps) 
 def test_who_was_under_way_when_it_opened_does_not_keep_it_open() -> None:
     breaker = CLOSED
     for _ in range(3):
-        breaker = tripped(breaker, CALM, began=0.0, now=10.0)
-    assert tripped(breaker, CALM, began=5.0, now=35.0) == breaker
+        breaker = with_failure(breaker, CALM, began=0.0, now=10.0)
+    assert with_failure(breaker, CALM, began=5.0, now=35.0) == breaker
 
 
 def test_an_older_answer_takes_back_one_failure_and_leaves_an_open_breaker() -> None:
     breaker = CLOSED
     for now in (10.0, 20.0):
-        breaker = tripped(breaker, CALM, began=now, now=now)
+        breaker = with_failure(breaker, CALM, began=now, now=now)
     assert recovered(breaker, began=15.0).failures == 1
     assert recovered(breaker, began=20.0) == CLOSED
-    breaker = tripped(breaker, CALM, began=30.0, now=30.0)
+    breaker = with_failure(breaker, CALM, began=30.0, now=30.0)
     assert breaker.state(30.0) == "OPEN"
     assert recovered(breaker, began=29.0) is breaker
     assert recovered(breaker, began=30.0) == CLOSED
@@ -275,7 +282,7 @@ def test_few_failures_among_many_overlapping_answers_open_nothing() -> None:
     for n in range(1000):
         now = n / 10
         fails = n % 10 == 0
-        breaker = tripped(breaker, CALM, began=now, now=now) if fails else recovered(breaker, began=now - 60.0)
+        breaker = with_failure(breaker, CALM, began=now, now=now) if fails else recovered(breaker, began=now - 60.0)
         assert breaker.state(now) == "CLOSED"
 
 
@@ -283,7 +290,7 @@ def test_a_failure_from_before_the_recovery_does_not_open_it_again() -> None:
     health = Health()
     for n in range(3):
         fail(health, "timeout", now=100.0 * n)
-    health.answered("probe", ONE, began=240.0)
+    health.attempt_succeeded("probe", ONE, began=240.0)
     for _ in range(5):
         fail(health, "timeout", began=150.0, now=250.0)
     assert not health.snapshot().breakers
@@ -322,7 +329,7 @@ def test_what_was_saved_goes_on_as_it_was(before, after) -> None:
     def take(target: Health, step) -> None:
         what, whom = step
         if what == "answer":
-            target.answered("x", whom, began=now)
+            target.attempt_succeeded("x", whom, began=now)
         elif what != "wait":
             fail(target, what, whom, now=now)
 
@@ -342,8 +349,8 @@ def test_what_was_saved_goes_on_as_it_was(before, after) -> None:
         now += 7.0
         take(health, step)
         take(again, step)
-        assert [again.rest(whom, now) for whom in (ONE, STRANGER)] == [
-            health.rest(whom, now) for whom in (ONE, STRANGER)
+        assert [again.cooldown(whom, now) for whom in (ONE, STRANGER)] == [
+            health.cooldown(whom, now) for whom in (ONE, STRANGER)
         ]
 
 
@@ -353,8 +360,8 @@ def test_reset_forgets_everything_or_somebody() -> None:
         fail(health, "network", now=100.0 * n)
         fail(health, "auth", STRANGER, now=100.0 * n)
     health.reset(["p", "a"])
-    assert health.rest(ONE, 200.0) is None
-    assert health.rest(STRANGER, 200.0)
+    assert health.cooldown(ONE, 200.0) is None
+    assert health.cooldown(STRANGER, 200.0)
     health.reset()
-    assert health.rest(STRANGER, 200.0) is None
+    assert health.cooldown(STRANGER, 200.0) is None
     assert health.snapshot() == Health().snapshot()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from omniroute.dialects.ir import Fault
 from omniroute.dialects.upstream_errors import read_error
-from omniroute.routing.failures import KINDS, STATUS, TABLE, WORDS, Cause, Failure, Kind, cause, judge
+from omniroute.routing.failures import KIND_TEXTS, KINDS, STATUS, TABLE, Cause, Failure, Kind, cause, judge
 
 faults = st.none() | st.builds(
     Fault,
@@ -36,7 +36,7 @@ def refusal(status: int, body: str) -> Failure:
 def test_every_cause_and_every_kind_is_judged() -> None:
     causes = set(get_args(Cause.__value__))
     assert causes == set(TABLE)
-    assert causes == {*STATUS.values(), *KINDS.values(), *(found for found, _, _ in WORDS)}
+    assert causes == {*STATUS.values(), *KINDS.values(), *(found for found, _, _ in KIND_TEXTS)}
     assert set(KINDS) | {"status", "fault"} == set(get_args(Kind.__value__))
 
 

@@ -2,7 +2,7 @@
 
 from omniroute.catalog.providers import node
 from omniroute.config.model import Account, Combo, Config
-from omniroute.routing.model_list import listed
+from omniroute.routing.model_list import list_models
 
 
 def test_combos_come_first_then_known_models_then_what_combos_say_of_nodes() -> None:
@@ -14,11 +14,11 @@ def test_combos_come_first_then_known_models_then_what_combos_say_of_nodes() -> 
             "plain": Combo("plain", ("local/qwen3",)),
         },
     )
-    names = [one.id for one in listed(config)]
+    names = [one.id for one in list_models(config)]
     assert names[:2] == ["coder", "plain"]
     assert names[-1] == "local/qwen3"
     assert names.count("openai/gpt-4o") == names.count("local/qwen3") == 1
     assert not any(name.startswith(("groq/", "gone/")) for name in names), "what cannot be asked is not offered"
-    facts = {one.id: one for one in listed(config)}
+    facts = {one.id: one for one in list_models(config)}
     assert facts["openai/gpt-4o"].context
     assert facts["openai/gpt-4o"].owner == "openai"

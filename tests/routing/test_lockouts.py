@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from omniroute.access import lockouts
 from omniroute.access.client_address import UNKNOWN, is_loopback, source_of
-from omniroute.access.lockouts import LONGEST_DELAY, Lockout, LockoutRules, Lockouts, failed
+from omniroute.access.lockouts import MAX_DELAY, Lockout, Lockouts, LockoutSettings, after_failure
 
-RULES = LockoutRules(key_slow_after=3, key_lock_after=10)
+RULES = LockoutSettings(key_slow_after=3, key_lock_after=10)
 WHOM = "203.0.113.7"
 
 
-def after(tries: int, rules: LockoutRules = RULES, now: float = 1000.0) -> tuple[Lockouts, float]:
+def after(tries: int, rules: LockoutSettings = RULES, now: float = 1000.0) -> tuple[Lockouts, float]:
     """Try as soon as each try is looked at."""
     held = Lockouts()
     for _ in range(tries):
@@ -41,7 +41,7 @@ def test_the_waits_grow_and_then_come_the_locks() -> None:
 def test_nothing_waits_longer_than_the_rules_say(
     slow: int, lock: int, seconds: float, longest: float, pauses: list[float]
 ) -> None:
-    rules = LockoutRules(key_slow_after=slow, key_lock_after=lock, seconds=seconds, longest=longest)
+    rules = LockoutSettings(key_slow_after=slow, key_lock_after=lock, seconds=seconds, longest=longest)
     held, now, counted = Lockouts(), 0.0, 0
     for pause in pauses:
         now += pause
@@ -51,7 +51,7 @@ def test_nothing_waits_longer_than_the_rules_say(
         counted += 1
         assert before.failures <= counted
         wait = held.wait("key", WHOM, now)
-        assert wait <= max(LONGEST_DELAY, longest) + 1e-6
+        assert wait <= max(MAX_DELAY, longest) + 1e-6
         if before.locked:
             assert lock
             assert before.failures >= lock
@@ -63,16 +63,16 @@ def test_nothing_waits_longer_than_the_rules_say(
 
 
 def test_zero_switches_either_off() -> None:
-    never = LockoutRules(key_slow_after=0, key_lock_after=0)
+    never = LockoutSettings(key_slow_after=0, key_lock_after=0)
     held, now = after(500, never)
     assert held.wait("key", WHOM, now) == 0
-    slow_only = LockoutRules(key_lock_after=0)
+    slow_only = LockoutSettings(key_lock_after=0)
     held, now = after(500, slow_only)
-    assert held.wait("key", WHOM, now) == LONGEST_DELAY
+    assert held.wait("key", WHOM, now) == MAX_DELAY
 
 
 def test_each_kind_has_rules_of_its_own() -> None:
-    rules, held = LockoutRules(login_slow_after=1, key_slow_after=2), Lockouts()
+    rules, held = LockoutSettings(login_slow_after=1, key_slow_after=2), Lockouts()
     held.failed("login", WHOM, rules, 0.0)
     held.failed("key", WHOM, rules, 0.0)
     assert (held.wait("login", WHOM, 0.0), held.wait("key", WHOM, 0.0)) == (1, 0)
@@ -98,7 +98,7 @@ def test_a_right_login_takes_back_what_was_counted() -> None:
 
 
 def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockouts, "MOST", 50)
+    monkeypatch.setattr(lockouts, "MAX_IDENTIFIERS", 50)
     held = Lockouts()
     for number in range(50):
         for _ in range(3):
@@ -154,7 +154,7 @@ def test_forgetting_what_is_over() -> None:
 def test_a_clock_that_is_set_back_locks_nobody() -> None:
     held, now = after(11)
     assert held.wait("key", WHOM, now - 86400) == 0
-    assert failed(Lockout(11, now, now + 120, locked=True), "key", RULES, now - 86400).failures == 12
+    assert after_failure(Lockout(11, now, now + 120, locked=True), "key", RULES, now - 86400).failures == 12
 
 
 @given(st.ip_addresses(v=4))

@@ -4,7 +4,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 
 KNOWN = ["fast", "openai/gpt-4o", "openai/gpt-4o-mini", "anthropic/claude-opus-4-6", "groq/openai/gpt-oss-120b"]
 
@@ -21,21 +21,21 @@ KNOWN = ["fast", "openai/gpt-4o", "openai/gpt-4o-mini", "anthropic/claude-opus-4
     ],
 )
 def test_what_was_meant_comes_first(name, first) -> None:
-    assert near(name, KNOWN)[0] == first
+    assert close_matches(name, KNOWN)[0] == first
 
 
 def test_what_is_far_is_not_offered() -> None:
-    assert near("zzz", KNOWN) == []
-    assert near("gpt-4o", []) == []
+    assert close_matches("zzz", KNOWN) == []
+    assert close_matches("gpt-4o", []) == []
 
 
 @given(st.text(max_size=600), st.lists(st.text(max_size=60), max_size=60))
 def test_at_most_five_of_the_known_each_once(name, known) -> None:
-    found = near(name, known)
+    found = close_matches(name, known)
     assert len(found) <= 5
     assert len(set(found)) == len(found)
     assert set(found) <= set(known)
-    assert found == near(name, known)
+    assert found == close_matches(name, known)
 
 
 def test_two_thousand_alike_names_hold_nobody_up() -> None:
@@ -43,6 +43,6 @@ def test_two_thousand_alike_names_hold_nobody_up() -> None:
     times = []
     for _ in range(3):
         before = time.process_time()
-        assert near("provider3/model-famly-33-instruct", known)[0].endswith("family-33-instruct")
+        assert close_matches("provider3/model-famly-33-instruct", known)[0].endswith("family-33-instruct")
         times.append(time.process_time() - before)
     assert min(times) < 0.5

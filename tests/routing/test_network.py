@@ -11,7 +11,7 @@ from omniroute.config.model import Account, Combo, Config, Place
 from omniroute.netproxy.env_proxies import read_environment
 from omniroute.netproxy.proxy_url import Proxy, read_proxy
 from omniroute.routing.plan import plan
-from omniroute.routing.proxy_choice import DIRECT, Path, opened, path_of
+from omniroute.routing.proxy_choice import DIRECT, ProxyChoice, choose_proxy, opened
 
 OPENAI = next(row for row in PROVIDERS if row.id == "openai")
 ACCOUNT = Account(id="a1", provider="openai", name="main")
@@ -30,9 +30,9 @@ def config(proxies: dict[Place, Proxy | None], account: Account = ACCOUNT) -> Co
     return Config(accounts=(account,), combos=COMBOS, proxies=proxies)
 
 
-def path(model: str, made: Config, **environ: str) -> Path:
+def path(model: str, made: Config, **environ: str) -> ProxyChoice:
     [target] = plan(model, made, client=None).targets
-    return path_of(target, made, read_environment(environ))
+    return choose_proxy(target, made, read_environment(environ))
 
 
 @given(st.dictionaries(st.sampled_from([*ORDER, *NOWHERE]), st.sampled_from([None, *"abc"])), st.booleans())
@@ -42,9 +42,9 @@ def test_the_innermost_place_that_says_anything_counts(said: dict[Place, str | N
     found = path("top", config(proxies), **variables)
     wanted = next((place for place in ORDER if place in said), None)
     if wanted is not None:
-        assert found == Path(proxies[wanted], wanted)
+        assert found == ProxyChoice(proxies[wanted], wanted)
     elif environ:
-        assert (str(found.proxy), found.said_by) == ("http://env:1", "ALL_PROXY")
+        assert (str(found.proxy), found.origin) == ("http://env:1", "ALL_PROXY")
     else:
         assert found == DIRECT
 
@@ -53,7 +53,7 @@ def test_a_combo_counts_for_who_came_by_it() -> None:
     made = config({("combo", "outer"): Proxy("http", "far", 1)})
     assert path("inner", made) == DIRECT
     assert path("openai/gpt-5.5", made) == DIRECT
-    assert path("outer", made).said_by == "combo outer"
+    assert path("outer", made).origin == "combo outer"
 
 
 @every(
@@ -87,7 +87,7 @@ def test_what_opens_it_is_looked_up_by_its_place() -> None:
     found = path("outer", config({place: locked.bare()}))
     assert opened(found, {place: locked}) == locked
     assert opened(found, {}) == locked.bare()
-    assert opened(Path(None, place), {place: locked}) is None
+    assert opened(ProxyChoice(None, place), {place: locked}) is None
     environ = path("outer", config({}), ALL_PROXY="http://u:Okapi9mN@p:1")
     assert opened(environ, {("global", ""): read_proxy("http://x:1")}) == locked
     for each, shown in product((found, environ), (str, repr)):

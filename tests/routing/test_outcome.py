@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from omniroute.dialects.ir import Fault
 from omniroute.errors import BadRequest, Exhausted, GatewayError, RateLimited, TimedOut, UpstreamFailed
-from omniroute.routing.failures import WAIT, Failed, Failure, outcome
+from omniroute.routing.failures import WAIT, FailedAttempt, Failure, outcome
 
 LIMITED = Failure("status", "429 slow down", status=429)
 BROKEN = Failure("status", "500 oops", status=500)
 
 
-def failed(*failures: Failure) -> list[Failed]:
-    return [Failed(f"box{i}/m", f"name {i}", failure) for i, failure in enumerate(failures, 1)]
+def failed(*failures: Failure) -> list[FailedAttempt]:
+    return [FailedAttempt(f"box{i}/m", f"name {i}", failure) for i, failure in enumerate(failures, 1)]
 
 
 @every(

@@ -59,7 +59,7 @@ def test_accounts_by_priority_then_as_they_come_legs_as_written() -> None:
         ("c", "anthropic/claude-opus-4-6"),
         ("node:box", "box/llama"),
     ]
-    assert (made.asked, made.kind, made.combo, made.left) == ("mix", "combo", "mix", ())
+    assert (made.requested, made.kind, made.combo, made.excluded) == ("mix", "combo", "mix", ())
     assert made.targets[-1].account.name == "no key"
 
 
@@ -67,18 +67,18 @@ def test_each_target_says_why() -> None:
     config = Config(
         accounts=(account("a", "openai", priority=2),), combos=combo("gone/x", "openai/gpt-4o"), nodes=(HUT,)
     )
-    assert plan("mix", config, client="openai").targets[0].why == (
+    assert plan("mix", config, client="openai").targets[0].reason == (
         "model 2 of 2 in mix (priority), account of priority 2 (the only account)"
     )
-    assert "asked for by name" in plan("openai/x", config, client=None).targets[0].why
-    assert "known to serve gpt-4o" in plan("gpt-4o", config, client=None).targets[0].why
+    assert "asked for by name" in plan("openai/x", config, client=None).targets[0].reason
+    assert "known to serve gpt-4o" in plan("gpt-4o", config, client=None).targets[0].reason
 
 
 def test_a_node_with_accounts_uses_them() -> None:
     config = Config(nodes=(BOX,), accounts=(account("a", "box"), account("off", "box", enabled=False)))
     made = plan("box/x", config, client="openai")
     assert targets(made) == [("a", "box/x")]
-    assert [(left.account, left.why) for left in made.left] == [("name of off", "the account is disabled")]
+    assert [(left.account, left.reason) for left in made.excluded] == [("name of off", "the account is disabled")]
 
 
 def test_what_cannot_serve_is_left_out_with_a_reason() -> None:
@@ -88,7 +88,7 @@ def test_what_cannot_serve_is_left_out_with_a_reason() -> None:
     )
     made = plan("mix", config, client="openai")
     assert targets(made) == [("on", "ds/w")]
-    assert {(left.name, left.account): left.why for left in made.left} == {
+    assert {(left.name, left.account): left.reason for left in made.excluded} == {
         ("gone/z", None): "is no model of any provider that has an account",
         ("openai/x", "name of off"): "the account is disabled",
         ("groq/y", None): "Groq has no account",
@@ -115,8 +115,8 @@ def test_a_dialect_that_cannot_be_translated_is_left_out() -> None:
     config = Config(nodes=(HUT, BOX), combos=combo("hut/x", "box/y"))
     made = plan("mix", config, client="openai")
     assert targets(made) == [("node:box", "box/y")]
-    assert made.left[0].why == "speaks claude, cannot answer an openai request yet"
-    assert "a claude request" in plan("box/y", config, client="claude").left[0].why
+    assert made.excluded[0].reason == "speaks claude, cannot answer an openai request yet"
+    assert "a claude request" in plan("box/y", config, client="claude").excluded[0].reason
     assert len(plan("mix", config, client=None).targets) == 2
 
 
@@ -124,7 +124,7 @@ def test_translation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "translates", lambda client, upstream: upstream != "openai")
     made = plan("openai/x", Config(accounts=(account("a", "openai"),)), client="claude")
     assert made.targets[0].dialect == "responses", "the first that can be translated"
-    assert made.targets[0].why.endswith("translated from claude to responses")
+    assert made.targets[0].reason.endswith("translated from claude to responses")
 
 
 def test_a_key_is_checked_by_the_name_that_was_asked_for() -> None:
@@ -142,7 +142,7 @@ def test_a_key_is_checked_by_the_name_that_was_asked_for() -> None:
 def test_disabled_accounts_give_a_plan_without_targets() -> None:
     made = plan("openai/x", Config(accounts=(account("off", "openai", enabled=False),)), client=None)
     assert made.targets == ()
-    assert made.left[0].why == "the account is disabled"
+    assert made.excluded[0].reason == "the account is disabled"
 
 
 def test_a_strategy_of_a_newer_program_is_an_error_of_ours() -> None:
@@ -193,11 +193,11 @@ def test_a_plan_is_exactly_the_usable_targets_in_order(accounts, models, client)
             usable = each.enabled and speaks and (each.id, leg.name) not in wanted
             (wanted if usable else out).append((each.id if usable else each.name, leg.name)[:: 1 if usable else -1])
     assert targets(made) == wanted
-    assert sorted((left.name, left.account or "") for left in made.left) == sorted((n, a or "") for n, a in out)
+    assert sorted((left.name, left.account or "") for left in made.excluded) == sorted((n, a or "") for n, a in out)
 
     assert len(set(targets(made))) == len(made.targets)
-    assert all(target.account.enabled and target.why for target in made.targets)
-    assert all(left.why for left in made.left)
+    assert all(target.account.enabled and target.reason for target in made.targets)
+    assert all(left.reason for left in made.excluded)
     assert all(target.dialect in target.provider.paths for target in made.targets)
     assert all(target.dialect == client for target in made.targets if client in target.provider.paths)
 
@@ -214,4 +214,4 @@ def test_a_plan_for_one_model_is_like_that_of_a_combo_of_it(accounts, prefix, cl
         return
     alone = plan(f"{prefix}/m", config, client=client)
     assert targets(alone) == targets(of_combo)
-    assert alone.left == of_combo.left
+    assert alone.excluded == of_combo.excluded

@@ -11,12 +11,12 @@ from omniroute.catalog.pricing import expected
 from omniroute.catalog.provider import Model
 from omniroute.catalog.providers import find, node
 from omniroute.config.model import Account, Chain, Combo, Config, Key
-from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Rules
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Settings
 from omniroute.dialects.requirements import Needs
 from omniroute.routing.plan import plan
-from omniroute.routing.strategies import Seen
-from omniroute.routing.strategy_state import Turns
-from omniroute.routing.target import Known
+from omniroute.routing.strategies import RoutingState
+from omniroute.routing.strategy_state import StrategyState
+from omniroute.routing.target import PlanContext
 
 BOX = node("box", "openai", "http://127.0.0.1:1")
 ACCOUNTS = tuple(
@@ -44,7 +44,7 @@ def served(made) -> list[str]:
 
 
 def left(made) -> list[tuple[str, str]]:
-    return [(out.name, out.why) for out in made.left]
+    return [(out.name, out.reason) for out in made.excluded]
 
 
 def test_nested_combos_flatten_in_order() -> None:
@@ -59,8 +59,8 @@ def test_nested_combos_flatten_in_order() -> None:
     )
     assert names(made) == ["box/a", "box/b", "box/c", "box/z"]
     assert left(made) == [("deeper", "is nested deeper than 3 combos")]
-    assert made.targets[2].way.path == (("outer", "inner"), ("inner", "deep"), ("deep", "box/c"))
-    assert made.targets[2].why == "model 1 of 2 in deep (priority), account of priority 1 (the only account)"
+    assert made.targets[2].path.path == (("outer", "inner"), ("inner", "deep"), ("deep", "box/c"))
+    assert made.targets[2].reason == "model 1 of 2 in deep (priority), account of priority 1 (the only account)"
 
 
 def test_a_circle_that_was_saved_all_the_same_is_cut() -> None:
@@ -86,10 +86,10 @@ def test_a_plan_is_a_permutation_of_what_can_be_asked(listed, strategy, by_accou
         config(
             combos={"mix": Combo("mix", tuple(listed), strategy), "inner": Combo("inner", ("box/a", "groq/y"))},
             chains=(Chain("last", ("openai/gpt-4o", "box/c")),) if chained else (),
-            rules=Rules(strategy=by_account),
+            rules=Settings(strategy=by_account),
         ),
         client="openai",
-        known=Known(Seen(Turns()), Random(seed).random),
+        known=PlanContext(RoutingState(StrategyState()), Random(seed).random),
         stay=stay,
     )
     flat = [name for item in listed for name in (["box/a", "groq/y"] if item == "inner" else [item])]
@@ -111,7 +111,7 @@ def test_a_chain_comes_last_and_for_whom_it_serves() -> None:
     )
     made = plan("gpt-4o", config(chains=chains), client=None)
     assert names(made) == ["openai/gpt-4o", "openai/gpt-4o", "box/n", "box/z"]
-    assert made.targets[2].why == "step 1 of the chain night, account of priority 1 (the only account)"
+    assert made.targets[2].reason == "step 1 of the chain night, account of priority 1 (the only account)"
     assert ("gone/x", "is no model of any provider that has an account") in left(made)
     assert names(plan("box/q", config(chains=chains), client=None))[0] == "box/q"
     assert "box/n" not in names(plan("box/q", config(chains=chains), client=None))
@@ -125,7 +125,7 @@ def test_a_chain_does_not_widen_what_a_key_may_use() -> None:
 
 
 def test_a_blocked_provider_is_left_out_and_refused() -> None:
-    blocked = config(combos=combos(mix=["box/a", "groq/x"]), rules=Rules(blocked=frozenset({"groq"})))
+    blocked = config(combos=combos(mix=["box/a", "groq/x"]), rules=Settings(blocked=frozenset({"groq"})))
     made = plan("mix", blocked, client=None)
     assert names(made) == ["box/a"]
     assert left(made) == [("groq/x", "Groq is blocked")]
@@ -133,15 +133,17 @@ def test_a_blocked_provider_is_left_out_and_refused() -> None:
 
 def test_a_conversation_stays_on_its_account() -> None:
     for strategy in ACCOUNT_STRATEGIES:
-        made = plan("openai/x", config(rules=Rules(strategy=strategy)), client=None, stay=("openai-two", "openai/x"))
+        made = plan("openai/x", config(rules=Settings(strategy=strategy)), client=None, stay=("openai-two", "openai/x"))
         assert [target.account.name for target in made.targets] == ["two", "one"]
-        assert made.targets[0].why == "asked for by name, the account of this conversation"
+        assert made.targets[0].reason == "asked for by name, the account of this conversation"
 
 
 def test_a_conversation_stays_on_its_model_where_the_strategy_only_spreads() -> None:
     for strategy in COMBO_STRATEGIES:
         mix = {"mix": Combo("mix", ("box/a", "inner", "box/c"), strategy), "inner": Combo("inner", ("box/b",))}
-        made = plan("mix", config(combos=mix), client=None, known=Known(dice=lambda: 0.99), stay=("node:box", "box/b"))
+        made = plan(
+            "mix", config(combos=mix), client=None, known=PlanContext(random=lambda: 0.99), stay=("node:box", "box/b")
+        )
         assert (names(made)[0] == "box/b") == (strategy not in ("priority", "cost-optimized"))
 
 
@@ -152,29 +154,29 @@ def test_the_provider_alone_is_asked_though_a_combo_bears_its_name_and_chains_st
 
 
 def test_round_robin_goes_round_with_each_request() -> None:
-    turns = Turns()
+    turns = StrategyState()
     mix = config(combos={"mix": Combo("mix", ("box/a", "box/b", "box/c"), "round-robin")})
     firsts = []
     for _ in range(4):
-        made = plan("mix", mix, client=None, known=Known(Seen(turns)))
-        turns.taken(combo for combo, _ in made.targets[0].way.path)
+        made = plan("mix", mix, client=None, known=PlanContext(RoutingState(turns)))
+        turns.advance(combo for combo, _ in made.targets[0].path.path)
         firsts.append(names(made)[0])
     assert firsts == ["box/a", "box/b", "box/c", "box/a"]
 
 
 def test_least_used_counts_what_the_combo_led_to() -> None:
-    turns = Turns()
-    turns.led([("mix", "box/a")])
+    turns = StrategyState()
+    turns.counter([("mix", "box/a")])
     mix = config(combos={"mix": Combo("mix", ("box/a", "box/b"), "least-used")})
-    assert names(plan("mix", mix, client=None, known=Known(Seen(turns)))) == ["box/b", "box/a"]
+    assert names(plan("mix", mix, client=None, known=PlanContext(RoutingState(turns)))) == ["box/b", "box/a"]
 
 
 def test_the_cheapest_for_this_request_comes_first_and_the_unknown_last() -> None:
     mix = config(combos={"mix": Combo("mix", ("box/free", "openai/gpt-4o", "openai/gpt-4o-mini"), "cost-optimized")})
-    known = Known(price=lambda provider, model, into, out: expected(provider, model, into, out, DAY))
+    known = PlanContext(price=lambda provider, model, into, out: expected(provider, model, into, out, DAY))
     made = plan("mix", mix, client=None, known=known)
     assert list(dict.fromkeys(names(made))) == ["openai/gpt-4o-mini", "openai/gpt-4o", "box/free"]
-    assert [target.way.place for target in (made.targets[0], made.targets[-1])] == [
+    assert [target.path.place for target in (made.targets[0], made.targets[-1])] == [
         "model 3 of 3 in mix (cost-optimized), about $0.000600",
         "model 1 of 3 in mix (cost-optimized), no price known",
     ]
@@ -182,7 +184,7 @@ def test_the_cheapest_for_this_request_comes_first_and_the_unknown_last() -> Non
 
 def test_the_mix_of_tokens_decides_between_prices() -> None:
     rates = {"reads": (1, 100), "writes": (50, 2)}
-    known = Known(price=lambda provider, model, into, out: into * rates[model][0] + out * rates[model][1])
+    known = PlanContext(price=lambda provider, model, into, out: into * rates[model][0] + out * rates[model][1])
     mix = config(combos={"mix": Combo("mix", ("box/reads", "box/writes"), "cost-optimized")})
     long_question = Needs({"messages": [{"role": "user", "content": "word " * 4000}], "max_tokens": 10})
     long_answer = Needs({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9000})
@@ -201,7 +203,7 @@ LONG = Needs({"messages": [{"role": "user", "content": "word " * 4000}]})
 
 def test_a_model_that_cannot_take_the_request_is_left_out_with_the_reason() -> None:
     mix = config(combos=combos(mix=["box/blind", "box/bare", "box/short", "box/good"]))
-    known = Known(
+    known = PlanContext(
         facts=facts(
             blind=Model("blind", images=False), bare=Model("bare", tools=False), short=Model("short", context=3000)
         )
@@ -220,7 +222,7 @@ def test_a_model_that_cannot_take_the_request_is_left_out_with_the_reason() -> N
 
 
 def test_an_estimate_alone_refuses_nobody() -> None:
-    known = Known(facts=facts(short=Model("short", context=1000)))
+    known = PlanContext(facts=facts(short=Model("short", context=1000)))
     made = plan("box/short", config(), client=None, known=known, needs=LONG)
     assert names(made) == ["box/short"]
     assert left(made) == []

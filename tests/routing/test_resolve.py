@@ -100,7 +100,7 @@ def test_a_bare_model_of_several_providers_names_them() -> None:
     assert error.code == "model_ambiguous"
     assert "box/gpt-4o, openai/gpt-4o" in error.message
     mix = resolve("mix", dataclasses.replace(config, combos=combos(mix=["gpt-4o"])))
-    assert "box/gpt-4o, openai/gpt-4o" in mix.missing[0].why
+    assert "box/gpt-4o, openai/gpt-4o" in mix.missing[0].reason
 
 
 def test_a_bare_model_needs_an_enabled_account() -> None:

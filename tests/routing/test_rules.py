@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from cases import every
 
-from omniroute.config.settings import Rules, rules
+from omniroute.config.settings import Settings, settings_of
 from omniroute.config.settings_registry import SETTINGS
 
 GOOD = {
@@ -87,7 +87,7 @@ def test_each_setting_is_tried_here() -> None:
 def test_each_setting_changes_the_rules(name) -> None:
     text, value = GOOD[name]
     assert SETTINGS[name].read(text) == value
-    assert rules({name: value}) != Rules()
+    assert settings_of({name: value}) != Settings()
 
 
 @every(
@@ -136,11 +136,11 @@ def test_what_a_setting_does_not_take(name, text) -> None:
 
 
 def test_a_provider_goes_before_all() -> None:
-    found = rules({"strategy": "random", "strategy.openai": "p2c"}, frozenset({"groq"}))
+    found = settings_of({"strategy": "random", "strategy.openai": "p2c"}, frozenset({"groq"}))
     assert found.strategy_of("openai") == "p2c"
     assert found.strategy_of("anthropic") == "random"
     assert found.blocked == {"groq"}
-    assert {f.name for f in dataclasses.fields(Rules)} == {
+    assert {f.name for f in dataclasses.fields(Settings)} == {
         *("strategy", "strategies", "sticky_limit", "affinity", "combo", "queue", "blocked"),
         *("resilience", "cooldowns", "cooldown_wait", "reset", "lockout", "unlocks", "deadlines", "provider_deadlines"),
         *(

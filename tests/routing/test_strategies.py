@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from omniroute.config.model import Account
 from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES
-from omniroute.routing.strategies import ACCOUNT, COMBO, Choice, Seen, shuffled
-from omniroute.routing.strategy_state import Turns
+from omniroute.routing.strategies import ACCOUNT, COMBO, ComboOption, RoutingState, shuffled
+from omniroute.routing.strategy_state import StrategyState
 
 PLANS = 10_000
 CHI_SQUARED = {1: 10.83, 2: 13.82, 3: 16.27, 4: 18.47, 5: 20.52, 23: 49.73}
@@ -35,10 +35,10 @@ def fair(counts: Counter, shares: dict) -> None:
 
 def calls(strategy: str, count: int, number: int, sticky: int = 3) -> str:
     """Ask the first of each order, `number` times."""
-    turns, asked = Turns(), []
+    turns, asked = StrategyState(), []
     for _ in range(number):
-        first = ACCOUNT[strategy](accounts(count), Seen(turns), lambda: 0.5, sticky)[0]
-        turns.asked("p", first.id, 0.0)
+        first = ACCOUNT[strategy](accounts(count), RoutingState(turns), lambda: 0.5, sticky)[0]
+        turns.record_call("p", first.id, 0.0)
         asked.append(first.id[1:])
     return "".join(asked)
 
@@ -53,10 +53,10 @@ def test_every_rule_has_its_strategy() -> None:
 def test_account_orders_are_permutations_and_equal_state_gives_equal_orders(
     strategy, count, seed, history, sticky
 ) -> None:
-    turns = Turns()
+    turns = StrategyState()
     for number in history:
-        turns.asked("p", f"a{number}", 0.0)
-    seen = Seen(turns, lambda account: len(account) + turns.serial(account) % 3)
+        turns.record_call("p", f"a{number}", 0.0)
+    seen = RoutingState(turns, lambda account: len(account) + turns.serial(account) % 3)
     given_ = accounts(count)
     order = ACCOUNT[strategy](given_, seen, Random(seed).random, sticky)
     assert sorted(ids(order)) == ids(given_)
@@ -70,7 +70,7 @@ def test_account_orders_are_permutations_and_equal_state_gives_equal_orders(
     st.integers(0),
 )
 def test_combo_orders_are_permutations(strategy, facts, turn, seed) -> None:
-    choices = [Choice(str(n), *fact) for n, fact in enumerate(facts)]
+    choices = [ComboOption(str(n), *fact) for n, fact in enumerate(facts)]
     order = COMBO[strategy](choices, turn, Random(seed).random)
     assert sorted(order, key=lambda choice: int(choice.name)) == choices
 
@@ -89,11 +89,11 @@ def test_the_sticky_limit_is_a_number_of_calls(sticky, sequence) -> None:
 
 
 def test_round_robin_goes_to_who_waits_longest_when_its_account_is_gone() -> None:
-    turns = Turns()
+    turns = StrategyState()
     for account in ("a2", "a0", "a1"):
-        turns.asked("p", account, 0.0)
+        turns.record_call("p", account, 0.0)
     left = [account for account in accounts(3) if account.id != "a1"]
-    assert ids(ACCOUNT["round-robin"](left, Seen(turns), lambda: 0.0, 3)) == ["a2", "a0"]
+    assert ids(ACCOUNT["round-robin"](left, RoutingState(turns), lambda: 0.0, 3)) == ["a2", "a0"]
 
 
 def test_least_used_begins_by_priority_and_then_takes_turns() -> None:
@@ -102,10 +102,10 @@ def test_least_used_begins_by_priority_and_then_takes_turns() -> None:
 
 @given(st.lists(st.integers(0, 4), max_size=30))
 def test_least_used_is_the_order_of_the_last_calls(history) -> None:
-    turns = Turns()
+    turns = StrategyState()
     for number in history:
-        turns.asked("p", f"a{number}", 0.0)
-    order = ids(ACCOUNT["least-used"](accounts(5), Seen(turns), lambda: 0.0, 3))
+        turns.record_call("p", f"a{number}", 0.0)
+    order = ids(ACCOUNT["least-used"](accounts(5), RoutingState(turns), lambda: 0.0, 3))
     last = {f"a{number}": place for place, number in enumerate(history)}
     assert order == sorted(order, key=lambda account: (last.get(account, -1), account))
 
@@ -117,7 +117,9 @@ def test_fill_first_never_leaves_its_first(strategy) -> None:
 
 def test_random_gives_every_order_equally_often() -> None:
     dice = Random(7).random
-    counts = Counter("".join(ids(ACCOUNT["random"](accounts(4), Seen(Turns()), dice, 3))) for _ in range(PLANS))
+    counts = Counter(
+        "".join(ids(ACCOUNT["random"](accounts(4), RoutingState(StrategyState()), dice, 3))) for _ in range(PLANS)
+    )
     fair(counts, dict.fromkeys(counts, 1))
     assert len(counts) == 24
 
@@ -131,7 +133,9 @@ def test_shuffled_leaves_what_it_was_given() -> None:
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_p2c_spreads_evenly_while_all_stand_alike(count) -> None:
     dice = Random(3).random
-    firsts = Counter(ACCOUNT["p2c"](accounts(count), Seen(Turns()), dice, 3)[0].id for _ in range(PLANS))
+    firsts = Counter(
+        ACCOUNT["p2c"](accounts(count), RoutingState(StrategyState()), dice, 3)[0].id for _ in range(PLANS)
+    )
     fair(firsts, {account.id: 1 for account in accounts(count)})
 
 
@@ -139,7 +143,7 @@ def test_p2c_spreads_evenly_while_all_stand_alike(count) -> None:
 def test_p2c_takes_the_better_of_two(count, shares) -> None:
     """With falling loads, the account of rank k is first when the other of the pair is one of the k worse ones."""
     dice = Random(5).random
-    seen = Seen(Turns(), lambda account: -int(account[1:]))
+    seen = RoutingState(StrategyState(), lambda account: -int(account[1:]))
     firsts = Counter(ACCOUNT["p2c"](accounts(count), seen, dice, 3)[0].id for _ in range(PLANS))
     if count == 2:
         assert firsts == {"a1": PLANS}, "two accounts are compared, not taken in order"
@@ -150,36 +154,40 @@ def test_p2c_takes_the_better_of_two(count, shares) -> None:
 @pytest.mark.parametrize("weights", [[1, 1, 1], [5, 3, 2], [10, 0, 1], [0, 0, 0]])
 def test_weights_are_shares(weights) -> None:
     dice = Random(11).random
-    choices = [Choice(str(n), float(weight)) for n, weight in enumerate(weights)]
+    choices = [ComboOption(str(n), float(weight)) for n, weight in enumerate(weights)]
     firsts = Counter(COMBO["weighted"](choices, 0, dice)[0].name for _ in range(PLANS))
     fair(firsts, {str(n): weight for n, weight in enumerate(weights)} if any(weights) else dict.fromkeys("012", 1))
 
 
 def test_weights_that_are_next_to_nothing_draw_too() -> None:
-    choices = [Choice("a", 0.0), Choice("b", 5e-324), Choice("c", 0.0)]
+    choices = [ComboOption("a", 0.0), ComboOption("b", 5e-324), ComboOption("c", 0.0)]
     for draw in (0.0, 0.4, 0.99):
         assert COMBO["weighted"](choices, 0, lambda draw=draw: draw)[0].name == "b"
 
 
 def test_behind_the_drawn_one_the_others_fall_by_weight() -> None:
-    choices = [Choice("a", 1.0), Choice("b", 9.0), Choice("c", 5.0)]
+    choices = [ComboOption("a", 1.0), ComboOption("b", 9.0), ComboOption("c", 5.0)]
     assert [choice.name for choice in COMBO["weighted"](choices, 0, lambda: 0.0)] == ["a", "b", "c"]
 
 
 def test_combo_random_is_fair() -> None:
     dice = Random(13).random
-    choices = [Choice(name) for name in "abc"]
+    choices = [ComboOption(name) for name in "abc"]
     firsts = Counter(COMBO["random"](choices, 0, dice)[0].name for _ in range(PLANS))
     fair(firsts, dict.fromkeys("abc", 1))
 
 
 def test_combo_round_robin_starts_one_further_down() -> None:
-    choices = [Choice(name) for name in "abc"]
+    choices = [ComboOption(name) for name in "abc"]
     said = ["".join(choice.name for choice in COMBO["round-robin"](choices, turn, lambda: 0.0)) for turn in range(4)]
     assert said == ["abc", "bca", "cab", "abc"]
 
 
 def test_combo_least_used_and_cost() -> None:
-    choices = [Choice("a", calls=2, price=None), Choice("b", calls=0, price=3.0), Choice("c", calls=2, price=0.0)]
+    choices = [
+        ComboOption("a", used=2, price=None),
+        ComboOption("b", used=0, price=3.0),
+        ComboOption("c", used=2, price=0.0),
+    ]
     assert [choice.name for choice in COMBO["least-used"](choices, 9, lambda: 0.0)] == ["b", "a", "c"]
     assert [choice.name for choice in COMBO["cost-optimized"](choices, 9, lambda: 0.0)] == ["c", "b", "a"]

@@ -8,7 +8,13 @@ from cases import every
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from omniroute.routing.retry_after import LONGEST, read_time, read_wait, request_wait, token_wait
+from omniroute.routing.retry_after import (
+    MAX_WAIT,
+    parse_duration,
+    parse_retry_after,
+    ratelimit_reset,
+    token_limit_reset,
+)
 
 NOW = 1_700_000_000.0
 WHEN = datetime.fromtimestamp(NOW + 90, UTC)
@@ -37,7 +43,7 @@ CLAUDE = "anthropic-ratelimit-requests-{}"
         (f"{NOW + 90:.0f}", 90.0),
         (f"{(NOW + 90) * 1000:.0f}", 90.0),
         (f"{NOW - 90:.0f}", 0.0),
-        ("9" * 25, LONGEST),
+        ("9" * 25, MAX_WAIT),
         (formatdate(NOW + 90, usegmt=True), 90.0),
         (WHEN.strftime("%Y-%m-%dT%H:%M:%SZ"), 90.0),
         (WHEN.strftime("%Y-%m-%dT%H:%M:%S.500Z"), 90.5),
@@ -55,7 +61,7 @@ CLAUDE = "anthropic-ratelimit-requests-{}"
     ],
 )
 def test_a_time_is_read_in_all_its_forms(text: str, seconds: float | None) -> None:
-    assert read_time(text, NOW) == pytest.approx(seconds)
+    assert parse_duration(text, NOW) == pytest.approx(seconds)
 
 
 @given(
@@ -63,15 +69,20 @@ def test_a_time_is_read_in_all_its_forms(text: str, seconds: float | None) -> No
 )
 @example("0" * 40, 0.0)
 def test_any_text_is_a_bounded_time_or_none(text: str, now: float) -> None:
-    for seconds in (read_time(text, now), read_wait({"retry-after": text, "retry-after-ms": text}, text, now)):
-        assert seconds is None or 0 <= seconds <= LONGEST
+    for seconds in (
+        parse_duration(text, now),
+        parse_retry_after({"retry-after": text, "retry-after-ms": text}, text, now),
+    ):
+        assert seconds is None or 0 <= seconds <= MAX_WAIT
 
 
 @given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
 def test_a_span_adds_up(hours: int, minutes: int, seconds: int, ms: int) -> None:
     whole = hours * 3600 + minutes * 60 + seconds + ms / 1000
-    assert read_time(f"{hours}h{minutes}m{seconds}s{ms}ms", NOW) == pytest.approx(whole)
-    assert read_time(f"{hours} hours {minutes} minutes {seconds + ms / 1000:.3f} seconds", NOW) == pytest.approx(whole)
+    assert parse_duration(f"{hours}h{minutes}m{seconds}s{ms}ms", NOW) == pytest.approx(whole)
+    assert parse_duration(f"{hours} hours {minutes} minutes {seconds + ms / 1000:.3f} seconds", NOW) == pytest.approx(
+        whole
+    )
 
 
 @every(
@@ -100,7 +111,7 @@ def test_a_span_adds_up(hours: int, minutes: int, seconds: int, ms: int) -> None
     ],
 )
 def test_a_refusal_says_for_how_long(headers: dict[str, str], body: str, seconds: float | None) -> None:
-    assert read_wait(headers, body, NOW) == pytest.approx(seconds)
+    assert parse_retry_after(headers, body, NOW) == pytest.approx(seconds)
 
 
 @every(
@@ -122,31 +133,31 @@ def test_when_no_request_is_left_one_is_back_soon(
 ) -> None:
     said = {"remaining": remaining, "limit": limit, "reset": reset}
     headers = {family.format(name): value for name, value in said.items() if value is not None}
-    assert request_wait(headers, NOW) == pytest.approx(seconds)
-    assert token_wait(headers, NOW) is None
+    assert ratelimit_reset(headers, NOW) == pytest.approx(seconds)
+    assert token_limit_reset(headers, NOW) is None
 
 
 def test_a_subscription_is_used_up_until_its_window_ends() -> None:
     headers = {"anthropic-ratelimit-unified-status": "rejected", "anthropic-ratelimit-unified-reset": "1700003600"}
-    assert request_wait(headers, NOW) == 3600.0
-    assert request_wait(headers | {"anthropic-ratelimit-unified-status": "allowed"}, NOW) is None
+    assert ratelimit_reset(headers, NOW) == 3600.0
+    assert ratelimit_reset(headers | {"anthropic-ratelimit-unified-status": "allowed"}, NOW) is None
 
 
 @pytest.mark.parametrize("kind", ["tokens", "input-tokens", "output-tokens"])
 def test_tokens_of_every_kind_count(kind: str) -> None:
     said = {"remaining": "0", "limit": "1000", "reset": WHEN.isoformat()}
-    assert token_wait({f"anthropic-ratelimit-{kind}-{name}": value for name, value in said.items()}, NOW) == 90.0
+    assert token_limit_reset({f"anthropic-ratelimit-{kind}-{name}": value for name, value in said.items()}, NOW) == 90.0
 
 
 @given(st.text(max_size=300) | st.text("0123456789smhd .,:TZ-+and", max_size=300))
 def test_any_text_is_a_time_within_bounds_or_none(text: str) -> None:
     none_left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": text}
     for headers in ({"retry-after": text}, {"retry-after-ms": text}, none_left):
-        wait = read_wait(headers, text, 1_700_000_000.0)
-        assert wait is None or 0 <= wait <= LONGEST
+        wait = parse_retry_after(headers, text, 1_700_000_000.0)
+        assert wait is None or 0 <= wait <= MAX_WAIT
 
 
 @every("text", ["9" * 10_000, "1s" * 10_000, " " * 10_000 + "1", "inf", "nan", "-5", "1e9", "9" * 30])
 def test_times_that_are_too_long_or_no_numbers_are_bounded(text: str) -> None:
-    wait = read_wait({"retry-after": text}, "", 0.0)
-    assert wait is None or 0 <= wait <= LONGEST
+    wait = parse_retry_after({"retry-after": text}, "", 0.0)
+    assert wait is None or 0 <= wait <= MAX_WAIT

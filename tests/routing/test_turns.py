@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.routing.strategy_state import Turns, Use
+from omniroute.routing.strategy_state import StrategyState, Use
 
 STEPS = st.lists(
     st.one_of(
@@ -14,17 +14,17 @@ STEPS = st.lists(
 )
 
 
-def take(turns: Turns, step) -> None:
+def take(turns: StrategyState, step) -> None:
     match step:
         case ("asked", provider, number):
-            turns.asked(provider, f"{provider}{number}", 1.0)
+            turns.record_call(provider, f"{provider}{number}", 1.0)
         case ("led", combo, listed):
-            turns.led([(combo, listed)])
+            turns.counter([(combo, listed)])
         case ("taken", combo, _):
-            turns.taken([combo])
+            turns.advance([combo])
 
 
-def shown(turns: Turns):
+def shown(turns: StrategyState):
     accounts = [f"{provider}{number}" for provider in "pq" for number in range(3)]
     return (
         [turns.serial(account) for account in accounts],
@@ -35,13 +35,13 @@ def shown(turns: Turns):
 
 @given(STEPS, STEPS)
 def test_what_was_saved_goes_on_as_if_nothing_had_happened(before, after) -> None:
-    turns, uses, calls = Turns(), {}, {}
+    turns, uses, calls = StrategyState(), {}, {}
     for step in before:
         take(turns, step)
         if changes := turns.changes():
             uses |= changes.uses
             calls |= changes.calls
-    again = Turns(uses, calls)
+    again = StrategyState(uses, calls)
     assert shown(again) == shown(turns)
     for step in after:
         take(turns, step)
@@ -50,9 +50,9 @@ def test_what_was_saved_goes_on_as_if_nothing_had_happened(before, after) -> Non
 
 
 def test_a_streak_ends_with_another_account_of_the_same_provider() -> None:
-    turns = Turns()
+    turns = StrategyState()
     for provider, account in [("p", "a"), ("q", "x"), ("p", "a"), ("p", "b"), ("p", "a")]:
-        turns.asked(provider, account, 5.0)
+        turns.record_call(provider, account, 5.0)
     assert turns.newest("p") == ("a", 1)
     assert turns.newest("q") == ("x", 1)
     assert turns.newest("r") is None
@@ -63,7 +63,7 @@ def test_a_streak_ends_with_another_account_of_the_same_provider() -> None:
 
 
 def test_what_is_gone_is_forgotten_and_said() -> None:
-    turns = Turns({"a": Use("p", 1, 1), "b": Use("p", 2, 1)}, {("mix", "m"): 3, ("mix", ""): 3, ("old", ""): 1})
+    turns = StrategyState({"a": Use("p", 1, 1), "b": Use("p", 2, 1)}, {("mix", "m"): 3, ("mix", ""): 3, ("old", ""): 1})
     turns.keep(["a"], {"new"})
     assert turns.newest("p") is None, "who is asked next begins a new streak"
     assert turns.turn("mix") == turns.calls("mix", "m") == turns.turn("old") == 0
@@ -76,8 +76,8 @@ def test_what_is_gone_is_forgotten_and_said() -> None:
 
 
 def test_somebody_is_forgotten_as_if_never_asked() -> None:
-    turns = Turns({"a": Use("p", 1, 1)})
-    turns.asked("p", "b", 2.0)
+    turns = StrategyState({"a": Use("p", 1, 1)})
+    turns.record_call("p", "b", 2.0)
     turns.forget("b")
     turns.forget("nobody")
     changes = turns.changes()

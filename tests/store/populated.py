@@ -75,12 +75,12 @@ def _empty(store: Store) -> list[str]:
 
 def _fill(store: Store, table: str) -> None:
     """Put one row in; texts that an export may have say what they are, all others what was said."""
-    from omniroute.store.transfer.table_policy import CONTENTS
+    from omniroute.store.transfer.table_policy import POLICIES
 
     found = store.db.connection().execute(f"pragma table_info({table})").fetchall()
     row: dict[str, object] = {}
     for _, name, kind, *_ in found:
-        shown = name in CONTENTS[table].shown
+        shown = name in POLICIES[table].shown
         row[name] = {"text": name if shown else SAID, "integer": 1, "real": 1.0, "blob": SAID.encode()}[kind.lower()]
     if "attempts" in row:
         row |= {"attempts": json.dumps([{"detail": SAID}]), "dropped": json.dumps([SAID])}

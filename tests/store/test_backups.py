@@ -28,7 +28,7 @@ def make(store: Store, reason: Reason = "manual", at: float = NOW) -> str:
 def test_a_backup_is_listed_with_all_that_its_name_says(store: Store) -> None:
     made = backups.create(store.path, "manual", len(MIGRATIONS), NOW)
     assert made.id == f"storage-v{len(MIGRATIONS)}-20270115T080000Z-manual"
-    assert backups.listed(store.path) == [made]
+    assert backups.list_backups(store.path) == [made]
     assert made.at == NOW
     assert made.path.stat().st_mode & 0o777 == 0o600
     assert made.path.parent.stat().st_mode & 0o777 == 0o700
@@ -36,7 +36,7 @@ def test_a_backup_is_listed_with_all_that_its_name_says(store: Store) -> None:
 
 def test_several_of_one_second_are_all_kept(store: Store) -> None:
     assert len({make(store) for _ in range(3)}) == 3
-    assert len(backups.listed(store.path)) == 3
+    assert len(backups.list_backups(store.path)) == 3
 
 
 def test_the_newest_is_first_and_strangers_are_no_backups(store: Store, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_newest_is_first_and_strangers_are_no_backups(store: Store, tmp_path
     (folder / "mine.sqlite").touch()
     (folder / f"storage-v1-{'9' * 8}T{'9' * 6}Z-manual.sqlite").touch()
     (folder / "storage-v1-20270115T080000Z-manual.sqlite").symlink_to(tmp_path)
-    found = [(each.id, each.reason) for each in backups.listed(store.path)]
+    found = [(each.id, each.reason) for each in backups.list_backups(store.path)]
     assert found == [
         (second, "import"),
         (first, "manual"),
@@ -63,7 +63,7 @@ def test_no_id_leads_out_of_the_folder(store: Store, id: str) -> None:
     with pytest.raises(StoreError, match="there is no backup") as told:
         restore(store, id.format(id=made))
     assert len(str(told.value)) < 300
-    assert [each.id for each in backups.listed(store.path)] == [made]
+    assert [each.id for each in backups.list_backups(store.path)] == [made]
 
 
 def test_going_back_makes_a_backup_first(store: Store) -> None:
@@ -75,7 +75,7 @@ def test_going_back_makes_a_backup_first(store: Store) -> None:
     assert [node.id for node in rows.nodes(store)] == ["then"]
     restore(store, done.backup)
     assert [node.id for node in rows.nodes(store)] == ["now"]
-    assert [each.reason for each in backups.listed(store.path)].count("restore") == 2
+    assert [each.reason for each in backups.list_backups(store.path)].count("restore") == 2
 
 
 def test_a_damaged_backup_changes_nothing(store: Store) -> None:
@@ -94,10 +94,10 @@ def test_the_oldest_go_by_reason_and_those_made_by_hand_stay(store: Store) -> No
             make(store, reason, NOW + hours * HOUR)  # type: ignore[arg-type]
     gone = backups.prune(store.path, 2)
     assert sorted(name.rpartition("-")[2] for name in gone) == ["import", "scheduled"]
-    left = [each.reason for each in backups.listed(store.path)]
+    left = [each.reason for each in backups.list_backups(store.path)]
     assert {reason: left.count(reason) for reason in left} == {"manual": 3, "scheduled": 2, "import": 2}
     backups.prune(store.path, 0)
-    assert sorted(each.reason for each in backups.listed(store.path)) == ["import", *["manual"] * 3, "scheduled"]
+    assert sorted(each.reason for each in backups.list_backups(store.path)) == ["import", *["manual"] * 3, "scheduled"]
 
 
 def test_one_is_made_when_it_is_due(store: Store) -> None:
@@ -108,7 +108,7 @@ def test_one_is_made_when_it_is_due(store: Store) -> None:
     assert not backups.scheduled(store.path, 24, 2, start + 48 * HOUR)
     for days in range(3, 7):
         assert backups.scheduled(store.path, 24, 2, start + days * 24 * HOUR + HOUR)
-    assert len(backups.listed(store.path)) == 2
+    assert len(backups.list_backups(store.path)) == 2
     assert backups.scheduled(store.path, 24, 2, start - 1000 * HOUR), "a clock that was set back"
 
 

@@ -12,7 +12,7 @@ from omniroute.store.db.combo_triggers import m016_combo_slots
 from omniroute.store.db.database import Store
 from omniroute.store.db.history_tables import ComboSlots, UsageHistory
 from omniroute.store.history import usage
-from omniroute.store.history.combo_metrics import Use, of_combos
+from omniroute.store.history.combo_metrics import ComboUse, of_combos
 from omniroute.store.history.usage import AttemptRow, UsageRow
 
 ONE = AttemptRow("openai/m", "n", "ok", 200, 1.0, "")
@@ -42,7 +42,7 @@ def plainly(rows: list[UsageRow]) -> dict[tuple[str, str], list[UsageRow]]:
     return found
 
 
-def same(found: list[Use], rows: list[UsageRow]) -> None:
+def same(found: list[ComboUse], rows: list[UsageRow]) -> None:
     wanted = plainly(rows)
     assert {(each.combo, each.target) for each in found} == set(wanted)
     for each in found:

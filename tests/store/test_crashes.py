@@ -42,7 +42,7 @@ def copy():
         backups.prune(store.path, 2)
 def bring_in():
     while True:
-        importing.bring_in(store, Path(sys.argv[2]))
+        importing.import_database(store, Path(sys.argv[2]))
         backups.prune(store.path, 2)
 beside = {"write": lambda: None, "copy": copy, "import": bring_in}[sys.argv[3]]
 Thread(target=beside, daemon=True).start()

@@ -16,7 +16,7 @@ from omniroute.store.db import copies
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.transfer import export
-from omniroute.store.transfer.table_policy import CONTENTS
+from omniroute.store.transfer.table_policy import POLICIES
 from omniroute.store.transfer.untrusted import columns, made
 
 
@@ -29,21 +29,21 @@ def tables() -> dict[str, list[tuple[str, str]]]:
 
 def test_what_becomes_of_every_table_is_decided() -> None:
     """A migration that adds a table has to say in `contents` what exports and imports do with it."""
-    assert set(tables()) == set(CONTENTS)
+    assert set(tables()) == set(POLICIES)
 
 
-@every("table", [name for name, each in CONTENTS.items() if each.kind in ("setup", "keys", "history")])
+@every("table", [name for name, each in POLICIES.items() if each.kind in ("setup", "keys", "history")])
 def test_whether_a_column_leaves_is_decided(table: str) -> None:
     """A migration that adds a column has to say in `contents` whether it is one that leaves."""
-    contents = CONTENTS[table]
+    contents = POLICIES[table]
     assert sorted(contents.shown + contents.hidden) == sorted(name for name, _ in tables()[table])
 
 
-@every("table", list(CONTENTS))
+@every("table", list(POLICIES))
 def test_nothing_sealed_and_no_digest_is_ever_shown(table: str) -> None:
-    assert not {name for name, kind in tables()[table] if kind == "blob"} & set(CONTENTS[table].shown)
-    if CONTENTS[table].kind in ("state", "own"):
-        assert not CONTENTS[table].shown
+    assert not {name for name, kind in tables()[table] if kind == "blob"} & set(POLICIES[table].shown)
+    if POLICIES[table].kind in ("state", "own"):
+        assert not POLICIES[table].shown
 
 
 def forms(secret: bytes) -> Iterator[bytes]:
@@ -89,7 +89,7 @@ def test_an_archive_has_all_the_rest(store: Store, tmp_path: Path) -> None:
     assert [each["name"] for each in json.loads(found["settings.json"])] == ["strategy"]
     [exchange] = csv.DictReader(io.StringIO(found["usage.csv"]))
     assert exchange["model_asked"] == "model_asked"
-    assert set(exchange) == set(CONTENTS["usage_history"].shown)
+    assert set(exchange) == set(POLICIES["usage_history"].shown)
 
 
 def test_an_export_is_whole_while_others_write(store: Store, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from history import ROW
 from peewee import OperationalError
 
 from omniroute.gateway import usage_recorder as gathering
-from omniroute.gateway.usage_recorder import Pending
+from omniroute.gateway.usage_recorder import WriteBehind
 from omniroute.store.config import accounts
 from omniroute.store.db import writer
 from omniroute.store.db.database import Store
@@ -174,7 +174,7 @@ def test_records_wait_in_bounds_and_what_is_dropped_is_counted(store: Store, mon
     broken = Broken(store, monkeypatch, "database or disk is full")
 
     async def run() -> None:
-        pending = Pending()
+        pending = WriteBehind()
         pending.open(store)
         pending.record(replace(ROW, id="first"))
         await asyncio.to_thread(until, lambda: store.write_health.reason)
@@ -198,7 +198,7 @@ def test_what_is_lost_when_the_gateway_ends_is_counted(store: Store, monkeypatch
     Broken(store, monkeypatch, "database or disk is full")
 
     async def run() -> None:
-        pending = Pending()
+        pending = WriteBehind()
         pending.open(store)
         for number in range(3):
             pending.record(replace(ROW, id=f"r{number}"))

@@ -27,7 +27,7 @@ from omniroute.store.db.migrations import MIGRATIONS
 from omniroute.store.db.recovery import recover
 from omniroute.store.state import cached_answers, lockouts, password
 from omniroute.store.transfer import backups, export, untrusted
-from omniroute.store.transfer.import_ import bring_in, restore
+from omniroute.store.transfer.import_ import import_database, restore
 from omniroute.store.transfer.table_policy import of_kind
 from omniroute.store.transfer.untrusted import made
 
@@ -94,7 +94,7 @@ def altered(file: Path, *statements: str) -> Path:
 def test_what_the_file_has_is_here_and_what_is_about_this_machine_stays(
     here: Store, other: Store, file: Path, tmp_path: Path
 ) -> None:
-    done = bring_in(here, file, key_file=tmp_path / "other" / "secrets.json")
+    done = import_database(here, file, key_file=tmp_path / "other" / "secrets.json")
     before = contents(other)
     after = contents(here)
     for table in of_kind("setup"):
@@ -113,7 +113,7 @@ def test_what_the_file_has_is_here_and_what_is_about_this_machine_stays(
 
 def test_keys_of_clients_come_where_they_open(here: Store, other: Store, file: Path, tmp_path: Path) -> None:
     key, _ = keys.create(here, "of this machine")
-    done = bring_in(here, file, key_file=tmp_path / "other" / "secrets.json")
+    done = import_database(here, file, key_file=tmp_path / "other" / "secrets.json")
     assert done.keys_kept
     assert [each.id for each in read.keys(here)] == [key.id]
 
@@ -124,7 +124,7 @@ def test_the_same_machine_takes_everything_back(here: Store, tmp_path: Path) -> 
     nodes.remove(here, "mine-alone")
     keys.create(here, "since")
     accounts.remove(here, accounts.find(here, "local").id)
-    done = bring_in(here, tmp_path / "copy.sqlite")
+    done = import_database(here, tmp_path / "copy.sqlite")
     assert not done.keys_kept
     assert [each.name for each in read.keys(here)] == ["before"]
     assert here.digest(shown) == read.keys(here)[0].digest
@@ -144,7 +144,7 @@ def test_what_somebody_did_to_the_gateway_then_is_not_done_again(here: Store, tm
     export.export(here, tmp_path / "copy.sqlite")
     kept.reset_health(here, ["openai"])
     now = read.settings(here)
-    bring_in(here, tmp_path / "copy.sqlite")
+    import_database(here, tmp_path / "copy.sqlite")
     after = read.settings(here)
     assert after.pop(cached_answers.CLEARED)
     assert after == now
@@ -154,7 +154,7 @@ def test_lists_that_keep_out_who_imports_are_refused_unless_forced(here: Store, 
     ip_filter.put(other, "allow", ["203.0.113.0/24", "127.0.0.1", "::1"])
     ip_filter.set_mode(other, "whitelist")
     export.export(other, tmp_path / "whitelist.sqlite")
-    wanted = partial(bring_in, here, tmp_path / "whitelist.sqlite", without_credentials=True)
+    wanted = partial(import_database, here, tmp_path / "whitelist.sqlite", without_credentials=True)
     before = {table: rows for table, rows in contents(here).items() if table not in of_kind("history")}
     with pytest.raises(StoreError, match=r"keep out 198\.51\.100\.4.*nothing was changed"):
         wanted(caller=("198.51.100.4",))
@@ -177,11 +177,11 @@ def test_a_backup_that_keeps_out_this_machine_is_refused_unless_forced(here: Sto
 
 
 def test_answers_that_are_kept_are_forgotten_as_their_names_may_lead_elsewhere(here: Store, file: Path) -> None:
-    cached_answers.keep(here, cached_answers.Kept("key", here.clock(), b"said"))
+    cached_answers.keep(here, cached_answers.StoredAnswer("key", here.clock(), b"said"))
     with pytest.raises(StoreError):
-        bring_in(here, file.with_name("no such file"))
+        import_database(here, file.with_name("no such file"))
     assert cached_answers.stats(here).entries == 1
-    bring_in(here, file, without_credentials=True)
+    import_database(here, file, without_credentials=True)
     assert cached_answers.stats(here).entries == 0
 
 
@@ -189,31 +189,31 @@ def test_history_is_added_to_and_never_taken_out(here: Store, file: Path) -> Non
     with here.change():
         row = _exchange("own")
         here.run_many(f"insert into usage_history values ({', '.join('?' * len(row))})", [row])
-    assert bring_in(here, file, without_credentials=True).history == 1
-    assert bring_in(here, file, without_credentials=True).history == 0
+    assert import_database(here, file, without_credentials=True).history == 1
+    assert import_database(here, file, without_credentials=True).history == 0
     assert len(contents(here)["usage_history"]) == 2
     assert here.db.connection().execute("select requests from usage_slots where kind = 'total'").fetchall()[0][0] >= 1
 
 
 def test_history_can_be_left_out(here: Store, file: Path) -> None:
-    assert bring_in(here, file, without_credentials=True, history=False).history == 0
+    assert import_database(here, file, without_credentials=True, history=False).history == 0
     assert contents(here)["usage_history"] == []
 
 
 def test_another_key_is_asked_for(here: Store, file: Path, tmp_path: Path) -> None:
     before = contents(here)
     with pytest.raises(StoreError, match=r"encrypted with another key .* --key-file.* --without-credentials; nothing"):
-        bring_in(here, file)
+        import_database(here, file)
     with pytest.raises(StoreError, match="does not open the secrets of this file; nothing was changed"):
-        bring_in(here, file, key_file=here.data_dir / "secrets.json")
+        import_database(here, file, key_file=here.data_dir / "secrets.json")
     with pytest.raises(StoreError, match="there is no key file"):
-        bring_in(here, file, key_file=tmp_path / "none")
+        import_database(here, file, key_file=tmp_path / "none")
     assert contents(here) == before
-    assert backups.listed(here.path) == []
+    assert backups.list_backups(here.path) == []
 
 
 def test_without_credentials_the_accounts_wait_for_theirs(here: Store, file: Path) -> None:
-    done = bring_in(here, file, without_credentials=True)
+    done = import_database(here, file, without_credentials=True)
     assert [each.enabled for each in read.accounts(here)] == [False, False]
     assert snapshot.credentials(here) == {}
     assert len(done.lost) == 3
@@ -231,7 +231,7 @@ def test_the_same_password_on_two_machines_opens_both(open_store: Open, tmp_path
     keys.create(there, "moved")
     export.export(there, tmp_path / "copy.sqlite")
     here = open_store(tmp_path / "b", STORAGE_ENCRYPTION_KEY="a long enough password", API_KEY_SECRET="the same one")
-    done = bring_in(here, tmp_path / "copy.sqlite")
+    done = import_database(here, tmp_path / "copy.sqlite")
     assert list(snapshot.credentials(here).values()) == ["sk-moved-1234567890"]
     assert [each.name for each in read.keys(here)] == ["moved"]
     assert not done.keys_kept
@@ -240,7 +240,7 @@ def test_the_same_password_on_two_machines_opens_both(open_store: Open, tmp_path
 def test_an_archive_comes_back_as_it_left_but_for_credentials(here: Store, other: Store, tmp_path: Path) -> None:
     export.export_all(other, tmp_path / "all.tar.gz")
     key, _ = keys.create(here, "of this machine")
-    done = bring_in(here, tmp_path / "all.tar.gz")
+    done = import_database(here, tmp_path / "all.tar.gz")
     before, after = contents(other), contents(here)
     for table in ("combos", "provider_nodes", "model_aliases", "fallback_chains", "custom_models", "account_limits"):
         assert after[table] == before[table], table
@@ -268,21 +268,21 @@ def test_whatever_fails_the_old_state_is_back(here: Store, file: Path, where: st
             raise Stop
 
     with pytest.raises(Stop):
-        bring_in(here, file, without_credentials=True, step=step)
+        import_database(here, file, without_credentials=True, step=step)
     after = contents(here)
     assert {t: rows for t, rows in after.items() if t != "config_revision"} == {
         t: rows for t, rows in before.items() if t != "config_revision"
     }
-    assert len(backups.listed(here.path)) == (STEPS.index(where) > STEPS.index("backup"))
+    assert len(backups.list_backups(here.path)) == (STEPS.index(where) > STEPS.index("backup"))
     assert not list(here.data_dir.glob(".import-*"))
-    bring_in(here, file, without_credentials=True)
+    import_database(here, file, without_credentials=True)
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from omniroute.store.db.database import Store
-from omniroute.store.transfer.import_ import bring_in
+from omniroute.store.transfer.import_ import import_database as bring_in
 def step(name):
     if name == sys.argv[3]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -307,7 +307,7 @@ def test_a_kill_in_the_middle_leaves_the_old_state(here: Store, file: Path, wher
     assert found.history == len(after["usage_history"]) - len(before["usage_history"])
     assert contents(here)["usage_history"] == before["usage_history"]
     assert contents(here)["usage_slots"] == before["usage_slots"]
-    bring_in(here, file, without_credentials=True)
+    import_database(here, file, without_credentials=True)
     assert not list(here.data_dir.glob(".import-*"))
 
 
@@ -315,7 +315,7 @@ def test_without_a_backup_nothing_is_taken_over(here: Store, file: Path) -> None
     before = contents(here)
     (here.data_dir / "backups").write_text("in the way", encoding="utf-8")
     with pytest.raises(StoreError, match="cannot be made"):
-        bring_in(here, file, without_credentials=True)
+        import_database(here, file, without_credentials=True)
     assert contents(here) == before
 
 
@@ -326,7 +326,7 @@ def test_a_reader_sees_the_old_state_or_the_new_one(here: Store, file: Path) -> 
         with closing(sqlite3.connect(here.path)) as db:
             seen.append(tuple(row[0] for row in db.execute("select prefix from provider_nodes")))
 
-    bring_in(here, file, without_credentials=True, step=step)
+    import_database(here, file, without_credentials=True, step=step)
     assert seen == [("mine-alone",)] * len(STEPS) + [("home",)]
 
 
@@ -381,7 +381,7 @@ def test_an_older_one_is_brought_up_to_date_on_a_copy(here: Store, tmp_path: Pat
     db.execute_sql("insert into provider_nodes values ('old', 'Old', 'openai', 'http://127.0.0.1:7/v1', 1.0)")
     db.close()
     before = old.read_bytes()
-    done = bring_in(here, old)
+    done = import_database(here, old)
     assert done.version == version
     assert [node.id for node in read.nodes(here)] == ["old"]
     assert old.read_bytes() == before
@@ -412,7 +412,7 @@ def test_junk_is_refused(here: Store, file: Path, tmp_path: Path, monkeypatch: p
     _refused(here, tmp_path / "stranger.sqlite", "is another program's database")
     monkeypatch.setattr(untrusted, "MOST_BYTES", 1000)
     with pytest.raises(StoreError, match="bytes, more than the 1,000 that an import takes"):
-        bring_in(here, file, most=untrusted.MOST_BYTES)
+        import_database(here, file, most=untrusted.MOST_BYTES)
 
 
 def test_any_damage_is_refused_or_harmless(here: Store, file: Path, tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_any_damage_is_refused_or_harmless(here: Store, file: Path, tmp_path: Pa
         spoilt.write_bytes(whole[:at] + b"\xa5" * 64 + whole[at + 64 :])
         before = snapshot.load(here)
         try:
-            bring_in(here, spoilt, without_credentials=True)
+            import_database(here, spoilt, without_credentials=True)
         except StoreError:
             refused += 1
             assert snapshot.load(here) == before
@@ -458,7 +458,7 @@ def test_values_that_cannot_stand_there_are_refused(here: Store, file: Path, wha
 def test_a_secret_that_was_moved_to_another_account_is_refused(here: Store, file: Path, tmp_path: Path) -> None:
     altered(file, "update provider_connections set id = 'ffff' || substr(id, 5)")
     with pytest.raises(StoreError, match=r"the secret of 'account ffff.*' in the file cannot be decrypted"):
-        bring_in(here, file, key_file=tmp_path / "other" / "secrets.json")
+        import_database(here, file, key_file=tmp_path / "other" / "secrets.json")
 
 
 def test_an_archive_cannot_write_anywhere(here: Store, other: Store, tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def test_an_archive_cannot_write_anywhere(here: Store, other: Store, tmp_path: P
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    bring_in(here, evil)
+    import_database(here, evil)
     assert [name for name in sorted(p.name for p in tmp_path.rglob("*")) if name.endswith((".json", ".csv"))] == [
         name for name in before if name.endswith((".json", ".csv"))
     ]
@@ -508,7 +508,7 @@ def test_an_archive_with_nonsense_is_refused(
 def _refused(store: Store, file: Path, why: str) -> None:
     before = contents(store)
     with pytest.raises(StoreError, match=why):
-        bring_in(store, file, without_credentials=True)
+        import_database(store, file, without_credentials=True)
     assert contents(store) == before
     assert not list(store.data_dir.glob(".import-*"))
 

@@ -9,23 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omniroute.dialects.responses.conversation import Recalled
+from omniroute.dialects.responses.conversation import StoredConversation
 from omniroute.errors import BadRequest, GatewayError, TooLarge
 from omniroute.store.db.database import Store
 from omniroute.store.db.history_tables import KeptItem, KeptReply
 from omniroute.store.db.writer import Writer
 from omniroute.store.state import conversation_keeper as keeping
 from omniroute.store.state import conversations
-from omniroute.store.state.conversation_keeper import Draft, Keeper
-from omniroute.store.state.conversations import Kept
+from omniroute.store.state.conversation_keeper import ConversationKeeper, PendingTurn
+from omniroute.store.state.conversations import StoredReply
 
 TTL, MOST = 3600.0, 1 << 20
 PATIENCE = 20.0
 NOW = 1_700_000_000.0
 
 
-def kept(exchange: str, *, parent: str | None = None, root: str | None = None, **change: Any) -> Kept:
-    return Kept(
+def kept(exchange: str, *, parent: str | None = None, root: str | None = None, **change: Any) -> StoredReply:
+    return StoredReply(
         **{
             "exchange": exchange,
             "conversation": root or exchange,
@@ -42,12 +42,12 @@ def kept(exchange: str, *, parent: str | None = None, root: str | None = None, *
     )
 
 
-def put(store: Store, one: Kept, expires: float = NOW + TTL) -> Kept:
+def put(store: Store, one: StoredReply, expires: float = NOW + TTL) -> StoredReply:
     conversations.keep(store, one, conversations.seal(store, one), expires)
     return one
 
 
-def same(found: Kept | None, one: Kept) -> bool:
+def same(found: StoredReply | None, one: StoredReply) -> bool:
     return found is not None and all(
         getattr(found, name) == getattr(one, name) for name in ("exchange", "parent", "id", "owner", "content")
     )
@@ -182,15 +182,15 @@ def writer(store: Store) -> Iterator[Writer]:
 
 
 @pytest.fixture
-def keeper(store: Store, writer: Writer) -> Iterator[Keeper]:
-    made = Keeper(store, writer, wall=lambda: NOW)
+def keeper(store: Store, writer: Writer) -> Iterator[ConversationKeeper]:
+    made = ConversationKeeper(store, writer, wall=lambda: NOW)
     yield made
     made.close()
 
 
-def draft(exchange: str, recalled: Recalled | None = None, **change: Any) -> Draft:
+def draft(exchange: str, recalled: StoredConversation | None = None, **change: Any) -> PendingTurn:
     reply = {"id": f"resp_{exchange}", "status": "completed", "output": [{"type": "message", "id": f"msg_{exchange}"}]}
-    return Draft(
+    return PendingTurn(
         **{
             "exchange": exchange,
             "owner": "key",
@@ -205,12 +205,14 @@ def draft(exchange: str, recalled: Recalled | None = None, **change: Any) -> Dra
     )
 
 
-def goes_on(keeper: Keeper, previous: str, owner: str = "key") -> Recalled:
+def goes_on(keeper: ConversationKeeper, previous: str, owner: str = "key") -> StoredConversation:
     return keeper.recall(previous, (), owner).result(PATIENCE)
 
 
 @pytest.mark.parametrize("when", ["before it is written", "after"])
-def test_a_conversation_is_there_at_once_and_after_the_commit(keeper: Keeper, writer: Writer, when: str) -> None:
+def test_a_conversation_is_there_at_once_and_after_the_commit(
+    keeper: ConversationKeeper, writer: Writer, when: str
+) -> None:
     if when == "after":
         writer.start()
     recalled = None
@@ -235,7 +237,7 @@ def test_a_conversation_is_there_at_once_and_after_the_commit(keeper: Keeper, wr
 
 
 @pytest.mark.parametrize("when", ["before it is written", "after"])
-def test_a_reply_is_its_owners_at_once(keeper: Keeper, writer: Writer, when: str) -> None:
+def test_a_reply_is_its_owners_at_once(keeper: ConversationKeeper, writer: Writer, when: str) -> None:
     keeper.keep(draft("a"), ttl=TTL, most=MOST)
     if when == "after":
         writer.start()
@@ -247,7 +249,7 @@ def test_a_reply_is_its_owners_at_once(keeper: Keeper, writer: Writer, when: str
         writer.start()
 
 
-def test_half_on_the_disk_half_on_the_way(keeper: Keeper, store: Store) -> None:
+def test_half_on_the_disk_half_on_the_way(keeper: ConversationKeeper, store: Store) -> None:
     first = draft("a")
     content = json.dumps({"input": first.input, "response": json.loads(first.ending)}).encode()
     put(store, kept("a", content=content))
@@ -257,23 +259,27 @@ def test_half_on_the_disk_half_on_the_way(keeper: Keeper, store: Store) -> None:
     assert [turn.input[0]["content"] for turn in turns] == ["a", "b"]
 
 
-def test_another_keys_reply_is_refused_and_an_unknown_one_is_not_known(keeper: Keeper, writer: Writer) -> None:
+def test_another_keys_reply_is_refused_and_an_unknown_one_is_not_known(
+    keeper: ConversationKeeper, writer: Writer
+) -> None:
     writer.start()
     keeper.keep(draft("a"), ttl=TTL, most=MOST)
     goes_on(keeper, "resp_a")
     writer.submit(lambda: None).result(PATIENCE)
     with pytest.raises(BadRequest, match="Previous response with id 'resp_a' not found"):
         goes_on(keeper, "resp_a", owner="another")
-    assert goes_on(keeper, "resp_z") == Recalled("resp_z")
+    assert goes_on(keeper, "resp_z") == StoredConversation("resp_z")
     assert keeper.show("resp_a", "another").result(PATIENCE) is None
     assert keeper.forget("resp_a", "another").result(PATIENCE) == 0
     assert keeper.forget("resp_a", "key").result(PATIENCE) == 1
-    assert goes_on(keeper, "resp_a") == Recalled("resp_a")
+    assert goes_on(keeper, "resp_a") == StoredConversation("resp_a")
 
 
-def test_what_goes_on_from_something_unknown_is_never_taken_for_whole(keeper: Keeper, writer: Writer) -> None:
+def test_what_goes_on_from_something_unknown_is_never_taken_for_whole(
+    keeper: ConversationKeeper, writer: Writer
+) -> None:
     writer.start()
-    keeper.keep(draft("b", Recalled("resp_elsewhere"), native=True), ttl=TTL, most=MOST)
+    keeper.keep(draft("b", StoredConversation("resp_elsewhere"), native=True), ttl=TTL, most=MOST)
     recalled = goes_on(keeper, "resp_b")
     assert recalled.place == ("b", "b")
     assert recalled.answered == "acc"
@@ -282,7 +288,7 @@ def test_what_goes_on_from_something_unknown_is_never_taken_for_whole(keeper: Ke
 
 
 def test_a_conversation_that_is_too_long_is_refused(
-    keeper: Keeper, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    keeper: ConversationKeeper, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.start()
     monkeypatch.setattr(conversations, "MOST_TURNS", 2)
@@ -297,7 +303,9 @@ def test_a_conversation_that_is_too_long_is_refused(
 
 
 @pytest.mark.parametrize("ending", [b"", b"{", b"[]", b'{"id": "r", "status": "failed", "output": []}'])
-def test_what_is_no_whole_reply_is_not_kept_and_troubles_nobody(keeper: Keeper, writer: Writer, ending: bytes) -> None:
+def test_what_is_no_whole_reply_is_not_kept_and_troubles_nobody(
+    keeper: ConversationKeeper, writer: Writer, ending: bytes
+) -> None:
     writer.start()
     keeper.keep(draft("a", ending=ending), ttl=TTL, most=MOST)
     assert goes_on(keeper, "resp_a").place is None
@@ -306,7 +314,7 @@ def test_what_is_no_whole_reply_is_not_kept_and_troubles_nobody(keeper: Keeper, 
 
 
 def test_a_disk_that_fails_is_complained_of_once(
-    keeper: Keeper, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    keeper: ConversationKeeper, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError("no space left")
@@ -324,7 +332,7 @@ def test_a_disk_that_fails_is_complained_of_once(
     assert goes_on(keeper, "resp_d").place
 
 
-def test_a_writer_that_takes_no_more_leaves_nothing_behind(keeper: Keeper, writer: Writer) -> None:
+def test_a_writer_that_takes_no_more_leaves_nothing_behind(keeper: ConversationKeeper, writer: Writer) -> None:
     writer.close(PATIENCE)
     keeper.keep(draft("a"), ttl=TTL, most=MOST)
     assert goes_on(keeper, "resp_a").place is None
@@ -334,7 +342,7 @@ def test_a_writer_that_takes_no_more_leaves_nothing_behind(keeper: Keeper, write
 
 
 def test_what_waits_for_the_disk_is_bounded(
-    keeper: Keeper, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    keeper: ConversationKeeper, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(keeping, "MOST_WAITING", 250)
     for exchange in "abc":
@@ -355,7 +363,7 @@ def test_the_disk_never_holds_more_than_the_bound(
 ) -> None:
     """As the keeper writes it: nobody calls `trim` from outside."""
     store = Store(tmp_path_factory.mktemp("bound"), clock=lambda: NOW, environ={})
-    keeper = Keeper(store, Writer(store), wall=lambda: NOW)
+    keeper = ConversationKeeper(store, Writer(store), wall=lambda: NOW)
     try:
         for number, size in enumerate(sizes):
             sealed = b"x" * min(size, most)
@@ -370,12 +378,12 @@ def test_restart(open_store: Callable[..., Store]) -> None:
     store = open_store()
     writer = Writer(store)
     writer.start()
-    keeper = Keeper(store, writer, wall=lambda: NOW)
+    keeper = ConversationKeeper(store, writer, wall=lambda: NOW)
     keeper.keep(draft("a"), ttl=TTL, most=MOST)
     keeper.close()
     writer.close(PATIENCE)
     store.close()
     again = open_store()
-    keeper = Keeper(again, Writer(again), wall=lambda: NOW)
+    keeper = ConversationKeeper(again, Writer(again), wall=lambda: NOW)
     assert goes_on(keeper, "resp_a").place == ("a", "a")
     keeper.close()

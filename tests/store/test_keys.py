@@ -7,7 +7,7 @@ import pytest
 
 from omniroute.config.model import Key, Limit
 from omniroute.store.config import keys, rows, snapshot
-from omniroute.store.config.keys import Change
+from omniroute.store.config.keys import KeyEdit
 from omniroute.store.db.database import Store
 
 
@@ -18,7 +18,7 @@ def only(store: Store) -> Key:
 
 def test_a_key_is_what_was_said(store: Store) -> None:
     at = store.clock() + 1000
-    change = Change(scopes=["admin", "inference"], expires_at=at, ips=["10.0.0.0/8", "::1"], rpm=60, concurrency=5)
+    change = KeyEdit(scopes=["admin", "inference"], expires_at=at, ips=["10.0.0.0/8", "::1"], rpm=60, concurrency=5)
     made, shown = keys.create(store, "laptop", ["openai/*"], change)
     assert only(store) == made
     assert (made.scopes, made.expires_at, made.ips.texts) == (("inference", "admin"), at, ("10.0.0.0/8", "::1"))
@@ -29,20 +29,20 @@ def test_a_key_is_what_was_said(store: Store) -> None:
 
 
 def test_what_is_not_said_stays(store: Store) -> None:
-    made, shown = keys.create(store, "laptop", ["openai/*"], Change(rpm=60, ips=["10.0.0.1"]))
-    assert keys.edit(store, "laptop", Change(concurrency=5)).limit == Limit(60, None, 5)
-    assert keys.edit(store, made.id, Change(rpm=0)).limit == Limit(None, None, 5)
-    assert keys.edit(store, made.id[:6], Change(concurrency=0, name="phone", ips=())).name == "phone"
+    made, shown = keys.create(store, "laptop", ["openai/*"], KeyEdit(rpm=60, ips=["10.0.0.1"]))
+    assert keys.edit(store, "laptop", KeyEdit(concurrency=5)).limit == Limit(60, None, 5)
+    assert keys.edit(store, made.id, KeyEdit(rpm=0)).limit == Limit(None, None, 5)
+    assert keys.edit(store, made.id[:6], KeyEdit(concurrency=0, name="phone", ips=())).name == "phone"
     found = only(store)
     assert (found.limit, found.ips.texts, found.allow) == (Limit(), (), ("openai/*",))
     assert found.digest == keys.digest(store, shown)
-    keys.edit(store, "phone", Change(allow=(), expires_at=store.clock() + 5))
-    keys.edit(store, "phone", Change(expires_at=0))
+    keys.edit(store, "phone", KeyEdit(allow=(), expires_at=store.clock() + 5))
+    keys.edit(store, "phone", KeyEdit(expires_at=0))
     assert (only(store).allow, only(store).expires_at) == ((), None)
 
 
 def test_a_key_turns(store: Store) -> None:
-    made, old = keys.create(store, "laptop", (), Change(rpm=9))
+    made, old = keys.create(store, "laptop", (), KeyEdit(rpm=9))
     turned, new = keys.rotate(store, "laptop")
     assert (turned.id, turned.limit, turned.name) == (made.id, made.limit, "laptop")
     by_digest = snapshot.load(store).keys_by_digest
@@ -69,11 +69,11 @@ def test_a_key_turns(store: Store) -> None:
 )
 def test_nonsense_changes_nothing(store: Store, refuses: Callable[..., str], said: dict[str, Any], words: str) -> None:
     keys.create(store, "other")
-    keys.create(store, "laptop", ["openai/*"], Change(rpm=5))
+    keys.create(store, "laptop", ["openai/*"], KeyEdit(rpm=5))
     before = rows.keys(store)
-    assert words in refuses(keys.edit, "laptop", Change(**({"rpm": 7, "name": "renamed"} | said)))
+    assert words in refuses(keys.edit, "laptop", KeyEdit(**({"rpm": 7, "name": "renamed"} | said)))
     if not said.keys() & {"name", "allow"}:
-        assert words in refuses(keys.create, "new", (), Change(**said))
+        assert words in refuses(keys.create, "new", (), KeyEdit(**said))
     assert rows.keys(store) == before
 
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from omniroute.config.model import Config, Key, Limit
 from omniroute.errors import RateLimited
-from omniroute.gateway.authenticator import Gate
+from omniroute.gateway.authenticator import Authenticator
 from omniroute.routing.admission_queue import Admission
-from omniroute.routing.rate_limits import MINUTE, Loads
+from omniroute.routing.rate_limits import MINUTE, InFlight
 from omniroute.store.config import limits
 from omniroute.store.db.database import Store
 from omniroute.store.db.state_tables import LimitsBegun
@@ -31,7 +31,7 @@ class Clocks:
 
 def gateway(store: Store, clocks: Clocks) -> Admission:
     """Begin as a gateway does, from what is saved."""
-    admission = Admission(Loads(), clocks)
+    admission = Admission(InFlight(), clocks)
     admission.set({"a": Limit(rpm=RPM)})
     passed = clocks() - clocks.wall
     for account, times in limits.begun(store, clocks.wall).items():
@@ -79,7 +79,7 @@ def test_requests_that_begin_at_the_same_moment_count_each(store: Store) -> None
 
 def test_those_let_in_from_the_queue_at_one_moment_count_each() -> None:
     clocks = Clocks()
-    admission = Admission(Loads(), clocks)
+    admission = Admission(InFlight(), clocks)
     admission.set({"a": Limit(rpm=RPM, concurrency=1)})
     admission.limits.begin("a", clocks())
     tickets = [admission.queue.join([("a", "m")], lambda: None, 100) for _ in range(3)]
@@ -102,11 +102,11 @@ def test_the_limit_of_a_key_outlives_a_kill(store: Store) -> None:
     for _ in range(4):
         clocks.wall += 10
         clocks.restart()
-        gate = Gate(clock=clocks, wall=lambda: clocks.wall)
+        gate = Authenticator(clock=clocks, wall=lambda: clocks.wall)
         gate.keep(config, config)
         gate.take_up_begun(limits.begun_by_key(limits.begun(store, clocks.wall)))
         try:
-            gate.enter(key)
+            gate.acquire(key)
         except RateLimited as error:
             refused += message in error.message
         begun = [(limits.of_key(id), age) for id, age in gate.begun()]

@@ -25,7 +25,7 @@ from omniroute.store.db.recovery import recover
 from omniroute.store.db.tables import Table
 from omniroute.store.db.upgrade import Migrated, inspect, migrate
 from omniroute.store.history import summaries, usage
-from omniroute.store.transfer.backups import create, listed, prune
+from omniroute.store.transfer.backups import create, list_backups, prune
 
 Open = Callable[..., Store]
 
@@ -124,7 +124,7 @@ def test_the_copy_stays_until_a_person_removes_it(open_store: Open, data_dir: Pa
     for _ in range(5):
         create(store.path, "import", len(MIGRATIONS), clock())
     assert len(prune(store.path, 1)) == 4
-    assert [backup.reason for backup in listed(store.path)] == ["import", "migration"]
+    assert [backup.reason for backup in list_backups(store.path)] == ["import", "migration"]
 
 
 def test_nothing_is_migrated_under_a_running_gateway(open_store: Open, data_dir: Path) -> None:

@@ -8,10 +8,10 @@ from cases import every
 
 from omniroute.catalog.provider import Model
 from omniroute.config.model import Alias, Chain
-from omniroute.config.settings import Rules, Tries
+from omniroute.config.settings import RetrySettings, Settings
 from omniroute.routing.plan import plan
 from omniroute.routing.resolve import resolve
-from omniroute.routing.strategy_state import Changes, Turns, Use
+from omniroute.routing.strategy_state import StrategyChanges, StrategyState, Use
 from omniroute.store.config import aliases, chains, combos, custom_models, nodes, rows, settings, snapshot
 from omniroute.store.db.database import Store
 from omniroute.store.state import strategy_state
@@ -116,7 +116,7 @@ def test_a_chain_that_is_not_there(store: Store, refuses) -> None:
 
 
 def test_a_combo_keeps_all_that_was_said(store: Store) -> None:
-    tries = Tries(2, 0.5, True, False, {"connect": 1.0, "idle": 9.0})
+    tries = RetrySettings(2, 0.5, True, False, {"connect": 1.0, "idle": 9.0})
     combos.add(store, "inner", ["openai/b"])
     made = combos.add(store, "mix", ["openai/a", "inner"], "weighted", {"openai/a": 3.0, "inner": 0.0}, tries)
     assert snapshot.load(store).combos["mix"] == made
@@ -151,11 +151,11 @@ def test_what_was_said_of_a_node_goes_with_it(store: Store) -> None:
     custom_models.add(store, "box", Model("m", context=5))
     nodes.remove(store, "box")
     found = snapshot.load(store)
-    assert (found.rules, dict(found.models)) == (Rules(), {})
+    assert (found.rules, dict(found.models)) == (Settings(), {})
 
 
 def test_when_accounts_were_asked_last(store: Store) -> None:
-    strategy_state.save(store, Changes({"one": Use("openai", 1, 1, 12.5)}, {}))
+    strategy_state.save(store, StrategyChanges({"one": Use("openai", 1, 1, 12.5)}, {}))
     assert strategy_state.last_used(store) == {"one": 12.5}
 
 
@@ -167,7 +167,7 @@ def test_an_edit_lets_all_begin_alike(store: Store) -> None:
     for name in ("mix", "other"):
         combos.add(store, name, ["openai/a", "openai/b"], "least-used")
     counts = {(name, listed): 9 for name in ("mix", "other") for listed in ("", "openai/a", "openai/b")}
-    strategy_state.save(store, Changes({}, counts))
+    strategy_state.save(store, StrategyChanges({}, counts))
     combos.edit(store, "mix", to(models=("openai/a", "openai/b", "openai/c")))
     assert [strategy_state.load(store).turn(name) for name in ("mix", "other")] == [0, 9]
     combos.remove(store, "other")
@@ -175,12 +175,12 @@ def test_an_edit_lets_all_begin_alike(store: Store) -> None:
 
 
 def test_an_edit_changes_what_it_names(store: Store) -> None:
-    combos.add(store, "mix", ["openai/a", "openai/b"], "weighted", {"openai/a": 3.0, "openai/b": 1.0}, Tries(1))
+    combos.add(store, "mix", ["openai/a", "openai/b"], "weighted", {"openai/a": 3.0, "openai/b": 1.0}, RetrySettings(1))
     assert combos.edit(store, "mix", to(strategy="random")).models == ("openai/a", "openai/b")
     edited = combos.edit(store, "mix", to(models=("openai/b", "openai/c")))
     assert edited.weights == {"openai/b": 1.0}, "a weight goes with its model"
     assert combos.edit(store, "mix", to(strategy=None)).strategy is None
-    assert snapshot.load(store).combos["mix"].tries == Tries(1)
+    assert snapshot.load(store).combos["mix"].tries == RetrySettings(1)
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_an_edit_changes_what_it_names(store: Store) -> None:
         ({"weights": {"openai/a": -1.0}}, "the weight of 'openai/a' is -1"),
         ({"weights": {"openai/a": nan}}, "the weight of 'openai/a' is nan"),
         ({"weights": {"openai/a": inf}}, "the weight of 'openai/a' is inf"),
-        ({"tries": Tries(11)}, "retries takes a whole number from 0 to 10, not 11"),
-        ({"tries": Tries(retry_delay=31.0)}, "retry_delay takes seconds from 0 to 30"),
-        ({"tries": Tries(deadlines={"idle": 0.0})}, "idle_timeout takes seconds"),
-        ({"tries": Tries(deadlines={"lunch": 1.0})}, "there is no deadline 'lunch_timeout'"),
+        ({"tries": RetrySettings(11)}, "retries takes a whole number from 0 to 10, not 11"),
+        ({"tries": RetrySettings(retry_delay=31.0)}, "retry_delay takes seconds from 0 to 30"),
+        ({"tries": RetrySettings(deadlines={"idle": 0.0})}, "idle_timeout takes seconds"),
+        ({"tries": RetrySettings(deadlines={"lunch": 1.0})}, "there is no deadline 'lunch_timeout'"),
         ({"models": ()}, "a combo takes 1 to 50 models"),
         ({"models": ("mix",)}, "lead back to itself: mix → mix"),
         ({"models": ("outer",)}, "lead back to itself"),
@@ -224,7 +224,7 @@ def test_a_combo_outlives_its_node(store: Store) -> None:
     nodes.remove(store, "box")
     made = plan("mix", snapshot.load(store), client=None)
     assert made.targets == ()
-    assert [left.name for left in made.left] == ["box/llama"]
+    assert [left.name for left in made.excluded] == ["box/llama"]
 
 
 # models
@@ -266,7 +266,7 @@ def test_a_model_that_was_not_added(store: Store, refuses) -> None:
 
 
 def test_settings_become_rules(store: Store) -> None:
-    assert snapshot.load(store).rules == Rules()
+    assert snapshot.load(store).rules == Settings()
     assert settings.put(store, "strategy", "p2c") == ("strategy", "p2c")
     assert settings.put(store, "strategy.ds", "random") == ("strategy.deepseek", "random")
     settings.put(store, "combo.idle_timeout", "7.5")
@@ -311,11 +311,11 @@ def test_a_provider_is_blocked_and_unblocked(store: Store, refuses) -> None:
 
 
 def test_turns_are_taken_up_again(store: Store) -> None:
-    memory = Turns()
-    memory.asked("openai", "a", 5.0)
-    memory.asked("openai", "a", 6.0)
-    memory.led([("mix", "openai/x")])
-    memory.taken(["mix"])
+    memory = StrategyState()
+    memory.record_call("openai", "a", 5.0)
+    memory.record_call("openai", "a", 6.0)
+    memory.counter([("mix", "openai/x")])
+    memory.advance(["mix"])
     before = store.revision()
     for _ in range(2):
         if changes := memory.changes():

@@ -44,8 +44,8 @@ def test_bans_end_by_themselves(store: Store) -> None:
     ip_filter.put(store, "ban", ["203.0.113.7"], until=now + 60, reason="noise")
     found = ip_filter.now(store)
     assert found.bans == {"203.0.113.7": Ban(now + 60, "noise")}
-    assert found.refuses("203.0.113.7", now + 59)
-    assert found.refuses("203.0.113.7", now + 60) is None
+    assert found.refusal("203.0.113.7", now + 59)
+    assert found.refusal("203.0.113.7", now + 60) is None
     ip_filter.put(store, "ban", ["203.0.113.7"], until=now + 90)
     assert ip_filter.now(store).bans["203.0.113.7"].until == now + 90, "a further ban takes the place of the first"
 
@@ -66,10 +66,10 @@ def test_nobody_locks_himself_or_this_machine_out(store: Store, refuses: Callabl
     assert "this would keep out" in refuses(ip_filter.remove, [caller, "127.0.0.1", "::1"], ("allow",), **whom)
     assert caller in ip_filter.now(store).allow.texts, "nothing was changed"
     ip_filter.set_mode(store, "blacklist", force=True, **whom)
-    assert ip_filter.now(store).refuses(caller, store.clock())
+    assert ip_filter.now(store).refusal(caller, store.clock())
     ip_filter.put(store, "deny", ["198.51.100.1"], **whom)  # who is out already may go on
     ip_filter.remove(store, [caller], **whom)
-    assert ip_filter.now(store).refuses(caller, store.clock()) is None
+    assert ip_filter.now(store).refusal(caller, store.clock()) is None
 
 
 def test_nonsense_is_refused_whole(store: Store, refuses: Callable[..., str]) -> None:

@@ -92,7 +92,7 @@ def test_pages_of_the_history_leave_nothing_out(store: Store) -> None:
     write(store, *(replace(ROW, at=NOON + number // 3) for number in range(20)))
     found, before = [], ""
     while True:
-        rows, before = usage.find(store, usage.Wanted(NOON), limit=6, before=before)
+        rows, before = usage.find(store, usage.UsageFilter(NOON), limit=6, before=before)
         found += [row.id for row in rows]
         if not before:
             break
@@ -102,20 +102,20 @@ def test_pages_of_the_history_leave_nothing_out(store: Store) -> None:
 @every(
     ("wanted", "ids"),
     [
-        (usage.Wanted(), {"r0", "n1", "r2"}),
-        (usage.Wanted(search="LAPTOP"), {"r0", "r2"}),
-        (usage.Wanted(search="gpt-4o"), {"r0"}),
-        (usage.Wanted(search="100%"), {"r2"}),
-        (usage.Wanted(search="%"), {"r2"}),
-        (usage.Wanted(search="_"), set()),
-        (usage.Wanted(search="' or 1=1 --"), set()),
-        (usage.Wanted(outcome="failed"), {"n1", "r2"}),
-        (usage.Wanted(outcome="ok"), {"r0"}),
-        (usage.Wanted(since=NOON + 1), {"n1"}),
-        (usage.Wanted(since=NOON + 1, outcome="ok"), set()),
+        (usage.UsageFilter(), {"r0", "n1", "r2"}),
+        (usage.UsageFilter(search="LAPTOP"), {"r0", "r2"}),
+        (usage.UsageFilter(search="gpt-4o"), {"r0"}),
+        (usage.UsageFilter(search="100%"), {"r2"}),
+        (usage.UsageFilter(search="%"), {"r2"}),
+        (usage.UsageFilter(search="_"), set()),
+        (usage.UsageFilter(search="' or 1=1 --"), set()),
+        (usage.UsageFilter(outcome="failed"), {"n1", "r2"}),
+        (usage.UsageFilter(outcome="ok"), {"r0"}),
+        (usage.UsageFilter(since=NOON + 1), {"n1"}),
+        (usage.UsageFilter(since=NOON + 1, outcome="ok"), set()),
     ],
 )
-def test_what_is_looked_for_is_found(store: Store, wanted: usage.Wanted, ids: set[str]) -> None:
+def test_what_is_looked_for_is_found(store: Store, wanted: usage.UsageFilter, ids: set[str]) -> None:
     write(store, ROW, replace(NOTHING, at=NOON + 1), replace(ROW, model_served="100%", status=500, error="server"))
     rows, _ = usage.find(store, wanted, limit=10)
     assert {row.id for row in rows} == ids
@@ -125,4 +125,4 @@ def test_what_is_looked_for_is_found(store: Store, wanted: usage.Wanted, ids: se
 
 def test_a_place_that_is_none_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="no place in the history"):
-        usage.find(store, usage.Wanted(), limit=1, before="1; drop")
+        usage.find(store, usage.UsageFilter(), limit=1, before="1; drop")

@@ -10,8 +10,8 @@ from cases import every
 from omniroute.catalog.provider import DialectName
 from omniroute.catalog.providers import node
 from omniroute.config.model import Account
-from omniroute.routing.target import Target, Way
-from omniroute.upstream.embeddings import MOST_NUMBERS, Embedded, NotEmbedded, embed
+from omniroute.routing.target import RoutePath, Target
+from omniroute.upstream.embeddings import MOST_NUMBERS, Embedding, EmbeddingFailed, embed
 
 KEY = "sk-of-an-embedder-123"
 VALUES = [0.5, -1, 2]
@@ -19,14 +19,14 @@ OPENAI = {"data": [{"embedding": VALUES}], "usage": {"prompt_tokens": 7}}
 GEMINI = {"embedding": {"values": VALUES}}
 
 
-async def ask(dialect: DialectName, base: str, answer: Any) -> tuple[list[httpx.Request], Embedded]:
+async def ask(dialect: DialectName, base: str, answer: Any) -> tuple[list[httpx.Request], Embedding]:
     heard: list[httpx.Request] = []
 
     def say(request: httpx.Request) -> httpx.Response:
         heard.append(request)
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
-    target = Target(Account("a", "em", "main"), node("em", dialect, base), "e5", dialect, Way("asked for"), "")
+    target = Target(Account("a", "em", "main"), node("em", dialect, base), "e5", dialect, RoutePath("asked for"), "")
     async with httpx.AsyncClient(transport=httpx.MockTransport(say), timeout=5) as client:
         return heard, await embed(client, target, KEY, "hello")
 
@@ -45,7 +45,7 @@ async def test_each_dialect_is_asked_in_its_own_way(
     dialect: DialectName, base: str, answer: Any, url: str, tokens: int | None
 ) -> None:
     heard, found = await ask(dialect, base, answer)
-    assert found == Embedded(VALUES, tokens)
+    assert found == Embedding(VALUES, tokens)
     assert str(heard[0].url) == url
     gemini = {"content": {"parts": [{"text": "hello"}]}}
     assert json.loads(heard[0].content) == (gemini if dialect == "gemini" else {"model": "e5", "input": "hello"})
@@ -53,7 +53,7 @@ async def test_each_dialect_is_asked_in_its_own_way(
 
 
 async def test_who_embeds_nothing_is_not_asked() -> None:
-    with pytest.raises(NotEmbedded, match="nothing is embedded"):
+    with pytest.raises(EmbeddingFailed, match="nothing is embedded"):
         await ask("claude", "http://h", {})
 
 
@@ -69,19 +69,19 @@ async def test_who_embeds_nothing_is_not_asked() -> None:
     ids=range(17),
 )
 async def test_what_is_no_vector_is_said_to_be_none(odd: Any) -> None:
-    with pytest.raises(NotEmbedded, match="not with an embedding"):
+    with pytest.raises(EmbeddingFailed, match="not with an embedding"):
         await ask("openai", "http://h", odd)
 
 
 @every("usage", [None, [], "x", {"prompt_tokens": -1}, {"prompt_tokens": 10**12}, {"prompt_tokens": True}])
 async def test_a_count_that_cannot_be_is_unknown(usage: Any) -> None:
     _, found = await ask("openai", "http://h", {"data": [{"embedding": VALUES}], "usage": usage})
-    assert found == Embedded(VALUES, None)
+    assert found == Embedding(VALUES, None)
 
 
 @pytest.mark.parametrize(("status", "ours"), [(400, True), (413, True), (401, False), (429, False), (500, False)])
 async def test_a_refusal_says_whose_fault_it_is_and_no_secret(status: int, ours: bool) -> None:
-    with pytest.raises(NotEmbedded) as raised:
+    with pytest.raises(EmbeddingFailed) as raised:
         await ask("openai", "http://h", httpx.Response(status, json={"error": {"message": f"the key {KEY} is bad"}}))
     assert raised.value.ours is ours
     assert KEY not in str(raised.value)

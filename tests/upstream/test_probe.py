@@ -14,7 +14,7 @@ from omniroute.catalog.endpoints import credential_headers
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, find, node
 from omniroute.config.model import Account
-from omniroute.upstream.probe import Probe, Result, count_models, main_dialect, question
+from omniroute.upstream.probe import Probe, ProbeResult, count_models, main_dialect, probe_body
 
 KEY = "zz-very-secret-0123456789"
 OPENAI = {"id": "x", "object": "chat.completion", "choices": [
@@ -39,7 +39,7 @@ def probe(provider: Provider, answer: Answer, key: str | None = KEY, base_url: s
     return Probe(account, provider, key, 5.0, transport=httpx.MockTransport(answer))
 
 
-def tell(provider: Provider, answer: Answer, key: str | None = KEY, model: str | None = None) -> Result:
+def tell(provider: Provider, answer: Answer, key: str | None = KEY, model: str | None = None) -> ProbeResult:
     return asyncio.run(probe(provider, answer, key).test(model))
 
 
@@ -209,7 +209,7 @@ def test_lists_of_models_come_in_several_shapes(body, count) -> None:
 
 @pytest.mark.parametrize("dialect", ["openai", "claude", "responses", "gemini"])
 def test_a_question_is_small(dialect) -> None:
-    assert len(json.dumps(question(dialect, "m"))) < 200
+    assert len(json.dumps(probe_body(dialect, "m"))) < 200
 
 
 @pytest.mark.parametrize(

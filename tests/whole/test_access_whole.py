@@ -178,7 +178,7 @@ def test_a_key_ends_by_time_or_by_hand_and_its_owner_is_told(place: Place) -> No
     assert told.status_code == 401
     assert "the key 'short' was revoked on" in told.json()["error"]["message"]
     store = Store(place.gateway.data_dir, clock=lambda: time.time() - 100)
-    past = keys.create(store, "past", (), keys.Change(expires_at=time.time() - 1))[1]
+    past = keys.create(store, "past", (), keys.KeyEdit(expires_at=time.time() - 1))[1]
     store.close()
     told = until("the key", lambda: r if "past" in (r := place.ask(past)).text else None)
     assert told.status_code == 401

@@ -13,7 +13,7 @@ from shared_gateway import SharedGateway
 
 from omniroute.catalog.provider import Model
 from omniroute.cli import main
-from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, Tries
+from omniroute.config.settings import ACCOUNT_STRATEGIES, COMBO_STRATEGIES, RetrySettings
 from omniroute.store.config import accounts, aliases, chains, combos, custom_models, nodes, settings
 from omniroute.store.db.database import Store
 from omniroute.store.history import usage
@@ -42,8 +42,8 @@ def fill(store: Store, upstream: Upstream) -> None:
     nodes.add(store, "flaky", "openai", f"{upstream.base('503,503,ok')}/v1")
     combos.add(store, "inner", ["up/i", "up/j"])
     combos.add(store, "outer", ["bad-500/x", "inner"])
-    combos.add(store, "patient", ["flaky/x", "up/last"], tries=Tries(2, 0.05))
-    combos.add(store, "hasty", ["bad-hang/x", "up/last"], tries=Tries(deadlines={"first_content": 2}))
+    combos.add(store, "patient", ["flaky/x", "up/last"], tries=RetrySettings(2, 0.05))
+    combos.add(store, "hasty", ["bad-hang/x", "up/last"], tries=RetrySettings(deadlines={"first_content": 2}))
     aliases.add(store, "quick", "by-priority")
     aliases.add(store, "gpt-*", "up/wild")
     aliases.add(store, "gpt-5*", "up/wilder")

@@ -14,7 +14,7 @@ from shared_gateway import SharedGateway
 
 from omniroute.cli import main
 from omniroute.config.model import Limit
-from omniroute.config.settings import Tries
+from omniroute.config.settings import RetrySettings
 from omniroute.store.config import combos, keys, limits, nodes, settings
 from omniroute.store.db.database import Store
 from omniroute.store.history import usage
@@ -41,7 +41,7 @@ def here(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -> 
         settings.put(store, "deadlines.own.first_byte", "0.2")
         settings.put(store, "deadlines.busy.queue", "0.3")
         for name, model in (("late", "late/m"), ("slow", "slow/m"), ("hang", "hang/m")):
-            combos.add(store, f"quick-{name}", [model, "hang/again"], tries=Tries(deadlines={"total": 0.5}))
+            combos.add(store, f"quick-{name}", [model, "hang/again"], tries=RetrySettings(deadlines={"total": 0.5}))
         combos.add(store, "brave", ["own/m", "ok/m"])
 
     with shared_gateway.lend(setup=setup, deadlines={"connect": 5}) as gateway:

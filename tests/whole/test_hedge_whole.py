@@ -13,7 +13,7 @@ from scripted import replies
 from shared_gateway import SharedGateway
 
 from omniroute.config.model import Limit
-from omniroute.config.settings import Tries
+from omniroute.config.settings import RetrySettings
 from omniroute.routing.hedging import ENOUGH
 from omniroute.store.config import combos, keys, limits, nodes, settings
 from omniroute.store.db.database import Store
@@ -44,13 +44,13 @@ def here(_upstreams: Callable[..., Upstream], shared_gateway: SharedGateway) -> 
         ):
             nodes.add(store, name, dialect, f"{upstream.base(behaviour)}/v1")
             limits.put(store, f"node:{name}", Limit(concurrency=1))  # what is not let go of is missed by the next
-        hedged = Tries(hedge=True, deadlines={"first_content": 1.5})
+        hedged = RetrySettings(hedge=True, deadlines={"first_content": 1.5})
         combos.add(store, "second", ["late/m", "other/m"], tries=hedged)
         combos.add(store, "first", ["slow/m", "hang/m"], tries=hedged)
         combos.add(store, "alone", ["slow/m", "bad/m"], tries=hedged)
         combos.add(store, "stopped", ["late/m", "bad/m", "other/m"], tries=hedged)
-        combos.add(store, "both", ["late/m", "hang/m"], tries=Tries(hedge=True))
-        combos.add(store, "plain", ["late/m", "other/m"], tries=Tries(deadlines={"first_content": 2}))
+        combos.add(store, "both", ["late/m", "hang/m"], tries=RetrySettings(hedge=True))
+        combos.add(store, "plain", ["late/m", "other/m"], tries=RetrySettings(deadlines={"first_content": 2}))
 
     with shared_gateway.lend(setup=setup) as gateway:
         with httpx.Client(trust_env=False) as client:

@@ -12,7 +12,7 @@ import pytest
 from harness import PATIENCE, REPO, Gateway, Upstream, mitmproxy_command, until
 
 from omniroute.config.model import Limit
-from omniroute.routing.admission_queue import InUse
+from omniroute.routing.admission_queue import LimitUse
 from omniroute.store.config import accounts, combos, limits, nodes, settings
 from omniroute.store.db.database import Store
 
@@ -123,7 +123,7 @@ def test_a_flow_that_a_person_ends_leaves_nobody_busy(there: Gateway, stream: bo
 
 def test_who_is_killed_waits_for_nothing_any_more(there: Gateway) -> None:
     def held() -> tuple[int, int]:
-        use, _ = limits.seen(there.store).in_use.get("node:alone", (InUse(0, 0, 0), 0.0))
+        use, _ = limits.seen(there.store).in_use.get("node:alone", (LimitUse(0, 0, 0), 0.0))
         return use.in_flight, use.waiting
 
     socks = [begin(there, "alone/m", stream=stream) for stream in (False, True, False)]

@@ -4,13 +4,13 @@ import orjson
 
 from omniroute.dialects import upstream_errors
 from omniroute.dialects.claude.reply import read_usage
-from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, DONE, NOTHING, FrameSignal, strict
 from omniroute.dialects.ir import Body
 from omniroute.dialects.sse import Frame
 
 
 @strict
-def watch(frame: Frame) -> Sign:
+def observe(frame: Frame) -> FrameSignal:
     """Read one event of a stream."""
     event = orjson.loads(frame.data)
     if not isinstance(event, dict):
@@ -23,31 +23,31 @@ def watch(frame: Frame) -> Sign:
         case "message_start":
             message = event["message"]
             content = any(_says(block) for block in message.get("content") or ())
-            return Sign(content, read_usage(message.get("usage")))
+            return FrameSignal(content, read_usage(message.get("usage")))
         case "message_delta":
             delta = event.get("delta")
             reason = isinstance(delta, dict) and bool(delta.get("stop_reason"))
-            return Sign(usage=read_usage(event.get("usage")), reason=reason)
+            return FrameSignal(usage=read_usage(event.get("usage")), reason=reason)
         case "message_stop":
             return DONE
         case "error":
-            return Sign(fault=upstream_errors.find(event))
+            return FrameSignal(fault=upstream_errors.find(event))
         case None:
             found = upstream_errors.find(event)
-            return Sign(fault=found) if found else NOTHING
+            return FrameSignal(fault=found) if found else NOTHING
         case _:
             return NOTHING
 
 
 @strict
-def read_whole(body: Body) -> Sign:
+def read_whole(body: Body) -> FrameSignal:
     """Read a whole reply."""
     if body.get("type") == "error" or not isinstance(body.get("content"), list):
         if found := upstream_errors.find(body):
-            return Sign(fault=found)
+            return FrameSignal(fault=found)
         raise ValueError("a reply has no content list")
     content = any(_says(block) for block in body["content"])
-    return Sign(content, read_usage(body.get("usage")), done=True, reason=bool(body.get("stop_reason")))
+    return FrameSignal(content, read_usage(body.get("usage")), done=True, reason=bool(body.get("stop_reason")))
 
 
 def _says(block: Body) -> bool:

@@ -17,7 +17,7 @@ from omniroute.dialects.claude.reply import (
     write_part,
     write_usage,
 )
-from omniroute.dialects.content_blocks import Blocks
+from omniroute.dialects.content_blocks import ContentBlocks
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -48,7 +48,7 @@ class Reader:
     """Events of the wire in, events of the form out. The end waits for `message_stop`: usage may still change."""
 
     def __init__(self) -> None:
-        self._blocks = Blocks()
+        self._blocks = ContentBlocks()
         self._begun = False
         self._ended = False
         self._usage = Usage()

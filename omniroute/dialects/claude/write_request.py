@@ -8,7 +8,7 @@ from omniroute.dialects.claude import capabilities
 from omniroute.dialects.claude.write_messages import settle_sampling, write_thinking, write_turns
 from omniroute.dialects.ir import Body, Format, Native, Request, Tool, ToolChoice
 from omniroute.dialects.json_schema import as_object, close, described
-from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.losses import Losses, WrittenRequest, write_native
 from omniroute.dialects.tool_names import ToolNames
 from omniroute.dialects.validate import refuse
 
@@ -22,7 +22,7 @@ NESTED = ("metadata", "output_config", "thinking")
 MODES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
 
 
-def write_request(request: Request, *, max_output: int | None = None) -> Written:
+def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
     system, turns = write_turns(
@@ -50,7 +50,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if request.stream:
         body["stream"] = True
     _write_own(losses.foreign(request.extra, "claude"), body)
-    return Written(body, losses.names, names.back)
+    return WrittenRequest(body, losses.names, names.back)
 
 
 def _leave_out_end(turns: list[Body], losses: Losses) -> None:

@@ -3,7 +3,7 @@
 import orjson
 
 from omniroute.dialects import upstream_errors
-from omniroute.dialects.dialect import CONTENT, NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, NOTHING, FrameSignal, strict
 from omniroute.dialects.gemini.usage import read_usage
 from omniroute.dialects.ir import Body
 from omniroute.dialects.sse import Frame
@@ -13,7 +13,7 @@ MARKS = frozenset(("text", "thought", "thoughtSignature", "thought_signature"))
 
 
 @strict
-def watch(frame: Frame) -> Sign:
+def observe(frame: Frame) -> FrameSignal:
     """Read one partial reply of a stream."""
     if frame.data.startswith("[DONE]"):  # not of this dialect, but harmless, and sent by some
         return NOTHING
@@ -24,20 +24,20 @@ def watch(frame: Frame) -> Sign:
 
 
 @strict
-def read_whole(body: Body) -> Sign:
+def read_whole(body: Body) -> FrameSignal:
     """Read a whole reply."""
     sign = _read(body)
     if sign.fault or sign.done or sign.content:
         return sign
     if "candidates" in body or "usageMetadata" in body:
-        return Sign(usage=sign.usage, done=True)
+        return FrameSignal(usage=sign.usage, done=True)
     raise ValueError("a reply has no candidates")
 
 
-def _read(reply: Body) -> Sign:
+def _read(reply: Body) -> FrameSignal:
     candidates = reply.get("candidates")
     if (reply.get("error") or candidates is None) and (found := upstream_errors.find(reply)):
-        return Sign(fault=found)
+        return FrameSignal(fault=found)
     content = done = False
     for candidate in candidates or ():
         parts = (candidate.get("content") or {}).get("parts") or ()
@@ -47,7 +47,7 @@ def _read(reply: Body) -> Sign:
     usage = read_usage(reply.get("usageMetadata"))
     if usage is None and not done:
         return CONTENT if content else NOTHING
-    return Sign(content, usage, done=done, reason=done)
+    return FrameSignal(content, usage, done=done, reason=done)
 
 
 def _ended(reason: str | None) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from omniroute.dialects.content_blocks import MOST_PARTS
 from omniroute.dialects.gemini.reasoning_signatures import unwrap
-from omniroute.dialects.gemini.usage import read_odds, read_usage
+from omniroute.dialects.gemini.usage import read_logprobs, read_usage
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -14,7 +14,6 @@ from omniroute.dialects.ir import (
     Event,
     Finish,
     Native,
-    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -22,6 +21,7 @@ from omniroute.dialects.ir import (
     Reason,
     Reasoning,
     Text,
+    TokenLogprob,
     ToolCall,
     Usage,
 )
@@ -118,7 +118,7 @@ class Reader:
         spoken = self._index if self._open == "text" else None
         for part in upstream_objects(content.get("parts")):
             events += self._part(part)
-        if odds := read_odds(candidate.get("logprobsResult")):
+        if odds := read_logprobs(candidate.get("logprobsResult")):
             events = _with_odds(events, odds, spoken)
         events += self._cite(candidate.get("groundingMetadata"))
         if word := _word(candidate.get("finishReason")):
@@ -234,7 +234,7 @@ class Reader:
         return events
 
 
-def _with_odds(events: list[Event], odds: tuple[Odds, ...], spoken: int | None) -> list[Event]:
+def _with_odds(events: list[Event], odds: tuple[TokenLogprob, ...], spoken: int | None) -> list[Event]:
     """Put them beside the first text among the events, or else behind the one that was being `spoken`."""
     text = spoken
     for place, event in enumerate(events):

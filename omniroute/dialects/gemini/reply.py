@@ -6,7 +6,7 @@ from typing import assert_never
 from omniroute.dialects.fold import fold
 from omniroute.dialects.gemini.read_stream import Reader
 from omniroute.dialects.gemini.reasoning_signatures import Signer
-from omniroute.dialects.gemini.usage import write_mean, write_odds, write_usage
+from omniroute.dialects.gemini.usage import write_logprobs, write_mean, write_usage
 from omniroute.dialects.gemini.write_contents import read_arguments
 from omniroute.dialects.ir import (
     Body,
@@ -49,7 +49,7 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     parts = [body for part in reply.parts if (body := write_part(part, signer)) is not None]
     cited = [citation for part in reply.parts if isinstance(part, Text) for citation in part.citations]
     odds = [one for part in reply.parts if isinstance(part, Text) for one in part.odds]
-    probable = write_odds(odds) | write_mean(sum(one.logprob for one in odds), len(odds))
+    probable = write_logprobs(odds) | write_mean(sum(one.logprob for one in odds), len(odds))
     return write_chunk(head(reply.id, model), parts) | {
         "candidates": [write_candidate(parts) | write_end(reply.reason, reply.note, cited) | probable],
         "usageMetadata": write_usage(reply.usage),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from omniroute.dialects.ir import Body, Odds, Usage
+from omniroute.dialects.ir import Body, TokenLogprob, Usage
 from omniroute.dialects.openai.reply import is_logprob
 from omniroute.dialects.token_usage import count, doubted, total
 
@@ -41,13 +41,13 @@ def write_usage(usage: Usage) -> Body:
     return body
 
 
-def read_odds(result: Any) -> tuple[Odds, ...]:
+def read_logprobs(result: Any) -> tuple[TokenLogprob, ...]:
     """Read a `logprobsResult`; what is none is passed over, since no answer should fail by it."""
     if not isinstance(result, dict):
         return ()
     chosen, top = result.get("chosenCandidates"), result.get("topCandidates")
     others = top if isinstance(top, list) else []
-    found: list[Odds] = []
+    found: list[TokenLogprob] = []
     for index, one in enumerate(chosen if isinstance(chosen, list) else ()):
         place = others[index] if index < len(others) else None
         said = place.get("candidates") if isinstance(place, dict) else None
@@ -57,15 +57,15 @@ def read_odds(result: Any) -> tuple[Odds, ...]:
     return tuple(found)
 
 
-def _read(one: Any, others: tuple[Odds, ...] = ()) -> Odds | None:
+def _read(one: Any, others: tuple[TokenLogprob, ...] = ()) -> TokenLogprob | None:
     match one:
         case {"token": str(token), "logProbability": int() | float() as logprob} if is_logprob(logprob):
-            return Odds(token, logprob, others=others)
+            return TokenLogprob(token, logprob, others=others)
         case _:
             return None
 
 
-def write_odds(odds: Sequence[Odds]) -> Body:
+def write_logprobs(odds: Sequence[TokenLogprob]) -> Body:
     """Give the fields of a candidate that say it."""
     if not odds:
         return {}
@@ -78,5 +78,5 @@ def write_mean(total: float, count: int) -> Body:
     return {"avgLogprobs": total / count} if count else {}
 
 
-def _write(one: Odds) -> Body:
+def _write(one: TokenLogprob) -> Body:
     return {"token": one.token, "logProbability": one.logprob}

@@ -24,7 +24,7 @@ from omniroute.dialects.ir import (
     ToolResult,
 )
 from omniroute.dialects.losses import Losses, write_native
-from omniroute.dialects.message_repair import mend, refuse_media
+from omniroute.dialects.message_repair import refuse_media, repair_messages
 from omniroute.dialects.tool_names import ToolNames, fit_id
 from omniroute.dialects.validate import refuse
 
@@ -53,7 +53,7 @@ def write_contents(
     A later prompt joins the first; but after an answer it becomes what the user says, for what was sent before must
     begin the same each time: that is what providers keep in their caches.
     """
-    mended = mend(messages, partial(fit_id, limit=ID_LIMIT), losses)
+    mended = repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses)
     if all(message.role in PROMPTS for message in mended):
         # A prompt alone is no conversation here: the last one becomes what the user says.
         losses.add("messages.system_position")

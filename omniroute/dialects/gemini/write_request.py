@@ -6,7 +6,7 @@ from omniroute.dialects.gemini import capabilities
 from omniroute.dialects.gemini.write_contents import Names, write_contents
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool, ToolChoice
 from omniroute.dialects.json_schema import described, fit_schema
-from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.losses import Losses, WrittenRequest, write_native
 from omniroute.dialects.tool_names import ToolNames
 
 STOPS = 5
@@ -25,7 +25,7 @@ MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE", "named": "ANY"}
 MOST_TEMPERATURE = 2
 
 
-def write_request(request: Request, *, max_output: int | None = None) -> Written:
+def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
     """Write a request. BadRequest where something that must not be lost cannot be said.
 
     The model, and whether the reply is to be streamed, stand in the path and not in the body.
@@ -52,7 +52,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
         body["generationConfig"] = config
     for key, value in losses.foreign(request.extra, "gemini").items():
         _put(body, key, value)
-    return Written(body, losses.names, names.back)
+    return WrittenRequest(body, losses.names, names.back)
 
 
 def _put(body: Body, path: str, value: Any) -> None:

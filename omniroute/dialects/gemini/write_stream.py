@@ -6,7 +6,7 @@ from typing import assert_never
 from omniroute.dialects.gemini.errors import write_array_fault, write_fault
 from omniroute.dialects.gemini.reasoning_signatures import Signer
 from omniroute.dialects.gemini.reply import head, write_candidate, write_chunk, write_end, write_part
-from omniroute.dialects.gemini.usage import write_mean, write_odds, write_usage
+from omniroute.dialects.gemini.usage import write_logprobs, write_mean, write_usage
 from omniroute.dialects.ir import (
     Begin,
     Body,
@@ -15,7 +15,6 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
-    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -23,6 +22,7 @@ from omniroute.dialects.ir import (
     Reasoning,
     Refusal,
     Text,
+    TokenLogprob,
     ToolCall,
 )
 from omniroute.dialects.json_edit import dump
@@ -72,7 +72,7 @@ class Writer:
         """Go on after a partial reply that was not written here."""
         self._head |= {key: said[key] for key in ("responseId", "modelVersion") if key in said}
 
-    def _write_piece(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
+    def _write_piece(self, text: str, odds: tuple[TokenLogprob, ...] = ()) -> bytes:
         match self._part:
             case ToolCall():
                 self._pieces.append(text)
@@ -83,7 +83,7 @@ class Writer:
             case _ if odds:
                 total, count = self._logprobs
                 self._logprobs = total + sum(one.logprob for one in odds), count + len(odds)
-                candidate = write_candidate([{"text": text}]) | write_odds(odds)
+                candidate = write_candidate([{"text": text}]) | write_logprobs(odds)
                 return self._frame({"candidates": [candidate]} | self._head)
             case _:
                 return self._say({"text": text})

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from omniroute.dialects import upstream_errors
-from omniroute.dialects.dialect import CONTENT, DONE, FINISHED, NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, DONE, FINISHED, NOTHING, FrameSignal, strict
 from omniroute.dialects.ir import Body
 from omniroute.dialects.openai.reply import read_usage
 from omniroute.dialects.sse import Frame
@@ -25,7 +25,7 @@ CONTENT_KEYS = (
 
 
 @strict
-def watch(frame: Frame) -> Sign:
+def observe(frame: Frame) -> FrameSignal:
     """Read one chunk of a stream."""
     if frame.data.startswith("[DONE]"):
         return DONE
@@ -35,7 +35,7 @@ def watch(frame: Frame) -> Sign:
     choices = chunk.get("choices")
     if chunk.get("error") or choices is None:
         found = upstream_errors.find(chunk, 500 if frame.event == "error" else None)
-        return Sign(fault=found) if found else _sign(False, False, chunk)
+        return FrameSignal(fault=found) if found else _sign(False, False, chunk)
     content = done = False
     for choice in choices:
         content = content or _has_content(said(choice))
@@ -44,16 +44,16 @@ def watch(frame: Frame) -> Sign:
 
 
 @strict
-def read_whole(body: Body) -> Sign:
+def read_whole(body: Body) -> FrameSignal:
     """Read a whole reply."""
     choices = body.get("choices")
     if body.get("error") or not isinstance(choices, list):
         if found := upstream_errors.find(body):
-            return Sign(fault=found)
+            return FrameSignal(fault=found)
         raise ValueError("a reply has no choices")
     content = any(_has_content(choice.get("message")) for choice in choices)
     reason = any(choice.get("finish_reason") for choice in choices)
-    return Sign(content=content, usage=read_usage(body.get("usage")), done=True, reason=reason)
+    return FrameSignal(content=content, usage=read_usage(body.get("usage")), done=True, reason=reason)
 
 
 def said(choice: Body) -> Any:
@@ -65,10 +65,10 @@ def _has_content(delta: dict[str, Any] | None) -> bool:
     return delta is not None and any(delta.get(key) for key in CONTENT_KEYS)
 
 
-def _sign(content: bool, done: bool, chunk: Body) -> Sign:
+def _sign(content: bool, done: bool, chunk: Body) -> FrameSignal:
     usage = read_usage(chunk.get("usage"))
     if usage is None:
         if not done:
             return CONTENT if content else NOTHING
-        return Sign(content, done=True, reason=True) if content else FINISHED
-    return Sign(content, usage, done=done, only_usage=chunk.get("choices") == [], reason=done)
+        return FrameSignal(content, done=True, reason=True) if content else FINISHED
+    return FrameSignal(content, usage, done=done, only_usage=chunk.get("choices") == [], reason=done)

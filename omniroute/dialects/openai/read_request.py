@@ -25,7 +25,7 @@ from omniroute.dialects.ir import (
     ToolChoice,
     ToolResult,
 )
-from omniroute.dialects.openai.reasoning import read_call_seal, read_reasoning, read_text_seal
+from omniroute.dialects.openai.reasoning import read_call_signature, read_reasoning, read_text_signature
 from omniroute.dialects.openai.write_request import FIELDS, read_own
 from omniroute.dialects.tool_names import OwnName, read_custom, write_input
 from omniroute.dialects.validate import expect, lift, objects, optional, refuse, required
@@ -95,8 +95,8 @@ def _assistant(message: Body, content: Any, path: str) -> Message:
         parts.append(Refusal(refusal))
     calls = optional(message, "tool_calls", list, path) or []
     for call, where in objects(calls, f"{path}.tool_calls"):
-        parts += [part for part in (read_call_seal(call), _call(call, where)) if part is not None]
-    sealed = read_text_seal(message)
+        parts += [part for part in (read_call_signature(call), _call(call, where)) if part is not None]
+    sealed = read_text_signature(message)
     parts += [] if sealed is None else [sealed]
     known = (*MESSAGE, "refusal", "tool_calls", "reasoning_content", "reasoning", "reasoning_details")
     extra = rest(message, *known, *(() if sealed is None else ("extra_content",)))
@@ -112,7 +112,7 @@ def _call(call: Body, path: str) -> ToolCall:
     function = required(call, "function", dict, path)
     name = required(function, "name", str, f"{path}.function")
     arguments = optional(function, "arguments", str, f"{path}.function") or ""
-    known = ("id", "type", "function", "index", *(("extra_content",) if read_call_seal(call) else ()))
+    known = ("id", "type", "function", "index", *(("extra_content",) if read_call_signature(call) else ()))
     extra = rest(lift(call, "function", "name", "arguments"), *known)
     return ToolCall(required(call, "id", str, path), name, arguments, extra)
 

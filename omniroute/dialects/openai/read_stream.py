@@ -2,24 +2,37 @@
 
 from dataclasses import replace
 
-from omniroute.dialects.content_blocks import Blocks, Document
+from omniroute.dialects.content_blocks import ContentBlocks, Document
 from omniroute.dialects.ir import (
     Begin,
     Body,
     Event,
     Finish,
-    Odds,
     Reason,
     Reasoning,
     Refusal,
     Text,
+    TokenLogprob,
     ToolCall,
     Usage,
 )
 from omniroute.dialects.json_edit import load_object
 from omniroute.dialects.openai.observer import said
-from omniroute.dialects.openai.reasoning import FORMATS, read_call_seal, read_encrypted, read_text_seal, split_content
-from omniroute.dialects.openai.reply import Splitter, read_arguments, read_citation, read_odds, read_reason, read_usage
+from omniroute.dialects.openai.reasoning import (
+    FORMATS,
+    read_call_signature,
+    read_encrypted,
+    read_text_signature,
+    split_content,
+)
+from omniroute.dialects.openai.reply import (
+    Splitter,
+    read_arguments,
+    read_citation,
+    read_logprobs,
+    read_reason,
+    read_usage,
+)
 from omniroute.dialects.sse import Frame
 from omniroute.dialects.token_usage import merge
 from omniroute.dialects.tool_names import derive_id
@@ -51,7 +64,7 @@ class Reader:
     """Chunks in, events out. Usage comes after the finish reason, so both wait for its own chunk, or for the end."""
 
     def __init__(self) -> None:
-        self._blocks = Blocks()
+        self._blocks = ContentBlocks()
         self._begun = False
         self._ended = False
         self._reply_id: str | None = None
@@ -63,7 +76,7 @@ class Reader:
         self._tail: tuple[str, int] | None = None
         """The part begun last, by its kind and number."""
         self._text: list[str] = []
-        self._odds: list[Odds] = []
+        self._odds: list[TokenLogprob] = []
         """Of tokens whose text is not said yet."""
         self._refused = False
         self._nameless = 0
@@ -117,7 +130,7 @@ class Reader:
             raise ValueError("a choice whose delta is no object")
         thought, spoken = split_content(delta.get("content"))
         events = self._reason(delta, thought)
-        odds = read_odds(told.get("content")) if isinstance(told := choice.get("logprobs"), dict) else ()
+        odds = read_logprobs(told.get("content")) if isinstance(told := choice.get("logprobs"), dict) else ()
         if spoken or odds:
             events += self._split(self._splitter.feed(spoken), odds)
         if notes := upstream_objects(delta.get("annotations")):
@@ -132,7 +145,7 @@ class Reader:
             events += self._tool(call)
         if legacy:  # how a call was said before there could be several
             events += self._tool({"function": legacy})
-        self._seal = read_text_seal(delta) or self._seal
+        self._seal = read_text_signature(delta) or self._seal
         self._word = string(choice.get("finish_reason")) or self._word
         return events
 
@@ -146,7 +159,7 @@ class Reader:
             events += self._say("reasoning", Reasoning(), text)
         return events + [event for item in details for event in self._detail(item, bool(text))]
 
-    def _split(self, pieces: list[tuple[bool, str]], odds: tuple[Odds, ...] = ()) -> list[Event]:
+    def _split(self, pieces: list[tuple[bool, str]], odds: tuple[TokenLogprob, ...] = ()) -> list[Event]:
         """Say text, and the thinking that stands in it."""
         events: list[Event] = []
         if odds:
@@ -193,7 +206,9 @@ class Reader:
         events = self._begin("sealed", replace(part, signature=None, origin=part.origin if part.sealed else None))
         return [*events, *self._blocks.stop(self._tail, part.signature, part.origin if part.signature else None)]
 
-    def _say(self, kind: str, part: Text | Refusal | Reasoning, text: str, odds: tuple[Odds, ...] = ()) -> list[Event]:
+    def _say(
+        self, kind: str, part: Text | Refusal | Reasoning, text: str, odds: tuple[TokenLogprob, ...] = ()
+    ) -> list[Event]:
         """Go on with the part that was begun last, or begin the next one."""
         if self._tail is not None and self._tail[0] == kind and self._blocks.holds(self._tail):
             return self._blocks.add(self._tail, text, odds)
@@ -227,7 +242,7 @@ class Reader:
             arguments = "".join(call.early)
             self._nameless -= 1
             call_id = call.id or derive_id("call_", self._reply_id, len(self._calls), name)
-            if (sealed := read_call_seal(piece)) is not None:
+            if (sealed := read_call_signature(piece)) is not None:
                 events += self._whole(sealed)
             events += self._begin("tool", ToolCall(call_id, name))
             call.key = self._tail

@@ -86,13 +86,13 @@ def split_content(content: Any) -> tuple[str, str]:
     return reasoning, text
 
 
-def read_call_seal(call: Body) -> Reasoning | None:
+def read_call_signature(call: Body) -> Reasoning | None:
     """Read the seal that a call bears, as the reasoning that stands before the call."""
     seal = _read(call)
     return Reasoning(signature=CALL + seal, origin="gemini") if seal else None
 
 
-def read_text_seal(message: Body) -> Reasoning | None:
+def read_text_signature(message: Body) -> Reasoning | None:
     """Read the seal on the text of a message."""
     seal = _read(message)
     return Reasoning(sealed=TEXT + seal, origin="gemini") if seal else None
@@ -112,11 +112,11 @@ def find(part: Reasoning, kind: str) -> str | None:
     return seal.removeprefix(kind) if part.origin == "gemini" and seal and seal.startswith(kind) else None
 
 
-def write_seal(seal: str | None) -> Body:
+def write_signature(seal: str | None) -> Body:
     return {"extra_content": {"google": {"thought_signature": seal}}} if seal else {}
 
 
-class Seals:
+class SignatureCollector:
     """Puts the seals of one message where they belong."""
 
     def __init__(self, model: str) -> None:
@@ -128,7 +128,7 @@ class Seals:
     def take(self, part: Reasoning) -> bool:
         """Take a seal; False for one that has no place."""
         if self._google and (seal := find(part, TEXT)):
-            self.said |= write_seal(seal)
+            self.said |= write_signature(seal)
         elif (self._google or self._openrouter) and (seal := find(part, CALL)):
             self._call = seal
         else:
@@ -141,7 +141,7 @@ class Seals:
         if seal is None:
             return call
         if self._google:
-            return call | write_seal(seal)
+            return call | write_signature(seal)
         details = self.said.setdefault("reasoning_details", [])
         detail = {"type": "reasoning.encrypted", "data": seal, "id": call["id"], "format": ORIGINS["gemini"]}
         details.append(detail | {"index": len(details)})

@@ -6,25 +6,25 @@ from typing import Any
 from omniroute.dialects.ir import (
     Body,
     Citation,
-    Odds,
     Part,
     Reason,
     Reasoning,
     Refusal,
     Reply,
     Text,
+    TokenLogprob,
     ToolCall,
     Usage,
 )
 from omniroute.dialects.json_edit import dump
 from omniroute.dialects.openai.reasoning import (
     find,
-    read_call_seal,
+    read_call_signature,
     read_reasoning,
-    read_text_seal,
+    read_text_signature,
     split_content,
     write_reasoning,
-    write_seal,
+    write_signature,
 )
 from omniroute.dialects.reasoning_signatures import CALL, TEXT
 from omniroute.dialects.token_usage import count, details, doubted, total
@@ -69,15 +69,15 @@ LEAST = -1e6
 """Below any logarithm of a probability; OpenAI writes -9999 for what is as good as impossible."""
 
 
-def read_odds(said: Any) -> tuple[Odds, ...]:
+def read_logprobs(said: Any) -> tuple[TokenLogprob, ...]:
     """Read a list of tokens; what is none is passed over, since no answer should fail by it."""
     return tuple(odds for one in said if (odds := _read(one))) if isinstance(said, list) else ()
 
 
-def _read(one: Any) -> Odds | None:
+def _read(one: Any) -> TokenLogprob | None:
     match one:
         case {"token": str(token), "logprob": int() | float() as logprob} if is_logprob(logprob):
-            return Odds(token, logprob, _data(one.get("bytes")), read_odds(one.get("top_logprobs")))
+            return TokenLogprob(token, logprob, _data(one.get("bytes")), read_logprobs(one.get("top_logprobs")))
         case _:
             return None
 
@@ -94,12 +94,12 @@ def _data(numbers: Any) -> bytes | None:
         return None
 
 
-def write_odds(odds: Sequence[Odds], *, known: bool = True) -> list[Body]:
+def write_token_logprobs(odds: Sequence[TokenLogprob], *, known: bool = True) -> list[Body]:
     """Write tokens. Responses wants bytes for each, known or not: then they are those of the token's text."""
     return [_write(one, known=known) | {"top_logprobs": [_write(o, known=known) for o in one.others]} for one in odds]
 
 
-def _write(one: Odds, *, known: bool) -> Body:
+def _write(one: TokenLogprob, *, known: bool) -> Body:
     data = one.data if one.data is not None or known else one.token.encode("utf-8", "surrogatepass")
     return {"token": one.token, "bytes": None if data is None else list(data), "logprob": one.logprob}
 
@@ -226,8 +226,8 @@ def write_citation(citation: Citation, start: int, end: int) -> Body:
     return {"type": "url_citation", "url_citation": where}
 
 
-def write_logprobs(odds: Sequence[Odds]) -> Body | None:
-    return {"content": write_odds(odds), "refusal": None} if odds else None
+def write_logprobs(odds: Sequence[TokenLogprob]) -> Body | None:
+    return {"content": write_token_logprobs(odds), "refusal": None} if odds else None
 
 
 def write_usage(usage: Usage) -> Body:
@@ -260,7 +260,7 @@ def read_reply(body: Body) -> Reply:
         notes = message.get("annotations") or []
         found = (read_citation(note, text) for note in notes) if isinstance(notes, list) else ()
         told = choices[0].get("logprobs")
-        odds = read_odds(told.get("content")) if isinstance(told, dict) else ()
+        odds = read_logprobs(told.get("content")) if isinstance(told, dict) else ()
         parts.append(Text(text, tuple(citation for citation in found if citation), odds=odds))
     refused = string(message.get("refusal"))
     if refused:
@@ -270,8 +270,8 @@ def read_reply(body: Body) -> Reply:
         said = [{"function": message["function_call"]}]
     calls = [_call(call, index, reply_id) for index, call in enumerate(said)]
     for call, bearer in zip(calls, said, strict=True):
-        parts += [part for part in (read_call_seal(bearer), call) if part is not None]
-    if (sealed := read_text_seal(message)) is not None:
+        parts += [part for part in (read_call_signature(bearer), call) if part is not None]
+    if (sealed := read_text_signature(message)) is not None:
         parts.append(sealed)
     word = string(choices[0].get("finish_reason"))
     reason = read_reason(word, calls=bool(calls), refused=bool(refused))
@@ -320,7 +320,7 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
     content = ""
     refusal = ""
     notes: list[Body] = []
-    odds: list[Odds] = []
+    odds: list[TokenLogprob] = []
     calls: list[Body] = []
     reasoning: list[Reasoning] = []
     seal = text_seal = None
@@ -337,10 +337,10 @@ def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
                 seal, text_seal = on_call or seal, on_text or text_seal
                 reasoning.append(Reasoning(part.text) if on_call or on_text else part)
             case ToolCall(id=call_id, name=name, arguments=arguments):
-                calls.append({"id": call_id} | write_call(name, arguments) | write_seal(seal))
+                calls.append({"id": call_id} | write_call(name, arguments) | write_signature(seal))
                 seal = None
     message: Body = {"role": "assistant", "content": content or None, "refusal": refusal or reply.note or None}
-    message |= write_reasoning(reasoning) | write_seal(text_seal)
+    message |= write_reasoning(reasoning) | write_signature(text_seal)
     if notes:
         message["annotations"] = notes
     if calls:

@@ -22,10 +22,10 @@ from omniroute.dialects.ir import (
     ToolResult,
 )
 from omniroute.dialects.json_schema import is_strict
-from omniroute.dialects.losses import Losses, Written, write_native
-from omniroute.dialects.message_repair import mend, refuse_media
+from omniroute.dialects.losses import Losses, WrittenRequest, write_native
+from omniroute.dialects.message_repair import refuse_media, repair_messages
 from omniroute.dialects.openai import capabilities
-from omniroute.dialects.openai.reasoning import Seals, write_reasoning
+from omniroute.dialects.openai.reasoning import SignatureCollector, write_reasoning
 from omniroute.dialects.tool_names import ToolNames, derive_id, fit_id
 from omniroute.dialects.validate import optional, read_base64, refuse
 
@@ -37,7 +37,7 @@ SUBTYPES = {"audio/mpeg": "mp3", "audio/wav": "wav"}
 def write_messages(messages: Iterable[Message], model: str, losses: Losses, names: ToolNames) -> list[Body]:
     """Write the messages, each call of a tool followed by its result."""
     written: list[Body] = []
-    for message in mend(messages, partial(fit_id, limit=ID_LIMIT), losses):
+    for message in repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses):
         refuse_media(message, TEXT_ONLY)
         extra = losses.foreign(message.extra, "openai", "messages.")
         match message.role:
@@ -75,7 +75,7 @@ def _assistant(parts: Iterable[Part], model: str, losses: Losses, names: ToolNam
     texts: list[Part] = []
     refusals: list[str] = []
     calls: list[Body] = []
-    seals = Seals(model)
+    seals = SignatureCollector(model)
     for part in parts:
         match part:
             case Reasoning(signature=None, sealed=None):
@@ -215,7 +215,7 @@ BUDGETS = ((2048, "low"), (10_000, "medium"))
 """Up to so many tokens of thinking an effort is called so; more is `high`."""
 
 
-def write_request(request: Request, *, max_output: int | None = None) -> Written:
+def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
     body: Body = {"model": request.model, "messages": write_messages(request.messages, request.model, losses, names)}
@@ -237,7 +237,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     body |= losses.foreign(request.extra, "openai")
-    return Written(write_own(request, losses, metadata=False) | body, losses.names, names.back)
+    return WrittenRequest(write_own(request, losses, metadata=False) | body, losses.names, names.back)
 
 
 def _tool(tool: Tool | Native, losses: Losses, names: ToolNames) -> Body:

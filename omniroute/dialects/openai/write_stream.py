@@ -9,7 +9,6 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
-    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -17,11 +16,12 @@ from omniroute.dialects.ir import (
     Reasoning,
     Refusal,
     Text,
+    TokenLogprob,
     ToolCall,
 )
 from omniroute.dialects.json_edit import dump
 from omniroute.dialects.openai.errors import write_fault
-from omniroute.dialects.openai.reasoning import detail, find, piece, write_seal
+from omniroute.dialects.openai.reasoning import detail, find, piece, write_signature
 from omniroute.dialects.openai.reply import write_call, write_citation, write_logprobs, write_reason, write_usage
 from omniroute.dialects.reasoning_signatures import CALL, TEXT
 from omniroute.dialects.tool_names import derive_id, read_input, read_own_name
@@ -77,12 +77,12 @@ class Writer:
             case ToolCall(id=call_id, name=name):
                 self._tools += 1
                 self._custom = [] if read_own_name(name).kind == "custom" else None
-                call = {"index": self._tools, "id": call_id} | write_call(name, "") | write_seal(self._seal)
+                call = {"index": self._tools, "id": call_id} | write_call(name, "") | write_signature(self._seal)
                 self._seal = None
                 return self._delta({"tool_calls": [call]})
             case Reasoning():
                 if seal := find(part, TEXT):
-                    return self._delta(write_seal(seal))
+                    return self._delta(write_signature(seal))
                 self._spot += 1
                 if part.sealed is None:
                     return b""
@@ -109,7 +109,7 @@ class Writer:
             return self._delta({"reasoning_details": [detail(sealed, self._spot - 1)]})
         return b""
 
-    def _write_piece(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
+    def _write_piece(self, text: str, odds: tuple[TokenLogprob, ...] = ()) -> bytes:
         self._empty = False
         match self._part:
             case ToolCall() if self._custom is not None:
@@ -134,7 +134,7 @@ class Writer:
             out += _frame(self._head | {"choices": [], "usage": write_usage(finish.usage)})
         return out + b"data: [DONE]\n\n"
 
-    def _delta(self, delta: Body, reason: str | None = None, odds: tuple[Odds, ...] = ()) -> bytes:
+    def _delta(self, delta: Body, reason: str | None = None, odds: tuple[TokenLogprob, ...] = ()) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": write_logprobs(odds), "finish_reason": reason}
         return _frame(self._head | {"choices": [choice]} | ({"usage": None} if self._include_usage else {}))
 

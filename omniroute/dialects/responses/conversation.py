@@ -16,7 +16,7 @@ import orjson
 from omniroute.dialects import sse
 from omniroute.dialects.ir import Body
 from omniroute.dialects.json_edit import dump
-from omniroute.dialects.losses import Losses, Written
+from omniroute.dialects.losses import Losses, WrittenRequest
 from omniroute.dialects.tool_names import derive_id
 from omniroute.errors import BadRequest
 
@@ -31,7 +31,7 @@ NOTHING_FOUND: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StoredTurn:
     """What a request added to its conversation, and the reply to it."""
 
     input: list[Any]
@@ -40,14 +40,14 @@ class Turn:
     """Who answered."""
     native: bool = False
     """In this dialect, so that the provider knows the reply by the id that the client has."""
-    found: "Mapping[str, Turn]" = NOTHING_FOUND
+    found: "Mapping[str, StoredTurn]" = NOTHING_FOUND
     """Id of an item that the input only refers to -> the turn that had it."""
     size: int = 0
     """Bytes of all that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class TurnTarget:
     """Who is asked, as far as it matters here."""
 
     account: str
@@ -56,12 +56,12 @@ class Upstream:
     keeps: bool
     """And knows its own replies by their ids."""
 
-    def made(self, turn: Turn) -> bool:
+    def made(self, turn: StoredTurn) -> bool:
         return turn.native and turn.account == self.account
 
 
 @dataclass(slots=True)
-class Recalled:
+class StoredConversation:
     """What a request goes on from, as far as it is kept here."""
 
     previous: str | None = None
@@ -70,9 +70,9 @@ class Recalled:
     """By the store's names the exchange of that reply, and its conversation; None where it is not kept here."""
     answered: str = ""
     """The account that knows that reply by the client's own name for it."""
-    turns: tuple[Turn, ...] | None = None
+    turns: tuple[StoredTurn, ...] | None = None
     """All turns up to that reply, the oldest first, once they are looked up."""
-    found: Mapping[str, Turn] = NOTHING_FOUND
+    found: Mapping[str, StoredTurn] = NOTHING_FOUND
     """Id of an item that the request refers to -> the turn that has it."""
     refused: bool = False
     """The provider that answered before says that it does not know that reply: it may keep none for this account."""
@@ -126,7 +126,7 @@ def _refers(item: Any) -> bool:
     )
 
 
-def passes(recalled: Recalled, upstream: Upstream) -> bool:
+def passes(recalled: StoredConversation, upstream: TurnTarget) -> bool:
     """Whether an upstream can take the request as it came."""
     if not upstream.native:
         return False
@@ -137,7 +137,7 @@ def passes(recalled: Recalled, upstream: Upstream) -> bool:
     return all(keeps and upstream.made(turn) for turn in recalled.found.values())
 
 
-def write_for(recalled: Recalled, body: Body, upstream: Upstream) -> Written:
+def write_for(recalled: StoredConversation, body: Body, upstream: TurnTarget) -> WrittenRequest:
     """Say the request with all that it goes on from. BadRequest when that is not here."""
     if recalled.previous is not None and recalled.turns is None:
         raise not_found(recalled.previous)
@@ -150,10 +150,10 @@ def write_for(recalled: Recalled, body: Body, upstream: Upstream) -> Written:
         said += [told for item in turn.output for told in _told(item, turn, upstream, losses)]
     said += [known for item in items_of(body) for known in _resolved(item, recalled.found, upstream, losses)]
     rest = {key: value for key, value in body.items() if key != "previous_response_id"}
-    return Written(rest | {"input": said}, losses.names)
+    return WrittenRequest(rest | {"input": said}, losses.names)
 
 
-def _told(item: Any, turn: Turn, upstream: Upstream, losses: Losses) -> list[Any]:
+def _told(item: Any, turn: StoredTurn, upstream: TurnTarget, losses: Losses) -> list[Any]:
     """Give an item of an earlier reply as an upstream can take it: ids and seals mean something to who made them."""
     if not upstream.native or not isinstance(item, dict):
         return [item]  # what another dialect can take of it is its reader's and writer's to say
@@ -170,7 +170,7 @@ def _told(item: Any, turn: Turn, upstream: Upstream, losses: Losses) -> list[Any
     return [item]
 
 
-def _resolved(item: Any, found: Mapping[str, Turn], upstream: Upstream, losses: Losses) -> list[Any]:
+def _resolved(item: Any, found: Mapping[str, StoredTurn], upstream: TurnTarget, losses: Losses) -> list[Any]:
     if not _refers(item) or (turn := found.get(item["id"])) is None:
         return [item]
     if upstream.keeps and upstream.made(turn):
@@ -191,7 +191,7 @@ def _without_ids(item: Body) -> list[Body]:
     return [plain]
 
 
-def find_item(turn: Turn, item_id: str) -> Any:
+def find_item(turn: StoredTurn, item_id: str) -> Any:
     """Give the item of a reply that has this id; None where it has none."""
     return next((item for item in turn.output if isinstance(item, dict) and item.get("id") == item_id), None)
 
@@ -215,7 +215,7 @@ def read_end(raw: bytes) -> Body | None:
     return response
 
 
-def pack(given: list[Any], found: Mapping[str, Turn], response: Body) -> bytes:
+def pack(given: list[Any], found: Mapping[str, StoredTurn], response: Body) -> bytes:
     """Write what is kept of a turn, with the items that its input refers to: they may be forgotten before it is."""
     kept: Body = {"input": given, "response": response}
     if found:
@@ -226,13 +226,14 @@ def pack(given: list[Any], found: Mapping[str, Turn], response: Body) -> bytes:
     return dump(kept)
 
 
-def unpack(content: bytes, account: str, *, native: bool) -> tuple[Turn, Body]:
+def unpack(content: bytes, account: str, *, native: bool) -> tuple[StoredTurn, Body]:
     """Read what `pack` wrote: the turn, and its reply as the client had it."""
     kept = orjson.loads(content)
     found = {
-        each["item"]["id"]: Turn([], [each["item"]], each["account"], each["native"]) for each in kept.get("found", ())
+        each["item"]["id"]: StoredTurn([], [each["item"]], each["account"], each["native"])
+        for each in kept.get("found", ())
     }
-    return Turn(kept["input"], kept["response"]["output"], account, native, found, len(content)), kept["response"]
+    return StoredTurn(kept["input"], kept["response"]["output"], account, native, found, len(content)), kept["response"]
 
 
 def item_ids(response: Body) -> tuple[str, ...]:
@@ -241,7 +242,9 @@ def item_ids(response: Body) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in ids if isinstance(name, str) and name))
 
 
-def list_input(response_id: str, turns: tuple[Turn, ...], *, after: str | None, limit: int, newest_first: bool) -> Body:
+def list_input(
+    response_id: str, turns: tuple[StoredTurn, ...], *, after: str | None, limit: int, newest_first: bool
+) -> Body:
     """Write a page of what led to the reply that ends `turns`; BadRequest for an item that is not there."""
     *earlier, last = turns
     items = [item for turn in earlier for item in (*_in_full(turn), *turn.output)] + _in_full(last)
@@ -259,7 +262,7 @@ def list_input(response_id: str, turns: tuple[Turn, ...], *, after: str | None, 
     return {"object": "list", "data": page, **ends, "has_more": start + limit < len(shown)}
 
 
-def _in_full(turn: Turn) -> list[Any]:
+def _in_full(turn: StoredTurn) -> list[Any]:
     known = {item_id: find_item(holder, item_id) for item_id, holder in turn.found.items()}
     return [known.get(item["id"], item) if _refers(item) else item for item in turn.input]
 

@@ -3,7 +3,7 @@
 import orjson
 
 from omniroute.dialects import upstream_errors
-from omniroute.dialects.dialect import CONTENT, FINISHED, NOTHING, Sign, strict
+from omniroute.dialects.dialect import CONTENT, FINISHED, NOTHING, FrameSignal, strict
 from omniroute.dialects.ir import Body, Fault
 from omniroute.dialects.responses.reply import read_usage
 from omniroute.dialects.sse import Frame
@@ -15,7 +15,7 @@ SAYING_NOTHING = ("message", "reasoning")
 
 
 @strict
-def watch(frame: Frame) -> Sign:
+def observe(frame: Frame) -> FrameSignal:
     """Read one event of a stream."""
     if frame.data == "[DONE]":  # not of this dialect, but harmless, and sent by some
         return NOTHING
@@ -25,7 +25,7 @@ def watch(frame: Frame) -> Sign:
     kind = event.get("type")
     if not isinstance(kind, str):
         found = upstream_errors.find(event)
-        return Sign(fault=found) if found else NOTHING
+        return FrameSignal(fault=found) if found else NOTHING
     if kind.endswith(".delta"):
         return CONTENT if event.get("delta") else NOTHING
     if kind == "response.output_item.added":
@@ -33,30 +33,30 @@ def watch(frame: Frame) -> Sign:
     if kind == "response.output_item.done":
         return CONTENT if _says(event["item"]) else NOTHING
     if kind in FAILURES or (kind in ENDS and event["response"].get("status") in ("failed", "cancelled")):
-        return Sign(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
+        return FrameSignal(fault=_failure(event["response"]), usage=read_usage(event["response"].get("usage")))
     if kind in ENDS:
         return _end(event["response"], reason=True)
     if kind == "error":
-        return Sign(fault=upstream_errors.find(event))
+        return FrameSignal(fault=upstream_errors.find(event))
     return NOTHING
 
 
 @strict
-def read_whole(body: Body) -> Sign:
+def read_whole(body: Body) -> FrameSignal:
     """Read a whole reply."""
     if body.get("status") in ("failed", "cancelled") or body.get("error"):
-        return Sign(fault=_failure(body), usage=read_usage(body.get("usage")))
+        return FrameSignal(fault=_failure(body), usage=read_usage(body.get("usage")))
     if isinstance(body.get("output"), list):
         return _end(body, reason=body.get("status") in ("completed", "incomplete"))
     if found := upstream_errors.find(body):
-        return Sign(fault=found)
+        return FrameSignal(fault=found)
     raise ValueError("a reply has no output")
 
 
-def _end(response: Body, *, reason: bool) -> Sign:
+def _end(response: Body, *, reason: bool) -> FrameSignal:
     content = any(_says(item) for item in response.get("output") or ())
     usage = read_usage(response.get("usage"))
-    return Sign(content, usage, done=True, reason=reason) if content or usage or not reason else FINISHED
+    return FrameSignal(content, usage, done=True, reason=reason) if content or usage or not reason else FINISHED
 
 
 def _says(item: Body) -> bool:

@@ -2,11 +2,23 @@
 
 from typing import Any
 
-from omniroute.dialects.content_blocks import Blocks
-from omniroute.dialects.ir import Begin, Body, Event, Finish, Native, Odds, Reasoning, Refusal, Text, ToolCall, Usage
+from omniroute.dialects.content_blocks import ContentBlocks
+from omniroute.dialects.ir import (
+    Begin,
+    Body,
+    Event,
+    Finish,
+    Native,
+    Reasoning,
+    Refusal,
+    Text,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
 from omniroute.dialects.json_edit import load_object
-from omniroute.dialects.openai.reply import read_odds
-from omniroute.dialects.responses.reasoning import BETWEEN, read_reasoning, read_seal
+from omniroute.dialects.openai.reply import read_logprobs
+from omniroute.dialects.responses.reasoning import BETWEEN, read_reasoning, read_signature
 from omniroute.dialects.responses.reply import (
     read_annotation,
     read_arguments,
@@ -47,7 +59,7 @@ class Reader:
     """Events in, events out. What an event leaves out is taken from the next one that says it again."""
 
     def __init__(self) -> None:
-        self._blocks = Blocks()
+        self._blocks = ContentBlocks()
         self._begun = False
         self._ended = False
         self._reply_id: str | None = None
@@ -121,7 +133,7 @@ class Reader:
         index, _ = key
         match kind:
             case "output_text.delta":
-                return self._say(key, Text(), string(event.get("delta")), read_odds(event.get("logprobs")))
+                return self._say(key, Text(), string(event.get("delta")), read_logprobs(event.get("logprobs")))
             case "refusal.delta":
                 return self._say(key, Refusal(), string(event.get("delta")))
             case "output_text.annotation.added":
@@ -138,7 +150,7 @@ class Reader:
         index, _ = key
         match kind:
             case "output_text.done":
-                whole = Text(odds=read_odds(event.get("logprobs")))
+                whole = Text(odds=read_logprobs(event.get("logprobs")))
                 return self._say_rest(key, whole, string(event.get("text")))
             case "refusal.done":
                 return self._say_rest(key, Refusal(), string(event.get("refusal")))
@@ -171,7 +183,7 @@ class Reader:
         return self._blocks.start(key, part)
 
     def _say(
-        self, key: Key, part: Text | Refusal | Reasoning | ToolCall, text: str, odds: tuple[Odds, ...] = ()
+        self, key: Key, part: Text | Refusal | Reasoning | ToolCall, text: str, odds: tuple[TokenLogprob, ...] = ()
     ) -> list[Event]:
         events = self._start(key, part)
         self._parts[key].pieces.append(text)
@@ -254,7 +266,7 @@ class Reader:
         key = (index, 0)
         seal = item.get("encrypted_content") or self._items.get(index, {}).get("encrypted_content")
         if key in self._parts:
-            signature, sealed, origin = read_seal(seal)
+            signature, sealed, origin = read_signature(seal)
             return self._stop(key, signature or sealed, origin)
         part = read_reasoning(item | {"encrypted_content": seal})
         if part is None:

@@ -18,7 +18,7 @@ def text_of(item: Body) -> str:
 def read_reasoning(item: Body) -> Reasoning | None:
     """Read an item; None for one that says nothing."""
     text = text_of(item)
-    signature, sealed, origin = read_seal(item.get("encrypted_content"))
+    signature, sealed, origin = read_signature(item.get("encrypted_content"))
     if origin == "responses" and not text:
         sealed = signature
     if sealed is not None:
@@ -26,7 +26,7 @@ def read_reasoning(item: Body) -> Reasoning | None:
     return Reasoning(text, signature, origin=origin) if text or signature else None
 
 
-def read_seal(value: Any) -> tuple[str | None, str | None, str | None]:
+def read_signature(value: Any) -> tuple[str | None, str | None, str | None]:
     """Give the signature or the sealed reasoning, and whose it is."""
     if not isinstance(value, str) or not value:
         return None, None, None
@@ -34,7 +34,7 @@ def read_seal(value: Any) -> tuple[str | None, str | None, str | None]:
     return (None, seal, origin) if sealed else (seal, None, origin)
 
 
-def write_seal(part: Reasoning) -> str | None:
+def write_signature(part: Reasoning) -> str | None:
     """Give the seal as a client keeps it; one of unknown origin would be taken back by no one."""
     if part.origin is None:
         return None

@@ -20,8 +20,8 @@ from omniroute.dialects.ir import (
     Usage,
 )
 from omniroute.dialects.json_edit import dump
-from omniroute.dialects.openai.reply import read_odds, write_odds
-from omniroute.dialects.responses.reasoning import read_reasoning, write_seal
+from omniroute.dialects.openai.reply import read_logprobs, write_token_logprobs
+from omniroute.dialects.responses.reasoning import read_reasoning, write_signature
 from omniroute.dialects.token_usage import count, details, doubted
 from omniroute.dialects.tool_names import derive_id, read_input, read_own_name, write_input
 from omniroute.dialects.validate import string
@@ -80,7 +80,7 @@ def read_content(part: Any) -> Text | Refusal | None:
         case {"type": "output_text"}:
             text = string(part.get("text"))
             found = (read_annotation(note, text) for note in part.get("annotations") or ())
-            odds = read_odds(part.get("logprobs"))
+            odds = read_logprobs(part.get("logprobs"))
             return Text(text, tuple(citation for citation in found if citation), odds=odds)
         case {"type": "refusal"}:
             return Refusal(string(part.get("refusal")))
@@ -149,14 +149,14 @@ def write_item(part: Part, reply_id: str, index: int, status: str = "completed")
         case Text(text=text, citations=citations, odds=odds):
             notes = [write_annotation(citation, len(text)) for citation in citations]
             content: Body = {"type": "output_text", "text": text, "annotations": notes}
-            content["logprobs"] = write_odds(odds, known=False)
+            content["logprobs"] = write_token_logprobs(odds, known=False)
             return _message(content, reply_id, index, status)
         case Refusal(text=text):
             return _message({"type": "refusal", "refusal": text}, reply_id, index, status)
         case Reasoning(text=text):
             summary = [{"type": "summary_text", "text": text}] if text else []
             head = {"id": derive_id(TOLD_BY_OTHERS, reply_id, index), "type": "reasoning", "summary": summary}
-            return head | {"encrypted_content": write_seal(part)}
+            return head | {"encrypted_content": write_signature(part)}
         case ToolCall(id=call_id, arguments=arguments):
             own = read_own_name(part.name)
             item: Body = {"type": f"{own.kind}_call", "status": status, "call_id": call_id, "name": own.name}

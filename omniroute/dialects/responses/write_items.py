@@ -17,7 +17,7 @@ from omniroute.dialects.ir import (
     ToolResult,
 )
 from omniroute.dialects.losses import Losses, write_native
-from omniroute.dialects.message_repair import mend, refuse_media
+from omniroute.dialects.message_repair import refuse_media, repair_messages
 from omniroute.dialects.openai.write_request import SUBTYPES
 from omniroute.dialects.tool_names import ToolNames, fit_id
 from omniroute.dialects.validate import read_base64
@@ -31,7 +31,7 @@ def write_items(messages: Iterable[Message], losses: Losses, names: ToolNames) -
     They bear no ids: those would refer to what the provider has kept, and nothing is kept there.
     """
     items: list[Body] = []
-    for message in mend(messages, partial(fit_id, limit=ID_LIMIT), losses):
+    for message in repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses):
         refuse_media(message, ("assistant",))
         extra = losses.foreign(message.extra, "responses", "messages.")
         if message.role == "assistant":

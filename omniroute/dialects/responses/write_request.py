@@ -5,7 +5,7 @@ from typing import Any
 
 from omniroute.dialects.ir import Body, Format, Native, Request, Thinking, Tool
 from omniroute.dialects.json_schema import is_strict
-from omniroute.dialects.losses import Losses, Written, write_native
+from omniroute.dialects.losses import Losses, WrittenRequest, write_native
 from omniroute.dialects.openai import capabilities
 from omniroute.dialects.openai.write_request import BUDGETS, FIELDS, NEUTRAL, USER_LIMIT, write_own
 from omniroute.dialects.responses.read_request import LOGPROBS, SEAL
@@ -18,7 +18,7 @@ NESTED = ("text", "reasoning")
 ASKS_NOTHING: Mapping[str, Any] = NEUTRAL
 
 
-def write_request(request: Request, *, max_output: int | None = None) -> Written:
+def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
     """Write a request. BadRequest where something that must not be lost cannot be said."""
     losses, names = Losses(), ToolNames()
     body: Body = {"model": request.model, "input": write_items(request.messages, losses, names), "store": False}
@@ -45,7 +45,7 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
     if (verbosity := shared.pop("verbosity", None)) is not None:
         body.setdefault("text", {})["verbosity"] = verbosity
     body |= shared
-    return Written(body, losses.names, names.back)
+    return WrittenRequest(body, losses.names, names.back)
 
 
 def _write_own(fields: Mapping[str, Any], body: Body) -> None:

@@ -11,7 +11,6 @@ from omniroute.dialects.ir import (
     Fault,
     Finish,
     Native,
-    Odds,
     PartCite,
     PartDelta,
     PartStart,
@@ -19,10 +18,11 @@ from omniroute.dialects.ir import (
     Reasoning,
     Refusal,
     Text,
+    TokenLogprob,
     ToolCall,
 )
 from omniroute.dialects.json_edit import dump
-from omniroute.dialects.openai.reply import write_odds
+from omniroute.dialects.openai.reply import write_token_logprobs
 from omniroute.dialects.responses.errors import write_failure
 from omniroute.dialects.responses.reply import write_annotation, write_end, write_head, write_item
 from omniroute.dialects.tool_names import derive_id, read_own_name
@@ -46,7 +46,7 @@ class Writer:
         self._where: Body = {}
         self._pieces: list[str] = []
         self._citations: list[Citation] = []
-        self._odds: list[Odds] = []
+        self._odds: list[TokenLogprob] = []
         self._refused = False
 
     def write(self, event: Event) -> bytes:
@@ -116,13 +116,13 @@ class Writer:
                 assert_never(part)
         return self._frame("output_item.added", self._place(item))
 
-    def _delta(self, text: str, odds: tuple[Odds, ...] = ()) -> bytes:
+    def _delta(self, text: str, odds: tuple[TokenLogprob, ...] = ()) -> bytes:
         first = not self._pieces
         self._odds += odds
         self._pieces.append(text)
         match self._part:
             case Text():
-                logprobs = write_odds(odds, known=False)
+                logprobs = write_token_logprobs(odds, known=False)
                 return self._at("output_text.delta", NO_CONTENT | {"delta": text, "logprobs": logprobs})
             case Refusal():
                 return self._at("refusal.delta", NO_CONTENT | {"delta": text})

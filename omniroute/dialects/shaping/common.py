@@ -15,7 +15,7 @@ MAX_PROMPT = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class ThinkingRules:
+class ThinkingSettings:
     """How much models are to think."""
 
     mode: str = "passthrough"
@@ -34,7 +34,7 @@ class Shape:
     shapes are equal values, and hash so.
     """
 
-    thinking: ThinkingRules = field(default_factory=ThinkingRules)
+    thinking: ThinkingSettings = field(default_factory=ThinkingSettings)
     system_prompt: str = ""
 
     @property
@@ -50,7 +50,7 @@ MANY_TOOLS, FOR_TOOLS = 3, 0.5
 LONG_QUESTION, FOR_LENGTH = 2000, 0.3
 
 
-def wanted(rules: ThinkingRules, body: Body, *, knows_budgets: bool) -> int | str:
+def wanted(rules: ThinkingSettings, body: Body, *, knows_budgets: bool) -> int | str:
     """Give tokens or an effort, whichever the model knows; 0 and `none` are not to think.
 
     What is wanted must not change from turn to turn: at Anthropic each change of it makes the prompt cache of a

@@ -35,13 +35,15 @@ SHAPERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class ShapedRequest:
     body: Body
     dropped: tuple[str, ...] = ()
     """What the client has said that was left out or changed to be taken, and what was wanted and could not be."""
 
 
-def shaped(dialect: str, body: Body, *, model: str, shape: Shape, renamed: bool, max_output: int | None) -> Shaped:
+def shape_request(
+    dialect: str, body: Body, *, model: str, shape: Shape, renamed: bool, max_output: int | None
+) -> ShapedRequest:
     """Give the request as it is to be asked; a body that is not as its dialect has it stays for others to refuse.
 
     `renamed` says that the model is not the one that the client has named: only then is what it would refuse
@@ -62,8 +64,8 @@ def shaped(dialect: str, body: Body, *, model: str, shape: Shape, renamed: bool,
         if shape.system_prompt and not shaper.instruct(made, shape.system_prompt):
             losses.add("system_prompt")
     except UNREADABLE:
-        return Shaped(body)
-    return Shaped(made, losses.names)
+        return ShapedRequest(body)
+    return ShapedRequest(made, losses.names)
 
 
 def _think(shaper: Shaper, body: Body, model: str, shape: Shape, losses: Losses) -> None:

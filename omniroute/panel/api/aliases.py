@@ -7,7 +7,7 @@ from omniroute.config import model as config
 from omniroute.errors import NotFound
 from omniroute.gateway import explain
 from omniroute.panel.routes import Body, Call, Query, delete, get, post, put
-from omniroute.routing.resolve import Missing, step
+from omniroute.routing.resolve import MissingEntry, step
 from omniroute.store.config import aliases, chains, rows, snapshot
 from omniroute.store.db.files import StoreError
 
@@ -143,5 +143,5 @@ def explain_(call: Call, query: Asked) -> Explained:
 
 def _shown(chain: config.Chain, held: config.Config) -> Shown:
     means = {model: step(model, held) for model in chain.models}
-    out = {model: each.why for model, each in means.items() if isinstance(each, Missing)}
+    out = {model: each.reason for model, each in means.items() if isinstance(each, MissingEntry)}
     return Shown(name=chain.name, models=list(chain.models), serves=list(chain.serves), left_out=out)

@@ -32,7 +32,7 @@ class Required(Body):
 @post("/api/auth/login", "Log in with the password; the session comes as a cookie.", public=True)
 async def log_in(call: Call, body: LogIn) -> Done:
     """Look at the password, not too often from anywhere. The session that the browser had ends."""
-    if not await call.door.knows_password(call.store, call.visitor.comer, body.password, call.browser):
+    if not await call.door.knows_password(call.store, call.visitor.client, body.password, call.browser):
         raise NotAllowed("this is not the password: `omniroute-ctl password set` sets another", code="wrong_password")
     call.begun = await asyncio.to_thread(_begin, call)
     return Done(success=True)
@@ -63,7 +63,7 @@ def require_login(call: Call) -> Required:
 @get("/api/auth/status", "Say whether one is logged in.", public=True)
 def status(call: Call) -> Status:
     return Status(
-        authenticated=call.visitor.admitted,
+        authenticated=call.visitor.authenticated,
         require_login=call.door.settings.require_login,
         has_password=password.is_set(call.store),
     )

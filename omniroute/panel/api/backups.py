@@ -12,7 +12,7 @@ from omniroute.store.db.migrations import MIGRATIONS
 from omniroute.store.transfer import backups, export
 from omniroute.store.transfer import import_ as importing
 from omniroute.store.transfer.backups import Backup
-from omniroute.store.transfer.import_ import Imported
+from omniroute.store.transfer.import_ import ImportResult
 from omniroute.store.transfer.untrusted import MOST_BYTES
 
 FORM = 1024 * 1024
@@ -71,7 +71,7 @@ class Health(Body):
 
 @get("/api/db-backups", "The copies of the database.")
 def listed(call: Call) -> Copies:
-    return Copies(backups=[_shown(each) for each in backups.listed(call.store.path)])
+    return Copies(backups=[_shown(each) for each in backups.list_backups(call.store.path)])
 
 
 @put("/api/db-backups", "Make a copy now; it stays until it is deleted.", status=201)
@@ -103,7 +103,7 @@ def import_(call: Call, upload: Upload, query: Options) -> TakenOver:
     """Take `file`, and `keyFile`: the secrets.json of where it was made."""
     file, key_file = upload.files[FILE], upload.files.get(KEY_FILE)
     try:
-        done = importing.bring_in(
+        done = importing.import_database(
             call.store,
             file,
             key_file=key_file,
@@ -132,7 +132,7 @@ def check(call: Call) -> Health:
 
 
 def _caller(call: Call) -> tuple[str, ...]:
-    return (call.visitor.comer.address,)
+    return (call.visitor.client.address,)
 
 
 def _shown(backup: Backup) -> Copy:
@@ -159,7 +159,7 @@ def _download(call: Call, *, everything: bool) -> Download:
     return Download(file, f"omniroute-{stamp}.sqlite", "application/octet-stream")
 
 
-def _told(done: Imported) -> TakenOver:
+def _told(done: ImportResult) -> TakenOver:
     return TakenOver(
         backup=done.backup,
         version=done.version,

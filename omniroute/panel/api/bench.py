@@ -9,14 +9,14 @@ from pydantic import Field
 
 from omniroute.bench.features import BY_ID, FEATURES
 from omniroute.bench.runner import Cell as Tried
-from omniroute.bench.runner import Real
+from omniroute.bench.runner import RealAccount
 from omniroute.catalog.providers import find
 from omniroute.errors import BadRequest, NotFound
 from omniroute.gateway.runtime import Runtime
 from omniroute.panel.api.live_exchanges import Detail, detail
 from omniroute.panel.api.translator import Dialect
 from omniroute.panel.routes import Body, Call, delete, get, post
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 AT_ONCE = 4
@@ -97,7 +97,7 @@ async def begin(call: Call, body: Wanted) -> Run:
         list(dict.fromkeys(body.clients)),
         [None] if real else list(dict.fromkeys(body.upstreams)),
         [BY_ID[each] for each in dict.fromkeys(body.features)],
-        who=call.visitor.comer,
+        who=call.visitor.client,
         real=real,
         at_once=body.at_once,
     )
@@ -135,12 +135,12 @@ def _cell(number: int, tried: Tried) -> Cell:
     )
 
 
-def _real(runtime: Runtime, wanted: Wanted) -> Real | None:
+def _real(runtime: Runtime, wanted: Wanted) -> RealAccount | None:
     """Make a configuration in which nobody else can be asked."""
     if wanted.account is None:
         return None
     config = runtime.config
-    account = Names.of(config).everybody().get(wanted.account)
+    account = ModelIndex.of(config).everybody().get(wanted.account)
     provider = find(account.provider, config.nodes) if account else None
     if account is None or provider is None:
         raise BadRequest("there is no such account", param="account")
@@ -149,4 +149,4 @@ def _real(runtime: Runtime, wanted: Wanted) -> Real | None:
     model = wanted.model.removeprefix(f"{provider.prefix}/")
     own = tuple(each for each in config.accounts if each.id == account.id)
     alone = replace(config, accounts=own, combos=MappingProxyType({}), aliases=(), chains=())
-    return Real(alone, f"{provider.prefix}/{model}")
+    return RealAccount(alone, f"{provider.prefix}/{model}")

@@ -90,5 +90,5 @@ def clear(call: Call, query: Which) -> Budgets:
 
 def _budgets(call: Call, chosen: str | None) -> Budgets:
     found = [one for key, of in budgets.load(call.store).items() if chosen in (None, key) for one in of]
-    held = call.runtime.spending.ledger.held
+    held = call.runtime.spending.ledger.reserved
     return Budgets(budgets=[Budget(**row) for row in spent.standings(call.store, found, call.runtime.wall(), held)])

@@ -9,15 +9,15 @@ from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
-from omniroute.bench.client import Letter, noted, sent
-from omniroute.bench.registry import WIRES
-from omniroute.bench.vocabulary import Ask, Turn
+from omniroute.bench.client import RawRequest, recorded_exchange, sent
+from omniroute.bench.registry import BENCH_DIALECTS
+from omniroute.bench.vocabulary import BenchRequest, Turn
 from omniroute.errors import BadRequest, GatewayError
 from omniroute.gateway.runtime import Runtime
-from omniroute.gateway.self_requests import Visit
+from omniroute.gateway.self_requests import InternalRequest
 from omniroute.panel.api.live_exchanges import Detail, detail
 from omniroute.panel.api.translator import Dialect
-from omniroute.panel.auth import Door
+from omniroute.panel.auth import AdminAuth
 from omniroute.panel.routes import Body, Call, Lines, post
 from omniroute.redaction import redact
 
@@ -66,27 +66,29 @@ async def send(call: Call, body: Given) -> Lines[Event]:
         raise BadRequest("there is no such key", param="key")
     if call.door.sends.locked():
         raise GatewayError("as many requests as may be are being tried out", status=503, retry_after=10)
-    visit = Visit(call.visitor.comer, key=body.key)
+    visit = InternalRequest(call.visitor.client, key=body.key)
     return Lines(_told(call.door, visit, _letter(body), body.seconds))
 
 
-def _letter(given: Given) -> Letter:
+def _letter(given: Given) -> RawRequest:
     if given.body is None:
         turns = (Turn("user", given.text),)
-        asked = Ask(turns, system=given.system, stream=given.stream, limit=given.max_tokens)
-        path, body = WIRES[given.dialect].ask(asked, quote(given.model, safe="/") if _by_path(given) else given.model)
-        return Letter(path, json.dumps(body, ensure_ascii=False).encode())
+        asked = BenchRequest(turns, system=given.system, stream=given.stream, limit=given.max_tokens)
+        path, body = BENCH_DIALECTS[given.dialect].ask(
+            asked, quote(given.model, safe="/") if _by_path(given) else given.model
+        )
+        return RawRequest(path, json.dumps(body, ensure_ascii=False).encode())
     if _by_path(given) and not given.model:
         raise BadRequest("Gemini names the model in the path: say which", param="model")
-    path, _ = WIRES[given.dialect].ask(Ask((), stream=given.stream), quote(given.model, safe="/"))
-    return Letter(path, given.body.encode())
+    path, _ = BENCH_DIALECTS[given.dialect].ask(BenchRequest((), stream=given.stream), quote(given.model, safe="/"))
+    return RawRequest(path, given.body.encode())
 
 
 def _by_path(given: Given) -> bool:
     return given.dialect == "gemini"
 
 
-async def _told(door: Door, visit: Visit, letter: Letter, seconds: float) -> AsyncGenerator[Event]:
+async def _told(door: AdminAuth, visit: InternalRequest, letter: RawRequest, seconds: float) -> AsyncGenerator[Event]:
     runtime, lines = door.runtime, asyncio.Queue[Event | None](maxsize=64)
 
     async def begun() -> None:
@@ -108,20 +110,20 @@ async def _told(door: Door, visit: Visit, letter: Letter, seconds: float) -> Asy
         await lines.put(None)
 
     async with door.sends:
-        runtime.watching.enter()
+        runtime.watching.add()
         working = asyncio.get_running_loop().create_task(work())
         try:
             while event := await lines.get():
                 yield event
-            if found := await noted(runtime, visit.exchange):
+            if found := await recorded_exchange(runtime, visit.exchange):
                 yield Event(detail=await asyncio.to_thread(detail, *found, runtime.web_url))
         finally:
             working.cancel()
             await asyncio.wait([working])
-            runtime.watching.leave()
+            runtime.watching.discard()
 
 
-async def _heard(runtime: Runtime, visit: Visit, letter: Letter) -> AsyncGenerator[Event]:
+async def _heard(runtime: Runtime, visit: InternalRequest, letter: RawRequest) -> AsyncGenerator[Event]:
     """Give the answer's head and its pieces; a character that is cut in two waits for its other half."""
     left = LARGEST
     async with sent(runtime, visit, letter) as answer:

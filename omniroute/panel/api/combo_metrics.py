@@ -13,7 +13,7 @@ from omniroute.panel.routes import Body, Call, get, post
 from omniroute.routing.plan import plan
 from omniroute.routing.target import Target
 from omniroute.store.config import combos, snapshot
-from omniroute.store.history.combo_metrics import Use, of_combos
+from omniroute.store.history.combo_metrics import ComboUse, of_combos
 from omniroute.upstream.probe import Probe
 
 
@@ -69,7 +69,7 @@ def metrics(call: Call, query: Period) -> Metrics:
     return Metrics(since=begins, metrics={name: _added(list(uses)) for name, uses in found})
 
 
-def _added(uses: list[Use]) -> OfCombo:
+def _added(uses: list[ComboUse]) -> OfCombo:
     requests, failures = sum(use.requests for use in uses), sum(use.failed for use in uses)
     return OfCombo(
         total_requests=requests,
@@ -87,7 +87,7 @@ def _added(uses: list[Use]) -> OfCombo:
     )
 
 
-def _by_target(uses: Iterable[Use]) -> dict[str, OfTarget]:
+def _by_target(uses: Iterable[ComboUse]) -> dict[str, OfTarget]:
     return {
         use.target: OfTarget(
             total_requests=use.requests,

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from omniroute.config import model as config
 from omniroute.config.deadlines import PHASES
-from omniroute.config.settings import Rules, Tries, rules
+from omniroute.config.settings import RetrySettings, Settings, settings_of
 from omniroute.errors import BadRequest, NotFound
 from omniroute.panel.routes import Body, Call, delete, get, patch, post, put
 from omniroute.routing.plan import plan
@@ -100,7 +100,7 @@ def list_(call: Call) -> Combos:
 @post("/api/combos", "Add a combo.", status=201)
 def create(call: Call, body: NewCombo) -> Combo:
     with _at_its_field():
-        combos.add(call.store, body.name, *_models(body), tries=_tries(body.config, Tries()))
+        combos.add(call.store, body.name, *_models(body), tries=_tries(body.config, RetrySettings()))
     return _show(call, body.name)
 
 
@@ -111,7 +111,9 @@ def show(call: Call) -> Combo:
 
 @put("/api/combos/{name}", "Say anew what a combo is.")
 def replace_(call: Call, body: Whole) -> Combo:
-    return _edit(call, lambda before: config.Combo(before.name, *_models(body), tries=_tries(body.config, Tries())))
+    return _edit(
+        call, lambda before: config.Combo(before.name, *_models(body), tries=_tries(body.config, RetrySettings()))
+    )
 
 
 @patch("/api/combos/{name}", "Change what is said of a combo.")
@@ -134,7 +136,7 @@ def remove(call: Call) -> None:
 
 @get("/api/settings/combo-defaults", "Show what holds for combos that say nothing else themselves.")
 def defaults(call: Call) -> Defaults:
-    return _defaults(rules(rows.settings(call.store)))
+    return _defaults(settings_of(rows.settings(call.store)))
 
 
 @patch("/api/settings/combo-defaults", "Change it; what is left out stays, null goes back to the default.")
@@ -163,9 +165,9 @@ def _text(value: Any, field: str) -> str:
     return f"{value / 1000:.10g}" if field.endswith("_ms") else str(value)
 
 
-def _defaults(held: Rules) -> Defaults:
+def _defaults(held: Settings) -> Defaults:
     own = held.combo
-    tries = Tries(own.retries, own.retry_delay, own.hedge, own.resume, own.deadlines)
+    tries = RetrySettings(own.retries, own.retry_delay, own.hedge, own.resume, own.deadlines)
     return Defaults(combo_defaults=All(strategy=own.strategy, **_tried(tries).model_dump()))
 
 
@@ -197,7 +199,7 @@ def _shown(combo: config.Combo, held: config.Config) -> Combo:
         strategy=combo.strategy,
         config=_tried(combo.tries),
         targets=[f"{each.name} by {each.account.name}" for each in planned.targets],
-        left_out=[Out(target=each.name, why=each.why) for each in planned.left],
+        left_out=[Out(target=each.name, why=each.reason) for each in planned.excluded],
     )
 
 
@@ -206,12 +208,12 @@ def _models(body: Whole) -> tuple[tuple[str, ...], str | None, Mapping[str, floa
     return tuple(each.model for each in body.models), body.strategy, weights
 
 
-def _tries(said: Tried, before: Tries) -> Tries:
+def _tries(said: Tried, before: RetrySettings) -> RetrySettings:
     """Put what is said over what was; null takes it away."""
     given = {what: getattr(said, field) for what, field in PLACES.items() if field in said.model_fields_set}
     seconds = {what: value if value is None else value / 1000 for what, value in given.items() if _is_time(what)}
     held = {f"{phase}_timeout": wait for phase, wait in before.deadlines.items()} | seconds
-    return Tries(
+    return RetrySettings(
         given.get("retries", before.retries),
         seconds.get("retry_delay", before.retry_delay),
         given.get("hedge", before.hedge),
@@ -220,7 +222,7 @@ def _tries(said: Tried, before: Tries) -> Tries:
     )
 
 
-def _tried(tries: Tries) -> Tried:
+def _tried(tries: RetrySettings) -> Tried:
     waits = {"retry_delay": tries.retry_delay} | {f"{phase}_timeout": wait for phase, wait in tries.deadlines.items()}
     ms = {PLACES[what]: None if wait is None else round(wait * 1000, 3) for what, wait in waits.items()}
     return Tried(max_retries=tries.retries, hedge=tries.hedge, resume=tries.resume, **ms)

@@ -11,13 +11,13 @@ from omniroute.errors import BadRequest, NotFound
 from omniroute.netproxy.proxy_url import DIRECT, Proxy
 from omniroute.panel.api.nodes import Server, dialect_of
 from omniroute.panel.api.proxies import place_of
-from omniroute.panel.proxy_json import Network, read
+from omniroute.panel.proxy_json import ProxyFields, read
 from omniroute.panel.routes import Body, Call, Query, post
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.routing.target import lone_target
 from omniroute.store.config import accounts, nodes, snapshot
-from omniroute.upstream.probe import Probe, Result
-from omniroute.upstream.public_ip import IP_SERVICE, Seen, seen_from
+from omniroute.upstream.probe import Probe, ProbeResult
+from omniroute.upstream.public_ip import IP_SERVICE, PublicIp, fetch_public_ip
 
 LIMIT = 10.0
 """Seconds that a provider or a proxy has for its answer."""
@@ -50,7 +50,7 @@ class Tested(Body):
 
 
 class Trial(Body):
-    proxy: Network | None = None
+    proxy: ProxyFields | None = None
     level: str | None = Field(None, description="In place of `proxy`: the one that is set there, with its password.")
     id: str | None = None
     ip_service: str = Field(IP_SERVICE, pattern=r"^https?://", description="Answers with our address.")
@@ -99,14 +99,14 @@ async def _tested(call: Call, account: Account, provider: Provider, key: str | N
     )
 
 
-def _asked(probe: Probe, model: str | None) -> Result:
+def _asked(probe: Probe, model: str | None) -> ProbeResult:
     """Ask in this thread: opening a client reads certificates, which takes a while."""
     return asyncio.run(probe.test(model))
 
 
 def _whom(call: Call) -> tuple[Account, Provider, str | None]:
     config, id = snapshot.load(call.store), call.path["id"]
-    account = Names.of(config).everybody().get(id)
+    account = ModelIndex.of(config).everybody().get(id)
     provider = find(account.provider, config.nodes) if account else None
     if account is None or provider is None:
         raise NotFound(f"there is no account with the id {id[:100]!r}")
@@ -135,6 +135,6 @@ async def test_proxy(call: Call, body: Trial) -> Tried:
     )
 
 
-def _seen(service: str, proxy: Proxy | None) -> Seen:
+def _seen(service: str, proxy: Proxy | None) -> PublicIp:
     """Ask in this thread: opening a client reads certificates, which takes a while."""
-    return asyncio.run(seen_from(service, proxy, LIMIT))
+    return asyncio.run(fetch_public_ip(service, proxy, LIMIT))

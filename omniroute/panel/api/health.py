@@ -13,7 +13,7 @@ from pydantic import Field
 from omniroute import __version__
 from omniroute.errors import NotFound
 from omniroute.panel.routes import Body, Call, Query, delete, get, post
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.store.config import settings
 from omniroute.store.history import summaries
 from omniroute.store.history.summaries import percentile
@@ -113,7 +113,7 @@ async def health(call: Call) -> Health:
                 whose=whose,
                 model=model or None,
                 seconds=each.until - now,
-                after=each.why,
+                after=each.reason,
                 cause=each.cause,
                 times=each.level,
             )
@@ -165,7 +165,7 @@ class Cleared(Body):
 
 @get("/api/models/availability", "List the models that are held back after failures, at which accounts, and how long.")
 async def availability(call: Call) -> Availability:
-    now, known = call.runtime.wall(), Names.of(call.runtime.config).everybody()
+    now, known = call.runtime.wall(), ModelIndex.of(call.runtime.config).everybody()
     held = [
         HeldBack(
             provider=known[whose].provider,
@@ -173,7 +173,7 @@ async def availability(call: Call) -> Availability:
             account=known[whose].name,
             reason=each.cause,
             remaining_ms=int((each.until - now) * 1000),
-            unavailable_since=each.since,
+            unavailable_since=each.started_at,
         )
         for (_, whose, model), each in call.runtime.choosing.health.snapshot().cooling.items()
         if model and each.until > now and whose in known
@@ -183,12 +183,12 @@ async def availability(call: Call) -> Availability:
 
 @post("/api/models/availability", "Let a model be asked again at all accounts of a provider.")
 async def clear(call: Call, body: Which) -> Cleared:
-    names = Names.of(call.runtime.config)
+    names = ModelIndex.of(call.runtime.config)
     provider = names.provider(body.provider)
     if provider is None:
         raise NotFound(f"there is no provider {body.provider!r}", param="provider")
     accounts = [account.id for account in names.accounts(provider)]
-    return Cleared(success=True, cleared=call.runtime.choosing.ask_again(accounts, body.model))
+    return Cleared(success=True, cleared=call.runtime.choosing.retry(accounts, body.model))
 
 
 LONGEST = 24 * 3600 * 1000

@@ -66,13 +66,13 @@ def show(call: Call) -> Filter:
             Ban(ip=name, until=each.until, reason=each.reason, remaining_ms=round((each.until - at) * 1000))
             for name, each in held.bans.items()
         ],
-        you=call.visitor.comer.address,
+        you=call.visitor.client.address,
     )
 
 
 @put("/api/settings/ip-filter", "Change it; what would keep out who asks, or this machine, is refused unless forced.")
 def change(call: Call, body: Change) -> Filter:
-    store, caller = call.store, (call.visitor.comer.address, *ip_filter.HERE)
+    store, caller = call.store, (call.visitor.client.address, *ip_filter.HERE)
     with _at("force"), ip_filter.changing(store, caller, force=body.force):
         for kind, name in (("deny", "blacklist"), ("allow", "whitelist")):
             _list(store, kind, name, body)  # type: ignore[arg-type]

@@ -40,8 +40,8 @@ class KeyChange(Body):
     concurrency: int | None = Field(None, description="Exchanges at once; 0 is no limit.")
 
     @property
-    def change(self) -> keys.Change:
-        return keys.Change(
+    def change(self) -> keys.KeyEdit:
+        return keys.KeyEdit(
             self.name, self.allowed_models, self.scopes, self.expires_at, self.ips, self.rpm, self.concurrency
         )
 

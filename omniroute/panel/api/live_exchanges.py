@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from omniroute.errors import NotFound
-from omniroute.gateway.live_monitor import Message, Seen, State, Taken, Tried
+from omniroute.gateway.live_monitor import CapturedAttempt, CapturedExchange, CapturedMessage, MonitoredExchange, State
 from omniroute.panel.api.usage import Attempt, Exchange
 from omniroute.panel.routes import Body, Call, Query, get
-from omniroute.redaction import Known
+from omniroute.redaction import KnownSecrets
 from omniroute.store.history.usage import UsageRow
 
 PHASES = ("began", "sent", "head", "content", "ended")
@@ -78,11 +78,11 @@ def _passed(seen: Sequence[tuple[UsageRow, State, str]], total: int) -> Passed:
     return Passed(success=True, events=events, total=total)
 
 
-def detail(seen: Seen, taken: Taken, web_url: str | None) -> Detail:
+def detail(seen: MonitoredExchange, taken: CapturedExchange, web_url: str | None) -> Detail:
     """Write an exchange out, with all that was said."""
-    known = Known({secret for tried in taken.tried for secret in tried.secrets})
+    known = KnownSecrets({secret for tried in taken.attempts for secret in tried.secrets})
     row = asdict(seen.row)
-    steps = [_step(attempt, tried, known) for attempt, tried in zip(row["attempts"], taken.tried, strict=False)]
+    steps = [_step(attempt, tried, known) for attempt, tried in zip(row["attempts"], taken.attempts, strict=False)]
     return Detail(
         **row,
         state=seen.state,
@@ -94,7 +94,7 @@ def detail(seen: Seen, taken: Taken, web_url: str | None) -> Detail:
     )
 
 
-def _step(attempt: dict[str, Any], tried: Tried, known: Known) -> Step:
+def _step(attempt: dict[str, Any], tried: CapturedAttempt, known: KnownSecrets) -> Step:
     times = {name: at * 1000 for name, at in zip(PHASES, tried.times, strict=True) if at is not None}
     return Step(
         **attempt,
@@ -105,7 +105,7 @@ def _step(attempt: dict[str, Any], tried: Tried, known: Known) -> Step:
     )
 
 
-def _said(message: Message, known: Known) -> Said:
+def _said(message: CapturedMessage, known: KnownSecrets) -> Said:
     """Write a message out, without what opens the upstream: some repeat it in what they say."""
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.fields]
     return Said(

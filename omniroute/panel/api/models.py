@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from omniroute.panel.routes import Body, Call, get
-from omniroute.routing.model_index import Names
-from omniroute.routing.model_list import Listed, listed
+from omniroute.routing.model_index import ModelIndex
+from omniroute.routing.model_list import ListedModel, list_models
 from omniroute.store.config import rows
 
 
@@ -41,10 +41,10 @@ class Endpoint(Body):
 @get("/api/models/catalog", "List everything that can be asked for.")
 def catalog(call: Call) -> Catalog:
     config = call.runtime.config
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     groups: dict[str, Group] = {}
     together: dict[str, list[Model]] = {"combo": [], "alias": []}
-    for each in listed(config):
+    for each in list_models(config):
         if each.owner in together:
             together[each.owner].append(_model(each))
             continue
@@ -69,7 +69,7 @@ def endpoint(call: Call) -> Endpoint:
     )
 
 
-def _model(each: Listed, *, custom: bool = False) -> Model:
+def _model(each: ListedModel, *, custom: bool = False) -> Model:
     return Model(
         id=each.id,
         name=each.id.rpartition("/")[2],

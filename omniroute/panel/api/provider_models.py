@@ -8,7 +8,7 @@ from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import find
 from omniroute.errors import NotFound
 from omniroute.panel.routes import Body, Call, Query, delete, get, post
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.store.config import custom_models as models
 from omniroute.store.config import rows, snapshot
 from omniroute.store.config.validation import provider_id
@@ -102,7 +102,7 @@ def remove(call: Call, query: Which) -> Removed:
 @get("/api/providers/{id}/models", "List the models of a provider or a node, or of an account's.")
 def offered(call: Call) -> Offers:
     config, ref = snapshot.load(call.store), call.path["id"]
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     account = next((each for each in config.accounts if each.id == ref), None)
     provider: Provider | None = find(account.provider if account else ref, config.nodes)
     if provider is None:

@@ -8,10 +8,10 @@ from omniroute.catalog.provider import Auth, DialectName
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.config.model import Limit
 from omniroute.errors import BadRequest, NotFound
-from omniroute.panel.account_view import Connection, connections
-from omniroute.panel.proxy_json import Network, at_place
+from omniroute.panel.account_view import AccountView, account_views
+from omniroute.panel.proxy_json import ProxyFields, at_place
 from omniroute.panel.routes import Body, Call, delete, get, post, put
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.store.config import accounts, limits, rows, snapshot
 from omniroute.store.state import health
 
@@ -27,17 +27,17 @@ class Row(Body):
     blocked: bool
     breaker: str | None = Field(description="Of the provider as a whole, where it has counted failures.")
     models: int
-    proxy: Network | None
+    proxy: ProxyFields | None
 
 
 class Connections(Body):
-    connections: list[Connection]
+    connections: list[AccountView]
     providers: list[Row] = Field(description="The nodes, then all of the catalog.")
-    proxy: Network | None = Field(description="For all.")
+    proxy: ProxyFields | None = Field(description="For all.")
 
 
 class One(Body):
-    connection: Connection
+    connection: AccountView
 
 
 class AccountChange(Body):
@@ -66,9 +66,9 @@ class Removed(Body):
 @get("/api/providers", "List the accounts with how they stand, and every provider.")
 def list_(call: Call) -> Connections:
     config = snapshot.load(call.store)
-    names, breakers, now = Names.of(config), health.read(call.store).breakers, call.runtime.wall()
+    names, breakers, now = ModelIndex.of(config), health.read(call.store).breakers, call.runtime.wall()
     return Connections(
-        connections=connections(call.store, config, call.runtime.wall()),
+        connections=account_views(call.store, config, call.runtime.wall()),
         providers=[
             Row(
                 id=each.id,
@@ -147,7 +147,7 @@ def _set(call: Call, id: str, body: AccountChange) -> None:
 
 def _one(call: Call, id: str) -> One:
     found = next(
-        (each for each in connections(call.store, snapshot.load(call.store), call.runtime.wall()) if each.id == id),
+        (each for each in account_views(call.store, snapshot.load(call.store), call.runtime.wall()) if each.id == id),
         None,
     )
     if found is None:

@@ -6,9 +6,9 @@ from omniroute.catalog.providers import find
 from omniroute.config.model import Place
 from omniroute.errors import BadRequest, NotFound
 from omniroute.netproxy.proxy_url import DIRECT
-from omniroute.panel.proxy_json import Network, at_place, read, shown, url
+from omniroute.panel.proxy_json import ProxyFields, at_place, read, shown, url
 from omniroute.panel.routes import Body, Call, Query, delete, get, put
-from omniroute.routing.proxy_choice import path_of
+from omniroute.routing.proxy_choice import choose_proxy
 from omniroute.routing.target import lone_target
 from omniroute.store.config import proxies, snapshot
 from omniroute.store.config import rows as stored
@@ -21,10 +21,10 @@ MAPS = {"providers": "provider", "combos": "combo", "keys": "account"}
 
 
 class Proxies(Body):
-    global_: Network | None = Field(None, alias="global")
-    providers: dict[str, Network | None] = Field({}, description="By their ids.")
-    combos: dict[str, Network | None] = Field({}, description="By their names.")
-    keys: dict[str, Network | None] = Field({}, description="By the ids of accounts.")
+    global_: ProxyFields | None = Field(None, alias="global")
+    providers: dict[str, ProxyFields | None] = Field({}, description="By their ids.")
+    combos: dict[str, ProxyFields | None] = Field({}, description="By their names.")
+    keys: dict[str, ProxyFields | None] = Field({}, description="By the ids of accounts.")
 
 
 class Change(Proxies):
@@ -32,7 +32,7 @@ class Change(Proxies):
 
     level: str | None = Field(None, description="`global`, `provider`, `combo`, or `key` (which is an account).")
     id: str | None = None
-    proxy: Network | None = None
+    proxy: ProxyFields | None = None
 
 
 class Asked(Query):
@@ -49,11 +49,11 @@ class There(Query):
 class AtPlace(Body):
     level: str
     id: str | None
-    proxy: Network | None
+    proxy: ProxyFields | None
 
 
 class Counts(Body):
-    proxy: Network | None
+    proxy: ProxyFields | None
     level: str
     level_id: str | None
 
@@ -102,7 +102,7 @@ def _counting(call: Call, id: str) -> Counts:
     provider = find(account.provider, config.nodes) if account else None
     if account is None or provider is None:
         raise NotFound(f"there is no account with the id {id[:100]!r}")
-    path = path_of(lone_target(account, provider), config, call.runtime.environment)
+    path = choose_proxy(lone_target(account, provider), config, call.runtime.environment)
     level, ref = path.place or ("environment" if path.variable else "none", path.variable)
     return Counts(proxy=shown(path.proxy) if path.place or path.proxy else None, level=level, level_id=ref or None)
 
@@ -114,7 +114,7 @@ def place_of(store: Store, level: str, id: str | None) -> Place:
         raise BadRequest(str(error), param="id" if level in (*LEVELS, "combo", "provider") else "level") from error
 
 
-def _put(store: Store, where: tuple[str, str | None], said: Network | None, field: str) -> None:
+def _put(store: Store, where: tuple[str, str | None], said: ProxyFields | None, field: str) -> None:
     """Set what is said of a place, or nothing; what opens a proxy stays where only its place in the world is said."""
     place = place_of(store, *where)
     level, ref = place[0], place[1] or None

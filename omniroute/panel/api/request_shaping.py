@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
-from omniroute.config.settings import rules
+from omniroute.config.settings import settings_of
 from omniroute.errors import BadRequest
 from omniroute.panel.routes import Body, Call, get, put
 from omniroute.store.config import rows, settings
@@ -33,7 +33,7 @@ class NewPrompt(Body):
 
 @get("/api/settings/thinking-budget", "Say how much models are to think.")
 def thinking(call: Call) -> Thinking:
-    held = rules(rows.settings(call.store)).thinking
+    held = settings_of(rows.settings(call.store)).thinking
     return Thinking(mode=held.mode, custom_budget=held.budget, effort_level=held.effort)
 
 
@@ -48,7 +48,7 @@ def set_thinking(call: Call, body: Thinking) -> Thinking:
 
 @get("/api/settings/system-prompt", "Say what every model is told before the client's own instructions.")
 def prompt(call: Call) -> Prompt:
-    held = rules(rows.settings(call.store)).system_prompt
+    held = settings_of(rows.settings(call.store)).system_prompt
     return Prompt(enabled=bool(held), prompt=held)
 
 
@@ -58,7 +58,7 @@ def set_prompt(call: Call, body: NewPrompt) -> Prompt:
         settings.unset(call.store, PROMPT)
     elif body.prompt is not None:
         _set(call, PROMPT, body.prompt, "prompt")
-    elif body.enabled and not rules(rows.settings(call.store)).system_prompt:
+    elif body.enabled and not settings_of(rows.settings(call.store)).system_prompt:
         raise BadRequest("say what models are told", param="prompt")
     return prompt.run(call)  # type: ignore[no-any-return]
 

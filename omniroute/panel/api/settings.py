@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from omniroute.config.settings import rules
+from omniroute.config.settings import settings_of
 from omniroute.config.settings_registry import SETTINGS
 from omniroute.errors import BadRequest, Forbidden
 from omniroute.panel.routes import Body, Call, get, patch
@@ -44,7 +44,7 @@ class Change(Body):
 @get("/api/settings", "Show all settings, with what holds where nobody has set anything.")
 def show(call: Call) -> Settings:
     said = rows.settings(call.store)
-    held = rules(said)
+    held = settings_of(said)
     own = [name for name in said if settings.is_setting(name) and name not in SETTINGS]
     return Settings(
         settings={
@@ -62,9 +62,9 @@ def show(call: Call) -> Settings:
 @patch("/api/settings", "Change settings, all or none; they act at once.")
 async def change(call: Call, body: Change) -> Settings:
     """See first whether the password may be changed: a wrong one counts as a wrong log-in, as it may be guessed."""
-    if body.new_password is not None and call.visitor.who != "token":
+    if body.new_password is not None and call.visitor.kind != "token":
         shown = body.current_password
-        if not shown or not await call.door.knows_password(call.store, call.visitor.comer, shown, call.browser):
+        if not shown or not await call.door.knows_password(call.store, call.visitor.client, shown, call.browser):
             raise Forbidden("the current password is needed, and this is not it", param="currentPassword")
     return await asyncio.to_thread(_change, call, body)
 

@@ -7,9 +7,16 @@ import orjson
 from pydantic import Field
 
 from omniroute.dialects import hub
-from omniroute.dialects.detect import recognise
+from omniroute.dialects.detect import detect_dialect
 from omniroute.errors import BadRequest
-from omniroute.gateway.translation_preview import Said, names_of, say_refusal, say_reply, say_request, say_stream
+from omniroute.gateway.translation_preview import (
+    Preview,
+    names_of,
+    preview_error,
+    preview_reply,
+    preview_request,
+    preview_stream,
+)
 from omniroute.panel.routes import Body, Call, post
 
 LARGEST = 4 * 1024 * 1024
@@ -87,18 +94,18 @@ def detect(call: Call, body: Pasted) -> Detected:
     """Tell it by what only one dialect says."""
     if (body.text is None) == (body.body is None):
         raise BadRequest("give either `text` or `body`", param="text")
-    found = recognise(orjson.dumps(body.body) if body.text is None else body.text.encode())
+    found = detect_dialect(orjson.dumps(body.body) if body.text is None else body.text.encode())
     if found is None:
         return Detected(success=False, format=None, kind=None)
     return Detected(success=True, format=found.dialect, kind=found.kind)
 
 
-def _said(body: Given, created: int) -> Said:
+def _said(body: Given, created: int) -> Preview:
     source, target, raw = body.source_format, body.target_format, body.text.encode()
     if body.kind == "request":
-        return say_request(source, target, raw, model=body.model)
+        return preview_request(source, target, raw, model=body.model)
     if body.kind == "error":
-        return say_refusal(source, target, raw, body.status)
+        return preview_error(source, target, raw, body.status)
     names = names_of(source, target, body.asked.encode()) if body.asked else hub.NO_NAMES
-    say = say_stream if body.kind == "stream" else say_reply
+    say = preview_stream if body.kind == "stream" else preview_reply
     return say(source, target, raw, model=body.model, names=names, created=created)

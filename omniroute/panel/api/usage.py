@@ -148,7 +148,7 @@ def analytics(call: Call, query: Wanted) -> Analytics:
 
 @get("/api/usage/call-logs", "List exchanges, the newest first.")
 def logs(call: Call, query: Looked) -> Log:
-    wanted = usage.Wanted(since(query.period, call.runtime.wall()), query.search, query.outcome)
+    wanted = usage.UsageFilter(since(query.period, call.runtime.wall()), query.search, query.outcome)
     rows, more = usage.find(call.store, wanted, limit=query.limit, before=query.before)
     return Log(logs=[_exchange(row) for row in rows], next=more)
 

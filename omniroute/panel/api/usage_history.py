@@ -10,7 +10,7 @@ from pydantic import Field
 
 from omniroute.panel.api.usage import Exchange, Period, since
 from omniroute.panel.routes import Body, Call, Query, Text, get
-from omniroute.routing.model_index import Names
+from omniroute.routing.model_index import ModelIndex
 from omniroute.store.history import summaries, usage
 from omniroute.store.history.summaries import MinuteSum, UsageSum
 from omniroute.store.history.usage import UsageRow
@@ -63,7 +63,7 @@ class Few(Query):
 
 @get("/api/usage/history", "Add up a time by everything, with what passes now and what passed last.")
 async def history(call: Call, query: Period) -> History:
-    begins, known = since(query.period, call.runtime.wall()), Names.of(call.runtime.config).everybody()
+    begins, known = since(query.period, call.runtime.wall()), ModelIndex.of(call.runtime.config).everybody()
     counted = [(known[id], count) for id, count in call.runtime.choosing.busy().items() if id in known]
     busy = [Busy(provider=each.provider, account=each.name, count=count) for each, count in counted]
     return await asyncio.to_thread(_history, call, begins, busy)

@@ -6,9 +6,9 @@ from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS
 from omniroute.catalog.providers import find as find_provider
 from omniroute.config.model import Account
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows
-from omniroute.store.config.validation import SHORTEST_ID_PREFIX, first_free, label, new_id, offer
+from omniroute.store.config.validation import SHORTEST_ID_PREFIX, first_free, label, new_id, suggest
 from omniroute.store.config.validation import base_url as checked_url
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
@@ -83,7 +83,7 @@ def find(store: Store, ref: str) -> Account:
         choices = ", ".join(f"{account.id} ({account.provider}, {account.name!r})" for account in meant)
         raise StoreError(f"{ref!r} means several accounts: say which by its id: {choices}")
     names = dict.fromkeys(word for account in accounts for word in (account.name, account.provider))
-    raise StoreError(f"there is no account {ref!r}{offer(near(ref, list(names)))}")
+    raise StoreError(f"there is no account {ref!r}{suggest(close_matches(ref, list(names)))}")
 
 
 def set_enabled(store: Store, id: str, enabled: bool) -> None:
@@ -166,7 +166,7 @@ def _provider(ref: str, nodes: tuple[Provider, ...]) -> Provider:
     if provider := find_provider(ref, nodes):
         return provider
     known = dict.fromkeys(name for each in (*nodes, *PROVIDERS) for name in (each.id, each.prefix))
-    raise StoreError(f"there is no provider {ref!r}{offer(near(ref, list(known)))}", field="provider")
+    raise StoreError(f"there is no provider {ref!r}{suggest(close_matches(ref, list(known)))}", field="provider")
 
 
 def checked_key(api_key: str | None, provider: Provider, base_url: str | None) -> str | None:

@@ -3,9 +3,9 @@
 from omniroute.catalog.providers import find
 from omniroute.config.model import Alias, Config
 from omniroute.routing.resolve import behind_aliases
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows
-from omniroute.store.config.validation import listed_name, offer, pattern
+from omniroute.store.config.validation import listed_name, pattern, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.tables import ModelAliases
@@ -32,7 +32,7 @@ def remove(store: Store, alias: str) -> None:
         known = [other.pattern for other in rows.aliases(store)]
         found = next((name for name in known if name.casefold() == alias.casefold()), None)
         if found is None:
-            raise StoreError(f"there is no alias {alias!r}{offer(near(alias, known))}")
+            raise StoreError(f"there is no alias {alias!r}{suggest(close_matches(alias, known))}")
         store.run(ModelAliases.delete().where(ModelAliases.pattern == found))
 
 

@@ -36,7 +36,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpendRecord:
     """What a key has spent in a period."""
 
     usd: float = 0.0
@@ -94,9 +94,9 @@ def clear(store: Store, ref: str, period: str | None = None) -> list[str]:
     return list(gone)
 
 
-def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tuple[str, Period], Spent]:
+def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tuple[str, Period], SpendRecord]:
     """Add up what keys have spent in some periods, by (key id, period)."""
-    found: dict[tuple[str, Period], Spent] = {}
+    found: dict[tuple[str, Period], SpendRecord] = {}
     with store.view():
         for period, (start, end) in spans.items():
             guessed = (
@@ -111,9 +111,9 @@ def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tup
             costs = costs.where((S.kind == "key") & (S.slot >= start) & (S.slot < end)).group_by(S.of)
             for row in store.rows(costs):
                 more = estimates.pop(row["of"], 0.0)
-                found[row["of"], period] = Spent(float(row["cost"]) + more, more, int(row["unknown"]))
+                found[row["of"], period] = SpendRecord(float(row["cost"]) + more, more, int(row["unknown"]))
             for key, more in estimates.items():
-                found[key, period] = Spent(more, more)
+                found[key, period] = SpendRecord(more, more)
     return found
 
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 
 from omniroute.config.model import Chain
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows
 from omniroute.store.config.combos import MAX_MODELS
-from omniroute.store.config.validation import combo_name, listed_name, offer, patterns
+from omniroute.store.config.validation import combo_name, listed_name, patterns, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.tables import FallbackChains
@@ -50,7 +50,7 @@ def find(store: Store, name: str) -> Chain:
     """Return the chain of that name or raise StoreError with near ones."""
     known = {chain.name: chain for chain in rows.chains(store)}
     if name not in known:
-        raise StoreError(f"there is no chain {name!r}{offer(near(name, list(known)))}")
+        raise StoreError(f"there is no chain {name!r}{suggest(close_matches(name, list(known)))}")
     return known[name]
 
 

@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from math import isfinite
 
 from omniroute.config.model import Combo
-from omniroute.config.settings import COMBO_STRATEGIES, Tries
+from omniroute.config.settings import COMBO_STRATEGIES, RetrySettings
 from omniroute.config.settings_registry import SETTINGS
 from omniroute.routing.resolve import MAX_DEPTH
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows
-from omniroute.store.config.validation import combo_name, listed_name, offer
+from omniroute.store.config.validation import combo_name, listed_name, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.state_tables import ComboCalls
@@ -21,7 +21,7 @@ MAX_MODELS = 50
 MAX_LEAVES = 500
 """Models that a combo leads to with all that is nested in it: each request plans them all."""
 MAX_WEIGHT = 1_000_000.0
-NO_TRIES = Tries()
+NO_TRIES = RetrySettings()
 
 
 def add(
@@ -30,7 +30,7 @@ def add(
     models: Sequence[str],
     strategy: str | None = None,
     weights: Mapping[str, float] | None = None,
-    tries: Tries = NO_TRIES,
+    tries: RetrySettings = NO_TRIES,
 ) -> Combo:
     """Add a combo. Raises StoreError and keeps nothing when it could not work as it is."""
     combo = Combo(combo_name(name), tuple(models), strategy, dict(weights or {}), tries)
@@ -67,7 +67,7 @@ def find(store: Store, name: str) -> Combo:
     """Return the combo of that name or raise StoreError with near ones."""
     known = {combo.name: combo for combo in rows.combos(store)}
     if name not in known:
-        raise StoreError(f"there is no combo {name!r}{offer(near(name, list(known)))}")
+        raise StoreError(f"there is no combo {name!r}{suggest(close_matches(name, list(known)))}")
     return known[name]
 
 
@@ -121,7 +121,7 @@ def _check(store: Store, combo: Combo, known: Mapping[str, Combo]) -> None:
     _check_nesting(combo, known)
 
 
-def _check_tries(tries: Tries) -> None:
+def _check_tries(tries: RetrySettings) -> None:
     said = {"combo.retries": tries.retries, "combo.retry_delay": tries.retry_delay}
     said |= {"combo.hedge": tries.hedge, "combo.resume": tries.resume}
     said |= {f"combo.{phase}_timeout": seconds for phase, seconds in tries.deadlines.items()}

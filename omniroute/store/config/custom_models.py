@@ -1,9 +1,9 @@
 """Models that the user adds to a provider, or knows better than the catalog does."""
 
 from omniroute.catalog.provider import Model
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows
-from omniroute.store.config.validation import label, model_id, offer, provider_id
+from omniroute.store.config.validation import label, model_id, provider_id, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.tables import CustomModels
@@ -33,7 +33,7 @@ def remove(store: Store, provider: str, model: str) -> str:
         owner = provider_id(provider, rows.nodes(store))
         if not _delete(store, owner, model):
             known = [added.id for added in rows.models(store).get(owner, ())]
-            raise StoreError(f"no model {model!r} was added to {owner}{offer(near(model, known))}")
+            raise StoreError(f"no model {model!r} was added to {owner}{suggest(close_matches(model, known))}")
     return owner
 
 

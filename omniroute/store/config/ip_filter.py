@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from omniroute.access.client_address import networks, read_network
-from omniroute.access.ip_filter import MODES, Ban, Doors
-from omniroute.routing.suggestions import near
+from omniroute.access.ip_filter import MODES, Ban, IpFilter
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows as read
-from omniroute.store.config.validation import offer, quoted
+from omniroute.store.config.validation import quoted, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.tables import IpRules, Settings
@@ -26,14 +26,14 @@ HERE = ("127.0.0.1", "::1")
 """Where `omniroute-ctl` and most clients are."""
 
 
-def load(store: Store, values: Mapping[str, Any]) -> Doors:
+def load(store: Store, values: Mapping[str, Any]) -> IpFilter:
     """Read the lists; `values` are the settings."""
     found: dict[str, list[dict[str, Any]]] = {"allow": [], "deny": [], "ban": []}
     for row in store.rows(IpRules.select().order_by(IpRules.created_at, IpRules.network)):
         found[row["kind"]].append(row)
     bans = {row["network"]: Ban(row["until"], row["reason"]) for row in found["ban"] if row["until"] > store.clock()}
     trusted = values.get("trusted_proxies", "")
-    return Doors(
+    return IpFilter(
         mode=values.get(MODE, "off"),
         allow=networks(*(row["network"] for row in found["allow"])),
         deny=networks(*(row["network"] for row in found["deny"])),
@@ -43,7 +43,7 @@ def load(store: Store, values: Mapping[str, Any]) -> Doors:
     )
 
 
-def now(store: Store) -> Doors:
+def now(store: Store) -> IpFilter:
     """Read the lists as they are."""
     return load(store, read.settings(store))
 
@@ -51,7 +51,9 @@ def now(store: Store) -> Doors:
 def set_mode(store: Store, mode: str, *, caller: Sequence[str] = HERE, force: bool = False) -> None:
     """Say how the lists act; StoreError for who would lock himself out without `force`."""
     if mode not in MODES:
-        raise StoreError(f"the mode {quoted(mode)} is none of {', '.join(MODES)}{offer(near(mode, list(MODES)))}")
+        raise StoreError(
+            f"the mode {quoted(mode)} is none of {', '.join(MODES)}{suggest(close_matches(mode, list(MODES)))}"
+        )
     with changing(store, caller, force=force):
         store.run(Settings.delete().where(Settings.name == MODE))
         if mode != "off":
@@ -104,7 +106,9 @@ def remove(
             if not store.run(query):
                 rows = store.rows(IpRules.select(IpRules.network).where(IpRules.kind.in_(list(kinds))).limit(1000))
                 where = "banned" if tuple(kinds) == ("ban",) else "on a list"
-                raise StoreError(f"{each} is not {where}{offer(near(each, [row['network'] for row in rows]))}")
+                raise StoreError(
+                    f"{each} is not {where}{suggest(close_matches(each, [row['network'] for row in rows]))}"
+                )
     return found
 
 
@@ -119,7 +123,7 @@ def changing(store: Store, caller: Sequence[str], *, force: bool) -> Iterator[No
         if force:
             return
         for address in dict.fromkeys((*caller, *HERE)):
-            if after.refuses(address, at) and not before.refuses(address, at):
+            if after.refusal(address, at) and not before.refusal(address, at):
                 whom = "this machine" if address in HERE else "you"
                 raise StoreError(
                     f"this would keep out {address}, which is {whom}: nothing was changed. "

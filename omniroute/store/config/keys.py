@@ -8,10 +8,10 @@ from typing import Any
 
 from omniroute.access.client_address import networks
 from omniroute.config.model import SCOPES, Key, Limit, Scope
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows
 from omniroute.store.config.ip_filter import network
-from omniroute.store.config.validation import SHORTEST_ID_PREFIX, label, new_id, offer, patterns, quoted
+from omniroute.store.config.validation import SHORTEST_ID_PREFIX, label, new_id, patterns, quoted, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.state_tables import KeyUses
@@ -25,7 +25,7 @@ MOST_NETWORKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class KeyEdit:
     """What a key is to be from now on; None leaves it as it is."""
 
     name: str | None = None
@@ -39,7 +39,7 @@ class Change:
     concurrency: int | None = None
 
 
-def create(store: Store, name: str, allow: Iterable[str] = (), change: Change = Change()) -> tuple[Key, str]:
+def create(store: Store, name: str, allow: Iterable[str] = (), change: KeyEdit = KeyEdit()) -> tuple[Key, str]:
     """Make a key and return it with what the client must show, which is nowhere else and never seen again."""
     shown = MARK + secrets.token_urlsafe(RANDOM_BYTES)
     blank = Key(new_id(), "", store.digest(shown), hint=shown[-4:], created_at=store.clock())
@@ -50,7 +50,7 @@ def create(store: Store, name: str, allow: Iterable[str] = (), change: Change = 
     return key, shown
 
 
-def edit(store: Store, ref: str, change: Change) -> Key:
+def edit(store: Store, ref: str, change: KeyEdit) -> Key:
     """Change a live key, named by id, name or start of the id; all or nothing."""
     with store.change():
         key = _changed(find(store, ref), change, store.clock())
@@ -86,7 +86,7 @@ def find(store: Store, ref: str) -> Key:
     )
     meant = next((found for found in ways if found), [])
     if not meant:
-        raise StoreError(f"there is no live key {quoted(ref)}{offer(near(ref, [key.name for key in live]))}")
+        raise StoreError(f"there is no live key {quoted(ref)}{suggest(close_matches(ref, [key.name for key in live]))}")
     if len(meant) > 1:
         choices = ", ".join(f"{key.id} ({key.name!r})" for key in meant)
         raise StoreError(f"{ref!r} means several keys: say which by its id: {choices}")
@@ -112,7 +112,7 @@ def save_uses(store: Store, used: Mapping[str, tuple[float, str]]) -> None:
         )
 
 
-def _changed(key: Key, change: Change, now: float) -> Key:
+def _changed(key: Key, change: KeyEdit, now: float) -> Key:
     """Change a key as it is kept; StoreError names what cannot be."""
     made: dict[str, Any] = {}
     if change.name is not None:

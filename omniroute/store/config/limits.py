@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 from omniroute.config.model import Account, Config, Limit
-from omniroute.routing.admission_queue import Changes, InUse
-from omniroute.routing.model_index import Names
+from omniroute.routing.admission_queue import AdmissionChanges, LimitUse
+from omniroute.routing.model_index import ModelIndex
 from omniroute.routing.rate_limits import MINUTE
 from omniroute.routing.target import Target
 from omniroute.store.config import accounts, snapshot
@@ -24,10 +24,10 @@ LONGEST_GAP = 600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LimitState:
     """What the gateway wrote down last."""
 
-    in_use: Mapping[str, tuple[InUse, float]]
+    in_use: Mapping[str, tuple[LimitUse, float]]
     """Account id -> what it was doing, and when that was."""
     learned: Mapping[tuple[str, str], float]
     """(account id, model) -> until when its provider allows no request; both are seconds of the epoch."""
@@ -38,7 +38,7 @@ def find(store: Store, ref: str) -> Account:
     config = snapshot.load(store)
     prefix = ref.removeprefix("node:")
     for node in config.nodes:
-        if node.prefix == prefix and len(found := Names.of(config).accounts(node)) == 1:
+        if node.prefix == prefix and len(found := ModelIndex.of(config).accounts(node)) == 1:
             return found[0]
     return accounts.find(store, ref)
 
@@ -60,11 +60,11 @@ def put(store: Store, account: str, limit: Limit) -> None:
             )
 
 
-def seen(store: Store) -> Seen:
+def seen(store: Store) -> LimitState:
     """Return what the gateway has written down."""
-    return Seen(
+    return LimitState(
         {
-            row["account"]: (InUse(row["in_flight"], row["waiting"], row["minute"]), row["at"])
+            row["account"]: (LimitUse(row["in_flight"], row["waiting"], row["minute"]), row["at"])
             for row in store.rows(LimitsInUse.select())
         },
         {(row["account"], row["model"]): row["until"] for row in store.rows(LearnedLimits.select())},
@@ -108,7 +108,7 @@ def begun_by_key(begun: Mapping[str, Sequence[float]]) -> dict[str, Sequence[flo
     return {name.removeprefix(KEY): times for name, times in begun.items() if name.startswith(KEY)}
 
 
-def save(store: Store, changes: Changes, at: float) -> None:
+def save(store: Store, changes: AdmissionChanges, at: float) -> None:
     """Write what has changed at a time. Repeated, it counts what has begun once more."""
     with store.change():
         store.run_many(
@@ -134,7 +134,7 @@ def save(store: Store, changes: Changes, at: float) -> None:
         )
 
 
-def at_limits(config: Config, seen: Seen, now: float) -> dict[tuple[str, str | None], str]:
+def at_limits(config: Config, seen: LimitState, now: float) -> dict[tuple[str, str | None], str]:
     """Say why accounts, or models of theirs, would be passed over: by account id, and model where it is one."""
     full: dict[tuple[str, str | None], str] = {}
     for account, limit in config.limits.items():

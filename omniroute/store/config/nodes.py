@@ -4,10 +4,10 @@ from typing import get_args
 
 from omniroute.catalog.provider import DialectName, Provider
 from omniroute.catalog.providers import node
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows, settings
 from omniroute.store.config.validation import base_url as checked_url
-from omniroute.store.config.validation import label, node_prefix, offer
+from omniroute.store.config.validation import label, node_prefix, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.tables import BlockedProviders, CustomModels, ProviderConnections, ProviderNodes
@@ -72,7 +72,7 @@ def remove(store: Store, prefix: str) -> int:
     with store.change():
         known = [each.prefix for each in rows.nodes(store)]
         if prefix not in known:
-            raise StoreError(f"there is no node {prefix!r}{offer(near(prefix, known))}")
+            raise StoreError(f"there is no node {prefix!r}{suggest(close_matches(prefix, known))}")
         store.run(ProviderNodes.delete().where(ProviderNodes.prefix == prefix))
         store.run(CustomModels.delete().where(CustomModels.provider == prefix))
         store.run(BlockedProviders.delete().where(BlockedProviders.provider == prefix))

@@ -9,7 +9,7 @@ from omniroute.access.client_address import networks
 from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import node
 from omniroute.config.model import UNLIMITED, Account, Alias, Chain, Combo, Key, Limit, Place
-from omniroute.config.settings import Tries
+from omniroute.config.settings import RetrySettings
 from omniroute.netproxy.proxy_url import DIRECT, Proxy, read_proxy
 from omniroute.store.db.database import Store
 from omniroute.store.db.tables import (
@@ -61,7 +61,7 @@ def combos(store: Store) -> tuple[Combo, ...]:
             tuple(json.loads(row["models"])),
             row["strategy"] or None,
             json.loads(row["weights"]),
-            Tries(**json.loads(row["tries"])),
+            RetrySettings(**json.loads(row["tries"])),
         )
         for row in store.rows(query)
     )

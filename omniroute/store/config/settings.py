@@ -11,9 +11,9 @@ from omniroute.config.resilience_profiles import PROFILES
 from omniroute.config.settings import resilience_of
 from omniroute.config.settings_registry import RESILIENCE, SETTINGS, Setting, model
 from omniroute.routing.resolve import behind_aliases
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import accounts, rows
-from omniroute.store.config.validation import listed_name, offer, provider_id
+from omniroute.store.config.validation import listed_name, provider_id, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.state_tables import Breakers, Coolings
@@ -34,7 +34,7 @@ def known(store: Store, name: str) -> tuple[str, Setting]:
         provider = provider_id(place[0], rows.nodes(store))
         return f"deadlines.{provider}.{place[1]}", SETTINGS[f"deadlines.{place[1]}"]
     if name not in SETTINGS:
-        raise StoreError(f"there is no setting {name!r}{offer(near(name, list(SETTINGS)))}")
+        raise StoreError(f"there is no setting {name!r}{suggest(close_matches(name, list(SETTINGS)))}")
     return name, SETTINGS[name]
 
 
@@ -126,7 +126,7 @@ def put_resilience(store: Store, name: str, values: dict[str, str]) -> str:
         owner = name if name in PROFILES else provider_id(name, rows.nodes(store))
         for field, text in values.items():
             if field not in RESILIENCE:
-                raise StoreError(f"there is no field {field!r}{offer(near(field, list(RESILIENCE)))}")
+                raise StoreError(f"there is no field {field!r}{suggest(close_matches(field, list(RESILIENCE)))}")
             key = f"resilience.{owner}.{field}"
             try:
                 value = RESILIENCE[field].read(text) if text else None

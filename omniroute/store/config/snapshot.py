@@ -3,7 +3,7 @@
 from types import MappingProxyType
 
 from omniroute.config.model import Config, Place
-from omniroute.config.settings import rules
+from omniroute.config.settings import settings_of
 from omniroute.netproxy.proxy_url import Proxy
 from omniroute.store.config import budgets, ip_filter, prices, rows
 from omniroute.store.config.accounts import sealed_for
@@ -31,7 +31,7 @@ def load(store: Store) -> Config:
             limits=MappingProxyType(rows.limits(store)),
             prices=MappingProxyType(prices.load(store)),
             budgets=MappingProxyType(budgets.load(store)),
-            rules=rules(set_, rows.blocked(store)),
+            rules=settings_of(set_, rows.blocked(store)),
             revision=store.revision(),
         )
 

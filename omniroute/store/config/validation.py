@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from omniroute.catalog.endpoints import check_base_url
 from omniroute.catalog.provider import Model, Provider
 from omniroute.catalog.providers import PROVIDERS, find
-from omniroute.routing.suggestions import near
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.db.files import StoreError
 
 MAX_NAME = 100
@@ -118,9 +118,9 @@ def listed_name(
         return name
     if slash:
         prefixes = [prefix for provider in (*nodes, *PROVIDERS) for prefix in (provider.prefix, provider.id)]
-        offers = offer(near(prefix, prefixes))
+        offers = suggest(close_matches(prefix, prefixes))
         raise StoreError(f"the model {quoted(name)} has no known provider before its slash{offers}", field=field)
-    offers = offer(near(name, sorted(bare)))
+    offers = suggest(close_matches(name, sorted(bare)))
     raise StoreError(f"the model {quoted(name)} is unknown: say it as 'provider/model'{offers}", field=field)
 
 
@@ -128,7 +128,9 @@ def provider_id(text: str, nodes: Sequence[Provider]) -> str:
     """Return the id of a provider or node that is meant by its id or prefix, or raise StoreError."""
     if (found := find(text, nodes)) is None:
         known = [name for provider in (*nodes, *PROVIDERS) for name in (provider.prefix, provider.id)]
-        raise StoreError(f"there is no provider or node {quoted(text)}{offer(near(text, known))}", field="provider")
+        raise StoreError(
+            f"there is no provider or node {quoted(text)}{suggest(close_matches(text, known))}", field="provider"
+        )
     return found.id
 
 
@@ -137,7 +139,7 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= MAX_NAME else f"{text[:MAX_NAME]}…")
 
 
-def offer(candidates: Sequence[str]) -> str:
+def suggest(candidates: Sequence[str]) -> str:
     """Say near names at the end of a refusal."""
     return f"; did you mean {' or '.join(repr(candidate) for candidate in candidates)}?" if candidates else ""
 

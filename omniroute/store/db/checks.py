@@ -16,7 +16,7 @@ from omniroute.store.transfer.untrusted import differences, shape, shape_of
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What a check has found."""
 
     name: str
@@ -28,17 +28,17 @@ class Finding:
 RESTORE = "omniroute-ctl db backups; omniroute-ctl db restore ID"
 
 
-def check(store: Store) -> list[Finding]:
+def check(store: Store) -> list[CheckResult]:
     """Run every check. Reads the whole database, so it takes long when the history is."""
     return [_told(name, look) for name, look in _looks(store)]
 
 
-def failed_to_open(error: StoreError) -> Finding:
+def failed_to_open(error: StoreError) -> CheckResult:
     """Say that there is nothing to be checked."""
-    return Finding("opens", False, str(error))
+    return CheckResult("opens", False, str(error))
 
 
-def _looks(store: Store) -> Iterator[tuple[str, Callable[[], Finding]]]:
+def _looks(store: Store) -> Iterator[tuple[str, Callable[[], CheckResult]]]:
     yield "integrity", lambda: _integrity(store)
     yield "foreign keys", lambda: _foreign_keys(store)
     yield "schema", lambda: _schema(store)
@@ -47,53 +47,55 @@ def _looks(store: Store) -> Iterator[tuple[str, Callable[[], Finding]]]:
     yield "backups", lambda: _backups(store)
 
 
-def _told(name: str, look: Callable[[], Finding]) -> Finding:
+def _told(name: str, look: Callable[[], CheckResult]) -> CheckResult:
     try:
         return look()
     except StoreError as exc:
-        return Finding(name, False, str(exc), RESTORE)
+        return CheckResult(name, False, str(exc), RESTORE)
 
 
-def _integrity(store: Store) -> Finding:
+def _integrity(store: Store) -> CheckResult:
     store.verify()
-    return Finding("integrity", True, "every page is sound")
+    return CheckResult("integrity", True, "every page is sound")
 
 
-def _foreign_keys(store: Store) -> Finding:
+def _foreign_keys(store: Store) -> CheckResult:
     with store.failures():
         wrong = store.db.connection().execute("pragma foreign_key_check").fetchall()
     if wrong:
-        return Finding("foreign keys", False, f"{len(wrong)} rows point to rows that are not there", RESTORE)
-    return Finding("foreign keys", True, "none points to nothing")
+        return CheckResult("foreign keys", False, f"{len(wrong)} rows point to rows that are not there", RESTORE)
+    return CheckResult("foreign keys", True, "none points to nothing")
 
 
-def _schema(store: Store) -> Finding:
+def _schema(store: Store) -> CheckResult:
     with store.failures():
         version = int(store.db.pragma("user_version"))
         found = shape_of(store.db.connection())
     if wrong := next(iter(differences(found, shape(len(MIGRATIONS)))), None):
-        return Finding("schema", False, f"it {wrong}: another program has changed it", RESTORE)
-    return Finding("schema", True, f"version {version}, as this program makes it")
+        return CheckResult("schema", False, f"it {wrong}: another program has changed it", RESTORE)
+    return CheckResult("schema", True, f"version {version}, as this program makes it")
 
 
-def _secrets(store: Store) -> Finding:
+def _secrets(store: Store) -> CheckResult:
     number = len(snapshot.credentials(store)) + sum(proxy.locked for proxy in snapshot.proxies(store).values())
     with contextlib.suppress(StoreError):
         kept_token(store)
-        return Finding("secrets", True, f"all credentials of accounts and proxies open with the key at hand: {number}")
-    return Finding("secrets", False, "the admin token cannot be decrypted", "omniroute-ctl token --rotate")
+        return CheckResult(
+            "secrets", True, f"all credentials of accounts and proxies open with the key at hand: {number}"
+        )
+    return CheckResult("secrets", False, "the admin token cannot be decrypted", "omniroute-ctl token --rotate")
 
 
-def _room(store: Store) -> Finding:
+def _room(store: Store) -> CheckResult:
     size, free = store.path.stat().st_size, shutil.disk_usage(store.data_dir).free
     said = f"{free // 1024**2:,} MB free, the database has {size / 1024**2:,.1f} MB"
     if free < size + SPARE:
-        return Finding("room", False, f"{said}: too little for a backup", "make room, or move the data directory")
-    return Finding("room", True, said)
+        return CheckResult("room", False, f"{said}: too little for a backup", "make room, or move the data directory")
+    return CheckResult("room", True, said)
 
 
-def _backups(store: Store) -> Finding:
-    found = backups.listed(store.path)
+def _backups(store: Store) -> CheckResult:
+    found = backups.list_backups(store.path)
     if not found:
-        return Finding("backups", True, "none yet: `omniroute-ctl db backups create` makes one")
-    return Finding("backups", True, f"{len(found)}, the newest is {found[0].id}")
+        return CheckResult("backups", True, "none yet: `omniroute-ctl db backups create` makes one")
+    return CheckResult("backups", True, f"{len(found)}, the newest is {found[0].id}")

@@ -101,7 +101,7 @@ class Connections(SqliteDatabase):
 type Row = dict[str, Any]
 
 
-class Queries:
+class QueryRunner:
     """One database file, asked from any thread; each has a connection of its own."""
 
     def __init__(self, path: Path) -> None:
@@ -166,7 +166,7 @@ PROBE = "omniroute"
 SALT_BYTES = 16
 
 
-def unlock(queries: Queries, *, password: str | None, file_key: bytes, key_file: Path) -> Vault:
+def unlock(queries: QueryRunner, *, password: str | None, file_key: bytes, key_file: Path) -> Vault:
     """Open the vault, under the password where one is set; at the first start this chooses the key for good.
 
     Raises StoreError, having changed nothing, when the secrets were sealed under another key.
@@ -189,7 +189,7 @@ def unlock(queries: Queries, *, password: str | None, file_key: bytes, key_file:
     return vault
 
 
-def note_api_key_secret(queries: Queries, secret: bytes) -> None:
+def note_api_key_secret(queries: QueryRunner, secret: bytes) -> None:
     """Say it when the keys of clients have stopped working because their secret is another one now."""
     mark, known = hmac_sha256(secret, PROBE), _remembered(queries, "api_key_check")
     if known is None:
@@ -203,12 +203,12 @@ def note_api_key_secret(queries: Queries, secret: bytes) -> None:
         )
 
 
-def _remembered(queries: Queries, name: str) -> bytes | None:
+def _remembered(queries: QueryRunner, name: str) -> bytes | None:
     found = queries.rows(Meta.select(Meta.value).where(Meta.name == name))
     return bytes(found[0]["value"]) if found else None
 
 
-class Store(Queries):
+class Store(QueryRunner):
     """What is kept on disk. Blocks while the disk works, so it is never called on the event loop.
 
     Raises StoreError for a directory, a database or a key that it cannot use, and leaves what it found as it was.

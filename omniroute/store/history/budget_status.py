@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from omniroute.budgets.ledger import Budget, Standing
+from omniroute.budgets.ledger import Budget, BudgetStatus
 from omniroute.budgets.periods import PERIODS, Period, span, zone_of
 from omniroute.store.config import snapshot
-from omniroute.store.config.budgets import Spent, spent
+from omniroute.store.config.budgets import SpendRecord, spent
 from omniroute.store.db.database import Store
 
 type Held = Callable[[str, Period, float], float]
@@ -23,10 +23,10 @@ def standings(store: Store, found: Iterable[Budget], now: float, held: Held | No
     for one in sorted(found, key=lambda budget: names.get(budget.key, budget.key)):
         if one.key not in names:
             continue  # its key opens nothing any more
-        of = amounts.get((one.key, one.period), Spent())
+        of = amounts.get((one.key, one.period), SpendRecord())
         start, end = spans[one.period]
         aside = held(one.key, one.period, start) if held else None
-        stands = Standing(one, of.usd, aside or 0.0, end)
+        stands = BudgetStatus(one, of.usd, aside or 0.0, end)
         rows.append(
             {
                 "key": names[one.key],
@@ -38,12 +38,12 @@ def standings(store: Store, found: Iterable[Budget], now: float, held: Held | No
                 "left": round(max(0.0, stands.left), 9),
                 "part": of.usd / one.limit,
                 "warn": one.warn,
-                "state": "spent" if of.usd >= one.limit else "warn" if stands.warns else "ok",
+                "state": "spent" if of.usd >= one.limit else "warn" if stands.at_warning else "ok",
                 "estimated": round(of.estimated, 9),
                 "unpriced": of.unpriced,
                 "zone": config.rules.budget.zone,
                 "began_at": start,
-                "resets_at": stands.ends,
+                "resets_at": stands.resets_at,
             }
         )
     return rows

@@ -13,7 +13,7 @@ SUMS = ("requests", "failed", "moved_on", "input", "output", "cost", "unknown_co
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class ComboUse:
     """Exchanges that one target of a combo has ended: with an answer, or as the last that failed."""
 
     combo: str
@@ -35,7 +35,7 @@ class Use:
     """When the last one began, as seconds of the epoch."""
 
 
-def of_combos(store: Store, since: float) -> list[Use]:
+def of_combos(store: Store, since: float) -> list[ComboUse]:
     """Add up what combos were asked for since the quarter of an hour of a moment, the busiest targets of each first.
 
     What the cache has answered is not in it, as nobody was asked.
@@ -44,4 +44,4 @@ def of_combos(store: Store, since: float) -> list[Use]:
     query = S.select(S.combo, S.target, *added, fn.max(S.last).alias("last"))
     query = query.where(S.slot.between(since // QUARTER * QUARTER, MAX_TIME)).group_by(S.combo, S.target)
     query = query.order_by(S.combo, SQL("requests desc"), S.target)
-    return [Use(**row) for row in store.rows(query)]
+    return [ComboUse(**row) for row in store.rows(query)]

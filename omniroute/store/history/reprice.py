@@ -24,7 +24,7 @@ type Pricing = Callable[[str, str, Usage, float], float | None]
 
 
 @dataclass(slots=True)
-class Repriced:
+class RepriceResult:
     """What came of it."""
 
     rows: int = 0
@@ -43,14 +43,14 @@ def reprice(
     since: float,
     model: str | None = None,
     pause: Callable[[float], None] = time.sleep,
-) -> Repriced:
+) -> RepriceResult:
     """Price every exchange since a moment anew that some providers answered; `model` is one as shown, `prefix/model`.
 
     Nothing is known any more of providers that are not named, so their exchanges keep what they cost. What is
     priced is what was there when it began: newer exchanges have today's prices. A price that has become
     unknown is unknown from then on. Stopped halfway, what was done is done, and beginning anew does the rest.
     """
-    done, last = Repriced(), (since, "")
+    done, last = RepriceResult(), (since, "")
     until = store.clock()
     wanted = (H.at <= until) & H.provider.in_(list(providers)) & H.model_served.is_null(False)
     if model is not None:
@@ -85,7 +85,7 @@ def reprice(
     return done
 
 
-def _count(done: Repriced, before: float | None, after: float | None, *, used: bool) -> None:
+def _count(done: RepriceResult, before: float | None, after: float | None, *, used: bool) -> None:
     done.rows += 1
     done.before += before or 0.0
     done.after += after or 0.0

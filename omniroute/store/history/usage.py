@@ -129,7 +129,7 @@ def recent(store: Store, limit: int) -> list[UsageRow]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class UsageFilter:
     """Which exchanges somebody looks for."""
 
     since: float = 0.0
@@ -138,7 +138,7 @@ class Wanted:
     outcome: Literal["", "ok", "failed"] = ""
 
 
-def find(store: Store, wanted: Wanted, *, limit: int, before: str = "") -> tuple[list[UsageRow], str]:
+def find(store: Store, wanted: UsageFilter, *, limit: int, before: str = "") -> tuple[list[UsageRow], str]:
     """Return exchanges, the newest first, and what `before` takes for those that follow; empty where none do."""
     query = H.select(H, SQL("rowid")).where(H.at >= wanted.since).order_by(H.at.desc(), SQL("rowid desc"))
     if wanted.search:

@@ -23,7 +23,7 @@ PUT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredAnswer:
     """An answer, as it is kept."""
 
     key: str
@@ -50,7 +50,7 @@ class Stats:
     """Answers to requests that were sent twice."""
 
 
-def keep(store: Store, kept: Kept) -> None:
+def keep(store: Store, kept: StoredAnswer) -> None:
     """Write an answer; where another is kept for the same request, in its place."""
     sealed = store.vault.seal_bytes(zlib.compress(kept.content, LEVEL), _about(kept.key))
     store.run_many(PUT, [(kept.key, kept.at, kept.similar, sealed)])
@@ -61,14 +61,14 @@ def forget(store: Store, keys: Iterable[str]) -> None:
     store.run_many("delete from kept_answer where key = ?", [(key,) for key in keys])
 
 
-def load(store: Store, since: float) -> Iterator[Kept]:
+def load(store: Store, since: float) -> Iterator[StoredAnswer]:
     """Give the answers since a moment, the oldest first; what does not open is left out."""
     for row in store.rows(A.select().where(A.at > since).order_by(A.at)):
         try:
             content = zlib.decompress(store.vault.unseal_bytes(bytes(row["content"]), _about(row["key"])))
         except (zlib.error, StoreError):
             continue  # it was sealed with another key, or is damaged: it is asked for anew
-        yield Kept(row["key"], row["at"], content, bool(row["similar"]))
+        yield StoredAnswer(row["key"], row["at"], content, bool(row["similar"]))
 
 
 def trim(store: Store, before: float) -> None:

@@ -14,13 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 from omniroute.dialects.responses import conversation as state
-from omniroute.dialects.responses.conversation import Recalled, Turn
+from omniroute.dialects.responses.conversation import StoredConversation, StoredTurn
 from omniroute.errors import GatewayError, TooLarge
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.writer import Writer
 from omniroute.store.state import conversations
-from omniroute.store.state.conversations import Kept
+from omniroute.store.state.conversations import StoredReply
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ MOST_WAITING = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PendingTurn:
     """A turn as it has just ended."""
 
     exchange: str
@@ -39,27 +39,27 @@ class Draft:
     account: str
     native: bool
     input: list[Any] = field(repr=False)
-    recalled: Recalled | None
+    recalled: StoredConversation | None
     ending: bytes = field(repr=False)
     """The whole reply, or the end of its stream."""
     size: int
     """Bytes of all that, roughly."""
 
 
-class Keeper:
+class ConversationKeeper:
     """Every method may be called from any thread and gives a future; none of them waits."""
 
     def __init__(self, store: Store, writer: Writer, *, wall: Callable[[], float]) -> None:
         self._store, self._writer, self._wall = store, writer, wall
         self._thread = ThreadPoolExecutor(1, "omniroute-replies")
-        self._waiting: dict[str, Kept] = {}
+        self._waiting: dict[str, StoredReply] = {}
         """Exchange -> a turn that is not on the disk yet."""
         self._weight = 0
         self._guard = threading.Lock()
         self._grown = 0
         self._failing = False
 
-    def keep(self, draft: Draft, *, ttl: float, most: int) -> None:
+    def keep(self, draft: PendingTurn, *, ttl: float, most: int) -> None:
         """Keep a turn for `ttl` seconds after its conversation's last one, and not more than `most` bytes in all.
 
         A turn that cannot be kept is only logged: its client has an answer.
@@ -74,11 +74,11 @@ class Keeper:
         except RuntimeError:  # the gateway is stopping
             self._lighten(draft.size)
 
-    def recall(self, previous: str | None, items: Iterable[str], owner: str) -> "Future[Recalled]":
+    def recall(self, previous: str | None, items: Iterable[str], owner: str) -> "Future[StoredConversation]":
         """Find what a request names. BadRequest for a reply that is somebody else's."""
         return self._thread.submit(self._recall, previous, tuple(items), owner)
 
-    def turns(self, place: tuple[str, str], most: int) -> "Future[tuple[Turn, ...] | None]":
+    def turns(self, place: tuple[str, str], most: int) -> "Future[tuple[StoredTurn, ...] | None]":
         """Look up a whole conversation up to a turn; TooLarge for one of over `most` bytes."""
         return self._thread.submit(self._turns, place[0], most)
 
@@ -86,7 +86,7 @@ class Keeper:
         """Find a reply as its client had it."""
         return self._thread.submit(self._show, id, owner)
 
-    def turns_of(self, id: str, owner: str, most: int) -> "Future[tuple[Turn, ...] | None]":
+    def turns_of(self, id: str, owner: str, most: int) -> "Future[tuple[StoredTurn, ...] | None]":
         """As `turns`, for a reply by its own id."""
         return self._thread.submit(
             lambda: self._turns(kept.exchange, most, whole=False) if (kept := self._find(id, owner)) else None
@@ -108,7 +108,7 @@ class Keeper:
 
     # in the keeper's own thread
 
-    def _prepare(self, draft: Draft, ttl: float, most: int) -> None:
+    def _prepare(self, draft: PendingTurn, ttl: float, most: int) -> None:
         try:
             self._write(draft, ttl, most)
         except Exception as error:
@@ -116,7 +116,7 @@ class Keeper:
             self._lighten(draft.size)
             self._complain(str(error))
 
-    def _write(self, draft: Draft, ttl: float, most: int) -> None:
+    def _write(self, draft: PendingTurn, ttl: float, most: int) -> None:
         response = state.read_end(draft.ending)
         if response is None:
             self._lighten(draft.size)
@@ -131,7 +131,7 @@ class Keeper:
         parent, conversation = (recalled.place if recalled else None) or (None, draft.exchange)
         if recalled and recalled.previous is not None and recalled.place is None:
             parent = conversations.UNKNOWN
-        kept = Kept(
+        kept = StoredReply(
             exchange=draft.exchange,
             conversation=conversation,
             parent=parent,
@@ -148,8 +148,8 @@ class Keeper:
         job = partial(self._put, kept, sealed, kept.at + ttl, most)
         self._writer.submit(job).add_done_callback(partial(self._written, kept.exchange, draft.size))
 
-    def _recall(self, previous: str | None, items: tuple[str, ...], owner: str) -> Recalled:
-        recalled = Recalled(previous)
+    def _recall(self, previous: str | None, items: tuple[str, ...], owner: str) -> StoredConversation:
+        recalled = StoredConversation(previous)
         if previous is not None:
             if kept := self._find(previous, owner):
                 recalled.place = (kept.exchange, kept.conversation)
@@ -165,7 +165,7 @@ class Keeper:
         kept = self._find(id, owner)
         return state.unpack(kept.content, kept.account, native=kept.native)[1] if kept else None
 
-    def _find(self, id: str, owner: str) -> Kept | None:
+    def _find(self, id: str, owner: str) -> StoredReply | None:
         waiting = [kept for kept in tuple(self._waiting.values()) if (kept.id, kept.owner) == (id, owner)]
         return waiting[-1] if waiting else conversations.find(self._store, id, owner, self._wall())
 
@@ -173,13 +173,13 @@ class Keeper:
         waiting = any(kept.id == id and kept.owner != owner for kept in tuple(self._waiting.values()))
         return waiting or conversations.is_anothers(self._store, id, owner, self._wall())
 
-    def _find_item(self, item: str, owner: str) -> Kept | None:
+    def _find_item(self, item: str, owner: str) -> StoredReply | None:
         waiting = [kept for kept in tuple(self._waiting.values()) if kept.owner == owner and item in kept.items]
         return waiting[-1] if waiting else conversations.find_item(self._store, item, owner, self._wall())
 
-    def _turns(self, exchange: str, most: int, *, whole: bool = True) -> tuple[Turn, ...] | None:
+    def _turns(self, exchange: str, most: int, *, whole: bool = True) -> tuple[StoredTurn, ...] | None:
         """Walk back to the beginning; None where a turn in between is not kept, and the `whole` is wanted."""
-        line: list[Kept] = []
+        line: list[StoredReply] = []
         at: str | None = exchange
         while at:
             step = [kept] if (kept := self._waiting.get(at)) else conversations.line(self._store, at)
@@ -197,7 +197,7 @@ class Keeper:
 
     # in the writer's thread
 
-    def _put(self, kept: Kept, sealed: bytes, expires: float, most: int) -> None:
+    def _put(self, kept: StoredReply, sealed: bytes, expires: float, most: int) -> None:
         self._grown += len(sealed)
         if self._grown > most // conversations.SPARE:
             conversations.trim(self._store, kept.at, most - len(sealed))
@@ -225,5 +225,5 @@ class Keeper:
             log.warning("a reply could not be kept, so no request can go on from it: %s", why)
 
 
-def _turn(kept: Kept) -> Turn:
+def _turn(kept: StoredReply) -> StoredTurn:
     return state.unpack(kept.content, kept.account, native=kept.native)[0]

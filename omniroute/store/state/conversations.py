@@ -43,7 +43,7 @@ CHAIN = """
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredReply:
     """A turn, as it is kept."""
 
     exchange: str
@@ -60,7 +60,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ReplySummary:
     """What a person may see of a reply that is kept: nothing of what was said."""
 
     id: str
@@ -70,12 +70,12 @@ class Shown:
     bytes: int
 
 
-def seal(store: Store, kept: Kept) -> bytes:
+def seal(store: Store, kept: StoredReply) -> bytes:
     """Make the bytes that go to the disk; costly, so not to be done while the database is locked."""
     return store.vault.seal_bytes(zlib.compress(kept.content, LEVEL), _about(kept.exchange))
 
 
-def keep(store: Store, kept: Kept, sealed: bytes, expires: float) -> None:
+def keep(store: Store, kept: StoredReply, sealed: bytes, expires: float) -> None:
     """Write a turn, and let its conversation live on."""
     row = (kept.exchange, kept.conversation, kept.parent, kept.id, kept.owner, kept.account, kept.native, kept.at)
     with store.change():
@@ -84,13 +84,13 @@ def keep(store: Store, kept: Kept, sealed: bytes, expires: float) -> None:
         store.run_many(TOUCH, [(kept.conversation, expires, len(sealed))])
 
 
-def find(store: Store, id: str, owner: str, now: float) -> Kept | None:
+def find(store: Store, id: str, owner: str, now: float) -> StoredReply | None:
     """Find the newest reply of this id: there are servers that give one twice."""
     found = store.rows(_alive(now, R).where(R.id == id, R.owner == owner).order_by(R.at.desc()).limit(1))
     return _opened(store, found[0]) if found else None
 
 
-def find_item(store: Store, id: str, owner: str, now: float) -> Kept | None:
+def find_item(store: Store, id: str, owner: str, now: float) -> StoredReply | None:
     """Find the newest reply that has an item of this id."""
     places = ITEM.select(ITEM.exchange).where(ITEM.id == id, ITEM.owner == owner)
     found = store.rows(_alive(now, R).where(R.exchange.in_(places)).order_by(R.at.desc()).limit(1))
@@ -102,7 +102,7 @@ def is_anothers(store: Store, id: str, owner: str, now: float) -> bool:
     return bool(store.rows(_alive(now, R.exchange).where(R.id == id, R.owner != owner).limit(1)))
 
 
-def line(store: Store, exchange: str) -> list[Kept]:
+def line(store: Store, exchange: str) -> list[StoredReply]:
     """Give a turn and those before it, the newest first, as many as are kept and one more than may be used."""
     rows: Any = R.raw(CHAIN, exchange, MOST_TURNS)
     return [_opened(store, row) for row in store.rows(rows)]
@@ -153,10 +153,10 @@ def count(store: Store) -> tuple[int, int]:
     return int(store.rows(R.select(fn.count(SQL("*")).alias("n")).where(~R.hidden))[0]["n"]), _bytes(store)
 
 
-def shown(store: Store) -> list[Shown]:
+def shown(store: Store) -> list[ReplySummary]:
     """List what is kept, the newest first."""
     query = R.select(R.id, R.owner, R.at, R.bytes, C.expires).join(C, on=(R.conversation == C.id))
-    return [Shown(**row) for row in store.rows(query.where(~R.hidden).order_by(R.at.desc(), R.exchange))]
+    return [ReplySummary(**row) for row in store.rows(query.where(~R.hidden).order_by(R.at.desc(), R.exchange))]
 
 
 def _bytes(store: Store) -> int:
@@ -167,13 +167,13 @@ def _alive(now: float, *columns: Any) -> "ModelSelect[KeptReply]":
     return R.select(*columns).join(C, on=(R.conversation == C.id)).where(C.expires > now, ~R.hidden)
 
 
-def _opened(store: Store, row: Row) -> Kept:
+def _opened(store: Store, row: Row) -> StoredReply:
     try:
         content = zlib.decompress(store.vault.unseal_bytes(bytes(row["content"]), _about(row["exchange"])))
     except zlib.error as exc:
         raise StoreError(f"the kept reply {row['id']!r} is damaged") from exc
     names = ("exchange", "conversation", "parent", "id", "owner", "account", "native", "at")
-    return Kept(**{name: row[name] for name in names}, content=content)
+    return StoredReply(**{name: row[name] for name in names}, content=content)
 
 
 def _about(exchange: str) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute.config.model import Limit
-from omniroute.routing.admission_queue import InUse
-from omniroute.routing.health import Breaker, Changes, Cooling, Health, Snapshot
-from omniroute.routing.model_index import Names
+from omniroute.routing.admission_queue import LimitUse
+from omniroute.routing.health import Breaker, Cooldown, Health, HealthChanges, Snapshot
+from omniroute.routing.model_index import ModelIndex
 from omniroute.routing.rate_limits import MINUTE
 from omniroute.store.config import limits as kept
 from omniroute.store.config import rows as rows_module
@@ -20,7 +20,7 @@ from omniroute.store.state import lockouts
 def read(store: Store) -> Snapshot:
     """Return what was saved last."""
     cooling = {
-        (row["scope"], row["whose"], row["model"]): Cooling(
+        (row["scope"], row["whose"], row["model"]): Cooldown(
             row["until"], row["since"], row["level"], row["cause"], row["why"], row["told"]
         )
         for row in store.rows(Coolings.select())
@@ -37,14 +37,22 @@ def load(store: Store) -> Health:
     return Health(read(store))
 
 
-def save(store: Store, changes: Changes) -> None:
+def save(store: Store, changes: HealthChanges) -> None:
     """Write what has changed; safe to repeat."""
     with store.change():
         store.run_many(
             "insert or replace into coolings (scope, whose, model, until, since, level, cause, why, told) "
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (*key, cooling.until, cooling.since, cooling.level, cooling.cause, cooling.why, cooling.told)
+                (
+                    *key,
+                    cooling.until,
+                    cooling.started_at,
+                    cooling.level,
+                    cooling.cause,
+                    cooling.reason,
+                    cooling.provider_named,
+                )
                 for key, cooling in changes.cooling.items()
                 if cooling
             ],
@@ -79,7 +87,7 @@ def cooling(store: Store) -> Rows:
             "whose": names.get(whose, whose),
             "model": model or None,
             "seconds": round(each.until - now, 1),
-            "after": each.why,
+            "after": each.reason,
             "times": each.level,
         }
         for (scope, whose, model), each in read(store).cooling.items()
@@ -105,13 +113,13 @@ def breakers(store: Store) -> Rows:
 def limited(store: Store, *, running: bool, only: str | None = None) -> Rows:
     """List the accounts that are limited, by somebody or by their provider; or just one, limited or not."""
     now, config, seen = time.time(), snapshot.load(store), kept.seen(store)
-    names = Names.of(config)
+    names = ModelIndex.of(config)
     rows = []
     for account in names.everybody().values():
         learned = {m: until - now for (of, m), until in seen.learned.items() if of == account.id and until > now}
         limit = config.limits.get(account.id)
         if account.id == only or (only is None and (limit or learned)):
-            use, at = seen.in_use.get(account.id, (InUse(0, 0, 0), 0.0)) if running else (InUse(0, 0, 0), 0.0)
+            use, at = seen.in_use.get(account.id, (LimitUse(0, 0, 0), 0.0)) if running else (LimitUse(0, 0, 0), 0.0)
             rows.append(
                 {
                     "account": account.name,

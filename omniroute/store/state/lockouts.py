@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
-from omniroute.access.lockouts import MOST, Lockout
-from omniroute.routing.suggestions import near
+from omniroute.access.lockouts import MAX_IDENTIFIERS, Lockout
+from omniroute.routing.suggestions import close_matches
 from omniroute.store.config import rows as config
-from omniroute.store.config.validation import offer, quoted
+from omniroute.store.config.validation import quoted, suggest
 from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.state_tables import Lockouts
@@ -20,7 +20,7 @@ EVERYBODY = "*"
 
 def load(store: Store) -> dict[str, Lockout]:
     """Return what was saved last."""
-    query = Lockouts.select().order_by(Lockouts.at.desc()).limit(MOST)
+    query = Lockouts.select().order_by(Lockouts.at.desc()).limit(MAX_IDENTIFIERS)
     return {
         row["identifier"]: Lockout(row["failures"], row["at"], row["until"], row["locked"]) for row in store.rows(query)
     }
@@ -47,7 +47,7 @@ def unlock(store: Store, name: str) -> list[str]:
         held = list(load(store))
         found = held if name == EVERYBODY else [each for each in held if each == name]
         if not found and name != EVERYBODY:
-            raise StoreError(f"{quoted(name)} is not locked{offer(near(name, held))}")
+            raise StoreError(f"{quoted(name)} is not locked{suggest(close_matches(name, held))}")
         gone = Lockouts.delete()
         store.run(gone if name == EVERYBODY else gone.where(Lockouts.identifier == name))
         now = store.clock()

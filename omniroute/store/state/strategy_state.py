@@ -1,18 +1,18 @@
 """What the strategies remember, so that a restart changes nobody's turn."""
 
-from omniroute.routing.strategy_state import Changes, Turns, Use
+from omniroute.routing.strategy_state import StrategyChanges, StrategyState, Use
 from omniroute.store.db.database import Store
 from omniroute.store.db.state_tables import AccountUses, ComboCalls
 
 
-def load(store: Store) -> Turns:
+def load(store: Store) -> StrategyState:
     """Take up what was saved."""
     uses = {
         row["account"]: Use(row["provider"], row["serial"], row["streak"], row["at"])
         for row in store.rows(AccountUses.select())
     }
     calls = {(row["combo"], row["listed"]): row["calls"] for row in store.rows(ComboCalls.select())}
-    return Turns(uses, calls)
+    return StrategyState(uses, calls)
 
 
 def last_used(store: Store) -> dict[str, float]:
@@ -20,7 +20,7 @@ def last_used(store: Store) -> dict[str, float]:
     return {row["account"]: row["at"] for row in store.rows(AccountUses.select())}
 
 
-def save(store: Store, changes: Changes) -> None:
+def save(store: Store, changes: StrategyChanges) -> None:
     """Write what has changed; safe to repeat."""
     with store.change():
         store.run_many(

@@ -41,7 +41,7 @@ class Backup:
     version: int
 
 
-def listed(database: Path) -> list[Backup]:
+def list_backups(database: Path) -> list[Backup]:
     """List the copies of a database, the newest first."""
     found: list[Backup] = []
     for path in (database.parent / BACKUPS).glob("*.sqlite"):
@@ -59,7 +59,7 @@ def listed(database: Path) -> list[Backup]:
 
 def find(database: Path, id: str) -> Backup:
     """Find a copy by its id, which is only ever compared with what is there. StoreError when there is none."""
-    for backup in (found := listed(database)):
+    for backup in (found := list_backups(database)):
         if backup.id == id:
             return backup
     newest = f"; the newest is {found[0].id!r}" if found else ""
@@ -109,7 +109,7 @@ def prune(database: Path, keep: int) -> list[str]:
     The newest of a reason is never deleted.
     """
     gone: list[str] = []
-    for backups in _by_reason(listed(database)):
+    for backups in _by_reason(list_backups(database)):
         for backup in backups[max(keep, 1) :]:
             try:
                 backup.path.unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def scheduled(database: Path, hours: float, keep: int, now: float) -> Backup | N
 
 def due(database: Path, hours: float, now: float) -> bool:
     """Tell whether the next scheduled copy is to be made; the first one so many hours after the first start."""
-    last = max((backup.at for backup in listed(database) if backup.reason == "scheduled"), default=None)
+    last = max((backup.at for backup in list_backups(database) if backup.reason == "scheduled"), default=None)
     if last is None:
         last = (database.parent / KEY_FILE).stat().st_mtime  # made at the first start, and never changed
     return not last <= now < last + hours * 3600  # a clock that was set back is no reason to wait for it

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from omniroute import __version__
-from omniroute.redaction import Known
+from omniroute.redaction import KnownSecrets
 from omniroute.store.config import snapshot
 from omniroute.store.db.copies import copy_database, draft_of, need_room
 from omniroute.store.db.database import Store
@@ -20,7 +20,7 @@ from omniroute.store.db.files import StoreError
 from omniroute.store.db.migrations import MIGRATIONS
 from omniroute.store.state.sessions import kept_token
 from omniroute.store.transfer.backups import CONVERSATIONS
-from omniroute.store.transfer.table_policy import CONTENTS, MOMENTS, of_kind
+from omniroute.store.transfer.table_policy import MOMENTS, POLICIES, of_kind
 from omniroute.store.transfer.untrusted import Values
 
 FORMAT = "omniroute-export-1"
@@ -78,7 +78,7 @@ def _member(tar: tarfile.TarFile, name: str, content: IO[bytes], now: float) -> 
 
 
 def _shown(store: Store, table: str, hide: Callable[[Any], Any]) -> Iterator[Values]:
-    contents = CONTENTS[table]
+    contents = POLICIES[table]
     had = ", secret is not null" if contents.sealed else ""
     names = [*contents.shown, *([HAD_ONE] if had else [])]
     with store.failures():
@@ -96,7 +96,7 @@ def _json(file: IO[str], table: str, rows: Iterator[Values]) -> int:
 
 
 def _csv(file: IO[str], table: str, rows: Iterator[Values]) -> int:
-    out, number = csv.DictWriter(file, CONTENTS[table].shown), 0
+    out, number = csv.DictWriter(file, POLICIES[table].shown), 0
     out.writeheader()
     for row in rows:
         out.writerow(row)
@@ -108,7 +108,7 @@ def _hider(store: Store) -> Callable[[Any], Any]:
     """Make what takes secrets out of a value: a person may have named an account after its key."""
     opened = [secret for proxy in snapshot.proxies(store).values() for secret in proxy.secrets]
     token = kept_token(store)
-    known = Known([*snapshot.credentials(store).values(), *opened, *([token] if token else [])])
+    known = KnownSecrets([*snapshot.credentials(store).values(), *opened, *([token] if token else [])])
 
     @lru_cache(maxsize=4096)
     def redacted(text: str) -> str:

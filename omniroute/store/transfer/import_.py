@@ -22,7 +22,7 @@ from omniroute.store.state import cached_answers
 from omniroute.store.transfer import backups, read_archive, reencrypt
 from omniroute.store.transfer.backups import Reason
 from omniroute.store.transfer.table_policy import MOMENTS, of_kind
-from omniroute.store.transfer.untrusted import MOST_BYTES, Foreign, Values, check_setup, look_at
+from omniroute.store.transfer.untrusted import MOST_BYTES, UntrustedDatabase, Values, check_setup, inspect_file
 
 BATCH = 500
 """Rows of one transaction; triggers add each up, so they take some 40 ms."""
@@ -31,7 +31,7 @@ BREATH = 0.02
 
 
 @contextlib.contextmanager
-def added(store: Store, found: Foreign, id: str, step: Callable[[str], None]) -> Iterator[int]:
+def added(store: Store, found: UntrustedDatabase, id: str, step: Callable[[str], None]) -> Iterator[int]:
     """Add what is not here yet and give its number. When the block fails, it is taken out again.
 
     `id` is the name of the folder that the import has locked. The block calls `complete` in its last transaction.
@@ -126,7 +126,7 @@ type Tables = Mapping[str, Sequence[Values]]
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """What an import has done."""
 
     backup: str
@@ -143,7 +143,7 @@ class Imported:
     """Whether the keys of clients are still those from before: the file's would not open here."""
 
 
-def bring_in(
+def import_database(
     store: Store,
     file: Path,
     *,
@@ -155,7 +155,7 @@ def bring_in(
     caller: Sequence[str] = ip_filter.HERE,
     force: bool = False,
     step: Step = lambda name: None,
-) -> Imported:
+) -> ImportResult:
     """Make the configuration that of a database or an archive, and add its history to ours.
 
     `step` is told the name of each step before it is taken. Raises StoreError, having changed nothing; the copy of
@@ -167,7 +167,7 @@ def bring_in(
         step("look")
         if read_archive.is_archive(file):
             file, without_credentials = read_archive.unpack(file, folder), True
-        with look_at(file, folder, most=most) as found:
+        with inspect_file(file, folder, most=most) as found:
             step("secrets")
             credentials = reencrypt.opening(found, store, key_file=key_file, without=without_credentials)
             with_keys = reencrypt.keys_open(found, store)
@@ -188,7 +188,7 @@ def bring_in(
                 complete(store, folder.name)
                 step("commit")
             step("done")
-    return Imported(
+    return ImportResult(
         backup=backup.id,
         version=found.version,
         rows={table: len(rows) for table, rows in tables.items()},
@@ -205,13 +205,13 @@ def restore(
     caller: Sequence[str] = ip_filter.HERE,
     force: bool = False,
     step: Step = lambda name: None,
-) -> Imported:
+) -> ImportResult:
     """Go back to a backup, by its id. What is here now is copied first, as with an import."""
     found = backups.find(store.path, id)
-    return bring_in(store, found.path, reason="restore", most=None, caller=caller, force=force, step=step)
+    return import_database(store, found.path, reason="restore", most=None, caller=caller, force=force, step=step)
 
 
-def _read(found: Foreign, table: str, credentials: reencrypt.Credentials, store: Store) -> list[Values]:
+def _read(found: UntrustedDatabase, table: str, credentials: reencrypt.Credentials, store: Store) -> list[Values]:
     rows = list(itertools.islice(found.rows(table), MOST_ROWS + 1))
     if len(rows) > MOST_ROWS:
         raise StoreError(f"the file has over {MOST_ROWS:,} rows in {table}; nothing was changed")

@@ -15,7 +15,7 @@ from omniroute.store.db.copies import need_room
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.migrations import MIGRATIONS
 from omniroute.store.transfer.export import FORMAT, HAD_ONE, file_of
-from omniroute.store.transfer.table_policy import CONTENTS, of_kind
+from omniroute.store.transfer.table_policy import POLICIES, of_kind
 from omniroute.store.transfer.untrusted import MOST_BYTES, Values, columns, made
 
 MAGIC = b"\x1f\x8b"
@@ -86,9 +86,9 @@ def _build(members: dict[str, bytes], path: Path, version: int) -> Path:
             if not there or (content := members.get(file_of(table))) is None:
                 continue
             rows = _rows(table, content.decode())
-            needed = [name for name in EMPTY if name in CONTENTS[table].hidden and name in there]
-            names = [name for name in CONTENTS[table].shown if name in there] + needed
-            if CONTENTS[table].sealed:
+            needed = [name for name in EMPTY if name in POLICIES[table].hidden and name in there]
+            names = [name for name in POLICIES[table].shown if name in there] + needed
+            if POLICIES[table].sealed:
                 names.append("secret")
             sql = f"insert into {table} ({', '.join(names)}) values ({', '.join('?' * len(names))})"
             db.executemany(sql, ([row.get(name) for name in names] for row in rows))

@@ -10,7 +10,7 @@ from omniroute.store.db import secrets
 from omniroute.store.db.database import PROBE, Store
 from omniroute.store.db.files import StoreError
 from omniroute.store.db.secrets import STORAGE_VARIABLE, Vault
-from omniroute.store.transfer.untrusted import Foreign, Values
+from omniroute.store.transfer.untrusted import UntrustedDatabase, Values
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Credentials:
         return sealed if self.vault is store.vault else store.vault.seal(text, about)
 
 
-def opening(found: Foreign, store: Store, *, key_file: Path | None, without: bool) -> Credentials:
+def opening(found: UntrustedDatabase, store: Store, *, key_file: Path | None, without: bool) -> Credentials:
     """See what opens the credentials of a file; StoreError when nothing does and they are not left out."""
     if without or not any(row["secret"] is not None for table in _SEALED for row in found.rows(table)):
         return Credentials(None)
@@ -79,12 +79,12 @@ def opening(found: Foreign, store: Store, *, key_file: Path | None, without: boo
     )
 
 
-def keys_open(found: Foreign, store: Store) -> bool:
+def keys_open(found: UntrustedDatabase, store: Store) -> bool:
     """Tell whether the keys of clients that stand in a file would open here."""
     return hmac.compare_digest(facts(found).get("api_key_check", b""), store.digest(PROBE))
 
 
-def facts(found: Foreign) -> dict[str, bytes]:
+def facts(found: UntrustedDatabase) -> dict[str, bytes]:
     """Give what the file says about itself."""
     return {row["name"]: row["value"] for row in found.rows("meta")}
 

@@ -11,7 +11,7 @@ type Kind = Literal["setup", "keys", "history", "state", "own"]
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class TablePolicy:
     """What a table holds."""
 
     kind: Kind
@@ -29,29 +29,29 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-CONTENTS: dict[str, Contents] = {
-    "provider_connections": Contents(
+POLICIES: dict[str, TablePolicy] = {
+    "provider_connections": TablePolicy(
         "setup", _words("id provider name priority enabled base_url created_at"), ("secret",), sealed=True
     ),
-    "provider_nodes": Contents("setup", _words("prefix name dialect base_url created_at")),
-    "combos": Contents("setup", _words("name models strategy weights tries created_at")),
-    "model_aliases": Contents("setup", _words("pattern target created_at")),
-    "fallback_chains": Contents("setup", _words("name models serves created_at")),
-    "custom_models": Contents("setup", _words("provider model name context max_output images tools created_at")),
-    "settings": Contents("setup", _words("name value")),
-    "blocked_providers": Contents("setup", _words("provider created_at")),
-    "network_proxies": Contents("setup", _words("level ref url created_at"), ("secret",), sealed=True),
-    "account_limits": Contents("setup", _words("account rpm gap concurrency")),
-    "prices": Contents("setup", _words("provider model input output cache_read cache_write reasoning")),
-    "ip_rules": Contents("setup", _words("kind network until reason created_at")),
-    "api_keys": Contents(
+    "provider_nodes": TablePolicy("setup", _words("prefix name dialect base_url created_at")),
+    "combos": TablePolicy("setup", _words("name models strategy weights tries created_at")),
+    "model_aliases": TablePolicy("setup", _words("pattern target created_at")),
+    "fallback_chains": TablePolicy("setup", _words("name models serves created_at")),
+    "custom_models": TablePolicy("setup", _words("provider model name context max_output images tools created_at")),
+    "settings": TablePolicy("setup", _words("name value")),
+    "blocked_providers": TablePolicy("setup", _words("provider created_at")),
+    "network_proxies": TablePolicy("setup", _words("level ref url created_at"), ("secret",), sealed=True),
+    "account_limits": TablePolicy("setup", _words("account rpm gap concurrency")),
+    "prices": TablePolicy("setup", _words("provider model input output cache_read cache_write reasoning")),
+    "ip_rules": TablePolicy("setup", _words("kind network until reason created_at")),
+    "api_keys": TablePolicy(
         "keys",
         _words("id name allow created_at revoked_at scopes expires_at ips rpm concurrency"),
         _words("digest hint"),
     ),
-    "budgets": Contents("keys", _words("key period usd warn")),
+    "budgets": TablePolicy("keys", _words("key period usd warn")),
     # What was said to whom stands in errors, and paths are the client's own words.
-    "usage_history": Contents(
+    "usage_history": TablePolicy(
         "history",
         _words(
             "id at key_id key_name account_id account_name provider model_asked model_served combo client_dialect "
@@ -60,28 +60,28 @@ CONTENTS: dict[str, Contents] = {
         ),
         _words("path error attempts dropped"),
     ),
-    "budget_estimates": Contents("state"),
-    "usage_slots": Contents("own"),
-    "usage_latencies": Contents("own"),
-    "combo_slots": Contents("own"),
-    "imports": Contents("own"),
-    "import_rows": Contents("own"),
-    "meta": Contents("own"),
-    "config_revision": Contents("own"),
-    "account_uses": Contents("state"),
-    "combo_calls": Contents("state"),
-    "coolings": Contents("state"),
-    "breakers": Contents("state"),
-    "limits_in_use": Contents("state"),
-    "learned_limits": Contents("state"),
-    "limits_begun": Contents("state"),
-    "key_uses": Contents("state"),
-    "kept_conversation": Contents("state"),
-    "kept_reply": Contents("state"),
-    "kept_item": Contents("state"),
-    "kept_answer": Contents("state"),
-    "admin_sessions": Contents("state"),
-    "lockouts": Contents("state"),
+    "budget_estimates": TablePolicy("state"),
+    "usage_slots": TablePolicy("own"),
+    "usage_latencies": TablePolicy("own"),
+    "combo_slots": TablePolicy("own"),
+    "imports": TablePolicy("own"),
+    "import_rows": TablePolicy("own"),
+    "meta": TablePolicy("own"),
+    "config_revision": TablePolicy("own"),
+    "account_uses": TablePolicy("state"),
+    "combo_calls": TablePolicy("state"),
+    "coolings": TablePolicy("state"),
+    "breakers": TablePolicy("state"),
+    "limits_in_use": TablePolicy("state"),
+    "learned_limits": TablePolicy("state"),
+    "limits_begun": TablePolicy("state"),
+    "key_uses": TablePolicy("state"),
+    "kept_conversation": TablePolicy("state"),
+    "kept_reply": TablePolicy("state"),
+    "kept_item": TablePolicy("state"),
+    "kept_answer": TablePolicy("state"),
+    "admin_sessions": TablePolicy("state"),
+    "lockouts": TablePolicy("state"),
 }
 
 MOMENTS = ("reset", "unlocks", "cache.cleared", "repriced")
@@ -90,4 +90,4 @@ MOMENTS = ("reset", "unlocks", "cache.cleared", "repriced")
 
 def of_kind(*kinds: Kind) -> list[str]:
     """Give the tables of some kinds, in the order of `CONTENTS`."""
-    return [table for table, contents in CONTENTS.items() if contents.kind in kinds]
+    return [table for table, contents in POLICIES.items() if contents.kind in kinds]

@@ -45,7 +45,7 @@ type Shape = frozenset[tuple[str, str, str]]
 type Values = dict[str, Any]
 
 
-class Foreign:
+class UntrustedDatabase:
     """A copy of a database from elsewhere that has passed every check, as ours is now."""
 
     def __init__(self, path: Path, version: int) -> None:
@@ -72,7 +72,7 @@ class Foreign:
 
 
 @contextlib.contextmanager
-def look_at(file: Path, folder: Path, *, most: int | None = MOST_BYTES) -> Iterator[Foreign]:
+def inspect_file(file: Path, folder: Path, *, most: int | None = MOST_BYTES) -> Iterator[UntrustedDatabase]:
     """Copy a file into a folder of ours, check it, and bring the copy up to date. StoreError says what is wrong."""
     copy = folder / "copy.sqlite"
     _take(file, copy, most)
@@ -80,7 +80,7 @@ def look_at(file: Path, folder: Path, *, most: int | None = MOST_BYTES) -> Itera
         version = _check(copy)
         if version < len(MIGRATIONS):
             _bring_up_to_date(copy)
-        found = Foreign(copy, version)
+        found = UntrustedDatabase(copy, version)
     except (sqlite3.Error, ValueError, OverflowError) as exc:
         raise StoreError(f"{str(file)!r} is damaged or no database ({exc}); nothing was changed") from exc
     except StoreError as exc:

@@ -8,8 +8,8 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.dialects.shaping.common import EFFORTS, MODES, Shape, ThinkingRules
-from omniroute.dialects.shaping.shape import shaped
+from omniroute.dialects.shaping.common import EFFORTS, MODES, Shape, ThinkingSettings
+from omniroute.dialects.shaping.shape import shape_request
 
 type Body = dict[str, Any]
 PROMPT = "Be kind."
@@ -29,13 +29,13 @@ MODELS = {
 
 
 def custom(**how: Any) -> Shape:
-    return Shape(ThinkingRules("custom", **how))
+    return Shape(ThinkingSettings("custom", **how))
 
 
 def ask(
     dialect: str, body: Body, model: str, shape: Shape = IDLE, *, renamed: bool = False, most: int | None = None
 ) -> tuple[Body, tuple[str, ...]]:
-    made = shaped(dialect, body, model=model, shape=shape, renamed=renamed, max_output=most)
+    made = shape_request(dialect, body, model=model, shape=shape, renamed=renamed, max_output=most)
     return made.body, made.dropped
 
 
@@ -49,7 +49,7 @@ def added(dialect: str, more: Body, model: str, shape: Shape = IDLE, **how: Any)
 
 SHAPES = st.builds(
     Shape,
-    st.builds(ThinkingRules, st.sampled_from(MODES), st.integers(0, 131_072), st.none() | st.sampled_from(EFFORTS)),
+    st.builds(ThinkingSettings, st.sampled_from(MODES), st.integers(0, 131_072), st.none() | st.sampled_from(EFFORTS)),
     st.sampled_from(["", PROMPT]),
 )
 ASKED = st.sampled_from([(dialect, model) for dialect, models in MODELS.items() for model in models])
@@ -118,7 +118,7 @@ def growing(dialect: str) -> list[Body]:
 @every("dialect", BODIES)
 @every("mode", MODES)
 def test_a_conversation_is_asked_alike_in_all_its_turns(dialect: str, mode: str) -> None:
-    shape = Shape(ThinkingRules(mode), PROMPT)
+    shape = Shape(ThinkingSettings(mode), PROMPT)
     for model in MODELS[dialect]:
         turns = [ask(dialect, body, model, shape)[0] for body in growing(dialect)]
         heads = [{k: v for k, v in turn.items() if k not in {"messages", "input", "contents"}} for turn in turns]
@@ -185,7 +185,7 @@ def test_calls_that_came_without_thinking_are_answered_without_it(signed: bool, 
 def test_without_thinking_nothing_is_to_be_cleared_of_it() -> None:
     edits = [{"type": "clear_thinking_20251015", "keep": "all"}, {"type": "clear_tool_uses_20250919"}]
     more = {"thinking": {"type": "adaptive"}, "context_management": {"edits": edits}}
-    auto = Shape(ThinkingRules("auto"))
+    auto = Shape(ThinkingSettings("auto"))
     assert added("claude", more, "claude-opus-4-7", auto) == {"context_management": {"edits": edits[1:]}}
     more["context_management"] = {"edits": edits[:1]}
     assert added("claude", more, "claude-opus-4-7", auto) == {}
@@ -205,7 +205,7 @@ def test_without_thinking_nothing_is_to_be_cleared_of_it() -> None:
     ],
 )
 def test_auto_leaves_it_to_the_model(dialect: str, more: Body) -> None:
-    assert added(dialect, more, MODELS[dialect][0], Shape(ThinkingRules("auto"))) == {}
+    assert added(dialect, more, MODELS[dialect][0], Shape(ThinkingSettings("auto"))) == {}
 
 
 @every(
@@ -266,7 +266,7 @@ def test_adaptive_goes_by_the_task() -> None:
     long = {"messages": [{"role": "user", "content": "x" * 2001}]}
 
     def budget(more: Body, **how: Any) -> int:
-        made, _ = ask("claude", CLAUDE | more, "claude-sonnet-4-5", Shape(ThinkingRules("adaptive", **how)))
+        made, _ = ask("claude", CLAUDE | more, "claude-sonnet-4-5", Shape(ThinkingSettings("adaptive", **how)))
         return int(made["thinking"]["budget_tokens"])
 
     assert [budget({}), budget(many), budget(long), budget(many | long)] == [8192, 12_288, 10_649, 14_745]
@@ -387,4 +387,4 @@ def test_a_stand_in_writes_no_more_than_it_can(dialect: str) -> None:
 @every("dialect", BODIES)
 def test_nonsense_is_for_others_to_refuse(dialect: str, odd: Body) -> None:
     for mode in MODES:
-        ask(dialect, BODIES[dialect] | odd, MODELS[dialect][0], Shape(ThinkingRules(mode), PROMPT), renamed=True)
+        ask(dialect, BODIES[dialect] | odd, MODELS[dialect][0], Shape(ThinkingSettings(mode), PROMPT), renamed=True)

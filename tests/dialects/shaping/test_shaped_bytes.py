@@ -4,7 +4,7 @@ import orjson
 from cases import every
 
 from omniroute.dialects import hub
-from omniroute.dialects.shaping.common import Shape, ThinkingRules
+from omniroute.dialects.shaping.common import Shape, ThinkingSettings
 
 PROMPT = Shape(system_prompt='Say "hé"')
 SAID = 'Say \\"hé\\"'
@@ -48,14 +48,14 @@ def test_a_prompt(dialect: str, raw: str, old: str, new: str) -> None:
 
 
 def test_thinking() -> None:
-    shape = Shape(ThinkingRules("custom", 2000))
+    shape = Shape(ThinkingSettings("custom", 2000))
     thinking = ',"thinking":{"type":"enabled","budget_tokens":2000}'
     raw = CLAUDE.replace("4e3", "4000") % ""
     turns = '[{"role":"user","content":"x"}]'
     raw = raw.replace('"messages":[]', f'"messages":{turns}').replace('"m"', '"claude-sonnet-4-5"')
     made = raw.replace(f'"messages":{turns}', f'"messages":{turns}{thinking}')
     assert prepared("claude", raw, shape, model="claude-sonnet-4-5") == made
-    assert prepared("claude", made, Shape(ThinkingRules("auto")), model="claude-sonnet-4-5") == raw
+    assert prepared("claude", made, Shape(ThinkingSettings("auto")), model="claude-sonnet-4-5") == raw
 
 
 def test_what_a_stand_in_would_refuse() -> None:
