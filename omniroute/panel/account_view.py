@@ -83,8 +83,12 @@ def _rests(account: Account, felt: Snapshot, now: float) -> list[CooldownView]:
         meant.add(("provider", account.provider))
     return [
         CooldownView(
-            scope=scope, model=model or None, seconds=each.until - now, after=each.reason, told=each.provider_named
-        )  # type: ignore[arg-type]
+            scope=scope,  # type: ignore[arg-type]
+            model=model or None,
+            seconds=each.until - now,
+            after=each.reason,
+            told=each.provider_named,
+        )
         for (scope, whose, model), each in felt.cooling.items()
         if (scope, whose) in meant and each.until > now
     ]
