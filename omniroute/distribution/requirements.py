@@ -12,9 +12,9 @@ from importlib.util import find_spec
 
 from omniroute.distribution.files import source_root
 
-MITMPROXY = ((12, 2), (12, 4))
+MITMPROXY = ((12, 2, 1), (12, 4, 0))
 """The first mitmproxy release that the HTTP layer works with, and the first one that it was not tested with."""
-MITMPROXY_RANGE = "mitmproxy>=12.2,<12.4"
+MITMPROXY_RANGE = "mitmproxy>=12.2.1,<12.4"
 MODULES = (
     "argon2",
     "brotli",
@@ -73,10 +73,10 @@ def check_mitmproxy() -> None:
         raise DependencyError(f"mitmproxy {found} is {problem} ({MITMPROXY_RANGE}): run {mend('mitmproxy')}")
 
 
-def release(text: str) -> tuple[int, int]:
-    """Read major and minor of a version; (0, 0) when there are none."""
-    found = re.match(r"(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+def release(text: str) -> tuple[int, int, int]:
+    """Read major, minor and patch of a version; zeros for what it does not have."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
 
 def mend(distribution: str) -> str:
