@@ -1,1 +1,1 @@
-"""The management API: how a person, and a program, sees and steers a running gateway."""
+"""The management API and the web panel: inspect and control a running gateway over HTTP."""

@@ -1,4 +1,4 @@
-"""Accounts as they are shown: what they are, how they stand, and what depends on them."""
+"""Accounts as the management API shows them: their configuration, health status and the combos that use them."""
 
 from typing import Literal
 
@@ -47,7 +47,7 @@ class AccountView(Body):
 
 
 def account_views(store: Store, config: Config, now: float) -> list[AccountView]:
-    """Give all of them as they are now."""
+    """Return a view of every account with its current status; `now` is in seconds of the epoch."""
     used, keyed, combos = strategy_state.last_used(store), accounts.with_key(store), combos_by_account(config)
     felt = health.read(store)
     return [
@@ -77,7 +77,7 @@ def _is_implied(account: Account) -> bool:
 
 
 def _rests(account: Account, felt: Snapshot, now: float) -> list[CooldownView]:
-    """Say what cools down; of an account that has an address of its own, the provider's says nothing."""
+    """List the cooldowns in force for an account; a provider's do not apply to an account with its own base URL."""
     meant = {("account", account.id), ("model", account.id)}
     if account.base_url is None:
         meant.add(("provider", account.provider))

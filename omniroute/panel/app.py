@@ -1,4 +1,7 @@
-"""The panel's application: on a loopback port, to which the proxy port passes, and in mitmweb's own."""
+"""The panel's web application.
+
+It is served on a loopback port, to which the proxy port relays management requests, and inside mitmweb's application.
+"""
 
 import asyncio
 import contextlib
@@ -27,12 +30,12 @@ MOST_CONNECTIONS = 1024
 IDLE_TIMEOUT = 120.0
 """Seconds after which a connection without a request is closed."""
 LAST = 2.0
-"""Seconds for which the end of the gateway waits for its own requests."""
+"""Seconds that each step of the shutdown waits for requests in progress."""
 LIVE = r"/api/translator/live"
 
 
 class BoundedServer(HTTPServer):
-    """A server that closes connections over its limit as soon as they come."""
+    """An HTTP server that closes new connections at once while it has MOST_CONNECTIONS open."""
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         self._served = 0
@@ -51,20 +54,20 @@ class BoundedServer(HTTPServer):
 
 
 class PanelServer:
-    """All that is served of the gateway itself. Runs in the event loop that starts it."""
+    """The server of the panel's pages and the management API. Runs in the event loop that starts it."""
 
     def __init__(self, runtime: Runtime, settings: Environment, secret: str) -> None:
-        """Make it; `secret` is known to whoever passes on requests, and to nobody else."""
+        """Create the server; `secret` authenticates the relay of the proxy port, and is shared with nothing else."""
         self.door = AdminAuth(runtime, settings, secret)
         self._files = load()
         self._broadcast = Broadcast(runtime)
         self._server: HTTPServer | None = None
         self._guest: tuple[Application, Rule] | None = None
         self._unbound: Callable[[], None] = lambda: None
-        """Takes the bounds away from mitmweb's application."""
+        """Remove the request bounds from mitmweb's application."""
 
     def start(self, listening: socket.socket) -> None:
-        """Serve who comes to a socket, which is the server's from now on."""
+        """Serve requests on a listening socket, which the server owns from now on."""
         app = Application(
             self._rules(),
             default_handler_class=UnknownPath,
@@ -75,7 +78,7 @@ class PanelServer:
         self._server.add_socket(listening)
 
     def hang_in(self, app: Application) -> None:
-        """Serve the same in mitmweb's application."""
+        """Add the same routes to mitmweb's application, and bound its requests."""
         before = list(app.default_router.rules)
         rest = URLSpec(r"/(?:api|omniroute)(?:/.*)?", UnknownPath, {"door": self.door, "routes": {}})
         app.add_handlers(r".*", [*self._rules(), rest])
@@ -84,7 +87,7 @@ class PanelServer:
         self._unbound = bound_requests(app)
 
     def stop(self) -> None:
-        """Take everything down again: the script may be loaded anew in the same mitmweb."""
+        """Stop serving and undo all changes to mitmweb's application, which may load the script again."""
         self._broadcast.close()
         for telling in self.door.telling:
             telling.cancel()
@@ -97,7 +100,7 @@ class PanelServer:
             self._guest = None
 
     async def ended(self) -> None:
-        """End the test run, and wait a little until who has asked has an answer, or knows that there is no more."""
+        """Stop the test run, wait up to LAST seconds for requests in progress, and close all connections."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST):
                 await self.door.bench.stop()
@@ -114,10 +117,10 @@ class PanelServer:
 
 
 def rules(door: AdminAuth, routes: Iterable[Route]) -> list[URLSpec]:
-    """Make one rule for each path: to the letter, so that no path slips past another's.
+    """Build one URL rule per path, matching fixed segments literally.
 
-    A path without names goes before those with some, and has the methods of such a one too that it falls under: in
-    `/api/combos/test` a combo may be meant that is called so.
+    A path without parameters precedes those with parameters, and also accepts the methods of a parametrized path that
+    it matches: `/api/combos/test` may also mean the combo named `test`.
     """
     by_path: dict[str, dict[str, Route]] = {}
     for route in routes:
@@ -135,7 +138,7 @@ def rules(door: AdminAuth, routes: Iterable[Route]) -> list[URLSpec]:
 
 
 def _named(path: str, wide: str) -> str:
-    """Write a path so that what stands where the wider one has a name is known by that name."""
+    """Build the pattern of a fixed path, capturing each segment where `wide` has a parameter under that name."""
     pairs = zip(path.split("/"), wide.split("/"), strict=True)
     return "/".join(
         f"(?P<{other[1:-1]}>{re.escape(part)})" if other.startswith("{") else re.escape(part) for part, other in pairs

@@ -1,8 +1,9 @@
-"""Who is asking, and whether a browser was tricked into asking.
+"""Authentication of management requests, and protection against cross-site requests.
 
-A token or a key is never sent by a browser by itself; a session, and being on this machine, is. So whoever comes with
-one of these must have meant it: the page that asks has to be ours (Origin, Sec-Fetch-Site), and the name under which
-it was loaded too, or any page could point a name of its own at this machine (DNS rebinding).
+A browser never sends a token or a key by itself, but it sends the session cookie, and requests from this machine, on
+behalf of any page. Requests authenticated in these ways must therefore come from the panel's own origin (Origin,
+Sec-Fetch-Site) and under a host name of the gateway: otherwise any page could point a name of its own at this machine
+(DNS rebinding).
 """
 
 import asyncio
@@ -28,17 +29,20 @@ from omniroute.store.state import password, sessions
 type Who = Literal["nobody", "here", "session", "mitmweb", "token"]
 
 AT_ONCE = 2
-"""Passwords that are looked at together: each takes 19 MB and a core for a while."""
+"""Passwords checked at the same time: each check takes 19 MB and a CPU core for a while."""
 PROBES_AT_ONCE = 3
-"""Providers and proxies that are tried together: each holds a thread until it has answered."""
+"""Probes of providers and proxies run at the same time: each holds a thread until the response is there."""
 SENDS_AT_ONCE = 8
-"""Requests of the chat tester: each keeps bodies in memory."""
+"""Requests of the chat tester run at the same time: each keeps bodies in memory."""
 OURS = ("same-origin", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `here` is this machine's own user where no log-in is needed; `token` has shown one, or a key."""
+    """The origin of a management request: its client address and how it was authenticated.
+
+    `here` is a loopback client where no log-in is required; `token` is the admin token or a key with the admin scope.
+    """
 
     client: ClientAddress
     kind: Who = "nobody"
@@ -49,12 +53,15 @@ class Principal:
 
     @property
     def in_browser(self) -> bool:
-        """Whether a browser may have asked without its user's knowing."""
+        """Whether a browser may have sent the request without its user's intent."""
         return self.kind != "token"
 
 
 class AdminAuth:
-    """Looks at heads only; what it asks of the disk, it asks in a thread of whoever calls it."""
+    """Authenticator of management requests, from their headers alone.
+
+    Methods that take a `store` and are not coroutines read the database, so they must run in a thread.
+    """
 
     def __init__(self, runtime: Runtime, settings: Environment, secret: str) -> None:
         self.runtime = runtime
@@ -64,19 +71,19 @@ class AdminAuth:
         self.probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self.sends = asyncio.Semaphore(SENDS_AT_ONCE)
         self.under_way: WeakSet[asyncio.Task[object]] = WeakSet()
-        """Requests that are being answered."""
+        """Tasks of requests in progress."""
         self.telling: WeakSet[asyncio.Task[None]] = WeakSet()
-        """Answers that come bit by bit, and would go on for long."""
+        """Tasks of streamed responses, which may run for long; cancelled when the server stops."""
         self.bench = Bench(runtime)
 
     def peer(self, passed: str | None, direct: str) -> str:
-        """Give the address of who asks: the proxy port's word for it, where that is really what speaks."""
+        """Return the client's address: from the relay's header if its secret is right, else that of the connection."""
         secret, _, peer = (passed or "").partition(" ")
         known = hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), self._secret.encode())
         return peer if known and peer else direct
 
     def check_address(self, headers: HTTPHeaders, peer: str) -> Principal:
-        """Say where a request comes from; Forbidden for who is kept out, as in inference."""
+        """Return an unauthenticated principal for the client's address. Raises Forbidden if the IP filter blocks it."""
         fields = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers.get_all()
         ]
@@ -85,7 +92,10 @@ class AdminAuth:
     def authenticate(
         self, store: Store, headers: HTTPHeaders, comer: ClientAddress, cookie: str, in_mitmweb: bool
     ) -> Principal:
-        """Tell who asks. Who shows a token that is not ours is nobody, whatever else is shown."""
+        """Authenticate by token, session cookie, mitmweb log-in or loopback address, in this order.
+
+        A request with a wrong bearer token is unauthenticated, whatever else it carries.
+        """
         if shown := bearer(headers):
             return Principal(comer, "token" if sessions.is_token(store, shown) else "nobody")
         if cookie and sessions.is_live(store, cookie):
@@ -97,17 +107,20 @@ class AdminAuth:
         return Principal(comer)
 
     def authenticate_key(self, shown: str, comer: ClientAddress) -> Principal:
-        """Look at a key that is for administering; says what is wrong with any other, and counts unknown ones."""
+        """Authenticate by an API key with the admin scope.
+
+        Raises the error of the key check for any other key; unknown keys count as failed attempts of the client.
+        """
         runtime = self.runtime
         assert runtime.store
         runtime.gate.key([shown], comer, runtime.config, runtime.store.digest, "admin")
         return Principal(comer, "token")
 
     async def knows_password(self, store: Store, comer: ClientAddress, shown: str, browser: str = "") -> bool:
-        """Check a password, or the admin token in its place. RateLimited after too many wrong ones.
+        """Check a password, or the admin token in its place. Raises RateLimited after too many wrong ones.
 
-        Wrong passwords count for the address, or for the browser where its cookie shows that it has logged in before:
-        others behind the same proxy cannot lock it out then. The token cannot be guessed, so no lock holds for it.
+        Wrong passwords count against the client address, or against the browser if its cookie shows an earlier log-in:
+        other clients behind the same proxy then cannot lock it out. The token cannot be guessed, so no lockout applies.
         """
         if shown.startswith(sessions.TOKEN_MARK) and await asyncio.to_thread(sessions.is_token, store, shown):
             return True
@@ -120,7 +133,7 @@ class AdminAuth:
         return right
 
     def check_page(self, headers: Mapping[str, str]) -> None:
-        """Refuse what a page that is not ours has made a browser ask."""
+        """Raise Forbidden for a request that a page of another origin has made a browser send."""
         host = headers.get("Host", "")
         if not self._is_ours(host):
             raise Forbidden(
@@ -150,12 +163,12 @@ class AdminAuth:
 
     @property
     def secure(self) -> bool:
-        """Whether the session is for HTTPS alone."""
+        """Whether session cookies get the Secure attribute: as set, else if BASE_URL is HTTPS."""
         said = self.settings.secure_cookies
         return self.settings.base_url.startswith("https:") if said is None else said
 
 
 def bearer(headers: Mapping[str, str]) -> str:
-    """Read the token that somebody shows; empty for none."""
+    """Read the token of an `Authorization: Bearer` header; empty if there is none."""
     scheme, _, shown = headers.get("Authorization", "").partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else ""

@@ -1,4 +1,4 @@
-"""The one shape of every error: what happened, and which fields it is about."""
+"""The JSON format of all management API errors: a message, a type, a code and details per field."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ class ErrorBody(BaseModel):
 
 
 def of_gateway(error: GatewayError) -> dict[str, Any]:
-    """Say an error of ours; the field that it names becomes its one detail."""
+    """Format a GatewayError; its `param` becomes the only detail."""
     details = [Detail(field=error.param, message=error.message)] if error.param else []
     return shape(error.message, error.kind, error.code, details)
 
 
 def of_fields(error: ValidationError) -> dict[str, Any]:
-    """Say what is wrong with each field, without repeating what was sent: it may be a password."""
+    """Format a validation error with one detail per field, without the values sent: they may be passwords."""
     found = [
         Detail(field=".".join(map(str, each["loc"])), message=each["msg"])
         for each in error.errors(include_url=False, include_input=False, include_context=False)

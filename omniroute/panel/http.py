@@ -1,4 +1,4 @@
-"""Serves one path of the table: looks who asks, reads the body, runs the route, says what came of it."""
+"""Tornado handlers of the management API: authenticate, read the body, run the route, write the response."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ from omniroute.store.state import sessions
 log = logging.getLogger(__name__)
 
 DRAINED = 256 * 1024 * 1024
-"""Bytes of a body that are taken, and dropped, though it is refused: whoever is still sending would not hear why."""
+"""Bytes of a body read at most, also of one refused midway: a client that is still sending would miss the error."""
 NDJSON = "application/x-ndjson"
 CURLS = "application/x-www-form-urlencoded"
 LOG_IN = "log in first: POST /api/auth/login, or show the token of `omniroute-ctl token`"
@@ -43,7 +43,7 @@ HEADERS = {
 
 
 class MalformedRequest(Exception):
-    """What was sent is not what the route takes."""
+    """A body or query that does not match the route's model; answered with 400."""
 
     def __init__(self, found: ValidationError) -> None:
         super().__init__(str(found))
@@ -51,7 +51,7 @@ class MalformedRequest(Exception):
 
 
 class BaseHandler(RequestHandler):
-    """What every answer has: safe headers and one shape of error."""
+    """Base of all handlers: security headers, one error format, the IP filter and authentication."""
 
     def initialize(self, door: AdminAuth, routes: Mapping[str, Route]) -> None:
         self.door = door
@@ -63,13 +63,13 @@ class BaseHandler(RequestHandler):
         self.clear_header("Server")
 
     def check_xsrf_cookie(self) -> None:
-        """Do without mitmweb's token in forms: the door looks where each request comes from."""
+        """Skip Tornado's form token: AdminAuth checks the origin of each request."""
 
     def compute_etag(self) -> None:
-        """Make none: nothing here is kept by anybody."""
+        """Compute no ETag: responses are not cached."""
 
     def refuse(self, error: Exception) -> None:
-        """Say an error; one that nobody has foreseen is in the log only."""
+        """Write an error response; the details of an unexpected exception go to the log only."""
         match error:
             case MalformedRequest():
                 self._say(400, of_fields(error.found))
@@ -88,20 +88,24 @@ class BaseHandler(RequestHandler):
                 self._say(500, of_gateway(GatewayError("the gateway failed; its log says why")))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say what Tornado itself refuses."""
+        """Write the error response for a request that Tornado itself refuses."""
         phrase = HTTPStatus(status_code).phrase if status_code in HTTPStatus._value2member_map_ else "error"
         self.finish(shape(phrase, "not_found" if status_code == 404 else "invalid_request"))
 
     def log_exception(self, *_: Any) -> None:
-        """Keep quiet: `refuse` logs what is ours, and what Tornado refuses is the client's."""
+        """Log nothing: `refuse` logs failures of the gateway, and what Tornado refuses is an error of the client."""
 
     def enter(self) -> Principal:
-        """Keep out whom the lists keep out, before they learn what is here."""
+        """Apply the IP filter before anything else. Raises Forbidden for a blocked client address."""
         headers = self.request.headers
         return self.door.check_address(headers, self.door.peer(headers.get(PEER), str(self.request.remote_ip)))
 
     async def look(self, *, anywhere: bool = False) -> Principal:
-        """Tell who asks. Raises where a page of another origin may be behind it, if that could harm."""
+        """Authenticate the request and return its principal.
+
+        Raises Forbidden for a blocked address, and for a request from a page of another origin unless `anywhere`;
+        GatewayError 503 while there is no store; NotAllowed and others for a wrong key.
+        """
         runtime, comer = self.door.runtime, self.enter().client
         if runtime.store is None:
             raise GatewayError("the gateway is starting, or about to end", status=503, retry_after=1)
@@ -117,11 +121,11 @@ class BaseHandler(RequestHandler):
         return visitor
 
     def cookie_of(self, store: Store) -> str:
-        """Give the session that the browser shows."""
+        """Return the session in the browser's cookie; empty if there is none."""
         return self.get_cookie(cookie_name(store)) or ""
 
     def _in_mitmweb(self) -> bool:
-        """Tell whether the browser is logged in to the mitmweb that these pages hang in."""
+        """Return whether the browser is logged in to the mitmweb that serves these pages."""
         if "auth_cookie_name" not in self.settings:
             return False
         return self.get_signed_cookie(self.settings["auth_cookie_name"](), min_version=2) == b"y"
@@ -132,7 +136,7 @@ class BaseHandler(RequestHandler):
 
 
 class UnknownPath(BaseHandler):
-    """A path that is not served."""
+    """The handler of all paths without a route: applies the IP filter and responds with 404."""
 
     def prepare(self) -> None:
         try:
@@ -144,7 +148,7 @@ class UnknownPath(BaseHandler):
 
 @stream_request_body
 class EndpointHandler(BaseHandler):
-    """All methods of one path. Who asks is known before anything of the body is read."""
+    """The handler of all methods of one path. Authenticates before any of the body is read."""
 
     def initialize(self, door: AdminAuth, routes: Mapping[str, Route]) -> None:
         super().initialize(door, routes)
@@ -206,11 +210,11 @@ class EndpointHandler(BaseHandler):
             self._refusal = error
 
     def on_finish(self) -> None:
-        """Return the bytes of the body to the budget."""
+        """Release the body's bytes from the memory budget."""
         self.door.runtime.bodies.close(self)
 
     async def serve(self, **path: str) -> None:
-        """Run the route; the same for every method."""
+        """Run the route and write its response, or the error response; the same for every method."""
         self._serving = True
         try:
             if self._refusal:
@@ -279,7 +283,7 @@ class EndpointHandler(BaseHandler):
     def on_connection_close(self) -> None:
         if self._telling:
             self._telling.cancel()
-        if not self._serving:  # it has left in the middle of its body
+        if not self._serving:  # the client disconnected while sending its body
             super().on_connection_close()
             self.door.runtime.tasks.start(self._put_away(), "upload")
 
@@ -298,7 +302,10 @@ class EndpointHandler(BaseHandler):
         return _valid(lambda: model.model_validate_json(raw))
 
     def _is_curl(self) -> bool:
-        """Tell whether JSON comes under the name that `curl -d` gives it: no browser sends a token by itself."""
+        """Return whether a form body is JSON sent by `curl -d`.
+
+        Accepted with a token only, which a browser never sends by itself.
+        """
         return self._visitor.kind == "token" and self._content.lstrip()[:1] == b"{"
 
     def _query(self, route: Route) -> dict[str, Any]:
@@ -337,17 +344,20 @@ class EndpointHandler(BaseHandler):
 
 
 def cookie_name(store: Store) -> str:
-    """Name the cookie after the data directory: browsers do not tell ports of a machine apart."""
+    """Return the session cookie's name, unique to the data directory: cookies are shared by all ports of a host."""
     return f"omniroute_session_{store.vault.derive('cookie').hex()[:8]}"
 
 
 def browser_cookie_name(store: Store) -> str:
-    """Name the cookie that shows that a browser has logged in before."""
+    """Return the name of the cookie that marks a browser as having logged in before."""
     return cookie_name(store).replace("session", "browser")
 
 
 def _valid(read: Callable[[], BaseModel]) -> BaseModel:
-    """Read what was sent. An answer of ours that is not what it should be is nobody's fault but ours."""
+    """Validate client input, raising MalformedRequest if it is invalid.
+
+    A ValidationError elsewhere, as in a response, stays one and is reported as a failure of the gateway.
+    """
     try:
         return read()
     except ValidationError as error:

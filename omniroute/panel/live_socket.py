@@ -1,7 +1,7 @@
-"""The live monitor: tells who watches what passes, many times a second at most, and holds nobody up for it.
+"""The live monitor's WebSocket: sends changed exchanges to all watchers, at most once every EVERY seconds.
 
-A message is {"exchanges": [...], "missed": n}: each exchange as it stands now, by its id. `missed` counts what was too
-much for who reads too slowly.
+A message is {"exchanges": [...], "missed": n}: each changed exchange in its current state, identified by its id.
+`missed` counts exchanges dropped because the watcher reads too slowly; a slow watcher never delays an exchange.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ EVERY = 0.1
 """Seconds between two messages."""
 MOST_WATCHERS = 16
 MOST_WAITING = 1000
-"""Exchanges that wait for one watcher to read them."""
+"""Exchanges buffered for one watcher at most."""
 AT_FIRST = 100
-"""Exchanges that have just passed, for who begins to watch."""
+"""Recent exchanges sent to a new watcher."""
 LOOK_AGAIN = 10.0
-"""Seconds after which it is seen whether somebody may still watch."""
+"""Seconds between checks of whether a watcher is still authenticated."""
 ENDED = 4401
-"""Says, in the close of a socket, that one has to log in again."""
+"""WebSocket close code: the log-in has ended."""
 LONGEST = 400
-"""Characters of an error in the list; the exchange itself has the rest."""
+"""Characters of each text, such as an error, in a message; the exchange's detail has all of it."""
 
 OF_ROW = [(to_camel(each.name), attrgetter(each.name)) for each in fields(UsageRow) if each.name != "attempts"]
 OF_ATTEMPT = [(to_camel(each.name), attrgetter(each.name)) for each in fields(AttemptRow)]
 
 
 def shape(seen: MonitoredExchange) -> dict[str, Any]:
-    """Give an exchange as it is on the wire: that of the call logs, its state and its flow."""
+    """Convert an exchange to its JSON form: the fields of the call log, `state` and the mitmproxy `flow` id."""
     said = {name: read(seen.row) for name, read in OF_ROW}
     said["attempts"] = [{name: _short(read(each)) for name, read in OF_ATTEMPT} for each in seen.row.attempts]
     said["error"] = _short(said["error"])
@@ -53,7 +53,7 @@ def _short(value: Any) -> Any:
 
 
 class Broadcast:
-    """All watchers, and one timer for them."""
+    """All connected watchers, with one timer that sends them the changes."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -62,11 +62,11 @@ class Broadcast:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many as may be."""
+        """Whether the limit of watchers is reached."""
         return len(self._watchers) >= MOST_WATCHERS
 
     def join(self, watcher: "LiveSocket") -> None:
-        """Tell somebody too, from now on."""
+        """Add a watcher and send it the recent exchanges."""
         self._watchers.add(watcher)
         self._runtime.watching.add()
         watcher.offer(_written(self._runtime.watching.recent(AT_FIRST)))
@@ -74,13 +74,13 @@ class Broadcast:
             self._arm()
 
     def leave(self, watcher: "LiveSocket") -> None:
-        """Tell them nothing more."""
+        """Remove a watcher; do nothing if it has not joined."""
         if watcher in self._watchers:
             self._watchers.remove(watcher)
             self._runtime.watching.discard()
 
     def close(self) -> None:
-        """Send all away: the gateway ends."""
+        """Close all watchers' sockets and stop the timer, as the gateway shuts down."""
         for watcher in [*self._watchers]:
             self.leave(watcher)
             watcher.close(1001)
@@ -106,7 +106,10 @@ def _written(those: Iterable[MonitoredExchange]) -> list[tuple[str, bytes]]:
 
 
 class LiveSocket(BaseHandler, WebSocketHandler):
-    """One watcher. What is not read yet is kept once for each exchange, and the oldest goes when it is too much."""
+    """One watcher's connection.
+
+    Unsent changes are buffered, with the latest state per exchange only; over MOST_WAITING the oldest are dropped.
+    """
 
     def initialize(self, door: AdminAuth, broadcast: Broadcast) -> None:  # type: ignore[override]
         super().initialize(door, {})
@@ -118,12 +121,12 @@ class LiveSocket(BaseHandler, WebSocketHandler):
 
     @property
     def ping_interval(self) -> float:
-        """Find out whether who is silent is still there."""
+        """Seconds between pings, which detect a dead connection."""
         return 30.0
 
     @property
     def max_message_size(self) -> int:
-        """Hear little: a watcher has nothing to say."""
+        """Bytes of a message from the watcher; kept small, as messages are ignored."""
         return 1024
 
     async def prepare(self) -> None:
@@ -137,7 +140,7 @@ class LiveSocket(BaseHandler, WebSocketHandler):
             self.refuse(error)
 
     def check_origin(self, origin: str) -> bool:
-        """Leave it to the door, which has looked already."""
+        """Accept every origin: `prepare` has checked it with AdminAuth."""
         return True
 
     def open(self, *_: str, **__: str) -> None:
@@ -145,7 +148,7 @@ class LiveSocket(BaseHandler, WebSocketHandler):
         self._work(self._look_again())
 
     def on_message(self, message: str | bytes) -> None:
-        """Do nothing: there is nothing to be told."""
+        """Ignore messages from the watcher."""
 
     def on_close(self) -> None:
         self._broadcast.leave(self)
@@ -153,7 +156,7 @@ class LiveSocket(BaseHandler, WebSocketHandler):
             task.cancel()
 
     def offer(self, written: Iterable[tuple[str, bytes]]) -> None:
-        """Take what is to be told, and tell it as soon as the last message is out."""
+        """Buffer exchanges as (id, JSON) and send them as soon as the previous message is written."""
         for id, content in written:
             self._waiting.pop(id, None)
             self._waiting[id] = content
@@ -177,7 +180,7 @@ class LiveSocket(BaseHandler, WebSocketHandler):
             raise NotAllowed(LOG_IN)
 
     async def _look_again(self) -> None:
-        """End with the log-in, and with whatever else has let somebody in."""
+        """Close the socket when the authentication that opened it no longer holds."""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
             try:

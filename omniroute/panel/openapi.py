@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the table of routes: it cannot say what is not served."""
+"""The OpenAPI document, generated from the table of routes."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from omniroute.panel.routes import Download, Lines, Route, Text
 from omniroute.panel.upload import FILE, FORM
 
 DOWNLOADS = ("application/octet-stream", "application/gzip")
-"""Kinds of the files that are handed over."""
+"""Content types of downloads."""
 REF = "#/components/schemas/{model}"
 WORDS = {
     400: "The request is not what the route takes.",
@@ -30,7 +30,7 @@ WORDS = {
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """Write the document."""
+    """Build the OpenAPI 3.1 document of some routes."""
     routes = tuple(routes)
     bodies = {each.body for each in routes if each.body}
     answers = {each.answer for each in routes if _is_model(each.answer)} | {ErrorBody}
@@ -89,7 +89,7 @@ def _operation(route: Route, named: Any) -> dict[str, Any]:
 
 
 def _said(route: Route, named: Any) -> dict[str, Any] | None:
-    """Give what an answer is, by its content type."""
+    """Return the `content` object of a successful response, by content type; None for an empty response."""
     if route.answer is Text:
         return {"text/plain": {"schema": {"type": "string"}}}
     if route.answer is Download:
@@ -103,7 +103,7 @@ def _said(route: Route, named: Any) -> dict[str, Any] | None:
 
 
 def _taken(route: Route, named: Any) -> dict[str, Any] | None:
-    """Give what a body is, by its content type."""
+    """Return the `content` object of the request body, by content type; None for no body."""
     if route.body:
         return _content(named[route.body, "validation"])
     if not route.upload:

@@ -1,4 +1,4 @@
-"""Prometheus's text format, version 0.0.4."""
+"""Metrics in Prometheus's text format, version 0.0.4."""
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
@@ -14,9 +14,9 @@ type Sample = tuple[str, Labels, float]
 
 
 def write(runtime: Runtime) -> str:
-    """Write everything that is counted.
+    """Write all metrics.
 
-    Labels are words of ours or a provider's name, never a key, an account or a model; `Tally` bounds their number.
+    Label values are fixed words or provider names, never a key, an account or a model; `Tally` bounds their number.
     """
     tally, now = runtime.tally, runtime.wall()
     writes = runtime.store.write_health if runtime.store else WriteHealth()

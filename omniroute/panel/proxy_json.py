@@ -1,4 +1,4 @@
-"""Network proxies as they are said in JSON. What opens them is taken, and never said."""
+"""The JSON form of network proxies. Credentials are accepted in requests and never returned."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -13,12 +13,12 @@ from omniroute.panel.routes import Body
 
 
 def _number(value: Any) -> Any:
-    """Read a port that is written as text, as it stands in people's examples."""
+    """Convert a port written as a string of digits to an int; return other values unchanged."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
 class ProxyFields(Body):
-    """A proxy, or `direct`: past every proxy."""
+    """A network proxy, or `direct` for a connection without one."""
 
     type: Literal["http", "https", "socks5", "socks5h", "direct"]
     host: str | None = None
@@ -29,7 +29,7 @@ class ProxyFields(Body):
 
 
 def shown(proxy: Proxy | None) -> ProxyFields:
-    """Say a proxy without what opens it; None is the way past all of them."""
+    """Convert a proxy to its JSON form without credentials; None is a direct connection."""
     if proxy is None:
         return ProxyFields.model_validate({"type": DIRECT})
     said = {"type": proxy.scheme, "host": proxy.host, "port": proxy.port, "locked": proxy.locked}
@@ -41,7 +41,10 @@ def at_place(set_: Mapping[Place, Proxy | None], place: Place) -> ProxyFields | 
 
 
 def read(said: ProxyFields, field: str) -> Proxy:
-    """Read a proxy as its URL is read: what is wrong is said in the same words."""
+    """Convert the JSON form to a Proxy, with the checks and errors of a proxy URL.
+
+    Raises BadRequest naming `field` or one of its parts.
+    """
     for name in ("host", "port"):
         if getattr(said, name) is None:
             raise BadRequest(f"a proxy of the type {said.type} needs a {name}", param=f"{field}.{name}")
@@ -56,6 +59,6 @@ def read(said: ProxyFields, field: str) -> Proxy:
 
 
 def url(proxy: Proxy) -> str:
-    """Give the URL with what opens it."""
+    """Return the URL of a proxy including its credentials."""
     scheme, _, rest = str(proxy).partition("://")
     return f"{scheme}://{proxy.credential}@{rest}" if proxy.credential else str(proxy)

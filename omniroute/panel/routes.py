@@ -1,4 +1,6 @@
-"""What a route is: one function with typed bodies. Their table makes the handlers and the OpenAPI document.
+"""Routes of the management API, each declared as one function with typed body, query and return value.
+
+The table of routes is the source of the request handlers and of the OpenAPI document.
 
     class NewKey(Body):
         name: str
@@ -26,13 +28,13 @@ from omniroute.store.db.database import Store
 type Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 LARGEST = 1024 * 1024
-"""Bytes of a body where a route says nothing else."""
+"""Bytes of a request body at most, unless the route sets its own limit."""
 
 
 class Body(BaseModel):
-    """JSON as it is on the wire: names in camel case, no field that is unknown, no text for a number.
+    """Base of JSON bodies: field names in camel case, unknown fields refused, no conversion between types.
 
-    What reads it is built when it is used first: all of them together take a quarter of the panel's start.
+    Validators are built on first use: building all of them takes a quarter of the panel's start-up time.
     """
 
     model_config = ConfigDict(
@@ -46,14 +48,14 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """What stands behind the `?`: everything there is text."""
+    """Base of query strings, whose values are all text and are converted to the fields' types."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An answer that is no JSON."""
+    """A response of plain text, or of another content type than JSON."""
 
     text: str
     content_type: str = "text/plain; charset=utf-8"
@@ -61,7 +63,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer that is a file, in a folder of `aside` that goes when it is told."""
+    """A response that is a file; its temporary folder is removed once it is sent."""
 
     file: Path
     name: str
@@ -70,26 +72,26 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Lines[Item: BaseModel]:
-    """An answer that comes bit by bit: each item is a line of JSON. Who hangs up ends it."""
+    """A streamed response with one line of JSON per item. It ends when the client disconnects."""
 
     items: AsyncGenerator[Item]
 
 
 @dataclass(slots=True)
 class Call:
-    """One request, as its route sees it."""
+    """One request, as passed to its route."""
 
     door: AdminAuth
     store: Store
     visitor: Principal
     path: Mapping[str, str]
-    """What stands in place of the names in the route's path."""
+    """Values of the path parameters, by name."""
     cookie: str = field(default="", repr=False)
-    """The session that the browser has shown."""
+    """The session in the browser's cookie; empty if there is none."""
     browser: str = field(default="", repr=False)
-    """The cookie of a browser that has logged in before."""
+    """The cookie that marks a browser as having logged in before; empty if there is none."""
     begun: str | None = field(default=None, repr=False)
-    """The session that the browser is told; empty ends the one that it has."""
+    """The session to set as a cookie; empty clears the cookie, None leaves it."""
 
     @property
     def runtime(self) -> Runtime:
@@ -106,16 +108,16 @@ class Route:
     summary: str
     status: int
     public: bool
-    """Anybody may ask."""
+    """Whether the route needs no authentication."""
     anywhere: bool
-    """Under any host name: there is nothing that a page of another origin could learn."""
+    """Whether the route skips the check of Host and Origin, as its response is of no use to another origin's page."""
     largest: int
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     upload: bool
-    """Its body is files: a form with them, or one alone."""
+    """Whether the body is an upload: a multipart form of files, or a single file."""
     answer: Any
-    """A model, or `Text`, or `Download`, or `Lines` of a model, or None."""
+    """The type of the response: a model, `Text`, `Download`, `Lines` of a model, or None."""
 
     @property
     def threaded(self) -> bool:
@@ -150,5 +152,5 @@ patch, delete = _route("PATCH"), _route("DELETE")
 
 
 def routes_of(*modules: ModuleType) -> tuple[Route, ...]:
-    """Collect the routes of some modules, in the order in which they stand there."""
+    """Collect the routes of modules, in the order of their definition."""
     return tuple(each for module in modules for each in vars(module).values() if isinstance(each, Route))

@@ -1,6 +1,6 @@
-"""The pages: files that are read once, and one page for every address, which finds out itself what to show.
+"""The panel's pages: static files, and one HTML page for all panel URLs, which selects its view in the browser.
 
-They are for everybody who may come in: nobody can log in without them, and there is nothing secret in them.
+They need no authentication, as the log-in form is part of them; the IP filter applies. They hold no secrets.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from omniroute.panel.http import BaseHandler
 
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 MODULES = "<!-- modules -->"
-"""Where the page names all of its scripts: asked for at once, and not each when another has named it."""
+"""Placeholder in the HTML for preload links to all scripts, so that the browser fetches them in parallel."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
@@ -29,16 +29,16 @@ POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is served as it is."""
+    """A static file in memory."""
 
     content: bytes
     kind: str
     tag: str
-    """Tells one version of it from another."""
+    """The ETag, derived from the content."""
 
 
 def load(root: Path | None = None) -> dict[str, File]:
-    """Read all files of the pages: path -> file. What is not in here is not served, whatever a path looks like."""
+    """Read all static files into a map of relative path -> file. Only paths in this map are served."""
     root = root or web_root()
     found = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
     modules = "\n    ".join(
@@ -55,7 +55,7 @@ def _file(path: Path, content: bytes) -> File:
 
 
 class PageHandler(BaseHandler):
-    """One file, or the page itself."""
+    """The handler of static files and of the HTML page."""
 
     def initialize(self, door: AdminAuth, files: Mapping[str, File]) -> None:  # type: ignore[override]
         super().initialize(door, {})
@@ -74,7 +74,7 @@ class PageHandler(BaseHandler):
             return
         self.set_header("Content-Security-Policy", POLICY)
         self.set_header("Content-Type", file.kind)
-        self.set_header("Cache-Control", "no-cache")  # kept, and asked about each time: a new version shows at once
+        self.set_header("Cache-Control", "no-cache")  # cached, but revalidated each time
         self.set_header("ETag", file.tag)
         if self.request.headers.get("If-None-Match") == file.tag:
             self.set_status(304)
@@ -86,7 +86,7 @@ class PageHandler(BaseHandler):
 
 
 def page_rules(door: AdminAuth, files: Mapping[str, File]) -> list[URLSpec]:
-    """Make the rules of the pages: the files, and any other address that is one of a page."""
+    """Build the URL rules of the static files and of the panel's page URLs."""
     what = {"door": door, "files": files}
     return [
         URLSpec(r"/omniroute", RedirectHandler, {"url": "/omniroute/", "permanent": False}),

@@ -1,4 +1,4 @@
-"""Answers that come bit by bit. Who hangs up ends them."""
+"""Responses sent in pieces: files and lines of JSON. They end when the client disconnects."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ from omniroute.panel.routes import Download, Lines
 from omniroute.store.db import files
 
 PIECE = 1024 * 1024
-"""Bytes of a file that are read at once."""
+"""Bytes of a file read at a time."""
 
 
 async def send_file(handler: RequestHandler, download: Download) -> None:
-    """Send a file, as fast as it is taken, and take it away."""
+    """Send a file at the speed at which the client reads it, then remove its folder."""
     try:
         with await asyncio.to_thread(download.file.open, "rb") as file:
             handler.set_header("Content-Type", download.content_type)
@@ -33,7 +33,7 @@ async def send_file(handler: RequestHandler, download: Download) -> None:
 
 
 async def send_lines(handler: RequestHandler, answer: Lines[Any]) -> None:
-    """Say one line after the other."""
+    """Send each item as a line of JSON, flushed at once."""
     try:
         async with aclosing(answer.items) as items:
             async for each in items:

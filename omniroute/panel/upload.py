@@ -1,4 +1,4 @@
-"""Files that are sent: on their way to the disk, never all in memory."""
+"""Uploaded files, written to disk as they arrive and never held in memory as a whole."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,17 +15,18 @@ from omniroute.store.db.files import StoreFailed
 
 FORM = "multipart/form-data"
 ALONE = frozenset({"application/octet-stream", "application/x-sqlite3", "application/vnd.sqlite3", "application/gzip"})
-"""Kinds of a body that is one file, and no form."""
+"""Content types of a body that is a single file instead of a form."""
 MOST_PARTS = 8
 FILE = "file"
-"""The name of the one that is meant; of a body that is one file, too."""
+"""The form field of the required file; also the name given to a body that is a single file."""
 
 
 class Upload:
-    """Takes the pieces of a body. `files` are there when all of it has come, in a folder that `close` takes away.
+    """Reader of an upload: a multipart form or a single file, fed in chunks.
 
-    All that touches the disk is for threads. Raises BadRequest for what is no form, GatewayError 415 for another kind,
-    StoreFailed where the disk takes no more.
+    `files` is complete after `finish`; the files are in a temporary folder that `close` removes. `feed`, `finish` and
+    `close` access the disk and must run in a thread. Raises BadRequest for a malformed form, with status 415 for
+    another content type, and StoreFailed if the disk cannot be written to.
     """
 
     def __init__(self, data_dir: Path, content_type: str) -> None:
@@ -44,11 +45,11 @@ class Upload:
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The files by the names of their fields."""
+        """Paths of the files received, by form field."""
         return self._paths
 
     def feed(self, piece: bytes) -> None:
-        """Take a piece."""
+        """Process a chunk of the body."""
         with self._disk():
             if self._decoder is None:
                 if self._open is None:
@@ -74,7 +75,7 @@ class Upload:
             raise BadRequest(f"the form has more than {MOST_PARTS} fields") from None
 
     def finish(self) -> None:
-        """Take the end. BadRequest where it comes too soon, or no file has come."""
+        """Process the end of the body. Raises BadRequest if the form is incomplete or the required file is missing."""
         with self._disk():
             if self._decoder is not None:
                 self._take(self._decoder, None)
@@ -83,8 +84,8 @@ class Upload:
             raise BadRequest(f"no file has come: send one as {FILE!r}", param=FILE)
 
     def close(self) -> None:
-        """Take away what has come."""
-        with suppress(OSError):  # what is thrown away need not be whole
+        """Remove the files received so far."""
+        with suppress(OSError):  # the file is discarded, so failing to flush it does not matter
             self._end()
         if self._folder:
             aside.remove(self._folder)
@@ -106,7 +107,7 @@ class Upload:
             raise BadRequest(f"the form has {name[:100]!r} twice")
         if self._folder is None:
             self._folder = aside.make(self._data_dir)
-        path = self._folder / str(len(self._paths))  # what it is called elsewhere names nothing here
+        path = self._folder / str(len(self._paths))  # never a path from the client's file name
         self._paths[name] = path
         self._open = path.open("xb")
 

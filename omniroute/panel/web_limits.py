@@ -1,4 +1,4 @@
-"""Bounds on what mitmweb's own server reads of a request. It would hold 4 GB of a body before it looks who sends it."""
+"""Bounds on the requests of mitmweb's own server, which would buffer 4 GB of a body before authenticating it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,13 @@ from tornado.httputil import HTTPHeaders, RequestStartLine, parse_cookie
 from tornado.web import Application, decode_signed_value
 
 MAX_ANONYMOUS_BODY = 64 * 1024
-"""Bytes of a request body without a session of mitmweb: enough for its log-in form."""
+"""Bytes of a request body without mitmweb's session: enough for its log-in form."""
 IDLE_SECONDS = 300.0
-"""Seconds for a request head, and between two requests of one connection."""
+"""Seconds for a request's headers, and between two requests on one connection."""
 
 
 def bound_requests(app: Application) -> Callable[[], None]:
-    """Bound head times and anonymous bodies of an application's requests; return what takes the bounds away."""
+    """Bound header timeouts and unauthenticated bodies of an application's requests; return a function to undo it."""
     accept = app.start_request
 
     def start_request(server: Any, connection: Any) -> Any:
@@ -37,7 +37,7 @@ def bound_requests(app: Application) -> Callable[[], None]:
 
 
 def has_session(app: Application, headers: HTTPHeaders) -> bool:
-    """Return whether a request shows mitmweb's session cookie or its password."""
+    """Return whether a request carries mitmweb's session cookie or its password."""
     settings = app.settings
     scheme, _, password = headers.get("Authorization", "").partition(" ")
     if scheme == "Bearer" and settings["is_valid_password"](password):

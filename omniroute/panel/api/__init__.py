@@ -1,4 +1,4 @@
-"""Every route of the management API. A new module is named here, and is served, documented and walked by the tests."""
+"""The table of all routes of the management API. A module added here is served, documented and tested."""
 
 from omniroute.panel.api import (
     aliases,

@@ -1,4 +1,4 @@
-"""Other names for models and combos, chains for when all else has failed, and where a name leads."""
+"""Routes for model aliases, fallback chains, and explaining how a model name is routed."""
 
 from pydantic import Field
 
@@ -61,7 +61,7 @@ class Switch(Body):
 
 
 class Way(Body):
-    """A target, and what holds for it."""
+    """A target with the proxy, limits and deadlines that apply to it."""
 
     target: str
     account: str

@@ -1,4 +1,4 @@
-"""Logging in and out, and who one is."""
+"""Routes for logging in and out and for the authentication status."""
 
 import asyncio
 
@@ -31,7 +31,10 @@ class Required(Body):
 
 @post("/api/auth/login", "Log in with the password; the session comes as a cookie.", public=True)
 async def log_in(call: Call, body: LogIn) -> Done:
-    """Look at the password, not too often from anywhere. The session that the browser had ends."""
+    """Check the password and begin a session, ending the browser's previous one.
+
+    Raises NotAllowed for a wrong password and RateLimited after too many wrong ones.
+    """
     if not await call.door.knows_password(call.store, call.visitor.client, body.password, call.browser):
         raise NotAllowed("this is not the password: `omniroute-ctl password set` sets another", code="wrong_password")
     call.begun = await asyncio.to_thread(_begin, call)

@@ -1,4 +1,4 @@
-"""The database out of here, into here, and back to a copy, as `omniroute-ctl db` does it."""
+"""Routes for backups, export, import and integrity checks of the database, as `omniroute-ctl db` does it."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from omniroute.store.transfer.import_ import ImportResult
 from omniroute.store.transfer.untrusted import MOST_BYTES
 
 FORM = 1024 * 1024
-"""Bytes of a form beside its file."""
+"""Bytes allowed for the rest of an upload form besides its file."""
 KEY_FILE = "keyFile"
 
 
@@ -100,7 +100,7 @@ def export_all(call: Call) -> Download:
     largest=MOST_BYTES + FORM,
 )
 def import_(call: Call, upload: Upload, query: Options) -> TakenOver:
-    """Take `file`, and `keyFile`: the secrets.json of where it was made."""
+    """Import the uploaded `file`; `keyFile` is the secrets.json of the installation that exported it."""
     file, key_file = upload.files[FILE], upload.files.get(KEY_FILE)
     try:
         done = importing.import_database(
@@ -112,7 +112,7 @@ def import_(call: Call, upload: Upload, query: Options) -> TakenOver:
             caller=_caller(call),
             force=query.force,
         )
-    except StoreError as error:  # where they lie here means nothing to who has sent them
+    except StoreError as error:  # the client does not know the temporary paths
         said = str(error).replace(repr(str(file)), "the file").replace(repr(str(key_file)), "the key file")
         raise type(error)(said) from error
     return _told(done)

@@ -1,4 +1,4 @@
-"""The test bench: which features come through between which dialects, tried out for real."""
+"""Routes for the test bench, which tests the translation of each feature between dialects with real requests."""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -88,7 +88,7 @@ async def show(call: Call) -> Run:
 
 @post("/api/translator/bench", "Begin a test run; there is one at a time.", status=202)
 async def begin(call: Call, body: Wanted) -> Run:
-    """Begin it in the event loop, where it lives."""
+    """Start a test run in the event loop. Raises BadRequest for an unknown feature, account or missing model."""
     unknown = next((each for each in body.features if each not in BY_ID), None)
     if unknown is not None:
         raise BadRequest(f"there is no feature {unknown[:100]!r}: there are {', '.join(BY_ID)}", param="features")
@@ -136,7 +136,10 @@ def _cell(number: int, tried: Tried) -> Cell:
 
 
 def _real(runtime: Runtime, wanted: Wanted) -> RealAccount | None:
-    """Make a configuration in which nobody else can be asked."""
+    """Build a configuration with the wanted account only; None if the scripted upstreams are to be used.
+
+    Raises BadRequest for an unknown account or a missing model.
+    """
     if wanted.account is None:
         return None
     config = runtime.config

@@ -1,4 +1,4 @@
-"""What keys may spend."""
+"""Routes for the budgets of keys."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Answers that are kept, and given again to who asks the same."""
+"""Routes for the statistics of the response cache and for clearing it."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""The chat tester: a request through the gateway itself, as a client's, with all that is said on the way."""
+"""The chat tester's route: send a request through the gateway like a client and stream the whole exchange."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from omniroute.panel.routes import Body, Call, Lines, post
 from omniroute.redaction import redact
 
 LARGEST = 4 * 1024 * 1024
-"""Bytes of a request, and of an answer as it is shown while it comes."""
+"""Bytes of a request, and characters of a response shown while it is streamed."""
 LONGEST = 900
 
 
@@ -45,7 +45,7 @@ class Given(Body):
 
 
 class Event(Body):
-    """One line of the answer; only what is new stands in it."""
+    """One line of the streamed response, with only the fields that are new."""
 
     exchange: Annotated[str | None, Field(description="Its id, as soon as it is one.")] = None
     status: Annotated[int | None, Field(description="The head of the answer has come.")] = None
@@ -58,7 +58,10 @@ class Event(Body):
 
 @post("/api/translator/send", "Send a request through the gateway, and tell what is said as it comes.", largest=LARGEST)
 async def send(call: Call, body: Given) -> Lines[Event]:
-    """Begin it. One who hangs up has it cancelled, at the upstream too."""
+    """Start the request; it is cancelled, also at the upstream, when the client disconnects.
+
+    Raises BadRequest for an unknown key, GatewayError 503 while the gateway does not listen or is at its limit.
+    """
     runtime = call.runtime
     if not runtime.address:
         raise GatewayError("the gateway does not answer yet", status=503, retry_after=1)
@@ -124,7 +127,7 @@ async def _told(door: AdminAuth, visit: InternalRequest, letter: RawRequest, sec
 
 
 async def _heard(runtime: Runtime, visit: InternalRequest, letter: RawRequest) -> AsyncGenerator[Event]:
-    """Give the answer's head and its pieces; a character that is cut in two waits for its other half."""
+    """Yield the response's head, then its body as text, decoded across chunk boundaries and cut after LARGEST."""
     left = LARGEST
     async with sent(runtime, visit, letter) as answer:
         headers = [(name, redact(value)) for name, value in answer.headers.items()]

@@ -1,4 +1,4 @@
-"""What combos have done, and whether their targets work."""
+"""Routes for usage metrics of combos and for testing their targets."""
 
 import asyncio
 from collections.abc import Iterable, Mapping

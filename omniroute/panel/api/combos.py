@@ -1,4 +1,4 @@
-"""Combos, and what holds for all of them."""
+"""Routes for combos and for the defaults of all combos."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ from omniroute.store.db.files import StoreError
 
 PLACES = {"retries": "max_retries", "retry_delay": "retry_delay_ms", "hedge": "hedge", "resume": "resume"}
 PLACES |= {f"{phase}_timeout": f"{phase}_timeout_ms" for phase in PHASES}
-"""What is said of a combo's tries -> the field that says it here."""
+"""Name of a combo's retry setting -> its field in `Tried`."""
 
 
 class Tried(Body):
-    """How each target is tried; null is as for all combos."""
+    """Retry, hedging and timeout settings of a combo; null inherits from the combo defaults."""
 
     max_retries: int | None = Field(None, description="How often a target is asked again before the next one.")
     retry_delay_ms: float | None = Field(None, description="Milliseconds before each of these.")
@@ -78,7 +78,7 @@ class NewCombo(Whole):
 
 
 class Change(Whole):
-    """What is left out stays."""
+    """A change of a combo; omitted fields keep their values."""
 
     models: Steps = Field([])
 
@@ -209,7 +209,7 @@ def _models(body: Whole) -> tuple[tuple[str, ...], str | None, Mapping[str, floa
 
 
 def _tries(said: Tried, before: RetrySettings) -> RetrySettings:
-    """Put what is said over what was; null takes it away."""
+    """Merge the given fields into the previous settings, converting milliseconds to seconds; null removes a value."""
     given = {what: getattr(said, field) for what, field in PLACES.items() if field in said.model_fields_set}
     seconds = {what: value if value is None else value / 1000 for what, value in given.items() if _is_time(what)}
     held = {f"{phase}_timeout": wait for phase, wait in before.deadlines.items()} | seconds
@@ -234,7 +234,7 @@ def _is_time(what: str) -> bool:
 
 @contextmanager
 def _at_its_field() -> Iterator[None]:
-    """Say what is refused of the tries at the field that it has here."""
+    """Convert a StoreError about a retry setting to a BadRequest that names its field in the request."""
     try:
         yield
     except StoreError as error:

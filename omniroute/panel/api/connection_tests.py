@@ -1,4 +1,4 @@
-"""Trying out accounts and network proxies, for real; also those that are yet to be added."""
+"""Routes that test accounts, nodes and network proxies with real requests, also before they are added."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ from omniroute.upstream.probe import Probe, ProbeResult
 from omniroute.upstream.public_ip import IP_SERVICE, PublicIp, fetch_public_ip
 
 LIMIT = 10.0
-"""Seconds that a provider or a proxy has for its answer."""
+"""Timeout of a probe of a provider or a proxy, in seconds."""
 
 
 class Asked(Query):
@@ -100,7 +100,7 @@ async def _tested(call: Call, account: Account, provider: Provider, key: str | N
 
 
 def _asked(probe: Probe, model: str | None) -> ProbeResult:
-    """Ask in this thread: opening a client reads certificates, which takes a while."""
+    """Run the probe in an event loop of this thread: creating its client reads certificates, which blocks."""
     return asyncio.run(probe.test(model))
 
 
@@ -136,5 +136,5 @@ async def test_proxy(call: Call, body: Trial) -> Tried:
 
 
 def _seen(service: str, proxy: Proxy | None) -> PublicIp:
-    """Ask in this thread: opening a client reads certificates, which takes a while."""
+    """Fetch the public IP in an event loop of this thread: creating the client reads certificates, which blocks."""
     return asyncio.run(fetch_public_ip(service, proxy, LIMIT))

@@ -1,4 +1,4 @@
-"""How the gateway is doing."""
+"""Routes for the health of the gateway and its providers, cooldowns, and latency percentiles."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from omniroute.store.history.summaries import percentile
 from omniroute.store.state import password
 
 UNIT = 1 if sys.platform == "darwin" else 1024
-"""What the system counts a process's memory in."""
+"""Bytes per unit of `ru_maxrss` on this platform."""
 
 
 class System(Body):
@@ -152,7 +152,7 @@ class Availability(Body):
 
 
 class Which(Body):
-    """A model of a provider, at all of its accounts."""
+    """A model of a provider, at all of the provider's accounts."""
 
     provider: str = Field(max_length=200)
     model: str = Field(max_length=300)

@@ -1,4 +1,4 @@
-"""Who may come in at all, by address. Nobody locks himself out by mistake."""
+"""Routes for the IP filter. Changes that would block the caller or this machine are refused unless forced."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 
 HOUR = 3_600_000.0
-"""Milliseconds of a ban that says no time."""
+"""Default duration of a ban, in milliseconds."""
 
 
 class Ban(Body):
@@ -39,7 +39,10 @@ class NewBan(Body):
 
 
 class Change(Body):
-    """What is left out stays; all or none of it is done. A list may be said as a whole, or added to and taken from."""
+    """A change of the IP filter, applied as a whole or not at all; omitted fields keep their values.
+
+    A list can be replaced, or added to and removed from.
+    """
 
     enabled: bool | None = Field(None, description="False is the mode `off`; true is `blacklist`, unless a mode is on.")
     mode: str | None = Field(None, description="`off`, `blacklist`, `whitelist` or `whitelist-priority`.")
@@ -95,7 +98,7 @@ def change(call: Call, body: Change) -> Filter:
 
 
 def _list(store: Store, kind: Kind, name: str, body: Change) -> None:
-    """Change one list: what is said of it as a whole, then what is added, then what is taken off."""
+    """Change one list: replace it, then add entries, then remove entries, each if given."""
     whole, add, remove = (getattr(body, f"{what}{name}") for what in ("", "add_", "remove_"))
     if whole is not None:
         with _at(name):
@@ -123,7 +126,7 @@ def _many(said: str | list[str]) -> list[str]:
 
 @contextmanager
 def _at(field: str) -> Iterator[None]:
-    """Name the field that is refused."""
+    """Convert a StoreError to a BadRequest that names a field."""
     try:
         yield
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""Keys that clients show to the gateway."""
+"""Routes for gateway API keys."""
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class Keys(Body):
 
 
 class KeyChange(Body):
-    """What is left out stays as it is."""
+    """A change of a key; omitted fields keep their values."""
 
     name: str | None = Field(None, max_length=200)
     allowed_models: list[str] | None = Field(None, max_length=1000, description="Patterns; none allows every model.")

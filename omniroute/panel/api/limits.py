@@ -1,4 +1,4 @@
-"""What accounts may be asked, who is locked out, and which breakers are not closed."""
+"""Routes for the rate limits of accounts, lockouts of clients, and circuit breakers."""
 
 from dataclasses import replace
 from typing import Literal
@@ -31,7 +31,7 @@ class RateLimits(Body):
 
 
 class Change(Body):
-    """What is left out stays; 0 takes a limit away."""
+    """A change of an account's limits; omitted fields keep their values, 0 removes a limit."""
 
     connection_id: str = Field(description="An account's id or name, or a node's prefix.")
     rpm: int | None = None

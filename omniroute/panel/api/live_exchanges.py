@@ -1,4 +1,4 @@
-"""The exchanges that pass while somebody watches, with what was said on both sides."""
+"""Routes for exchanges captured by the live monitor, with their requests and responses on both sides."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Said(Body):
 
 
 class Passing(Exchange):
-    """An exchange as the live monitor tells of it."""
+    """An exchange in the live monitor, with its state and mitmproxy flow."""
 
     status: int | None = Field(description="Null as long as the client has no answer.")
     state: Literal["waiting", "asking", "answering", "done"]
@@ -59,7 +59,7 @@ class Detail(Passing):
 
 @get("/api/translator/exchanges/{id}", "Show an exchange that somebody watches, with what was said on both sides.")
 async def exchange(call: Call) -> Detail:
-    """Look it up in the event loop, where it lives, and write it out beside."""
+    """Find the captured exchange in the event loop and format it in a thread. Raises NotFound if it is not kept."""
     found = call.runtime.watching.find(call.path["id"])
     if found is None:
         raise NotFound("that exchange is not kept: bodies are, of the last ones that passed while somebody watched")
@@ -79,7 +79,7 @@ def _passed(seen: Sequence[tuple[UsageRow, State, str]], total: int) -> Passed:
 
 
 def detail(seen: MonitoredExchange, taken: CapturedExchange, web_url: str | None) -> Detail:
-    """Write an exchange out, with all that was said."""
+    """Build the detail of a captured exchange, with all requests and responses and all known secrets redacted."""
     known = KnownSecrets({secret for tried in taken.attempts for secret in tried.secrets})
     row = asdict(seen.row)
     steps = [_step(attempt, tried, known) for attempt, tried in zip(row["attempts"], taken.attempts, strict=False)]
@@ -106,7 +106,7 @@ def _step(attempt: dict[str, Any], tried: CapturedAttempt, known: KnownSecrets) 
 
 
 def _said(message: CapturedMessage, known: KnownSecrets) -> Said:
-    """Write a message out, without what opens the upstream: some repeat it in what they say."""
+    """Format a captured message with the upstream credentials redacted, which some upstreams repeat in responses."""
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.fields]
     return Said(
         start=known.redact(message.start),

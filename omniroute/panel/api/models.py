@@ -1,4 +1,4 @@
-"""What can be asked for, and where."""
+"""Routes for the catalog of available models and for the gateway's endpoint."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Nodes: servers of the user's own."""
+"""Routes for nodes: model servers of the user's own."""
 
 from typing import Literal
 
@@ -31,7 +31,7 @@ class One(Body):
 
 
 class Server(Body):
-    """What a server speaks, said in one way or the other."""
+    """The dialect of a server, given as `dialect` or as `type` and `api_type`."""
 
     dialect: DialectName | None = None
     type: Literal["openai-compatible", "anthropic-compatible"] | None = Field(None, description="For `dialect`.")
@@ -39,7 +39,7 @@ class Server(Body):
 
     @property
     def speaks(self) -> DialectName | None:
-        """Give the dialect, whichever way it is said."""
+        """The dialect from either form; None if neither is given."""
         if self.dialect or not (self.type or self.api_type):
             return self.dialect
         if self.type == "anthropic-compatible":
@@ -48,7 +48,7 @@ class Server(Body):
 
 
 class NodeChange(Server):
-    """What is left out stays as it is."""
+    """A change of a node; omitted fields keep their values."""
 
     name: str | None = Field(None, max_length=200)
     base_url: str | None = Field(None, max_length=2000)
@@ -91,7 +91,7 @@ def remove(call: Call) -> Removed:
 
 
 def dialect_of(body: Server) -> DialectName:
-    """Give the dialect of a server that is new here, of which it has to be said."""
+    """Return the dialect of a new server. Raises BadRequest if it is not given."""
     if (dialect := body.speaks) is None:
         raise BadRequest("say which dialect it speaks: openai, responses, claude or gemini", param="dialect")
     return dialect

@@ -1,4 +1,4 @@
-"""What tokens cost."""
+"""Routes for token prices of models."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from omniroute.store.db.files import StoreError
 from omniroute.store.history import usage
 
 NAMES = {"cached": "cache_read", "cache_creation": "cache_write"}
-"""Other names that two classes go by."""
+"""Accepted alternative names of token classes -> the names in CLASSES."""
 
 
 class Row(Body):

@@ -1,4 +1,4 @@
-"""What machines ask: is it alive, can it serve, what has it counted."""
+"""Routes for liveness, readiness, Prometheus metrics and the OpenAPI document."""
 
 from functools import cache
 from typing import Any
@@ -45,7 +45,7 @@ async def metrics(call: Call) -> Text:
 
 
 ROUTES: tuple[Route, ...] = ()
-"""Set when the table is complete."""
+"""The complete table of routes, set by `omniroute.panel.api`."""
 
 
 @get("/api/openapi.json", "Describe this API.")

@@ -1,4 +1,4 @@
-"""Models of providers: those of the catalog, and those that the user added."""
+"""Routes for the models of a provider: those of the catalog and custom ones added by the user."""
 
 from typing import Literal
 
@@ -29,7 +29,7 @@ class Customs(Body):
 
 
 class NewModel(Body):
-    """What is said here goes before what the catalog knows."""
+    """A custom model; fields given here override the catalog."""
 
     provider: str = Field(description="A provider's or a node's id or prefix.")
     model_id: str = Field(description="As the provider calls it.")

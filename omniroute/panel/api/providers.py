@@ -1,4 +1,4 @@
-"""Accounts at providers, and every provider that can be added."""
+"""Routes for accounts and for the list of all providers."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ class One(Body):
 
 
 class AccountChange(Body):
-    """What is left out stays as it is."""
+    """A change of an account; omitted fields keep their values."""
 
     name: str | None = Field(None, max_length=200)
     api_key: str | None = Field(None, max_length=20_000, repr=False)
@@ -134,7 +134,7 @@ def remove(call: Call) -> Removed:
 
 
 def _set(call: Call, id: str, body: AccountChange) -> None:
-    """Set limits, and whether it is asked at all."""
+    """Store the limits of an account and whether it is enabled, as far as they are given."""
     gap = None if body.gap_ms is None else body.gap_ms / 1000
     said = {name: value for name, value in (("rpm", body.rpm), ("gap", gap), ("concurrency", body.concurrency))}
     if changed := {name: value or None for name, value in said.items() if value is not None}:

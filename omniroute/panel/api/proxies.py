@@ -1,4 +1,4 @@
-"""Network proxies on the way to providers. What opens them is taken, and never said."""
+"""Routes for the network proxies to providers. Proxy credentials are accepted and never returned."""
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from omniroute.store.db.database import Store
 from omniroute.store.db.files import StoreError
 
 LEVELS = {"key": "account"}
-"""Names of levels that others use."""
+"""Accepted alternative names of levels -> the names of the store."""
 MAPS = {"providers": "provider", "combos": "combo", "keys": "account"}
 
 
@@ -28,7 +28,7 @@ class Proxies(Body):
 
 
 class Change(Proxies):
-    """Either a part of the map, or one place with its proxy. Null: the place says nothing any more."""
+    """A change of proxies: a part of the map, or one place with its proxy. Null removes the proxy of a place."""
 
     level: str | None = Field(None, description="`global`, `provider`, `combo`, or `key` (which is an account).")
     id: str | None = None
@@ -115,7 +115,7 @@ def place_of(store: Store, level: str, id: str | None) -> Place:
 
 
 def _put(store: Store, where: tuple[str, str | None], said: ProxyFields | None, field: str) -> None:
-    """Set what is said of a place, or nothing; what opens a proxy stays where only its place in the world is said."""
+    """Set or remove the proxy of a place; stored credentials stay if the same proxy is given without a username."""
     place = place_of(store, *where)
     level, ref = place[0], place[1] or None
     before = stored.proxies(store)

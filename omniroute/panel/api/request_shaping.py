@@ -1,4 +1,4 @@
-"""What is wanted of every request: how much models think, and what they are told first."""
+"""Routes for settings applied to every request: the thinking budget and the system prompt."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How patient the gateway is, and making everybody well again."""
+"""Routes for resilience profiles and for resetting cooldowns and circuit breakers."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""Settings, as `omniroute-ctl settings` has them, and the password."""
+"""Routes for the settings, as in `omniroute-ctl settings`, and for the password."""
 
 import asyncio
 from operator import attrgetter
@@ -61,7 +61,10 @@ def show(call: Call) -> Settings:
 
 @patch("/api/settings", "Change settings, all or none; they act at once.")
 async def change(call: Call, body: Change) -> Settings:
-    """See first whether the password may be changed: a wrong one counts as a wrong log-in, as it may be guessed."""
+    """Check the current password before a change of password, then apply all changes.
+
+    A wrong current password counts as a failed log-in, so that it cannot be guessed here. Raises Forbidden for it.
+    """
     if body.new_password is not None and call.visitor.kind != "token":
         shown = body.current_password
         if not shown or not await call.door.knows_password(call.store, call.visitor.client, shown, call.browser):
@@ -70,7 +73,7 @@ async def change(call: Call, body: Change) -> Settings:
 
 
 def _change(call: Call, body: Change) -> Settings:
-    """Set the password last: it ends every session, this one too."""
+    """Apply all changes in one transaction; a new password is set last, as it ends all sessions."""
     with call.store.change():
         wanted: dict[str, Value] = dict(body.settings)
         if body.fallback_strategy is not None:
@@ -97,7 +100,7 @@ def _put(call: Call, name: str, value: Value) -> None:
 
 
 def _text(value: Value) -> str:
-    """Write a value as a person types it."""
+    """Convert a value to the text form that the settings store parses."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The playground of the translator: what the gateway would make of a request or an answer."""
+"""Routes for the translator playground, which previews the translation of a request or a response."""
 
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -35,7 +35,7 @@ class Given(Body):
 
 
 class Pasted(Body):
-    """One of the two."""
+    """The content to detect: exactly one of the two fields."""
 
     text: str | None = Field(None, description="As it was found: also a stream, or what is no JSON.")
     body: dict[str, Any] | list[Any] | None = None
@@ -73,7 +73,7 @@ class Translated(Body):
 
 @post("/api/translator/translate", "Say a request, an answer or a refusal in another dialect.", largest=LARGEST)
 def translate(call: Call, body: Given) -> Translated:
-    """Say it; what is wrong with what was given is an answer too: people type, and half a body is none."""
+    """Translate the text. Invalid input is reported in `error` with status 200, as it may be typed only in part."""
     made = partial(Translated, source_format=body.source_format, target_format=body.target_format)
     try:
         said = _said(body, int(call.runtime.wall()))
@@ -91,7 +91,7 @@ def translate(call: Call, body: Given) -> Translated:
 
 @post("/api/translator/detect", "Say which dialect something is in, and what it is.", largest=LARGEST)
 def detect(call: Call, body: Pasted) -> Detected:
-    """Tell it by what only one dialect says."""
+    """Detect dialect and kind by features unique to one dialect. Raises BadRequest unless one field is given."""
     if (body.text is None) == (body.body is None):
         raise BadRequest("give either `text` or `body`", param="text")
     found = detect_dialect(orjson.dumps(body.body) if body.text is None else body.text.encode())

@@ -1,4 +1,4 @@
-"""What was asked, what it used and what it cost."""
+"""Routes for usage analytics and call logs."""
 
 import re
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from omniroute.store.history import usage
 
 HOUR, DAY = 3600, 86400
 MOST_SERIES = 7
-"""Lines in one chart; the rest is one line together."""
+"""Series in one chart; further ones are summed up as OTHERS."""
 OTHERS = "others"
 By = Literal["provider", "model", "key", "account"]
 
@@ -162,7 +162,10 @@ def log(call: Call) -> Exchange:
 
 
 def since(period: str, now: float) -> float:
-    """Say when a period has begun, or raise BadRequest."""
+    """Return the start of a period that ends at `now`, in seconds of the epoch; 0 for `all`.
+
+    Raises BadRequest for an invalid period.
+    """
     if period == "all":
         return 0.0
     if not (found := re.fullmatch(r"([1-9][0-9]{0,3})([hd])", period)):
@@ -171,7 +174,7 @@ def since(period: str, now: float) -> float:
 
 
 def _step(length: float) -> sums.Step:
-    """Choose what makes some dozens of steps."""
+    """Choose the step of the timeline for a length in seconds, so that there are some dozens of steps."""
     return "quarter" if length <= 24 * HOUR else "hour" if length <= 7 * DAY else "day"
 
 

@@ -1,4 +1,4 @@
-"""What has passed of late, in one answer for those who want no more than that."""
+"""Routes for recent usage: sums by provider, model, account and key, and the last exchanges."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ from omniroute.store.history.usage import UsageRow
 
 RECENT, MINUTES = 20, 10
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""What would make two lines of one: models are called whatever a client calls them."""
+"""Control characters and line breaks, replaced in text logs: a client can put any text into a model name."""
 
 
 class Part(Body):
@@ -110,7 +110,7 @@ def _minute(each: MinuteSum) -> Minute:
 
 @get("/api/usage/request-logs", "List the last exchanges as lines of text, the newest first.")
 def lines(call: Call, query: Few) -> Text:
-    """Say each as `time | model | PROVIDER | account | tokens in | tokens out | status`."""
+    """Format each exchange as `time | model | PROVIDER | account | tokens in | tokens out | status`."""
     return Text("".join(f"{_line(row)}\n" for row in usage.recent(call.store, query.limit)))
 
 
