@@ -1,6 +1,6 @@
-"""`omniroute-ctl`: set up, ask, explain, measure and serve.
+"""`omniroute-ctl`, the command line program: configure, query, inspect and run the gateway.
 
-A command's module is loaded when the command is asked for, so that `--help` needs nothing but click.
+A command's module is imported when the command is run, so that `--help` needs nothing but click.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from omniroute.cli.base import Group, State, explain_error, shared_debug
 from omniroute.distribution.requirements import installed
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    # name: (module, what it does: the first sentence of the command's own help)
+    # name: (module, summary: the first sentence of the command's own help)
     "addon-path": ("addon_path", "Print the path of the script for `mitmdump -s` and `mitmweb -s`."),
     "alias": ("alias", "Aliases: other names for models and combos."),
     "ask": ("ask", "Ask MODEL through the running gateway and show the answer as it comes."),
@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class Root(Group):
-    """The program itself: finds commands by name and is the one place where errors are told."""
+    """The root command: imports commands by name, and reports all errors."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -83,7 +83,7 @@ class Root(Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run one command line and leave the process: 0, or 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+        """Run one command line and exit with 0, 1 for an error, 2 for wrong usage or 130 for Ctrl-C."""
         words = list(sys.argv[1:] if args is None else args)
         sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it is for all of the run
         try:
@@ -96,7 +96,7 @@ class Root(Group):
 
 
 def show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    """Print the versions of the product, of Python and of mitmproxy, and leave."""
+    """Print the versions of the product, of Python and of mitmproxy, and exit."""
     if wanted and not ctx.resilient_parsing:
         mitmproxy = installed("mitmproxy") or "not installed"
         click.echo(f"omniroute-ctl {__version__} (Python {platform.python_version()}, mitmproxy {mitmproxy})")

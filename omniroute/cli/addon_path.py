@@ -1,4 +1,4 @@
-"""`omniroute-ctl addon-path`: where the addon script is."""
+"""`omniroute-ctl addon-path`: print the path of the addon script."""
 
 import click
 

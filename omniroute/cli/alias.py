@@ -1,4 +1,4 @@
-"""`omniroute-ctl alias …`: other names for models and combos."""
+"""`omniroute-ctl alias …`: manage aliases of models and combos."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl ask`: a question to the running gateway, the way any client asks."""
+"""`omniroute-ctl ask`: send a prompt to the running gateway, as any client does."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from omniroute.upstream.client import gateway_client
 
 WATCH = DIALECTS["openai"].watch
 CONNECT, READ = 5.0, 900.0
-"""Seconds; the gateway has deadlines of its own, so the second is only for one that hangs."""
+"""Timeouts in seconds; READ is for a gateway that hangs only, as the gateway has deadlines of its own."""
 
 
 @click.command(cls=Command)
@@ -67,7 +67,10 @@ def ask(state: State, model: str, prompt: str, key: str | None, system: str | No
 
 
 def read_answer(response: httpx.Response) -> Iterator[str]:
-    """Give the pieces of text as they come; an error of the gateway's becomes a ClickException."""
+    """Yield the text of a streamed response as it arrives.
+
+    Raises ClickException for an error of the gateway, and for a malformed or incomplete stream.
+    """
     if response.status_code != 200:
         fault = read_error(response.status_code, response.read())
         raise click.ClickException(f"{fault.message} (status {response.status_code})")
@@ -87,7 +90,7 @@ def read_answer(response: httpx.Response) -> Iterator[str]:
 
 
 def _text(frame: Frame) -> str:
-    if fault := WATCH(frame).fault:  # and a ValueError, unless this is an event of the dialect
+    if fault := WATCH(frame).fault:  # raises ValueError unless this is an event of the dialect
         raise click.ClickException(fault.message)
     event = json.loads(frame.data)
     return "".join((choice.get("delta") or {}).get("content") or "" for choice in event.get("choices") or [])

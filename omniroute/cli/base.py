@@ -1,4 +1,4 @@
-"""What every command shares: `--json` and `--data-dir`, the store, and errors in one line."""
+"""The base of all commands: the options `--json` and `--data-dir`, access to the store, and error output."""
 
 import json
 import os
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 NAME_SHOWN = 200
-"""Characters of a file's name that an error repeats."""
+"""Characters of a file name shown in an error."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def clean(text: str) -> str:
-    """Take out what would steer the terminal: names and answers come from elsewhere."""
+    """Remove control characters, which could control the terminal, from text that is not the program's own."""
     return CONTROL.sub("", text)
 
 
 @dataclass(slots=True)
 class State:
-    """What the options that every command takes have said so far; the innermost wins."""
+    """Values of the options shared by all commands; those of the innermost command override outer ones."""
 
     as_json: bool = False
     chosen_dir: Path | None = None
@@ -41,18 +41,17 @@ class State:
 
     @property
     def data_dir(self) -> Path:
-        """Where everything is kept; SettingsError when the environment says nonsense."""
+        """The data directory from `--data-dir`, $DATA_DIR or the default. Raises EnvironmentError_ if it is invalid."""
         said = str(self.chosen_dir or os.environ.get("DATA_DIR", ""))
-        return env.read({"DATA_DIR": said}).data_dir  # what else the environment says matters to `serve` alone
+        return env.read({"DATA_DIR": said}).data_dir  # only `serve` needs the other variables
 
     @contextmanager
     def store(self) -> "Iterator[Store]":
-        """Open the data directory's store for one command; StoreError says why it cannot be.
+        """Open the data directory's store for one command. Raises StoreError if it cannot be opened.
 
-        What it has changed is in force in a running gateway when the command ends: the next line of a script may
-        count on it.
+        After a change, wait until a running gateway has applied it, so that the next command can rely on it.
         """
-        from omniroute.cli.gateway_process import wait_for  # not at the top: `--help` needs neither
+        from omniroute.cli.gateway_process import wait_for  # imported here, as `--help` does not need them
         from omniroute.store.db.database import Store
 
         store = Store(self.data_dir, upgrade=False)
@@ -75,7 +74,7 @@ def _set(field: str) -> Any:
 
 
 class _Directory(click.Path):
-    """A directory, which may be yet to be made. None at all would be where one happens to stand."""
+    """A directory, which need not exist yet. An empty value is refused, as it would be the working directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not str(value):
@@ -107,7 +106,7 @@ def shared_debug() -> click.Option:
 
 
 class Command(click.Command):
-    """A command that takes the shared options after its own."""
+    """A command with the shared options after its own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,7 +115,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group that takes the shared options, as all its commands do."""
+    """A group with the shared options, as on all its commands."""
 
     command_class = Command
     group_class = type
@@ -128,12 +127,12 @@ class Group(click.Group):
 
 
 def _with_lines(help: str | None) -> str | None:
-    """Mark lines that stay lines as click wants it: by the character itself, which no raw text can have."""
+    """Replace click's marker of paragraphs not to be re-wrapped, as raw docstrings spell it, by the character."""
     return help and help.replace("\\b\n", "\b\n")
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    """List the errors whose words are meant for people: late, since only a failure needs their modules."""
+    """Return the errors with messages for users; their modules are imported only after a failure."""
     from omniroute.errors import GatewayError
     from omniroute.store.db.files import StoreError
 
@@ -141,13 +140,13 @@ def _foreseen() -> tuple[type[Exception], ...]:
 
 
 def explain_error(error: Exception, words: Sequence[str]) -> int:
-    """Say `error` in one line on stderr, as JSON when `words` asked for that, and give the exit code.
+    """Print an error on one line of stderr, as JSON if `words` contains `--json`, and return the exit code.
 
-    Only its traceback, when that is wanted, takes more lines.
+    With `--debug` in `words` or OMNIROUTE_DEBUG set, print a traceback instead, unless it is an error of click's.
     """
     code = 1
-    if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":  # not in all clicks
-        error.show()  # a group without a command: its help is the answer
+    if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":  # not in every click
+        error.show()  # a group without a command shows its help
         return error.exit_code
     if isinstance(error, click.ClickException):
         code, text = error.exit_code, error.format_message()
@@ -156,11 +155,11 @@ def explain_error(error: Exception, words: Sequence[str]) -> int:
     elif "--debug" in words or os.environ.get("OMNIROUTE_DEBUG"):
         click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
         return code
-    elif (found := explain(error)) is not None:  # before the modules of the foreseen errors, which it may be about
+    elif (found := explain(error)) is not None:  # before importing the modules of _foreseen, which may be missing
         text = found
     elif isinstance(error, _foreseen()):
         text = str(error)
-    elif isinstance(error, OSError) and error.strerror:  # a full disk, a name that is too long: the machine's own words
+    elif isinstance(error, OSError) and error.strerror:  # such as a full disk
         text = error.strerror + (f": {str(error.filename)[:NAME_SHOWN]!r}" if error.filename else "")
     else:
         text = f"unexpected {type(error).__name__}: {error} (`omniroute-ctl --debug …` shows where)"

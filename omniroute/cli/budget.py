@@ -1,4 +1,4 @@
-"""`omniroute-ctl budget …`: what keys may spend, and what they have spent."""
+"""`omniroute-ctl budget …`: manage the budgets of keys and show what is spent."""
 
 import re
 import time
@@ -21,10 +21,10 @@ from omniroute.store.history.budget_status import standings
 from omniroute.store.state import sessions
 
 type Aside = Mapping[tuple[str, str], float]
-"""(key id, period) -> what is set aside."""
+"""(key id, period) -> USD reserved for running requests."""
 
 BAR = 20
-"""Characters."""
+"""Width of the progress bar in characters."""
 
 
 @click.group(cls=Group)
@@ -33,14 +33,14 @@ def budget() -> None:
 
 
 def usd(value: str) -> float:
-    """Read an option: an amount of money."""
+    """Parse an option: an amount in USD. Raises BadParameter."""
     if not re.fullmatch(r"-?\$?[0-9_,]*\.?[0-9]+", value):
         raise click.BadParameter(f"{value!r} is no amount of money: say 5, 0.25 or $20")
     return float(re.sub(r"[$,_]", "", value))
 
 
 def percent(value: str | None) -> float | None:
-    """Read an option: a part of the whole."""
+    """Parse an option: a fraction, as a percentage. Raises BadParameter."""
     if value is None:
         return None
     if not re.fullmatch(r"-?[0-9]*\.?[0-9]+%?", value):
@@ -117,7 +117,7 @@ def clear(state: State, ref: str, period: str | None) -> None:
 
 
 def _set_aside(state: State, store: Store) -> Aside:
-    """Ask a running gateway what is set aside: only that knows."""
+    """Fetch the budget reservations from a running gateway, which holds them in memory; empty without one."""
     running = read_runtime(state.data_dir)
     said = manage(running, "/api/usage/budget", sessions.token(store)) if running else None
     return {(row["keyId"] or "", row["period"]): row["setAside"] for row in (said or {}).get("budgets", ())}

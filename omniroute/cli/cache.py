@@ -1,4 +1,4 @@
-"""`omniroute-ctl cache …`: answers that are given again, without a word of what was said."""
+"""`omniroute-ctl cache …`: show and clear the response cache, without showing any content."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl chain …`: models for when all else has failed."""
+"""`omniroute-ctl chain …`: manage fallback chains."""
 
 import click
 

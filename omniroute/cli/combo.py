@@ -1,4 +1,4 @@
-"""`omniroute-ctl combo …`: named lists of models with a strategy."""
+"""`omniroute-ctl combo …`: manage combos, named lists of models with a strategy."""
 
 from dataclasses import asdict
 

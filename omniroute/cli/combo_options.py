@@ -1,4 +1,4 @@
-"""The options that say how a combo chooses and tries."""
+"""Command line options for the strategy and the retry settings of a combo."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ RETRIES = "How often a target is asked again before the next one."
 
 
 def _weights(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
-    """Read MODEL=N; the model may have an equals sign of its own."""
+    """Parse MODEL=N options into model -> weight; the model's name may contain an equals sign."""
     weights: dict[str, float] = {}
     for text in given:
         model, equals, number = text.rpartition("=")
@@ -29,7 +29,7 @@ def _weights(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
 
 
 def its_own(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how a combo chooses and tries."""
+    """Add the options for a combo's strategy and retry settings to a command."""
     options = (
         click.option("--strategy", type=click.Choice(COMBO_STRATEGIES), help="Else the setting combo.strategy."),
         click.option("--weight", "weights", multiple=True, callback=_weights, metavar="MODEL=N", help=WEIGHT),
@@ -48,7 +48,7 @@ def its_own(command: Callable[..., None]) -> Callable[..., None]:
             for phase, what in PHASES.items()
         ),
     )
-    for option in reversed(options):  # the one that is added last is shown first
+    for option in reversed(options):  # the option added last is shown first
         command = option(command)
     return command
 
@@ -61,7 +61,7 @@ def tries_of(
     resume: bool | None,
     deadlines: dict[str, float | None],
 ) -> RetrySettings:
-    """Put what was said on the command line over what a combo had before."""
+    """Merge the options of the command line into a combo's previous retry settings."""
     said = {phase: seconds for phase, seconds in deadlines.items() if seconds is not None}
     return RetrySettings(
         before.retries if retries is None else retries,

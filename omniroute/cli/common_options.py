@@ -1,4 +1,4 @@
-"""Options that several commands read in the same way."""
+"""Options shared by several commands."""
 
 import sys
 
@@ -22,14 +22,14 @@ DIALECTS: dict[str, DialectName] = {
 
 
 def dialect(value: str) -> DialectName:
-    """Read an option: a dialect, by its name or by a name that other tools give it."""
+    """Parse an option: a dialect, by its name or by a name used in other tools. Raises BadParameter."""
     if value.lower() not in DIALECTS:
         raise click.BadParameter(f"there is no dialect {value!r}: say openai, responses, claude or gemini")
     return DIALECTS[value.lower()]
 
 
 def base_url(value: str) -> str:
-    """Read an option: a URL that paths can be put behind."""
+    """Parse an option: a base URL to which paths can be appended. Raises BadParameter."""
     try:
         return check_base_url(value)
     except ValueError as error:
@@ -46,7 +46,7 @@ timeout_option = click.option(
 
 
 def known_provider(name: str, config: Config) -> Provider:
-    """Find a provider or node; a refusal offers near names."""
+    """Find a provider or node by id or prefix. Raises ClickException with similar names if there is none."""
     if found := find(name, config.nodes):
         return found
     like = close_matches(name, [word for each in (*config.nodes, *PROVIDERS) for word in (each.id, each.prefix)])
@@ -59,7 +59,10 @@ def on_terminal() -> bool:
 
 
 def read_key(known: Provider, given: str | None, from_stdin: bool) -> str | None:
-    """Take the key from wherever it was offered; None where none is needed, and a usage error where one is."""
+    """Read a provider's key from the option, stdin or a prompt.
+
+    Return None if none is given and none is needed. Raises UsageError for a missing or empty key that is needed.
+    """
     if given is not None and from_stdin:
         raise click.UsageError("--api-key and --api-key-stdin exclude each other")
     if from_stdin:

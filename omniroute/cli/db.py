@@ -1,4 +1,4 @@
-"""`omniroute-ctl db …`: the database out of here, into here, back to a copy, and whether it is well."""
+"""`omniroute-ctl db …`: export, import, restore, migrate and check the database."""
 
 from contextlib import closing
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`omniroute-ctl db backups …`: copies of the database, beside it."""
+"""`omniroute-ctl db backups …`: manage backups of the database in the data directory."""
 
 from typing import Any
 

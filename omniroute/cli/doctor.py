@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check gives what it found and, where that is not well, what to do."""
+"""The checks of `omniroute-ctl doctor`: each yields its finding and, for a problem, the advice."""
 
 import errno
 import os
@@ -50,13 +50,13 @@ class Check:
 
 
 KNOCK = 1.0
-"""Seconds that a server on this machine has to take a connection."""
+"""Timeout of a connection to a server on this machine, in seconds."""
 SKEW = 60.0
-"""Seconds by which a clock may be behind what it has said before."""
+"""Tolerance in seconds when comparing the clock with recorded times."""
 
 
 def check_setup(store: Store, config: Config, environ: Mapping[str, str], running: Running | None) -> Iterator[Check]:
-    """Run every check of a store that opens."""
+    """Run all checks that need an open store."""
     said = env.read(environ)
     yield from check_ways_in(config, said, running)
     yield from check_bounds(config.rules.server, open_files(), available_memory())
@@ -70,7 +70,7 @@ def check_setup(store: Store, config: Config, environ: Mapping[str, str], runnin
 
 
 def check_ways_in(config: Config, said: env.Environment, running: Running | None) -> Iterator[Check]:
-    """Who could use the gateway without being meant to."""
+    """Check for unintended access: missing keys, keys with too many scopes, disabled log-in."""
     host = running.host if running else said.host
     keyed = said.require_api_key
     proxied = bool(config.rules.trusted_proxies) or bool(said.base_url and not _is_here(said.base_url))
@@ -122,7 +122,7 @@ def check_combos(config: Config) -> Iterator[Check]:
 
 
 def check_similar(config: Config) -> Iterator[Check]:
-    """Whether the model that similar requests are found by can be asked: else they are asked as ever, in silence."""
+    """Check that the semantic cache's embedding model has a target: without one, the cache silently finds nothing."""
     name = config.rules.cache.similar
     if name and not any(map(_embeds, targets_of(name, config))):
         yield Check("warn", "cache.similar", f"nobody embeds texts by the name {name!r}",
@@ -130,12 +130,12 @@ def check_similar(config: Config) -> Iterator[Check]:
 
 
 def _embeds(target: Target) -> bool:
-    dialect = "openai" if "openai" in target.provider.paths else target.dialect  # as it is asked, too
+    dialect = "openai" if "openai" in target.provider.paths else target.dialect  # as in the semantic cache
     return embedding_url(target.provider, dialect, base_url=target.account.base_url, model=target.model) is not None
 
 
 def check_credentials(store: Store, config: Config) -> Iterator[Check]:
-    """Whose credential its provider has refused, as far as the gateway has seen."""
+    """Report accounts in a cooldown because their provider has refused the credential."""
     now = store.clock()
     refused = {
         whose
@@ -149,7 +149,7 @@ def check_credentials(store: Store, config: Config) -> Iterator[Check]:
 
 
 def check_addresses(config: Config, port: int) -> Iterator[Check]:
-    """Where accounts and nodes lead: not in the clear over a network, not to nobody, not in a circle."""
+    """Check base URLs of accounts and nodes: invalid, the gateway itself, unencrypted, or local without a server."""
     places = [(f"the account {_name(a)}", a.base_url) for a in config.accounts if a.base_url and a.enabled]
     places += [(f"the node {node.prefix!r}", node.base_url) for node in config.nodes]
     for name, url in places:
@@ -168,7 +168,7 @@ def check_addresses(config: Config, port: int) -> Iterator[Check]:
 
 
 def check_clock(store: Store, running: Running | None) -> Iterator[Check]:
-    """A clock that was set back lets cool-downs, sessions and limits last too long."""
+    """Check that the clock was not set back, which would extend cooldowns, sessions and limits."""
     latest = max([row.at for row in usage.recent(store, 1)] + [(running and running.started_at) or 0.0])
     if (ahead := latest - store.clock()) > SKEW:
         yield Check("warn", "clock", f"it is {ahead:,.0f} s behind what it said before", "set the machine's clock")
@@ -187,7 +187,7 @@ def _name(account: Account) -> str:
 
 
 def check_all(state: State) -> Iterator[Check]:
-    """Run every check; the modes before the store is opened, since opening it mends some."""
+    """Run all checks; file modes are checked before the store is opened, as opening it corrects some of them."""
     yield check_python(sys.version_info[:3])
     yield check_mitmproxy()
     yield from check_requirements()
@@ -206,7 +206,7 @@ def check_all(state: State) -> Iterator[Check]:
 
 
 def check_store(state: State, running: Running | None) -> Iterator[Check]:
-    """Look at the database without bringing it up to date: a gateway that runs may need it as it is."""
+    """Check the database without migrating it, as a running gateway may need the old version."""
     path = state.data_dir / "storage.sqlite"
     try:
         found = inspect(path) if path.exists() else 0
@@ -219,7 +219,7 @@ def check_store(state: State, running: Running | None) -> Iterator[Check]:
             snapshot.credentials(store)
             yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
             yield Check("ok", "leftovers", str(recover(store)) or "killed processes have left nothing behind")
-            with suppress(EnvironmentError_):  # `check_port` tells it
+            with suppress(EnvironmentError_):  # `check_port` reports it
                 yield from check_setup(store, config, os.environ, running)
     except StoreError as error:
         yield Check("fail", "database", str(error), "put it back from a copy, or begin with another --data-dir")
@@ -234,7 +234,7 @@ def check_version(running: Running) -> Check:
 
 
 def check_space(free: int) -> Check:
-    """Look for room for the database, its copies and its log."""
+    """Check the free bytes for the database, its backups and its write-ahead log."""
     shown = f"{free / 1e9:,.1f} GB are free"
     if free < LEAST_SPACE:
         return Check("fail", "disk", shown, "make room: nothing can be written down when it is full")
@@ -243,7 +243,7 @@ def check_space(free: int) -> Check:
 
 LEAST_SPACE, LITTLE_SPACE = 100_000_000, 1_000_000_000
 SHORTEST = {name: 16 for name in VARIABLES} | {PASSWORD_VARIABLE: password.SHORTEST}
-"""Characters of a secret below which it can be guessed; a password is tried only a few times an hour."""
+"""Minimum length of secrets; shorter for a password, as failed log-ins are limited."""
 
 
 def check_python(found: tuple[int, ...]) -> Check:
@@ -262,7 +262,7 @@ def check_mitmproxy() -> Check:
 
 
 def check_requirements() -> Iterator[Check]:
-    """Compare the installed distributions with what the package declares."""
+    """Compare the installed distributions with the requirements that the package declares."""
     try:
         declared = [Requirement(text) for text in requires("omniroute") or ()]
     except PackageNotFoundError:
@@ -298,7 +298,7 @@ def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
         read_environment(environ)
     except EnvironmentError_ as error:
         yield Check("fail", "network proxy", str(error), "mend the variable or unset it")
-    with suppress(EnvironmentError_):  # `check_port` tells it
+    with suppress(EnvironmentError_):  # `check_port` reports it
         if not env.is_loopback(env.read(environ).host):
             yield Check("warn", "environment", "HOSTNAME lets other machines in, so each client needs a key")
 
@@ -332,11 +332,11 @@ def check_directory(path: Path) -> Check:
 
 
 PUBLIC = ("mitmproxy-ca-cert.", "mitmproxy-dhparam.")
-"""Files of mitmproxy's that are made to be given away: its certificate without the key."""
+"""Prefixes of mitmproxy's public files: its certificate without the key, and the DH parameters."""
 
 
 def check_files(path: Path) -> Check:
-    """Secrets, database, its copies and what SQLite keeps beside it: all are for the owner alone."""
+    """Check that secrets, the database and its backups are accessible to the owner only."""
     open_to_others = [
         str(file.relative_to(path))
         for file in sorted(path.rglob("*"))

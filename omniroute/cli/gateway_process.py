@@ -1,4 +1,4 @@
-"""What is known of a running gateway: the file that it keeps while it runs."""
+"""Access to a running gateway from the command line: its runtime file, probes and management API."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from typing import Any
 from omniroute.gateway.runtime_file import FILE
 
 PATIENCE, PAUSE = 3.0, 0.02
-"""Seconds to wait for a gateway to notice a change, which may have to load its management; between two looks."""
+"""Seconds to wait for a gateway to apply a change, which may have to load its panel; seconds between two polls."""
 LONGEST = 16 * 1024 * 1024
-"""Bytes of an answer of its."""
+"""Bytes read of a response of the management API."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -29,7 +29,7 @@ class Running:
 
     @property
     def reach(self) -> str:
-        """The host to ask from here, also where it listens on all."""
+        """The host to connect to: the loopback address if the gateway listens on all addresses."""
         return WILDCARDS.get(self.host, self.host)
 
     @property
@@ -38,7 +38,7 @@ class Running:
 
 
 def read_runtime(data_dir: Path) -> Running | None:
-    """Read the file of the gateway that runs on `data_dir`; None when none does, or a dead one left it."""
+    """Read the runtime file of the gateway on `data_dir`; None if there is none or its process is dead."""
     try:
         read = json.loads((data_dir / FILE).read_bytes())
         running = Running(
@@ -62,13 +62,13 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # another user's
+        return True  # it belongs to another user
     return True
 
 
 def answers(running: Running, timeout: float = 2.0) -> bool:
-    """Ask for the sign of life that clients ask for."""
-    # The standard library's client: loading httpx would take longer than all the rest of `status`.
+    """Return whether the gateway responds to HEAD /api/hello within `timeout` seconds."""
+    # The standard library's client, as importing httpx would take longer than all the rest of `status`.
     with closing(HTTPConnection(running.reach, running.port, timeout=timeout)) as connection:
         try:
             connection.request("HEAD", "/api/hello")
@@ -78,7 +78,7 @@ def answers(running: Running, timeout: float = 2.0) -> bool:
 
 
 def manage(running: Running, path: str, token: str) -> Any:
-    """Ask the management API of a running gateway for something; None where it does not say in time."""
+    """GET a path of the management API and return its JSON; None for any failure, error status or timeout."""
     with closing(HTTPConnection(running.reach, running.port, timeout=PATIENCE)) as connection:
         try:
             connection.request("GET", path, headers={"authorization": f"Bearer {token}"})
@@ -89,9 +89,9 @@ def manage(running: Running, path: str, token: str) -> Any:
 
 
 def wait_for(data_dir: Path, revision: int) -> None:
-    """Wait until the gateway that runs on `data_dir`, if one does, goes by a revision of the configuration.
+    """Wait until a gateway running on `data_dir` has applied a revision of the configuration.
 
-    Not for long: one that is busy, or is just starting, will go by it soon.
+    Return after PATIENCE seconds in any case: a gateway that is busy or starting will apply it soon.
     """
     end = time.monotonic() + PATIENCE
     while (running := read_runtime(data_dir)) and time.monotonic() < end:

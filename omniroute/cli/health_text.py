@@ -1,4 +1,4 @@
-"""How it is printed who is held back."""
+"""Text output of rate limits, cooldowns, breakers and lockouts."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from omniroute.store.state.health import Rows
 
 
 def show_limited(rows: Rows) -> None:
-    """Print the limits of accounts, and how near they are to them."""
+    """Print the limits of accounts and their current use."""
     table(
         ["account", "provider", "a minute", "gap ms", "at once", "in flight", "last minute", "waiting", "shut for"],
         [
@@ -25,7 +25,7 @@ def show_limited(rows: Rows) -> None:
 
 
 def show(rows: Rows) -> None:
-    """Print rows under the names of their fields."""
+    """Print rows as a table with the field names as headers."""
     table(list(rows[0]), [[number(value) for value in row.values()] for row in rows])
 
 

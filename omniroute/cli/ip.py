@@ -1,4 +1,4 @@
-"""`omniroute-ctl ip …`: who may come in at all, by address."""
+"""`omniroute-ctl ip …`: manage the IP filter."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def _networks[F: Callable[..., Any]](command: F) -> F:
 
 
 def _all(networks: Sequence[str], file: Path | None) -> list[str]:
-    """Give the networks that were named and those of a file, where `#` begins a remark."""
+    """Combine the networks of the arguments and of a file with `#` comments. Raises UsageError if there are none."""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file else []
     found = [*networks, *(text for line in lines if (text := line.partition("#")[0].strip()))]
     if not found:

@@ -1,4 +1,4 @@
-"""`omniroute-ctl key …`: what clients show to the gateway."""
+"""`omniroute-ctl key …`: manage gateway API keys."""
 
 import time
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def as_json(shown: Key, used: tuple[float, str] | None = None) -> dict[str, obje
 
 
 def _options[F: Callable[..., Any]](command: F) -> F:
-    """Add what a key may be given when it is made, and later."""
+    """Add the options common to creating and editing a key."""
     for option in (
         click.option("--concurrency", type=int, metavar="N", help="Exchanges at once, streams included; 0: no limit."),
         click.option("--rpm", type=int, metavar="N", help="Requests in any 60 seconds; 0: no limit."),
@@ -68,7 +68,7 @@ def _options[F: Callable[..., Any]](command: F) -> F:
 
 
 def _change(said: dict[str, Any]) -> KeyEdit:
-    """Say what is to be changed: what was not said stays, and `any` takes away a list."""
+    """Build the change of a key from its options: omitted ones keep their value, and `any` clears a list."""
     for name in ("allow", "ips"):
         if said[name] == ("any",):
             said[name] = ()

@@ -1,4 +1,4 @@
-"""`omniroute-ctl limits …`: what accounts may be asked, and how near they are to that."""
+"""`omniroute-ctl limits …`: manage the rate limits of accounts and show their use."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""`omniroute-ctl model …`: models that the catalog does not have, or does not know well enough."""
+"""`omniroute-ctl model …`: manage custom models, which extend or override the catalog."""
 
 from dataclasses import asdict
 

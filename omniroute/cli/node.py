@@ -1,4 +1,4 @@
-"""`omniroute-ctl node …`: servers of the user's own."""
+"""`omniroute-ctl node …`: manage nodes, model servers of the user's own."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""How commands show what they found: a table or a line for people, JSON for programs."""
+"""Output of commands: tables and lines of text, or JSON."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from rich.text import Text
 from omniroute.cli.base import clean
 
 PIPED_WIDTH = 4000
-"""Nothing is cut when nobody sets the width: a table takes only what its cells need."""
+"""Width of tables when stdout is not a terminal; large, so that no cell is folded."""
 
 STYLES = {"ok": "green", "yes": "green", "warn": "yellow", "no": "yellow", "fail": "red", "failed": "red"}
 
@@ -41,7 +41,7 @@ def cell(value: object) -> str:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their headers; numbers to the right, and long cells are folded, never cut."""
+    """Print a table with numbers aligned right; long cells are folded, never cut."""
     lines = [list(row) for row in rows]
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for at, header in enumerate(headers):
@@ -54,7 +54,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:
-    """Print one thing, a line for each of its fields."""
+    """Print name-value pairs, one a line."""
     if not (pairs := list(pairs)):
         return
     shown = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
@@ -73,11 +73,11 @@ def _print(shown: Table) -> None:
     with on.capture() as printed:
         on.print(shown)
     for line in printed.get().splitlines():
-        click.echo(line.rstrip())  # the last column is padded to its full width
+        click.echo(line.rstrip())  # rich pads the last column to its full width
 
 
 def mask(api_key: str | None) -> str | None:
-    """Show enough of a key to tell it from others, and nothing of a short one."""
+    """Mask a key, leaving enough to tell it from others; a short one is masked completely."""
     if api_key is None:
         return None
     return f"•••• {api_key[-4:]}" if len(api_key) >= 12 else "••••"
@@ -88,7 +88,7 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Say what is not the answer itself: to stderr, so that a pipe stays clean."""
+    """Print a remark to stderr, so that stdout holds the result only."""
     click.echo(clean(text), err=True)
 
 
@@ -97,10 +97,10 @@ def show_json(value: Any) -> None:
 
 
 def iso(at: float | None) -> str | None:
-    """Write a time of the store's for programs."""
+    """Format a time in seconds of the epoch as ISO 8601 in UTC, for JSON output."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def local(at: float | None) -> str | None:
-    """Write a time of the store's for people, in their own zone."""
+    """Format a time in seconds of the epoch in the local time zone, for text output."""
     return None if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

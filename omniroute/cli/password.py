@@ -1,4 +1,4 @@
-"""`omniroute-ctl password`: what a person logs in with."""
+"""`omniroute-ctl password`: set the panel's password."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl policy …`: who is locked out, and which breakers are open."""
+"""`omniroute-ctl policy …`: show lockouts and circuit breakers, and remove lockouts."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl price …`: what tokens cost."""
+"""`omniroute-ctl price …`: manage token prices of models."""
 
 import re
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from omniroute.store.config.prices import rows as rows_of
 from omniroute.store.history import usage
 
 UNITS = {"1k": 1000.0, "1m": 1.0}
-"""Times what is said is USD for a million tokens."""
+"""Unit of a price -> factor that converts it to USD per million tokens."""
 WORDS = {
     "input": "What a token of the prompt costs.",
     "output": "What a token of the answer costs.",
@@ -26,7 +26,7 @@ WORDS = {
 
 
 def money(value: str | None) -> float | None:
-    """Read an option: USD for a thousand or a million tokens."""
+    """Parse an option: USD per thousand or million tokens, into USD per million. Raises BadParameter."""
     if value is None:
         return None
     found = re.fullmatch(r"(-?\$?[0-9]*\.?[0-9]+)/(1[kKmM])", value)

@@ -1,4 +1,4 @@
-"""Asking providers: loaded by the commands that do, since the network's libraries take long to load."""
+"""Probes of providers; imported only by commands that use it, as the HTTP libraries are slow to import."""
 
 import asyncio
 from contextlib import nullcontext
@@ -33,6 +33,6 @@ def seen_through(proxy: Proxy | None, service: str, timeout: float) -> PublicIp:
 
 
 def _progress(text: str) -> Status | nullcontext[None]:
-    """Show on a terminal that something is awaited; nothing elsewhere."""
+    """Return a context that shows a spinner on a terminal, and nothing elsewhere."""
     shown = console(err=True)
     return shown.status(text) if shown.is_terminal else nullcontext()

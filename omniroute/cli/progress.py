@@ -1,4 +1,4 @@
-"""A line on the terminal that says how far something long has come."""
+"""A progress line on the terminal for long operations."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from omniroute.store.db.copies import Progress
 
 @contextmanager
 def progress_line(state: State) -> Iterator[Progress]:
-    """Give what shows progress on stderr, where that is a terminal; the line is cleared at the end."""
+    """Yield a callback that shows progress on stderr if that is a terminal; the line is cleared at the end."""
     shown = sys.stderr.isatty() and not state.as_json
 
     def report(what: str, done: int, total: int) -> None:

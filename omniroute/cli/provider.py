@@ -1,4 +1,4 @@
-"""`omniroute-ctl provider …`: accounts at providers."""
+"""`omniroute-ctl provider …`: manage accounts at providers."""
 
 from dataclasses import asdict
 
@@ -188,7 +188,7 @@ def test(ctx: click.Context, ref: str, model: str | None, timeout: float) -> Non
 
 
 def _account_or_node(store: Store, ref: str) -> Account:
-    """Find an account; a node without one is asked as it would be served, with no key."""
+    """Find an account by reference, or the only account of a node, which may be its implied one without a key."""
     config = snapshot.load(store)
     at_node = [each for node in config.nodes if node.prefix == ref for each in ModelIndex.of(config).accounts(node)]
     return at_node[0] if len(at_node) == 1 else accounts.find(store, ref)

@@ -1,4 +1,4 @@
-"""`omniroute-ctl proxy …`: network proxies on the way to providers."""
+"""`omniroute-ctl proxy …`: manage network proxies to providers."""
 
 import os
 import sys

@@ -1,4 +1,7 @@
-"""How the commands that ask providers find the way there: as the gateway would, by this shell's environment."""
+"""Choice of the network proxy for commands that send requests to providers.
+
+The rules are the gateway's, with the environment variables of this shell.
+"""
 
 import os
 from collections.abc import Mapping
@@ -17,12 +20,12 @@ def way_to(target: Target, config: Config) -> ProxyChoice:
 
 
 def proxy_for(target: Target, config: Config, proxies: Mapping[Place, Proxy]) -> Proxy | None:
-    """Choose the network proxy for a target, and give it with what opens it."""
+    """Choose the network proxy for a target, including its credentials; None is a direct connection."""
     return opened(way_to(target, config), proxies)
 
 
 def label_of(place: Place, config: Config) -> str:
-    """Name a place for people: an account's name and provider are said beside its id."""
+    """Format a place for text output, adding an account's provider and name to its id."""
     level, ref = place
     account = next((each for each in config.accounts if level == "account" and each.id == ref), None)
     if account is None:

@@ -1,4 +1,4 @@
-"""`omniroute-ctl resilience …`: who is cooling down, which breakers are open, and how patient the gateway is."""
+"""`omniroute-ctl resilience …`: show cooldowns and circuit breakers, reset them, and manage their profiles."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl responses …`: what is kept of conversations, without a word of what was said."""
+"""`omniroute-ctl responses …`: show and delete stored conversations, without showing any content."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl route …`: what the gateway would do, without doing it."""
+"""`omniroute-ctl route …`: explain how a request would be routed, without sending it."""
 
 import os
 from typing import Any, BinaryIO

@@ -1,4 +1,4 @@
-"""`omniroute-ctl serve`: the gateway itself."""
+"""`omniroute-ctl serve`: run the gateway."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ def serve(
     sets: tuple[str, ...],
 ) -> None:
     """Start the gateway, and mitmweb to watch it, until Ctrl-C."""
-    import os  # what a help text does not need is not loaded for it
+    import os  # imported here, as `--help` does not need them
 
     from mitmproxy.exceptions import OptionsError
 
@@ -57,7 +57,7 @@ def serve(
         options=dict(_named(text) for text in sets),
     )
     with progress_line(state) as progress:
-        Store(setup.data_dir, progress=progress).close()  # its refusals are better said before anything has started
+        Store(setup.data_dir, progress=progress).close()  # fail before anything has started
     try:
         check_port(setup.host, setup.port)
         if not headless:

@@ -1,4 +1,4 @@
-"""`omniroute-ctl settings …`: what a person may change while the gateway runs."""
+"""`omniroute-ctl settings …`: show and change settings, also of a running gateway."""
 
 from operator import attrgetter
 from typing import Any, BinaryIO
@@ -14,10 +14,10 @@ from omniroute.store.config import rows
 from omniroute.store.config import settings as kept
 
 LONGEST = 1024 * 1024
-"""Bytes that are read of a file."""
+"""Bytes read of a value's file at most."""
 LINE = 60
 MAY_BE_NOTHING = ("system_prompt", "thinking.effort")
-"""Settings without a default that would do something."""
+"""Settings that are empty by default, shown as `nothing`."""
 
 
 @click.group(cls=Group)
@@ -81,7 +81,7 @@ def set_(state: State, name: str, value: str | None, file: BinaryIO | None, rese
 
 
 def _read(file: BinaryIO) -> str:
-    """Read a value, but no more of it than shows that it is too long."""
+    """Read a value from a file, at most LONGEST bytes. Raises ClickException if it is not UTF-8."""
     try:
         return file.read(LONGEST).decode()
     except UnicodeDecodeError as error:
@@ -89,7 +89,7 @@ def _read(file: BinaryIO) -> str:
 
 
 def _shortly(name: str, value: Any) -> str:
-    """Say a value in a line."""
+    """Format a value on one line, shortened to LINE characters."""
     if name not in MAY_BE_NOTHING:
         return _shown(value)
     if not value:
@@ -99,7 +99,7 @@ def _shortly(name: str, value: Any) -> str:
 
 
 def _value(name: str, said: dict[str, Any]) -> Any:
-    """Say what holds: what was set, else the default, else nothing of its own."""
+    """Return the effective value of a setting: as set, else the value that it inherits or its default."""
     if name in said:
         return said[name]
     held = settings_of(said)

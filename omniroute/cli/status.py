@@ -1,4 +1,4 @@
-"""`omniroute-ctl status` and `omniroute-ctl doctor`: is it running, and could it."""
+"""`omniroute-ctl status` and `omniroute-ctl doctor`: show the gateway's state, and check what it needs."""
 
 import time
 from collections import Counter
@@ -86,7 +86,7 @@ def _show(state: State) -> None:
 
 
 def _show_now(now: dict[str, Rows]) -> None:
-    """Show who is held back, and nothing about whom nobody is."""
+    """Print the non-empty sections: cooldowns, breakers, limits and lockouts."""
     for name, said in SECTIONS.items():
         if rows := now[name]:
             say(f"\n{said}:")
@@ -106,9 +106,9 @@ def _life(running: Running | None, answering: bool) -> list[tuple[str, object]]:
 
 
 def _read(state: State, *, running: bool) -> tuple[dict[str, int], tuple[int, int], dict[str, Rows]]:
-    """Count what is set up and the replies that are kept with their bytes, and list who is held back."""
+    """Read the counts of configured entries, the number and bytes of stored conversations, and the health sections."""
     if not Path(state.data_dir, "storage.sqlite").exists():
-        return _nothing()  # asking makes nothing
+        return _nothing()  # `status` does not create a database
     with state.store() as store:
         config, kept = snapshot.load(store), conversations.count(store)
         now = {
@@ -132,7 +132,7 @@ def doctor(ctx: click.Context) -> None:
 
     Exit 1 when a check fails.
     """
-    from omniroute.cli.doctor import check_all  # not at the top: `status` needs none of what they load
+    from omniroute.cli.doctor import check_all  # imported here, as `status` does not need it
 
     state: State = ctx.obj
     checks = list(check_all(state))

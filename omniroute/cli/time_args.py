@@ -1,4 +1,4 @@
-"""Times to come, as people write them."""
+"""Parsers of durations and future times in options."""
 
 import re
 import time
@@ -12,14 +12,17 @@ FAR = 100 * 366 * 86400
 
 
 def span(value: str) -> float:
-    """Read an option: a length of time in seconds, such as 30m."""
+    """Parse an option: a duration such as 30m, into seconds. Raises BadParameter."""
     if (found := SPAN.fullmatch(value)) is None:
         raise click.BadParameter(f"{value!r} is no length of time such as 90s, 30m, 12h, 7d or 4w")
     return float(found[1]) * UNITS[found[2]]
 
 
 def later_or_never(value: str) -> float:
-    """Read an option: a moment to come, so long from now or a date in the zone of this machine; `never` is 0."""
+    """Parse an option: a future time, as a duration from now, a date in local time, or `never` for 0.
+
+    Return seconds of the epoch. Raises BadParameter for other text and for times in the past.
+    """
     if value == "never":
         return 0.0
     now = time.time()

@@ -1,4 +1,4 @@
-"""How long each target of a plan is waited for, and what else is done for it, as `route explain` says it."""
+"""Text output of `route explain` about deadlines, hedging and resumption of a plan's targets."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -12,7 +12,7 @@ type Patience = Mapping[str, EffectiveTimeout]
 
 
 def lines(found: Sequence[Patience]) -> list[str]:
-    """Say the deadlines of targets in their order: once for those in a row that have the same."""
+    """Format the deadlines of targets in plan order, on one line for consecutive targets with the same deadlines."""
     out, first = [], 1
     for said, same in groupby(found):
         last = first + len(list(same)) - 1
@@ -23,7 +23,7 @@ def lines(found: Sequence[Patience]) -> list[str]:
 
 
 def hedged(targets: Sequence[Target], rules: Settings) -> list[str]:
-    """Say which targets get another one beside them when they are late, where any do."""
+    """Name the targets that are hedged with the next account when slow; empty if there are none."""
     out = []
     for n, target in enumerate(targets, 1):
         hedging = feature_flag("hedge", target, rules)
@@ -34,7 +34,7 @@ def hedged(targets: Sequence[Target], rules: Settings) -> list[str]:
 
 
 def resumed(targets: Sequence[Target], rules: Settings) -> list[str]:
-    """Say which targets get another one that goes on with what they broke off, where any do."""
+    """Name the targets whose interrupted streams are resumed by the next target; empty if there are none."""
     out = []
     for n, target in enumerate(targets[:-1], 1):
         resume = feature_flag("resume", target, rules)

@@ -1,4 +1,4 @@
-"""`omniroute-ctl token`: what opens the management API to scripts."""
+"""`omniroute-ctl token`: show or renew the admin token of the management API."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`omniroute-ctl translate`: a request, or an answer, said in another dialect. Nothing is asked and nothing kept."""
+"""`omniroute-ctl translate`: translate a request or a response to another dialect, without sending or storing it."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ from omniroute.gateway.translation_preview import (
 )
 
 LARGEST = 32 * 1024 * 1024
-"""Bytes of what is read whole: as much as the gateway takes of a request, unless it is told otherwise."""
+"""Bytes of an input read as a whole; the gateway's default limit of a request."""
 PIECE = 64 * 1024
 
 
@@ -108,7 +108,7 @@ def _stream(
     names: Mapping[str, str],
     file: BufferedReader,
 ) -> None:
-    """Give what a client gets, as it comes."""
+    """Translate a streamed response chunk by chunk and print it as a client would receive it."""
     chunk = file.read1(PIECE)
     saying = StreamPreview(source, target, model=model_of(chunk, model), names=names, created=int(time.time()))
     kept: list[bytes] = []
@@ -140,7 +140,7 @@ def _read(file: BufferedReader) -> bytes:
 
 
 def _print(raw: bytes) -> None:
-    """Print JSON: laid out for a person, and byte for byte as it would be sent for a program."""
+    """Print JSON, indented on a terminal, and byte for byte as it would be sent elsewhere."""
     if sys.stdout.isatty():
         raw = clean(json.dumps(json.loads(raw), indent=2, ensure_ascii=False)).encode()
     click.echo(raw)

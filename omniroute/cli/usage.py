@@ -1,4 +1,4 @@
-"""`omniroute-ctl usage`: what was asked and what it cost."""
+"""`omniroute-ctl usage`: show requests, tokens and cost."""
 
 import re
 from dataclasses import asdict
@@ -23,7 +23,7 @@ HEADERS = ["requests", "failed", "input", "cached", "output", "reasoning", "cost
 
 
 def moment(value: str) -> float:
-    """Read an option: so long ago (`30m`, `12h`, `7d`, `4w`), or a date."""
+    """Parse an option: a past time, as a duration before now (`30m`, `12h`, `7d`, `4w`) or a date."""
     now = datetime.now().astimezone()
     try:
         if found := re.fullmatch(r"([0-9]{1,6})([mhdw])", value):
@@ -119,7 +119,7 @@ def _cells(row: UsageSum) -> tuple[object, ...]:
 
 def _money(row: UsageSum) -> str | None:
     if not row.cost and not row.input and not row.output:
-        return None  # nothing was used
+        return None  # no tokens were used
     if not row.unknown_cost:
         return f"${row.cost:.4f}"
     return f"${row.cost:.4f} and {row.unknown_cost} unknown" if row.cost else "unknown"
