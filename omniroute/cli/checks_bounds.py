@@ -1,4 +1,4 @@
-"""The checks of `doctor` for the bounds `server.*`: which are changed, and which the machine cannot hold."""
+"""The checks of `omniroute-ctl doctor` for the `server.*` limits: changed values, and ones too high for the machine."""
 
 import resource
 from collections.abc import Iterator
@@ -12,15 +12,16 @@ from omniroute.mitm.client_connections import ClientConnections
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 UNLIMITED = 1 << 20
-"""Descriptors that count as no limit."""
+"""Number of file descriptors from which on their limit counts as unlimited."""
 SLOWEST = 120.0
-"""Seconds for a request head beyond which slow clients can hold all connections."""
+"""Header timeout in seconds beyond which slow clients can hold all connections."""
 
 
 def check_bounds(limits: ServerLimits, descriptors: int, memory: int | None) -> Iterator[Check]:
-    """Name the bounds that differ from their defaults, and warn of those that protect nothing.
+    """Report the limits that differ from their defaults, and warn of those that give no protection.
 
-    `descriptors` is how many the gateway may open, `memory` the bytes that it may take, where that is known.
+    `descriptors` is the number of file descriptors that the gateway may open; `memory` is the available memory in
+    bytes, or None if unknown.
     """
     default = ServerLimits()
     changed = [
@@ -71,13 +72,13 @@ def _mb(size: int) -> str:
 
 
 def open_files() -> int:
-    """Return the descriptors that a gateway may open: it raises its soft limit to the hard one."""
+    """Return the number of file descriptors that a gateway may open; it raises its soft limit to the hard one."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return UNLIMITED if hard == resource.RLIM_INFINITY else min(hard, UNLIMITED)
 
 
 def available_memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> int | None:
-    """Return the bytes that programs may still take, also by the limit of a container; None where that is unknown."""
+    """Return the available memory in bytes, within the container's limit if there is one; None if unknown."""
     found = []
     try:
         for line in meminfo.read_text("ascii").splitlines():
@@ -88,5 +89,5 @@ def available_memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> int | No
     try:
         found.append(int(cgroup.read_text("ascii")))
     except (OSError, ValueError):
-        return min(found, default=None)  # no limit, or none that is told here
+        return min(found, default=None)  # no cgroup limit, or cgroup v2 is not mounted
     return min(found)

@@ -34,7 +34,7 @@ def hedged(targets: Sequence[Target], rules: Settings) -> list[str]:
 
 
 def resumed(targets: Sequence[Target], rules: Settings) -> list[str]:
-    """Name the targets whose interrupted streams are resumed by the next target; empty if there are none."""
+    """Name the targets after which the next one resumes an interrupted stream; empty if there are none."""
     out = []
     for n, target in enumerate(targets[:-1], 1):
         resume = feature_flag("resume", target, rules)

@@ -16,7 +16,7 @@ type Sample = tuple[str, Labels, float]
 def write(runtime: Runtime) -> str:
     """Write all metrics.
 
-    Label values are fixed words or provider names, never a key, an account or a model; `Tally` bounds their number.
+    Label values are fixed words or provider names, never a key, an account or a model; `Metrics` bounds their number.
     """
     tally, now = runtime.tally, runtime.wall()
     writes = runtime.store.write_health if runtime.store else WriteHealth()

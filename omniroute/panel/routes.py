@@ -48,7 +48,7 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """Base of query strings, whose values are all text and are converted to the fields' types."""
+    """Base of query strings: all values are text, and are converted to the fields' types."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
