@@ -1,4 +1,7 @@
-"""What a family of models takes, read off its name. A name that tells nothing gets what the most upstreams take."""
+"""Capabilities of Claude models, derived from the model name.
+
+An unknown name gets the defaults that most upstreams accept.
+"""
 
 import re
 
@@ -18,7 +21,10 @@ FIRST_ALWAYS_THINKING = (5, 5)
 
 
 def version(model: str) -> tuple[int, int] | None:
-    """Give the number of a Claude model: `claude-3-7-sonnet-20250219` is (3, 7), `claude-opus-5` is (5, 0)."""
+    """Return the version of a Claude model: (3, 7) for `claude-3-7-sonnet-20250219`, (5, 0) for `claude-opus-5`.
+
+    Return None for any other model.
+    """
     if ALWAYS_THINK.search(model):
         return FIRST_ALWAYS_THINKING
     found = CLAUDE.search(model)
@@ -30,27 +36,27 @@ def _since(model: str, first: tuple[int, int]) -> bool:
 
 
 def thinks(model: str) -> bool:
-    """Whether it takes `thinking` at all."""
+    """Return whether the model accepts `thinking` at all."""
     return (version(model) or FIRST_THINKING) >= FIRST_THINKING
 
 
 def thinks_adaptively(model: str) -> bool:
-    """Whether it sets its own budget and takes an effort instead; the newest take nothing else."""
+    """Return whether the model supports adaptive thinking, controlled by an effort instead of a budget."""
     return _since(model, FIRST_ADAPTIVE)
 
 
 def takes_budget(model: str) -> bool:
-    """Whether it takes a budget; the newest only think adaptively."""
+    """Return whether the model accepts a thinking budget; the newest models only think adaptively."""
     return not _since(model, FIRST_WITHOUT_BUDGET)
 
 
 def takes_effort(model: str) -> bool:
-    """Whether it takes `output_config.effort`."""
+    """Return whether the model accepts `output_config.effort`."""
     return thinks_adaptively(model) or bool(TAKES_EFFORT.search(model))
 
 
 def effort(model: str, wanted: str) -> str:
-    """Give the nearest effort that it knows."""
+    """Return the supported effort nearest to `wanted`."""
     known = {"minimal": "low"}
     if not _since(model, FIRST_XHIGH):
         known["xhigh"] = "high"
@@ -60,35 +66,35 @@ def effort(model: str, wanted: str) -> str:
 
 
 def takes_prefill(model: str) -> bool:
-    """Whether the last turn may be the assistant's, for it to go on from there."""
+    """Return whether the last turn may be an assistant turn (prefill) that the model continues."""
     return not thinks_adaptively(model)
 
 
 def thinks_unasked(model: str) -> bool:
-    """Whether it has to be told not to think; of an unknown model that is the safe guess."""
+    """Return whether the model thinks unless told not to; True for an unknown model, as the safe default."""
     return (version(model) or FIRST_THINKING_UNASKED) >= FIRST_THINKING_UNASKED
 
 
 def always_thinks(model: str) -> bool:
-    """Whether it refuses to be told not to think, and so refuses to be made to call a tool."""
+    """Return whether thinking cannot be disabled; such a model also rejects a forced tool call."""
     return _since(model, FIRST_ALWAYS_THINKING)
 
 
 def takes_strict(model: str) -> bool:
-    """Whether its tools may be `strict`."""
+    """Return whether the model accepts `strict` tools."""
     return _since(model, FIRST_STRICT)
 
 
 def takes_sampling(model: str) -> bool:
-    """Whether it takes `temperature`, `top_p` and `top_k`."""
+    """Return whether the model accepts `temperature`, `top_p` and `top_k`."""
     return not _since(model, FIRST_WITHOUT_SAMPLING)
 
 
 def takes_one_sampling(model: str) -> bool:
-    """Whether it refuses `temperature` and `top_p` together."""
+    """Return whether the model rejects `temperature` and `top_p` together."""
     return _since(model, FIRST_PICKY)
 
 
 def takes_system_turns(model: str) -> bool:
-    """Whether a system message may stand among the turns."""
+    """Return whether a system message may stand between turns."""
     return _since(model, FIRST_SYSTEM_TURNS)

@@ -1,4 +1,4 @@
-"""Errors as Anthropic Messages clients read them."""
+"""Error bodies in the Anthropic Messages dialect."""
 
 import orjson
 
@@ -19,13 +19,13 @@ WORDS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-"""Status -> type."""
+"""Error type by HTTP status."""
 
 
 NO_THREADS = "thread_unsupported_request"
-"""A code that Anthropic's SDK acts on: it asks again, without a message thread."""
+"""Error code on which Anthropic's SDK retries without a message thread."""
 LOST_THREADS = ("thread_not_found", "thread_already_continued", "thread_continue_in_flight")
-"""Anthropic's own codes, on which its SDK begins a new thread with the whole conversation."""
+"""Anthropic's error codes on which its SDK starts a new thread with the whole conversation."""
 
 
 def write_error(error: GatewayError) -> Body:
@@ -43,7 +43,7 @@ def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = N
 
 
 def _words(message: str, code: str | None) -> str:
-    """Say Anthropic's own words for a conversation that is too long: Claude Code looks for them, and has no code."""
+    """Prefix the message of a too long conversation with Anthropic's text, by which Claude Code recognizes it."""
     own = "prompt is too long"
     return f"{own}: {message}" if code == TOO_LONG and own not in message.lower() else message
 

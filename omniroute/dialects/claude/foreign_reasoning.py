@@ -1,7 +1,8 @@
-"""Thinking in a conversation that Anthropic did not sign.
+"""Removal of thinking that Anthropic did not sign from a conversation.
 
-When an upstream of another dialect has answered a turn, its reasoning came to the client as a thinking block with
-our mark or with an empty signature, and comes back with the next turn. Anthropic refuses a body with such a block.
+If an upstream of another dialect answered a turn, the client received its reasoning as a thinking block with the
+gateway's mark or with an empty signature, and sends it back in the next turn. Anthropic rejects a body with such a
+block.
 """
 
 import re
@@ -10,14 +11,14 @@ from omniroute.dialects import reasoning_signatures
 from omniroute.dialects.ir import Body
 
 SUSPECT = re.compile(rb'"signature"\s*:\s*""|"(?:signature|data)"\s*:\s*"(?:openai|responses|gemini)(?:\.sealed)?:')
-"""What a body without a foreign block never holds: most bodies are not looked at any further."""
+"""Pattern that matches any body with a foreign block; most bodies do not match and need no further check."""
 OWN_ID = "toolu_"
-"""How the ids of Anthropic's own calls begin."""
+"""Prefix of the ids of Anthropic's own tool calls."""
 THINKING = ("thinking", "redacted_thinking")
 
 
 def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
-    """Give the body without the thinking that Anthropic would refuse; None when there is none."""
+    """Return the body without the thinking that Anthropic would reject; None if nothing has to be changed."""
     if not isinstance(messages := body.get("messages"), list):
         return None
     kept = [_without(message) for message in messages] if SUSPECT.search(raw) else messages
@@ -28,9 +29,9 @@ def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
 
 
 def _began_elsewhere(body: Body, messages: list[object]) -> bool:
-    """Whether the calls that are being answered began at an upstream that gave no thinking at all.
+    """Return whether the tool calls being answered came from an upstream that returned no thinking at all.
 
-    Anthropic's own turn begins with thinking, and only its first message has to.
+    A turn by Anthropic starts with thinking, which is required of its first message only.
     """
     if not isinstance(thinking := body.get("thinking"), dict) or thinking.get("type") != "enabled":
         return False
@@ -48,7 +49,10 @@ def _began_elsewhere(body: Body, messages: list[object]) -> bool:
 
 
 def _lacks_thinking(body: Body) -> bool:
-    """Whether calls are being answered that came without thinking: with a budget, Anthropic wants it before them."""
+    """Return whether tool calls without thinking before them are being answered.
+
+    With a thinking budget, Anthropic rejects such a conversation.
+    """
     match body:
         case {"thinking": {"type": "enabled"}, "messages": [*_, {"content": [*said]}, {"content": [*results]}]}:
             first, kinds = _kind(said[0]) if said else None, {_kind(block) for block in said}
@@ -59,7 +63,7 @@ def _lacks_thinking(body: Body) -> bool:
 
 
 def _without_budget(body: Body) -> Body:
-    """Give the body for a turn without thinking, and so without what would clear thinking away."""
+    """Return the body without `thinking`, and without the `context_management` edits that clear thinking."""
     body = {key: value for key, value in body.items() if key != "thinking"}
     match body:
         case {"context_management": {"edits": [*edits]} as managed}:
@@ -73,7 +77,7 @@ def _kind(block: object) -> object:
 
 
 def _without(message: object) -> object:
-    """Give a message without its foreign blocks; None when nothing is left of it."""
+    """Return a message without its foreign blocks; None if nothing is left."""
     if not isinstance(message, dict) or not isinstance(blocks := message.get("content"), list):
         return message
     kept = [block for block in blocks if not _is_foreign(block)]

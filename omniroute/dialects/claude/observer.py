@@ -1,4 +1,4 @@
-"""What an Anthropic Messages reply says to someone who only watches it pass."""
+"""Read signals (content, usage, faults, end) from Anthropic Messages replies without translating them."""
 
 import orjson
 
@@ -11,7 +11,7 @@ from omniroute.dialects.sse import Frame
 
 @strict
 def observe(frame: Frame) -> FrameSignal:
-    """Read one event of a stream."""
+    """Read the signal of one stream event; ValueError if it is not a JSON object."""
     event = orjson.loads(frame.data)
     if not isinstance(event, dict):
         raise ValueError("an event is no JSON object")
@@ -41,7 +41,7 @@ def observe(frame: Frame) -> FrameSignal:
 
 @strict
 def read_whole(body: Body) -> FrameSignal:
-    """Read a whole reply."""
+    """Read the signal of a whole reply; ValueError if it has neither a content list nor an error."""
     if body.get("type") == "error" or not isinstance(body.get("content"), list):
         if found := upstream_errors.find(body):
             return FrameSignal(fault=found)
@@ -52,7 +52,7 @@ def read_whole(body: Body) -> FrameSignal:
 
 def _says(block: Body) -> bool:
     kind = block.get("type")
-    # Text and thinking open empty; any other block is a call, an outcome or thinking that may not be read.
+    # Text and thinking blocks start empty; any other block is a tool call, a tool result or redacted thinking.
     return bool(block.get(kind)) if kind in ("text", "thinking") else True
 
 

@@ -1,4 +1,4 @@
-"""Anthropic Messages requests: wire -> form."""
+"""Reader for Anthropic Messages requests: wire -> form."""
 
 import base64
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ MODES: Mapping[str, Any] = {"auto": "auto", "any": "required", "none": "none", "
 
 
 def read_request(body: Body) -> Request:
-    """Read a request. BadRequest names the field that is not as the dialect promises."""
+    """Read a request. Raise BadRequest, naming the field, for a missing, mistyped or unsupported field."""
     if body.get("thread") is not None:
         raise refuse(
             "thread", "is kept by Anthropic alone: send the whole conversation", code="thread_unsupported_request"
@@ -87,7 +87,7 @@ def _rest(body: Body, *known: str) -> Extra:
 
 
 def _named(name: str, body: Body, *known: str) -> dict[str, Any]:
-    """Give what else an object holds, by its path, as one flat field each."""
+    """Return the unknown fields of a nested object as flat fields named by their path."""
     return {f"{name}.{key}": value for key, value in body.items() if key not in known and value is not None}
 
 
@@ -143,17 +143,17 @@ def _block(block: Body, path: str) -> tuple[Part, ...]:
         case "tool_use" | "tool_result" | "tool_reference":
             return (_tool_block(block, path),)
         case "search_result":
-            # Its page, title and text are all content: only the original says that they are a search's.
+            # Page, title and text are all content here; only the original block marks them as a search result.
             texts = _parts(block.get("content"), f"{path}.content")
             head = "\n".join(text for key in ("title", "source") if (text := optional(block, key, str, path)))
             return (Text(head, extra=_rest(block, "type", "title", "source", "content")), *texts)
         case "compaction":
-            # All that was said before it, in short.
+            # A summary of the conversation before it.
             return (Text(optional(block, "content", str, path) or "", extra=_rest(block, "type", "content")),)
         case "container_upload":
             return (Native("claude", block, path),)
         case _:
-            # Blocks that tell of tools which the provider ran by itself: the answer made of them follows as text.
+            # Blocks about tools that the provider ran itself; the answer based on them follows as text.
             return (Native("claude", block, path, needed=False),)
 
 

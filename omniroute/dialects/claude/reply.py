@@ -1,4 +1,4 @@
-"""Anthropic Messages replies: wire -> form -> wire."""
+"""Reader and writer for Anthropic Messages replies: wire -> form -> wire."""
 
 from collections.abc import Mapping
 from typing import Any, assert_never
@@ -27,7 +27,7 @@ from omniroute.dialects.tool_names import derive_id
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read a `usage` object; None where there is none. `input_tokens` is only what no cache had a part in."""
+    """Read a `usage` object; None if there is none. `input_tokens` excludes tokens read from or written to a cache."""
     if not isinstance(value, dict):
         return None
     read, written = count(value.get("cache_read_input_tokens")), count(value.get("cache_creation_input_tokens"))
@@ -55,12 +55,12 @@ SAID: Mapping[Reason, str] = {reason: word for word, reason in REASONS.items()}
 
 
 def read_reason(word: Any) -> Reason:
-    """Read a stop reason; a word unknown means an end."""
+    """Read a stop reason; an unknown one is read as `stop`."""
     return REASONS.get(str(word), "stop")
 
 
 def read_note(details: Any) -> str | None:
-    """Read why the provider declined."""
+    """Read the explanation of a refusal; None without one."""
     match details:
         case {"explanation": str(text)} if text:
             return text
@@ -69,7 +69,7 @@ def read_note(details: Any) -> str | None:
 
 
 def read_citation(citation: Any) -> Citation | None:
-    """Read a citation of a page; None for one of a document that the client sent itself."""
+    """Read a citation of a web page; None for a citation of a document that the client sent."""
     match citation:
         case {"type": "web_search_result_location", "url": str(url), **rest}:
             return Citation(url, str(rest.get("title") or ""), str(rest.get("cited_text") or ""), {"claude": citation})
@@ -86,7 +86,7 @@ def write_citation(citation: Citation) -> Body:
 
 
 def write_usage(usage: Usage) -> Body:
-    """Count as Anthropic does: what a cache had a part in stands beside `input_tokens`."""
+    """Write usage as Anthropic counts: `input_tokens` excludes cached tokens."""
     cached = (usage.cache_read or 0) + (usage.cache_write or 0)
     body: Body = {
         "input_tokens": max((usage.input or 0) - cached, 0),
@@ -100,7 +100,7 @@ def write_usage(usage: Usage) -> Body:
 
 
 def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
-    """Read a block as it stands; ValueError for what is none."""
+    """Read a content block. Raise ValueError for a malformed block."""
     match block:
         case {"type": "text", "text": str(text)}:
             found = (read_citation(citation) for citation in block.get("citations") or ())
@@ -125,7 +125,7 @@ def read_part(block: Any) -> Text | Reasoning | ToolCall | Native:
 
 
 def write_part(part: Part) -> Body:
-    """Write a part of a reply."""
+    """Write a part of a reply as a content block."""
     match part:
         case Text(text=text, citations=citations):
             noted = [write_citation(citation) for citation in citations]
@@ -154,15 +154,15 @@ def write_part(part: Part) -> Body:
 
 
 def is_sealed(part: Part) -> bool:
-    """Whether a part is reasoning of which there is only the seal.
+    """Return whether a part is redacted reasoning, without text.
 
-    Such a block may not follow an answer: some clients take the last block for what the answer is.
+    Such a block must not follow the answer: some clients take the last block for the answer.
     """
     return isinstance(part, Reasoning) and part.sealed is not None
 
 
 def read_reply(body: Body) -> Reply:
-    """Read a whole reply; ValueError for what is not one."""
+    """Read a whole reply. Raise ValueError for a malformed reply."""
     content = body.get("content")
     if body.get("type") != "message" or not isinstance(content, list):
         raise ValueError("not an Anthropic message")
@@ -178,7 +178,7 @@ def read_reply(body: Body) -> Reply:
 
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
-    """Write a whole reply. The dialect tells no time, so `created` has no place in it."""
+    """Write a whole reply. The dialect has no creation time, so `created` is ignored."""
     parts = list(reply.parts)
     if not all(isinstance(part, Reasoning) for part in parts):
         while is_sealed(parts[-1]):

@@ -1,4 +1,4 @@
-"""Anthropic Messages streams: frames -> events, events -> frames."""
+"""Reader and writer for Anthropic Messages streams: frames -> events, events -> frames."""
 
 from dataclasses import replace
 from typing import Any, assert_never
@@ -45,7 +45,7 @@ PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta"
 
 
 class Reader:
-    """Events of the wire in, events of the form out. The end waits for `message_stop`: usage may still change."""
+    """Convert frames to events. `Finish` waits for `message_stop`, as usage may still change before it."""
 
     def __init__(self) -> None:
         self._blocks = ContentBlocks()
@@ -57,11 +57,11 @@ class Reader:
         self._note: str | None = None
         self._signatures: dict[int, list[str]] = {}
         self._given: dict[int, str] = {}
-        """Text, thinking or input that stood in the start of a block, unless pieces of it follow."""
+        """Text, thinking or input given at the start of a block, used unless deltas replace it."""
         self._called = False
 
     def feed(self, frame: Frame) -> list[Event]:
-        """Read one frame; ValueError for what is not the dialect."""
+        """Read one frame. Raise ValueError if it does not follow the dialect."""
         if self._ended or not frame.data:
             return []
         event = load_object(frame.data)
@@ -86,7 +86,7 @@ class Reader:
                 return []
 
     def finish(self) -> list[Event]:
-        """Say the end, where the upstream gave a reason for it; without one the reply was cut, and this is silent."""
+        """Emit the end of the reply; emit nothing if the upstream sent no stop reason, as the reply was cut."""
         if self._ended or self._reason is None:
             return []
         self._ended = True
@@ -100,7 +100,7 @@ class Reader:
         return [Begin(reply_id if isinstance(reply_id, str) and reply_id else None, self._usage)]
 
     def _read_content(self, content: list[Body]) -> list[Event]:
-        """Read blocks that stand in the start of the message: some servers only pretend to stream."""
+        """Read blocks given in `message_start`, as sent by servers that do not really stream."""
         return [e for i, block in enumerate(content) for e in (*self._start(~i, block), *self._stop(~i))]
 
     def _start(self, index: int, block: Body) -> list[Event]:
@@ -156,7 +156,7 @@ class Reader:
 
 
 class Writer:
-    """Events in, frames out. It trusts the order of the events."""
+    """Convert events to frames. The events must come in valid order; this is not checked."""
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._model = model
@@ -165,7 +165,7 @@ class Writer:
         self._piece = ("text_delta", "text")
         self._answered = False
         self._held = b""
-        """Sealed reasoning after a part of the answer: it goes out before the next one, or not at all."""
+        """Redacted reasoning that follows a part of the answer; written before the next part, or dropped at the end."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -198,19 +198,19 @@ class Writer:
                 assert_never(event)
 
     def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
-        # Counted here: parts that this dialect cannot say leave gaps in the form's numbers.
+        # Counted here, as parts that this dialect cannot express leave gaps in the part numbers of the form.
         self._open = self._count
         self._count += 1
         self._piece = _piece(part)
         return _frame("content_block_start", {"index": self._open, "content_block": write_part(part)})
 
     def fail(self, fault: Fault) -> bytes:
-        """End with a fault. A call stays open: a client may run one as soon as its block ends."""
+        """End the stream with a fault. Leave a tool call open: a client may run one as soon as its block ends."""
         closed = b"" if self._piece[0] == "input_json_delta" else self._close()
         return closed + write_fault(fault)
 
     def follow(self, said: Body) -> None:
-        """Go on after an event that was not written here."""
+        """Continue after an event that this writer did not write: take over its block index."""
         if said.get("type") == "content_block_start":
             self._open = _index(said)
             self._count = self._open + 1

@@ -1,4 +1,4 @@
-"""The conversation of an Anthropic Messages request: form -> wire."""
+"""Writer for the conversation of an Anthropic Messages request: form -> wire."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -35,15 +35,17 @@ IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
 def write_turns(
     messages: Sequence[Message], losses: Losses, names: ToolNames, *, system_turns: bool
 ) -> tuple[list[Body], list[Body]]:
-    """Give the system prompt, and the turns of user and assistant, which take each other's place.
+    """Return the system prompt, and the alternating user and assistant turns.
 
-    With `system_turns` a prompt that follows a turn of the user stays where it stands. Else it joins the first;
-    but after an answer it becomes what the user says, for what was sent before must begin the same each time: that
-    is what providers keep in their caches.
+    With `system_turns`, a system message after a user turn stays in place. Otherwise it joins the system prompt, or
+    becomes a user message if it follows an assistant turn: the part sent before must not change, so that the
+    provider's prompt cache still matches.
+
+    Raise BadRequest if no content is left, or for media where only text is allowed.
     """
     mended = repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses)
     if all(message.role in PROMPTS for message in mended):
-        # A prompt alone is no conversation here: the last one becomes what the user says.
+        # A system prompt alone is not a conversation in this dialect: the last one becomes a user message.
         losses.add("messages.system_position")
         mended[-1] = replace(mended[-1], role="user")
     system: list[Body] = []
@@ -76,7 +78,10 @@ def write_turns(
 
 
 def _may_stand(messages: Sequence[Message]) -> set[int]:
-    """Give the places of prompts between what the user says and what the assistant answers, now or next."""
+    """Return the indices of system messages between a user message and the assistant's answer.
+
+    The answer may be in the conversation already or still to come.
+    """
     found: set[int] = set()
     waiting: list[int] = []
     before = None
@@ -92,7 +97,7 @@ def _may_stand(messages: Sequence[Message]) -> set[int]:
 
 
 def _blocks(parts: Iterable[Part], losses: Losses, names: ToolNames) -> list[Body]:
-    """Write parts; calls go last, since their results have to follow them at once."""
+    """Write parts; tool calls go last, since their results have to follow them immediately."""
     blocks = [block for part in parts if (block := _block(part, losses, names)) is not None]
     return sorted(blocks, key=lambda block: block["type"] == "tool_use")
 
@@ -125,13 +130,13 @@ def _block(part: Part, losses: Losses, names: ToolNames) -> Body | None:
 
 def _text(part: Text, losses: Losses) -> Body | None:
     if part.citations:
-        losses.add("citations")  # Anthropic takes back only its own, each with its seal
+        losses.add("citations")  # Anthropic accepts only its own citations, each with its encrypted index
     block = {"type": "text", "text": part.text} | losses.foreign(part.extra, "claude")
     return block if part.text.strip() else None
 
 
 def _reasoning(part: Reasoning, losses: Losses) -> Body | None:
-    """Write what Anthropic can check: it refuses reasoning that it has not signed itself."""
+    """Write reasoning that Anthropic signed; it rejects any other, which is recorded as a loss."""
     extra = losses.foreign(part.extra, "claude")
     if part.origin == "claude" and part.sealed is not None:
         return {"type": "redacted_thinking", "data": part.sealed} | extra
@@ -162,7 +167,7 @@ def _media(media: Media, losses: Losses) -> Body:
 
 
 def _input(call: ToolCall, losses: Losses) -> dict[str, Any]:
-    """Give the arguments as the object that is asked for; what is none is kept as text inside one."""
+    """Return the arguments as an object; text that is not a JSON object is wrapped in one."""
     if not call.arguments.strip():
         return {}
     arguments = read_arguments(call.arguments)
@@ -173,7 +178,7 @@ def _input(call: ToolCall, losses: Losses) -> dict[str, Any]:
 
 
 def read_arguments(text: str) -> dict[str, Any] | None:
-    """Read the arguments of a call; None where they are no object, or not whole."""
+    """Parse the arguments of a call; None if they are not a JSON object, or incomplete."""
     try:
         arguments = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -199,7 +204,7 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh"
 
 
 def write_thinking(thinking: Thinking, model: str, body: Body, losses: Losses) -> None:
-    """Say how much to think, in the way that the model's family knows and that the rest of the body allows."""
+    """Write `thinking` and the effort as the model supports them and as the rest of the body allows."""
     effort = thinking.effort
     if thinking.mode == "off":
         if capabilities.always_thinks(model):
@@ -226,7 +231,7 @@ def _named(budget: int) -> str:
 
 
 def _write_budget(thinking: Thinking, body: Body, losses: Losses) -> None:
-    """Give a budget that the provider takes; the answer needs room beside it."""
+    """Write a thinking budget within the provider's limits that leaves room for the answer in `max_tokens`."""
     wanted = thinking.budget or BUDGETS.get(thinking.effort or "", BUDGETS["medium"])
     budget = max(wanted, LEAST_BUDGET)
     if thinking.budget is None or budget >= body["max_tokens"]:
@@ -240,12 +245,12 @@ def _write_budget(thinking: Thinking, body: Body, losses: Losses) -> None:
 
 
 def _forced(body: Body) -> bool:
-    """Whether the answer has to begin in a way that leaves no room for thinking."""
+    """Return whether a forced tool call or a prefilled answer excludes thinking."""
     return body.get("tool_choice", {}).get("type") in {"any", "tool"} or body["messages"][-1]["role"] == "assistant"
 
 
 def _unsigned(turns: list[Body]) -> bool:
-    """Whether calls are being answered that came without signed thinking: Anthropic wants it before them."""
+    """Return whether tool calls without signed thinking are being answered; Anthropic requires it before them."""
     if len(turns) < 2 or _begins(turns[-1]) != "tool_result":
         return False
     return _begins(turns[-2]) not in {"thinking", "redacted_thinking"}
@@ -257,7 +262,10 @@ def _begins(turn: Body) -> str:
 
 
 def settle_sampling(model: str, body: Body, losses: Losses) -> None:
-    """Take out what Anthropic refuses: most ways to sample beside thinking, and of two ways the second."""
+    """Remove the sampling fields that Anthropic rejects, and record them as losses.
+
+    Most are rejected beside thinking; some models also reject `top_p` beside `temperature`.
+    """
     thinking = body.get("thinking", {}).get("type") in {"enabled", "adaptive"}
     fixed = not capabilities.takes_sampling(model)
     if fixed or (thinking and body.get("temperature", 1) != 1):

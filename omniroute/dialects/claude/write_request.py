@@ -1,4 +1,4 @@
-"""Anthropic Messages requests: form -> wire."""
+"""Writer for Anthropic Messages requests: form -> wire."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,15 +15,15 @@ from omniroute.dialects.validate import refuse
 DEFAULT_MAX_TOKENS = 8192
 USER_LIMIT = 256
 PERSONAL = re.compile(r"\S@\S+\.\S|^\s*\+?[\d\s().-]{7,}$")
-"""An address or a telephone number: Anthropic refuses to be told who somebody is."""
+"""Pattern of an email address or a telephone number: Anthropic rejects personal data in `user_id`."""
 NEUTRAL = {"n": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
-"""Values that ask for nothing: leaving them out loses nothing."""
+"""Values equal to the default: leaving them out loses nothing."""
 NESTED = ("metadata", "output_config", "thinking")
 MODES = {"auto": "auto", "required": "any", "none": "none", "named": "tool"}
 
 
 def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
-    """Write a request. BadRequest where something that must not be lost cannot be said."""
+    """Write a request. Raise BadRequest if something that must not be lost cannot be written in this dialect."""
     losses, names = Losses(), ToolNames()
     system, turns = write_turns(
         request.messages, losses, names, system_turns=capabilities.takes_system_turns(request.model)
@@ -54,9 +54,10 @@ def write_request(request: Request, *, max_output: int | None = None) -> Written
 
 
 def _leave_out_end(turns: list[Body], losses: Losses) -> None:
-    """Take away an assistant's turn at the end: agents that ask again after a broken reply leave its beginning there.
+    """Remove a final assistant turn, which agents leave there when they retry after an incomplete reply.
 
-    In no dialect but Anthropic's own does a client count on an answer that goes on from it.
+    Only clients of Anthropic's own dialect rely on an answer that continues it. Raise BadRequest if it is the only
+    turn.
     """
     if len(turns) == 1:
         raise refuse("messages", "must end with what the user says: the chosen model does not go on from its own words")
@@ -150,13 +151,13 @@ def _write_tuning(request: Request, body: Body, losses: Losses) -> None:
 
 MARK = {"type": "ephemeral"}
 MOVING = 2
-"""Marks that go along with the conversation: the one before the last is where the turn before has written to."""
+"""Number of cache marks on user turns. The second to last is where the previous turn wrote its cache entry."""
 
 
 def set_breakpoints(body: Body) -> None:
-    """Mark the tools, the system prompt and the ends of the last turns of the user: the four that may be.
+    """Set cache marks on the tools, the system prompt and the ends of the last two user turns: the four allowed.
 
-    A client that sets marks of its own knows better.
+    Leave the body unchanged if it already has marks, or has neither tools nor an assistant turn.
     """
     if any("cache_control" in holder for holder in _holders(body)):
         return
@@ -171,7 +172,7 @@ def set_breakpoints(body: Body) -> None:
 
 
 def _holders(body: Body) -> Iterator[dict[str, Any]]:
-    """Give all that may bear a mark."""
+    """Yield every object that may hold a cache mark."""
     yield body
     yield from body.get("tools", [])
     yield from body.get("system", [])

@@ -1,4 +1,7 @@
-"""What a family of models takes, read off its name. A name that tells nothing gets what the most upstreams take."""
+"""Capabilities of OpenAI-compatible models, derived from the model name.
+
+An unknown name gets the defaults that most upstreams accept.
+"""
 
 import re
 
@@ -12,33 +15,33 @@ CHATS = re.compile(r"gpt-[\d.]+-chat")
 
 
 def version(model: str) -> tuple[int, int] | None:
-    """Give the number of a GPT model: `gpt-5.1-codex` is (5, 1)."""
+    """Return the version of a GPT model, e.g. (5, 1) for `gpt-5.1-codex`; None for any other model."""
     found = GPT.search(model)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
 def reasons(model: str) -> bool:
-    """Whether it is known to take `reasoning_effort`; others refuse the whole request for it."""
+    """Return whether the model is known to accept `reasoning_effort`; others reject a request that contains it."""
     return is_own_reasoner(model) or bool(REASONS.search(model))
 
 
 def is_own_reasoner(model: str) -> bool:
-    """Whether it is one of OpenAI's reasoning models, which leave several fields of the older ones behind."""
+    """Return whether the model is an OpenAI reasoning model; these reject several fields of older models."""
     return not chats(model) and ((version(model) or (0, 0)) >= (5, 0) or bool(OWN.search(model)))
 
 
 def is_openais(model: str) -> bool:
-    """Whether it is one of OpenAI's own, whose servers take each field that it documents."""
+    """Return whether OpenAI made the model; its servers accept every documented field."""
     return bool(MADE_BY_OPENAI.search(model))
 
 
 def chats(model: str) -> bool:
-    """Whether it is the one behind ChatGPT, which takes less than its family does."""
+    """Return whether the model is a ChatGPT model (`gpt-*-chat`), which accepts fewer fields than its family."""
     return bool(CHATS.search(model))
 
 
 def is_at_google(model: str) -> bool:
-    """Whether it is a Gemini at Google's own OpenAI-compatible endpoint."""
+    """Return whether the model is a Gemini model at Google's own OpenAI-compatible endpoint."""
     return bool(AT_GOOGLE.match(model))
 
 
@@ -47,22 +50,25 @@ def is_gemini_at_openrouter(model: str) -> bool:
 
 
 def limits_all_output(model: str) -> bool:
-    """Whether it wants `max_completion_tokens`; `max_tokens` is what everyone else knows."""
+    """Return whether the model requires `max_completion_tokens`; all others understand `max_tokens`."""
     return (version(model) or (0, 0)) >= (5, 0) or is_own_reasoner(model)
 
 
 def takes_sampling(model: str, effort: str | None) -> bool:
-    """Whether it takes temperature, stop sequences and the like: a reasoner does only while it does not reason."""
+    """Return whether the model accepts sampling fields such as temperature and stop sequences.
+
+    OpenAI reasoning models accept them only with reasoning effort `none`.
+    """
     return not is_own_reasoner(model) or effort == "none"
 
 
 def takes_parallel(model: str) -> bool:
-    """Whether it can be told to call several tools at once, or not to."""
+    """Return whether the model accepts `parallel_tool_calls`."""
     return not OWN.search(model)
 
 
 def effort(model: str, wanted: str) -> str | None:
-    """Give the nearest effort that the model knows; None where it knows none."""
+    """Return the supported reasoning effort nearest to `wanted`, or None if the model supports no effort."""
     if not reasons(model):
         return None
     number = version(model)

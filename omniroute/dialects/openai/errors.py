@@ -1,4 +1,4 @@
-"""Errors as Chat Completions clients read them."""
+"""Error bodies in the Chat Completions dialect."""
 
 import orjson
 
@@ -21,14 +21,17 @@ WORDS = {
     504: ("server_error", "gateway_timeout"),
     529: ("service_unavailable_error", "server_is_overloaded"),
 }
-"""Status -> type and code."""
+"""Error type and code by HTTP status."""
 
 SPENT = "insufficient_quota"
-"""OpenAI's type and code for what no waiting mends: its SDKs ask again by the status alone, Codex does not."""
+"""Error type and code for an exhausted quota, which no retry can fix.
+
+OpenAI's SDKs decide on a retry by the status alone; Codex also reads this code and does not retry.
+"""
 
 
 def words(status: int) -> tuple[str, str]:
-    """Say type and code for a status; a status without words of its own takes those of its class."""
+    """Return the error type and code for a status; an unlisted status gets those of its class (4xx or 5xx)."""
     if found := WORDS.get(status):
         return found
     return WORDS[500] if status >= 500 else ("invalid_request_error", WORDS[400][1])
@@ -39,14 +42,14 @@ def write_error(error: GatewayError) -> Body:
     if error.status == 400 and error.param == "model":
         code = "model_not_found"
     elif isinstance(error, NotFound):
-        code = "not_found"  # a path: the status's usual word speaks of models
+        code = "not_found"  # for an unknown path: the default code of this status is about models
     elif error.code == SPENT:
         kind = SPENT
     return {"error": {"message": error.message, "type": kind, "code": error.code or code, "param": error.param}}
 
 
 def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
-    """Write the error as a chunk, and the end mark, without which some clients wait on."""
+    """Write the error as a chunk followed by `[DONE]`, without which some clients keep waiting."""
     return b"data: " + orjson.dumps({"error": fault_body(fault)}) + b"\n\ndata: [DONE]\n\n"
 
 

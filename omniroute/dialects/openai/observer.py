@@ -1,4 +1,4 @@
-"""What a Chat Completions reply says to someone who only watches it pass."""
+"""Read signals (content, usage, faults, end) from Chat Completions replies without translating them."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ CONTENT_KEYS = (
     "images",
     "function_call",
 )
-"""Any of these, not empty, is content; the role alone is not."""
+"""Fields of a delta or message that count as content when not empty; the role alone does not count."""
 
 
 @strict
 def observe(frame: Frame) -> FrameSignal:
-    """Read one chunk of a stream."""
+    """Read the signal of one stream chunk; ValueError if it is not a JSON object."""
     if frame.data.startswith("[DONE]"):
         return DONE
     chunk = orjson.loads(frame.data)
@@ -45,7 +45,7 @@ def observe(frame: Frame) -> FrameSignal:
 
 @strict
 def read_whole(body: Body) -> FrameSignal:
-    """Read a whole reply."""
+    """Read the signal of a whole reply; ValueError if it has neither choices nor an error."""
     choices = body.get("choices")
     if body.get("error") or not isinstance(choices, list):
         if found := upstream_errors.find(body):
@@ -57,7 +57,7 @@ def read_whole(body: Body) -> FrameSignal:
 
 
 def said(choice: Body) -> Any:
-    """Give what a choice of a chunk adds; servers that only pretend to stream say a whole message."""
+    """Return the delta of a stream choice, or its whole `message` from servers that do not really stream."""
     return choice.get("delta") if "delta" in choice else choice.get("message")
 
 

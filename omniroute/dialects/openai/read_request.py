@@ -1,4 +1,4 @@
-"""Chat Completions requests: wire -> form."""
+"""Reader for Chat Completions requests: wire -> form."""
 
 import base64
 import re
@@ -36,7 +36,7 @@ INNER = {
     "input_audio": ("data", "format"),
     "file": ("file_data", "file_id", "filename"),
 }
-"""What a part holds in an object of its own."""
+"""Fields of the nested object of a content part, by part type."""
 ADDRESS = re.compile("(?:https?|gs)://.", re.IGNORECASE)
 AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
@@ -46,14 +46,18 @@ def _own(fields: Mapping[str, Any]) -> Extra:
 
 
 def rest(body: Body, *known: str) -> Extra:
-    """Keep what else there is. `cache_control` is Claude's word, which its users say in this dialect too."""
+    """Return the unknown fields as `Extra`.
+
+    `cache_control` is a field of the Claude dialect that its users send in this dialect too, so it is kept for
+    Claude.
+    """
     rest = {key: value for key, value in body.items() if key not in known and value is not None}
     mark = rest.pop("cache_control", None)
     return _own(rest) if mark is None else {**_own(rest), "claude": {"cache_control": mark}}
 
 
 def read_message(message: Body, path: str) -> Message:
-    """Read one message. BadRequest names the field that is not as the dialect promises."""
+    """Read one message. Raise BadRequest, naming the field, for a missing, mistyped or unsupported field."""
     role = required(message, "role", str, path)
     content = _marked(message.get("content"), message.get("cache_control"))
     where = f"{path}.content"
@@ -76,7 +80,7 @@ def read_message(message: Body, path: str) -> Message:
 
 
 def _marked(content: Any, mark: Any) -> Any:
-    """Put a cache mark of a whole message where Claude has it: on the last part."""
+    """Move the `cache_control` mark of a whole message to its last part, where the Claude dialect expects it."""
     if mark is None or not content:
         return content
     if isinstance(content, str):
@@ -158,7 +162,7 @@ def _part(part: Body, path: str) -> Part:
 
 
 def read_picture(url: str, path: str, where: str, extra: Extra) -> Media:
-    """Read a picture by its address or as a data URL; some clients say a PDF so, too."""
+    """Read an image URL or data URL; a data URL may also hold a PDF, as some clients send it so."""
     if ADDRESS.match(url):
         return Media("image", url=url, path=path, extra=extra)
     mime, data = read_data_url(url, where)
@@ -170,7 +174,7 @@ def read_picture(url: str, path: str, where: str, extra: Extra) -> Media:
 
 
 def read_data_url(url: str, path: str) -> tuple[str, str]:
-    """Give the MIME type and the base64 text of a data URL."""
+    """Return the MIME type and the base64 text of a data URL. Raise BadRequest if it is none."""
     head, comma, data = url.partition(",")
     scheme, _, kinds = head.partition(":")
     kind, *marks = kinds.lower().split(";")
@@ -203,7 +207,7 @@ MODES: Mapping[str, Any] = {"auto": "auto", "none": "none", "required": "require
 
 
 def read_request(body: Body) -> Request:
-    """Read a request. BadRequest names the field that is not as the dialect promises."""
+    """Read a request. Raise BadRequest, naming the field, for a missing, mistyped or unsupported field."""
     for old, new in LEGACY.items():
         if body.get(old) is not None:
             raise refuse(old, f"is the old way, which cannot be translated: use `{new}`")
@@ -235,7 +239,7 @@ def read_request(body: Body) -> Request:
 
 
 def _lifted(body: Body) -> Body:
-    """Keep what else is said in the objects that ask for a tool or a form of the answer."""
+    """Lift the unknown fields of `tool_choice` and `response_format` to flat fields, so that they are kept."""
     body = lift(body, "tool_choice", "type", "function", "custom", "allowed_tools")
     body = lift(body, "response_format", "type", "json_schema")
     spec = lift(body.get("response_format") or {}, "json_schema", "name", "description", "schema", "strict")
@@ -250,7 +254,7 @@ def _tool(tool: Body, path: str) -> Tool:
         raise refuse(f"{path}.type", f"{kind!r} cannot be translated: only tools of type function or custom can")
     where = f"{path}.function"
     function = required(tool, "function", dict, path)
-    # `name` beside `function` is what one client repeats there; it says nothing new.
+    # One client repeats `name` beside `function`; it holds nothing new.
     known = ("type", "function", "name", "description", "parameters", "strict")
     return Tool(
         required(function, "name", str, where),
@@ -273,7 +277,10 @@ def _custom(tool: Body, path: str) -> Tool:
 
 
 def _own_names(tools: list[Any]) -> dict[str, str]:
-    """Give the words for the custom tools: what an upstream calls as a function is said as the client offered it."""
+    """Return, by name, the encoded own name of each custom tool.
+
+    An upstream calls custom tools as functions; the encoded name restores the call to the type the client declared.
+    """
     names = (tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
     return {name: OwnName(name, "custom").word for name in names}
 

@@ -1,4 +1,4 @@
-"""Chat Completions streams: chunks -> events."""
+"""Reader for Chat Completions streams: chunks -> events."""
 
 from dataclasses import replace
 
@@ -40,20 +40,23 @@ from omniroute.dialects.validate import string, upstream_objects
 
 
 class _Call:
-    """A tool call on its way."""
+    """A tool call that is still being streamed."""
 
     def __init__(self) -> None:
         self.key: tuple[str, int] | None = None
-        """Its place among the parts; none before its name is known."""
+        """Key of the content block; None until the function name is known."""
         self.id: str | None = None
         self.early: list[str] = []
-        """Arguments that came before the name did."""
+        """Arguments received before the function name."""
         self.unread: list[str] = []
         self.document = Document()
 
     @property
     def whole(self) -> bool:
-        """Looked at only when another part wants to begin, so that a lone call costs nothing."""
+        """Whether the arguments are a complete JSON document.
+
+        Parsed only when another part is about to start, so that a single call costs nothing.
+        """
         for piece in self.unread:
             self.document.feed(piece)
         self.unread.clear()
@@ -61,7 +64,11 @@ class _Call:
 
 
 class Reader:
-    """Chunks in, events out. Usage comes after the finish reason, so both wait for its own chunk, or for the end."""
+    """Convert chunks to events.
+
+    Usage arrives after the finish reason, so the `Finish` event waits for the usage chunk or for the end of the
+    stream.
+    """
 
     def __init__(self) -> None:
         self._blocks = ContentBlocks()
@@ -74,18 +81,18 @@ class Reader:
         self._at: dict[object, _Call] = {}
         self._last: _Call | None = None
         self._tail: tuple[str, int] | None = None
-        """The part begun last, by its kind and number."""
+        """Kind and number of the part started last."""
         self._text: list[str] = []
         self._odds: list[TokenLogprob] = []
-        """Of tokens whose text is not said yet."""
+        """Log probabilities of tokens whose text has not been emitted yet."""
         self._refused = False
         self._nameless = 0
         self._splitter = Splitter()
         self._seal: Reasoning | None = None
-        """What Google's Gemini wants back with the text."""
+        """The text's reasoning signature, which Google's Gemini requires back in the next request."""
 
     def feed(self, frame: Frame) -> list[Event]:
-        """Read one frame; ValueError for what is not the dialect."""
+        """Read one frame. Raise ValueError if it does not follow the dialect."""
         if self._ended or not frame.data:
             return []
         if frame.data.startswith("[DONE]"):
@@ -105,7 +112,7 @@ class Reader:
         return events
 
     def finish(self) -> list[Event]:
-        """Say the end, where the upstream gave a reason for it; without one the reply was cut, and this is silent."""
+        """Emit the end of the reply; emit nothing if the upstream sent no finish reason, as the reply was cut."""
         if self._ended or self._word is None:
             return []
         self._ended = True
@@ -143,7 +150,7 @@ class Reader:
             events += self._split(self._splitter.finish())
         for call in calls:
             events += self._tool(call)
-        if legacy:  # how a call was said before there could be several
+        if legacy:  # the legacy form of a single tool call
             events += self._tool({"function": legacy})
         self._seal = read_text_signature(delta) or self._seal
         self._word = string(choice.get("finish_reason")) or self._word
@@ -160,7 +167,7 @@ class Reader:
         return events + [event for item in details for event in self._detail(item, bool(text))]
 
     def _split(self, pieces: list[tuple[bool, str]], odds: tuple[TokenLogprob, ...] = ()) -> list[Event]:
-        """Say text, and the thinking that stands in it."""
+        """Emit text and the reasoning embedded in it, as split by the `Splitter`."""
         events: list[Event] = []
         if odds:
             self._odds += odds
@@ -184,7 +191,7 @@ class Reader:
         return [event for citation in found if citation for event in self._blocks.cite(self._tail, citation)]
 
     def _detail(self, item: Body, said: bool) -> list[Event]:
-        """Take what `reasoning_details` adds; its text is mostly the same that `reasoning` says."""
+        """Read one item of `reasoning_details`; skip its text if `reasoning` has already delivered the same."""
         events: list[Event] = []
         origin = FORMATS.get(str(item.get("format")))
         match item.get("type"):
@@ -202,14 +209,14 @@ class Reader:
         return events
 
     def _whole(self, part: Reasoning) -> list[Event]:
-        """Say reasoning of which there is nothing but the seal."""
+        """Emit a reasoning part that holds only a signature or encrypted data."""
         events = self._begin("sealed", replace(part, signature=None, origin=part.origin if part.sealed else None))
         return [*events, *self._blocks.stop(self._tail, part.signature, part.origin if part.signature else None)]
 
     def _say(
         self, kind: str, part: Text | Refusal | Reasoning, text: str, odds: tuple[TokenLogprob, ...] = ()
     ) -> list[Event]:
-        """Go on with the part that was begun last, or begin the next one."""
+        """Append text to the part started last if it has the same kind; otherwise start a new part."""
         if self._tail is not None and self._tail[0] == kind and self._blocks.holds(self._tail):
             return self._blocks.add(self._tail, text, odds)
         return [*self._begin(kind, part), *self._blocks.add(self._tail, text, odds)]
@@ -220,7 +227,7 @@ class Reader:
         return [*events, *self._blocks.start(self._tail, part)]
 
     def _close(self) -> list[Event]:
-        """Close what is open and needs no more: text always, a call whose arguments are whole."""
+        """Close the open parts that are complete: text always, a tool call once its arguments are whole."""
         events: list[Event] = []
         while (key := self._blocks.open) is not None:
             if key in self._calls and not self._calls[key].whole:
@@ -253,7 +260,10 @@ class Reader:
         return events + self._blocks.add(call.key, arguments)
 
     def _find(self, piece: Body) -> _Call:
-        """Find the call that a piece goes on with. Some upstreams give all calls one index, some give none."""
+        """Find or create the call that a piece belongs to.
+
+        Some upstreams give all calls the same index, some give none.
+        """
         call_id, index = string(piece.get("id")) or None, piece.get("index")
         if not isinstance(index, int | float | str | None):
             raise ValueError("a tool call whose index is no number")

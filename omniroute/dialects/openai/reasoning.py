@@ -1,7 +1,7 @@
-"""How reasoning is said beside Chat Completions: no part of the dialect itself, but what its providers agree on.
+"""Reasoning fields that providers add to Chat Completions messages; they are no part of the dialect itself.
 
-`reasoning_content` (or `reasoning`) holds the text. `reasoning_details` holds signatures and sealed reasoning,
-so that a client that gives an assistant's message back as it came gives these back too.
+`reasoning_content` (or `reasoning`) holds the text. `reasoning_details` holds signatures and encrypted reasoning, so
+that a client that returns an assistant message unchanged returns these too.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ ORIGINS = {origin: name for name, origin in FORMATS.items()}
 
 
 def read_reasoning(message: Body, path: str) -> list[Reasoning]:
-    """Read the reasoning of an assistant's message; BadRequest where it has the wrong kind."""
+    """Read the reasoning of an assistant message. Raise BadRequest for a field of the wrong type."""
     text = optional(message, "reasoning_content", str, path) or optional(message, "reasoning", str, path)
     found: list[Reasoning] = []
     details = optional(message, "reasoning_details", list, path) or []
@@ -37,14 +37,14 @@ def read_reasoning(message: Body, path: str) -> list[Reasoning]:
 
 
 def read_encrypted(data: str, origin: str | None) -> Reasoning:
-    """Read sealed reasoning; Google's, as OpenRouter tells it, is the seal of the call that follows."""
+    """Read encrypted reasoning; for Gemini through OpenRouter, it is the signature of the tool call that follows."""
     if origin == "gemini":
         return Reasoning(signature=CALL + data, origin=origin)
     return Reasoning(sealed=data, origin=origin)
 
 
 def write_reasoning(parts: list[Reasoning]) -> Body:
-    """Give the fields of a message that say this reasoning."""
+    """Return the message fields that hold this reasoning."""
     body: Body = {}
     if text := "".join(part.text for part in parts):
         body["reasoning_content"] = text
@@ -62,12 +62,18 @@ def detail(part: Reasoning, index: int) -> dict[str, Any]:
 
 
 def piece(text: str, index: int) -> dict[str, Any]:
-    """Give a piece of a thought whose seal may follow: what has the same index is put together by clients."""
+    """Return an unsigned item of `reasoning_details`.
+
+    Clients merge the items of one index, so the signature may follow in a later one.
+    """
     return {"type": "reasoning.text", "text": text, "index": index}
 
 
 def split_content(content: Any) -> tuple[str, str]:
-    """Give the reasoning and the text of a reply's content: one provider says both as parts of one list."""
+    """Split the content of a reply into reasoning and text; one provider sends both as parts of one list.
+
+    Raise ValueError for content of any other shape.
+    """
     if content is None:
         return "", ""
     if isinstance(content, str):
@@ -87,13 +93,13 @@ def split_content(content: Any) -> tuple[str, str]:
 
 
 def read_call_signature(call: Body) -> Reasoning | None:
-    """Read the seal that a call bears, as the reasoning that stands before the call."""
+    """Read the reasoning signature on a tool call, as a reasoning part that precedes the call; None without one."""
     seal = _read(call)
     return Reasoning(signature=CALL + seal, origin="gemini") if seal else None
 
 
 def read_text_signature(message: Body) -> Reasoning | None:
-    """Read the seal on the text of a message."""
+    """Read the reasoning signature on the text of a message; None without one."""
     seal = _read(message)
     return Reasoning(sealed=TEXT + seal, origin="gemini") if seal else None
 
@@ -107,7 +113,7 @@ def _read(holder: Body) -> str | None:
 
 
 def find(part: Reasoning, kind: str) -> str | None:
-    """Give the seal that reasoning is, where it belongs on a call (CALL) or on the text (TEXT)."""
+    """Return the signature held for a tool call (`kind` CALL) or for the text (TEXT); None without one."""
     seal = part.signature if part.sealed is None else part.sealed
     return seal.removeprefix(kind) if part.origin == "gemini" and seal and seal.startswith(kind) else None
 
@@ -117,16 +123,16 @@ def write_signature(seal: str | None) -> Body:
 
 
 class SignatureCollector:
-    """Puts the seals of one message where they belong."""
+    """Collects the reasoning signatures of one message and attaches them to their tool call or text."""
 
     def __init__(self, model: str) -> None:
         self.said: Body = {}
-        """Fields of the message itself."""
+        """Signature fields of the message itself."""
         self._google, self._openrouter = capabilities.is_at_google(model), capabilities.is_gemini_at_openrouter(model)
         self._call: str | None = None
 
     def take(self, part: Reasoning) -> bool:
-        """Take a seal; False for one that has no place."""
+        """Take over a signature; return False if the model accepts none of this kind."""
         if self._google and (seal := find(part, TEXT)):
             self.said |= write_signature(seal)
         elif (self._google or self._openrouter) and (seal := find(part, CALL)):
@@ -136,7 +142,10 @@ class SignatureCollector:
         return True
 
     def sign(self, call: Body) -> Body:
-        """Give a call with the seal that was taken for it."""
+        """Return the tool call with its collected signature.
+
+        At OpenRouter the signature goes into `reasoning_details` of the message instead.
+        """
         seal, self._call = self._call, None
         if seal is None:
             return call

@@ -1,4 +1,4 @@
-"""Chat Completions replies: wire -> form -> wire."""
+"""Reader and writer for Chat Completions replies: wire -> form -> wire."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,10 +34,10 @@ from omniroute.errors import BadRequest
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read a `usage` object; None where there is none.
+    """Read a `usage` object; None if there is none.
 
-    Cached tokens are inside `prompt_tokens`, reasoning inside `completion_tokens`. Some providers count
-    reasoning apart: their `total_tokens` gives them away.
+    Cached tokens are included in `prompt_tokens`, reasoning tokens in `completion_tokens`. Some providers count
+    reasoning separately; this is detected by `total_tokens`.
     """
     if not isinstance(value, dict):
         return None
@@ -66,11 +66,11 @@ def _first(*values: object) -> int | None:
 
 
 LEAST = -1e6
-"""Below any logarithm of a probability; OpenAI writes -9999 for what is as good as impossible."""
+"""Lower bound of a log probability; OpenAI writes -9999 for a practically impossible token."""
 
 
 def read_logprobs(said: Any) -> tuple[TokenLogprob, ...]:
-    """Read a list of tokens; what is none is passed over, since no answer should fail by it."""
+    """Read a list of token log probabilities; skip malformed items, as no reply should fail because of them."""
     return tuple(odds for one in said if (odds := _read(one))) if isinstance(said, list) else ()
 
 
@@ -83,7 +83,7 @@ def _read(one: Any) -> TokenLogprob | None:
 
 
 def is_logprob(number: float) -> bool:
-    """Tell whether a number can be the logarithm of a probability: neither endless nor true or false."""
+    """Return whether a number can be a log probability: finite, within bounds, and not a bool."""
     return not isinstance(number, bool) and LEAST <= number <= -LEAST
 
 
@@ -95,7 +95,11 @@ def _data(numbers: Any) -> bytes | None:
 
 
 def write_token_logprobs(odds: Sequence[TokenLogprob], *, known: bool = True) -> list[Body]:
-    """Write tokens. Responses wants bytes for each, known or not: then they are those of the token's text."""
+    """Write token log probabilities.
+
+    If `known` is False, unknown bytes are derived from the token text; the Responses dialect requires bytes for each
+    token.
+    """
     return [_write(one, known=known) | {"top_logprobs": [_write(o, known=known) for o in one.others]} for one in odds]
 
 
@@ -108,16 +112,16 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 class Splitter:
-    """Takes pieces of text cut anywhere; gives pieces, each with whether it is thinking.
+    """Splits streamed text at `<think>` tags into pieces, each with a flag for reasoning. Pieces may be cut anywhere.
 
-    White space that stands after a tag belongs to neither. Thinking without its end tag is thinking to the end.
+    White space after a tag is dropped. Reasoning without its end tag extends to the end of the text.
     """
 
     def __init__(self) -> None:
         self._rest = ""
-        """What may be a part of a tag, or white space before one."""
+        """Held-back text: a possible part of a tag, or white space before one."""
         self._looks: str | None = OPEN
-        """The tag that may still come."""
+        """The tag that may still come; None after the last one."""
         self._skips = False
 
     def feed(self, piece: str) -> list[tuple[bool, str]]:
@@ -133,14 +137,14 @@ class Splitter:
         return said
 
     def finish(self) -> list[tuple[bool, str]]:
-        """Give what was held back: nothing that follows makes a tag of it."""
+        """Return the text that was held back, as no tag can complete any more."""
         thinks = self._looks == CLOSE
         rest, self._rest = self._rest, ""
         self._looks = None
         return [(thinks, rest)] if rest else []
 
     def _enter(self, text: str) -> str:
-        """Look for the first tag; what is not yet known to be one, or none, is held back."""
+        """Look for the opening tag; hold back text that may still become one."""
         bare = text.lstrip()
         if bare.startswith(OPEN):
             self._looks, self._skips = CLOSE, True
@@ -152,7 +156,7 @@ class Splitter:
         return text
 
     def _leave(self, text: str) -> tuple[str, str]:
-        """Give what follows the thinking, and the thinking; what may begin the last tag is held back."""
+        """Return the text after the reasoning, and the reasoning; hold back a possible start of the closing tag."""
         text = self._skip(text)
         thought, closed, after = text.partition(CLOSE)
         if closed:
@@ -180,7 +184,7 @@ REASONS: Mapping[str, Reason] = {
     "sensitive": "filter",  # Z.ai
 }
 BROKEN = {"error", "network_error", "insufficient_system_resource"}
-"""What OpenRouter, Z.ai and DeepSeek say of a reply that broke off: it is not whole."""
+"""Finish reasons with which OpenRouter, Z.ai and DeepSeek mark an incomplete reply."""
 SAID: Mapping[Reason, str] = {
     "stop": "stop",
     "stop_sequence": "stop",
@@ -193,9 +197,9 @@ SAID: Mapping[Reason, str] = {
 
 
 def read_reason(word: str, *, calls: bool, refused: bool) -> Reason:
-    """Read a finish reason. Providers that say `stop` beside tool calls mean the calls, words unknown mean an end.
+    """Read a finish reason. `stop` with tool calls is read as `tool_calls`; an unknown reason is read as `stop`.
 
-    ValueError for a reply that broke off.
+    Raise ValueError if the upstream broke off the reply.
     """
     if word in BROKEN:
         raise ValueError(f"the upstream broke off its reply: finish reason {word!r}")
@@ -211,7 +215,7 @@ def write_reason(reason: Reason, *, calls: bool) -> str:
 
 
 def read_citation(annotation: Any, text: str) -> Citation | None:
-    """Read a citation of a page; None for what else an annotation may be."""
+    """Read a citation of a web page; None for any other annotation."""
     match annotation:
         case {"type": "url_citation", "url_citation": {"url": str(url), **rest}}:
             first, last = rest.get("start_index"), rest.get("end_index")
@@ -231,7 +235,7 @@ def write_logprobs(odds: Sequence[TokenLogprob]) -> Body | None:
 
 
 def write_usage(usage: Usage) -> Body:
-    """Count as OpenAI does: cached tokens inside the prompt's, reasoning inside the completion's."""
+    """Write usage as OpenAI counts: cached tokens included in the prompt, reasoning tokens in the completion."""
     body: Body = {
         "prompt_tokens": usage.input or 0,
         "completion_tokens": usage.output or 0,
@@ -246,7 +250,7 @@ def write_usage(usage: Usage) -> Body:
 
 
 def read_reply(body: Body) -> Reply:
-    """Read a whole reply; of several choices the first. ValueError for what is not one."""
+    """Read the first choice of a whole reply. Raise ValueError for a malformed reply."""
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("a chat completion without choices")
@@ -266,7 +270,7 @@ def read_reply(body: Body) -> Reply:
     if refused:
         parts.append(Refusal(refused))
     said = message.get("tool_calls") or []
-    if not said and message.get("function_call"):  # how calls were said before there could be several
+    if not said and message.get("function_call"):  # the legacy form of a single tool call
         said = [{"function": message["function_call"]}]
     calls = [_call(call, index, reply_id) for index, call in enumerate(said)]
     for call, bearer in zip(calls, said, strict=True):
@@ -279,7 +283,7 @@ def read_reply(body: Body) -> Reply:
 
 
 def _reason(message: Body) -> tuple[list[Reasoning], str]:
-    """Give the reasoning of a message, however it is said, and its text."""
+    """Return the reasoning of a message (from its fields, its content list or `<think>` tags) and its text."""
     try:
         reasoning = read_reasoning(message, "message")
     except BadRequest as error:
@@ -302,13 +306,13 @@ def _call(call: Any, index: int, reply_id: str | None) -> ToolCall:
 
 
 def read_arguments(function: Mapping[str, Any]) -> str:
-    """Read the arguments of a call; some servers give the object itself."""
+    """Read the arguments of a call as JSON text; some servers send the object itself."""
     arguments = function.get("arguments")
     return dump(arguments).decode() if isinstance(arguments, dict) else string(arguments)
 
 
 def write_call(name: str, arguments: str) -> Body:
-    """Write a call as the client offered the tool."""
+    """Write a call in the form in which the client declared the tool: custom or function."""
     own = read_own_name(name)
     if own.kind == "custom":
         return {"type": "custom", "custom": {"name": own.name, "input": read_input(arguments)}}
@@ -316,7 +320,7 @@ def write_call(name: str, arguments: str) -> Body:
 
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
-    """Write a whole reply; texts become one."""
+    """Write a whole reply; all texts are joined into one."""
     content = ""
     refusal = ""
     notes: list[Body] = []

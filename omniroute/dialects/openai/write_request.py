@@ -1,4 +1,4 @@
-"""Chat Completions requests: form -> wire."""
+"""Writer for Chat Completions requests: form -> wire."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -35,7 +35,10 @@ SUBTYPES = {"audio/mpeg": "mp3", "audio/wav": "wav"}
 
 
 def write_messages(messages: Iterable[Message], model: str, losses: Losses, names: ToolNames) -> list[Body]:
-    """Write the messages, each call of a tool followed by its result."""
+    """Write the messages, each tool call followed by its result.
+
+    Raise BadRequest for media where only text is allowed.
+    """
     written: list[Body] = []
     for message in repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses):
         refuse_media(message, TEXT_ONLY)
@@ -51,7 +54,7 @@ def write_messages(messages: Iterable[Message], model: str, losses: Losses, name
 
 
 def _user(parts: Iterable[Part], extra: Body, losses: Losses, names: ToolNames) -> list[Body]:
-    """Write the results of tools, and after all of them what else there is: pictures may not stand in a result."""
+    """Write tool results, then all other parts and the media of the results, which a `tool` message cannot hold."""
     results: list[Body] = []
     shown: list[Part] = []
     said: list[Part] = []
@@ -102,7 +105,7 @@ def _assistant(parts: Iterable[Part], model: str, losses: Losses, names: ToolNam
 
 
 def _content(parts: Iterable[Part], losses: Losses, names: ToolNames) -> str | list[Body]:
-    """Write parts: text alone as one string, which every upstream understands."""
+    """Write content parts; text alone becomes one string, which every upstream understands."""
     bodies = [body for part in parts if (body := _part(part, losses, names)) is not None]
     if all(body.keys() == {"type", "text"} for body in bodies):
         return "\n\n".join(body["text"] for body in bodies)
@@ -163,12 +166,15 @@ FIRST_VERBOSE = (5, 0)
 
 
 def read_own(body: Body) -> dict[str, Any]:
-    """Read the fields, by their names in Chat Completions."""
+    """Read the fields listed in `FIELDS`. Raise BadRequest for a value of the wrong type."""
     return {key: value for key, kind in FIELDS.items() if (value := optional(body, key, kind)) is not None}
 
 
 def write_own(request: Request, losses: Losses, *, metadata: bool) -> Body:
-    """Give the fields as the model takes them; `metadata` says whether they may stand beside `store: false`."""
+    """Return the fields in `FIELDS` that the model accepts, and record the others as losses.
+
+    `metadata` tells whether metadata may be sent; it may not together with `store: false`.
+    """
     number = capabilities.version(request.model) or (0, 0)
     takes = dict.fromkeys(FIELDS, capabilities.is_openais(request.model))
     takes["metadata"] &= metadata
@@ -181,16 +187,16 @@ def write_own(request: Request, losses: Losses, *, metadata: bool) -> Body:
         elif value is not None:
             losses.add(key)
     if losses.has("cache_control") and takes["prompt_cache_key"]:
-        # OpenAI caches by itself, and sends what has one key to the machine that holds its beginning.
+        # OpenAI caches automatically and routes requests with the same key to the machine that holds their prefix.
         body.setdefault("prompt_cache_key", _cache_key(request))
         losses.forget("cache_control")
     return body
 
 
 def _cache_key(request: Request) -> str:
-    """Make a key that all turns of a conversation share.
+    """Derive a cache key that all turns of a conversation share.
 
-    It is made of who is asking, where Claude Code names its session, or else of how the conversation begins.
+    It is derived from `user`, which names the session for Claude Code, or else from the start of the conversation.
     """
     if request.user is not None:
         return derive_id("", request.user)
@@ -208,15 +214,15 @@ STOPS = 4
 USER_LIMIT = 64
 ALWAYS = ("seed",)
 NEUTRAL = {"n": 1, "temperature": 1, "top_p": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
-"""Values that ask for nothing: leaving them out loses nothing."""
+"""Values equal to the default: leaving them out loses nothing."""
 KNOWN = {*ALWAYS, *NEUTRAL, "stop", "top_logprobs"} - {"n"}
-"""More answers than one are not asked for: one is all that the form of a reply holds, and all would be paid for."""
+"""Accepted tuning fields. `n` is left out: the form holds one reply only, and all of them would be billed."""
 BUDGETS = ((2048, "low"), (10_000, "medium"))
-"""Up to so many tokens of thinking an effort is called so; more is `high`."""
+"""Reasoning effort by upper limit of the token budget; a larger budget is `high`."""
 
 
 def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
-    """Write a request. BadRequest where something that must not be lost cannot be said."""
+    """Write a request. Raise BadRequest if something that must not be lost cannot be written in this dialect."""
     losses, names = Losses(), ToolNames()
     body: Body = {"model": request.model, "messages": write_messages(request.messages, request.model, losses, names)}
     for need in request.needs:
@@ -256,7 +262,7 @@ def _tool(tool: Tool | Native, losses: Losses, names: ToolNames) -> Body:
 
 
 def _write_choice(request: Request, body: Body, losses: Losses, names: ToolNames) -> None:
-    """Say which tools may be called; without tools both fields are refused, and mean nothing."""
+    """Write the tool choice and `parallel_tool_calls`; upstreams reject both fields if there are no tools."""
     choice = request.tool_choice
     if not request.tools:
         if request.parallel is not None:

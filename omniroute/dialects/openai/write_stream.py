@@ -1,4 +1,4 @@
-"""Chat Completions streams: events -> chunks."""
+"""Writer for Chat Completions streams: events -> chunks."""
 
 from typing import assert_never
 
@@ -28,7 +28,7 @@ from omniroute.dialects.tool_names import derive_id, read_input, read_own_name
 
 
 class Writer:
-    """Events in, chunks out. It trusts the order of the events."""
+    """Convert events to chunks. The events must come in valid order; this is not checked."""
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._head: Body = {"id": "", "object": "chat.completion.chunk", "created": created, "model": model}
@@ -41,9 +41,9 @@ class Writer:
         self._part: object = None
         self._empty = True
         self._custom: list[str] | None = None
-        """What was said of a custom tool's input, which stands inside of JSON and can be told when that is whole."""
+        """Pieces of a custom tool's input; it is embedded in JSON and can only be written once that is complete."""
         self._seal: str | None = None
-        """What Google's Gemini wants back with the next call."""
+        """Reasoning signature to be written on the next tool call, for Google's Gemini."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -65,11 +65,11 @@ class Writer:
                 assert_never(event)
 
     def fail(self, fault: Fault) -> bytes:
-        """End with a fault: nothing here has an end of its own."""
+        """End the stream with a fault; chunks of this dialect need no closing of open parts."""
         return write_fault(fault)
 
     def follow(self, said: Body) -> None:
-        """Go on after a chunk that was not written here."""
+        """Continue after a chunk that this writer did not write: take over its id, creation time and model."""
         self._head |= {key: said[key] for key in ("id", "created", "model") if key in said}
 
     def _write_start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
@@ -118,7 +118,8 @@ class Writer:
             case ToolCall():
                 return self._delta({"tool_calls": [{"index": self._tools, "function": {"arguments": text}}]})
             case Reasoning():
-                # Once for all clients, and once where the seal will stand, which holds for these words alone.
+                # Written twice: `reasoning_content` for all clients, `reasoning_details` because the signature covers
+                # exactly this text.
                 return self._delta({"reasoning_content": text, "reasoning_details": [piece(text, self._spot - 1)]})
             case Refusal():
                 self._refused = True
