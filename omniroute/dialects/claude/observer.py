@@ -1,4 +1,4 @@
-"""Read signals (content, usage, faults, end) from Anthropic Messages replies without translating them."""
+"""Signals (content, usage, faults, end) of Anthropic Messages replies, read without translating them."""
 
 import orjson
 

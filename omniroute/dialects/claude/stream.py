@@ -45,7 +45,7 @@ PIECES = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta"
 
 
 class Reader:
-    """Convert frames to events. `Finish` waits for `message_stop`, as usage may still change before it."""
+    """Converter from frames to events. `Finish` waits for `message_stop`, as usage may still change before it."""
 
     def __init__(self) -> None:
         self._blocks = ContentBlocks()
@@ -156,7 +156,7 @@ class Reader:
 
 
 class Writer:
-    """Convert events to frames. The events must come in valid order; this is not checked."""
+    """Converter from events to frames. The order of the events is not checked."""
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._model = model

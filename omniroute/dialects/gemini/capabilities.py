@@ -1,4 +1,4 @@
-"""What a family of Gemini models takes, read off its name. A name that tells nothing counts as of the second."""
+"""Capabilities of Gemini models, derived from the model name. An unknown name is treated as Gemini 2.5."""
 
 import re
 
@@ -16,17 +16,17 @@ def version(model: str) -> tuple[int, int]:
 
 
 def known(model: str) -> bool:
-    """Whether the name tells anything."""
+    """Return whether the name is that of a Gemini model with a version number."""
     return bool(GEMINI.search(model))
 
 
 def thinks(model: str) -> bool:
-    """Whether it takes `thinkingConfig` at all."""
+    """Return whether the model accepts `thinkingConfig` at all."""
     return version(model) >= FIRST_THINKING
 
 
 def takes_levels(model: str) -> bool:
-    """Whether it is told how much to think by a level."""
+    """Return whether the model takes a thinking level instead of a budget."""
     return version(model) >= FIRST_LEVELS
 
 
@@ -35,7 +35,7 @@ def can_stop_thinking(model: str) -> bool:
 
 
 def least(model: str) -> dict[str, str | int]:
-    """Say how to think as little as the model can."""
+    """Return the `thinkingConfig` fields for the least thinking that the model supports."""
     if can_stop_thinking(model):
         return {"thinkingBudget": 0}
     return (
@@ -44,17 +44,17 @@ def least(model: str) -> dict[str, str | int]:
 
 
 def checks_signatures(model: str) -> bool:
-    """Whether it refuses a call in the history that bears no thought signature."""
+    """Return whether the model rejects a tool call in the history without a thought signature."""
     return takes_levels(model)
 
 
 def takes_format_with_tools(model: str) -> bool:
-    """Whether the answer may have to be JSON while tools are offered."""
+    """Return whether the model accepts JSON output together with tools."""
     return takes_levels(model)
 
 
 def level(model: str, effort: str) -> str:
-    """Give the level that an effort is called, or the nearest one there is."""
+    """Return the supported thinking level nearest to an effort."""
     if effort == "minimal":
         return "LOW" if "pro" in model else "MINIMAL"
     if effort == "low":
@@ -65,12 +65,12 @@ def level(model: str, effort: str) -> str:
 
 
 def budget(model: str, effort: str) -> int:
-    """Give the tokens of thinking that an effort means."""
+    """Return the thinking budget for an effort, in tokens, within the model's limits."""
     return fit_budget(model, BUDGETS.get(effort, BUDGETS["high"]))
 
 
 def fit_budget(model: str, wanted: int) -> int:
-    """Bring a budget within what the model takes."""
+    """Clamp a thinking budget, in tokens, to the model's limits."""
     for family, (least, most) in LIMITS.items():
         if family in model:
             return min(max(wanted, least), most)

@@ -1,4 +1,4 @@
-"""Errors as Gemini clients read them: Google's own status words."""
+"""Error bodies in the Gemini dialect, with Google's status names."""
 
 import orjson
 
@@ -22,10 +22,12 @@ WORDS = {
     504: "DEADLINE_EXCEEDED",
     529: "UNAVAILABLE",
 }
-"""Status -> status word."""
+"""Google's status name by HTTP status."""
 TYPES = "type.googleapis.com/google.rpc."
 LASTING = "BudgetPerDayOrLonger"
-"""Gemini CLI goes on asking unless the id of a quota has `PerDay` in it (its googleQuotaErrors.ts)."""
+"""Quota id for an exhausted budget. Gemini CLI retries unless the id contains `PerDay` (see its
+googleQuotaErrors.ts).
+"""
 
 
 def write_error(error: GatewayError) -> Body:
@@ -39,17 +41,17 @@ def write_error(error: GatewayError) -> Body:
 
 
 def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
-    """Write a fault twice: as an event, and bare with nothing behind it, as Google itself does.
+    """Write a fault twice: as an event, and as bare JSON at the end of the stream, as Google itself does.
 
-    Google's SDKs for Python and JavaScript raise the event wherever the network cuts. Older ones for JavaScript take
-    an event for a part of the reply, and the one for Go too: these raise what stands outside of one.
+    Google's SDKs for Python and JavaScript raise the event wherever the network splits the data. The SDK for Go and
+    older ones for JavaScript take an event for a part of the reply; they raise JSON that stands outside an event.
     """
     body = orjson.dumps(_body(status_of(fault), fault.message))
     return b"data: " + body + b"\n\n" + body
 
 
 def write_array_fault(fault: Fault, *, first: bool) -> bytes:
-    """Write a fault as the last element of an array stream, or as its only one."""
+    """Write a fault as the last element of an array stream, or as the only one if `first`."""
     return (b"[" if first else b",\r\n") + orjson.dumps(_body(status_of(fault), fault.message)) + b"]"
 
 

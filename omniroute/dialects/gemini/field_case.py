@@ -1,4 +1,7 @@
-"""The two spellings of Gemini's fields: its JSON takes `systemInstruction` and `system_instruction` for the same."""
+"""Conversion of Gemini's field names to camelCase.
+
+Gemini accepts `systemInstruction` and `system_instruction` for the same field.
+"""
 
 import functools
 import re
@@ -15,10 +18,10 @@ def _name(key: str) -> str:
 
 
 def camel(body: Body) -> Body:
-    """Give the fields of one object by their camelCase names; what is null is not there."""
+    """Return the object with its own field names in camelCase, without the fields that are null."""
     return {_spell(key): value for key, value in body.items() if value is not None}
 
 
 def _spell(key: Any) -> str:
-    # Only names as long as any field's are kept in memory: a client may send whatever it likes.
+    # Only names no longer than real fields are cached: a client may send arbitrary ones.
     return _name(key) if "_" in key and len(key) < 40 else str(key)

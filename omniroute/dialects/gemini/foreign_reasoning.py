@@ -1,7 +1,7 @@
-"""Thoughts in a conversation that Google did not sign.
+"""Removal of thoughts that Google did not sign from a conversation.
 
-When an upstream of another dialect has answered a turn, its seals came to the client as thought signatures of ours,
-and come back with the next turn. Google refuses a body with one of them.
+If an upstream of another dialect answered a turn, the client received its reasoning signatures wrapped in a thought
+signature of the gateway, and sends them back in the next turn. Google rejects a body with such a signature.
 """
 
 from omniroute.dialects.gemini import capabilities
@@ -14,7 +14,7 @@ SUSPECT = BEGINNING.encode()
 
 
 def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
-    """Give the body without the signatures that Google would refuse; None when there is none."""
+    """Return the body without the signatures that Google would reject; None if there are none."""
     if SUSPECT not in raw or not isinstance(contents := body.get("contents"), list):
         return None
     kept = [_without(content, capabilities.checks_signatures(model)) for content in contents]
@@ -22,7 +22,7 @@ def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
 
 
 def _without(content: object, checked: bool) -> object:
-    """Give a turn without its foreign thoughts, and its calls without foreign signatures; None for nothing left."""
+    """Return a turn without foreign thoughts and without foreign signatures on its calls; None if nothing is left."""
     if not isinstance(content, dict) or not isinstance(parts := content.get("parts"), list):
         return content
     if not any(map(_is_foreign, parts)):

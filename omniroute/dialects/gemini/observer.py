@@ -1,4 +1,7 @@
-"""What a Gemini reply says to someone who only watches it pass: a stream is a row of partial replies."""
+"""Signals (content, usage, faults, end) of Gemini replies, read without translating them.
+
+A Gemini stream is a sequence of partial replies.
+"""
 
 import orjson
 
@@ -9,13 +12,13 @@ from omniroute.dialects.ir import Body
 from omniroute.dialects.sse import Frame
 
 MARKS = frozenset(("text", "thought", "thoughtSignature", "thought_signature"))
-"""What a part may bear without saying anything."""
+"""Fields of a part that are not content by themselves."""
 
 
 @strict
 def observe(frame: Frame) -> FrameSignal:
-    """Read one partial reply of a stream."""
-    if frame.data.startswith("[DONE]"):  # not of this dialect, but harmless, and sent by some
+    """Read the signal of one partial reply of a stream; ValueError if it is not a JSON object."""
+    if frame.data.startswith("[DONE]"):  # not part of this dialect, but harmless, and sent by some servers
         return NOTHING
     reply = orjson.loads(frame.data)
     if not isinstance(reply, dict):
@@ -25,7 +28,7 @@ def observe(frame: Frame) -> FrameSignal:
 
 @strict
 def read_whole(body: Body) -> FrameSignal:
-    """Read a whole reply."""
+    """Read the signal of a whole reply; ValueError if it has no candidates, usage or error."""
     sign = _read(body)
     if sign.fault or sign.done or sign.content:
         return sign

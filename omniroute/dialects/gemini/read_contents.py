@@ -1,4 +1,4 @@
-"""The conversation of a Gemini request: wire -> form."""
+"""Reader for the conversation of a Gemini request: wire -> form."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -26,18 +26,18 @@ from omniroute.dialects.validate import expect, lift, objects, optional, refuse,
 
 ROLES = {"user": "user", "function": "user", "model": "assistant"}
 SAID = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
-"""What a part may be in other dialects, too."""
+"""Kinds of parts that other dialects have too."""
 FILE = ("mimeType", "mime_type", "data", "fileUri", "file_uri", "displayName", "display_name")
-"""What a file may say, in both spellings."""
+"""Fields of a file in both spellings."""
 OWN_PLACES = ("gs://", "https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
-"""Files that only Google can read."""
+"""URL prefixes of files that only Google can read."""
 UNCHECKED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
-"""What Google takes in place of the signature of a call that its models did not make."""
+"""Placeholders that Google accepts as the signature of a call that its models did not make."""
 OUTPUTS = ("output", "result", "content")
 
 
 class Calls:
-    """Knows which calls have no result yet: many clients give neither calls nor results an id."""
+    """Calls without a result, to which results are matched; many clients send no ids for either."""
 
     def __init__(self) -> None:
         self._open: list[tuple[str, str, int]] = []
@@ -48,14 +48,20 @@ class Calls:
         self._turn += 1
 
     def call(self, call_id: str | None, name: str) -> str:
-        """Give the id of a call; the same one in each turn, since the conversation only grows."""
+        """Register a call and return its id.
+
+        A missing id is derived from the call's position, so it is the same in each turn of a growing conversation.
+        """
         self._count += 1
         given = call_id or derive_id("call_", self._count, name)
         self._open.append((given, name, self._turn))
         return given
 
     def result(self, call_id: str | None, name: str) -> str:
-        """Give the id of the call that a result belongs to: the one it names, or the newest turn's first so named."""
+        """Return the id of the call that a result belongs to.
+
+        This is the call with the given id, or else the first call of that name in the newest turn that has one.
+        """
         found = next((call for call in self._open if call[0] == call_id), None)
         if found is None and (named := [call for call in self._open if call[1] == name]):
             found = next(call for call in named if call[2] == named[-1][2])
@@ -75,9 +81,9 @@ def rest(body: Body, *known: str) -> Extra:
 
 
 def read_contents(contents: list[Any]) -> tuple[Message, ...]:
-    """Read the turns. BadRequest names the field that is not as the dialect promises.
+    """Read the turns. Raise BadRequest, naming the field, for a missing, mistyped or unsupported field.
 
-    Google's own client gives a streamed answer back as one content for each piece: together they are one turn.
+    Google's own client sends a streamed answer back as one content for each piece; these are joined into one turn.
     """
     calls = Calls()
     messages: list[Message] = []
@@ -93,7 +99,7 @@ def read_contents(contents: list[Any]) -> tuple[Message, ...]:
 
 
 def read_system(instruction: Any) -> tuple[Message, ...]:
-    """Read the system prompt."""
+    """Read the system prompt. Raise BadRequest for a field of the wrong type."""
     if instruction is None:
         return ()
     path = "systemInstruction"
@@ -113,7 +119,7 @@ def _role(content: Body, path: str) -> Literal["user", "assistant"]:
 
 
 def _content(content: Body, path: str, calls: Calls, before: Message) -> Message:
-    """Give the turn that a content goes on with."""
+    """Return the turn `before`, extended by this content."""
     parts = _parts(content.get("parts"), f"{path}.parts", calls, before.parts)
     parts = _settle(parts, before.role, f"{path}.parts")
     if before.role == "assistant":
@@ -123,7 +129,7 @@ def _content(content: Body, path: str, calls: Calls, before: Message) -> Message
 
 
 def _settle(parts: tuple[Part, ...], role: str, path: str) -> tuple[Part, ...]:
-    """Refuse calls and results that stand in another's turn; a thought is the model's, too, or it is just text."""
+    """Reject calls and results in a turn of the wrong role; turn thoughts outside a model turn into plain text."""
     settled: list[Part] = []
     for part in parts:
         if isinstance(part, ToolCall) and role != "assistant":
@@ -135,7 +141,7 @@ def _settle(parts: tuple[Part, ...], role: str, path: str) -> tuple[Part, ...]:
 
 
 def _parts(parts: Any, path: str, calls: Calls, before: tuple[Part, ...] = ()) -> tuple[Part, ...]:
-    """Give what was `before`, and these parts after it."""
+    """Return the parts `before`, followed by these parts."""
     if parts is None:
         return before
     if isinstance(parts, dict):
@@ -153,9 +159,10 @@ def _parts(parts: Any, path: str, calls: Calls, before: tuple[Part, ...] = ()) -
 
 
 def _seal(before: list[Part], signature: str | None) -> list[Part]:
-    """Give what stands before a call, with the reasoning that the call bears as its signature.
+    """Return the parts before a call, with the reasoning held in the call's thought signature.
 
-    Of another provider's reasoning the client may have kept the rest, or nothing: the first of a turn opens it.
+    Of another provider's reasoning, the client may have kept only some parts or none; the missing ones are added, at
+    the start of the turn if this is its first call.
     """
     if not signature or signature in UNCHECKED:
         return before
@@ -170,12 +177,12 @@ def _seal(before: list[Part], signature: str | None) -> list[Part]:
 
 
 def _is_bare(part: Part, texts: Iterable[str]) -> bool:
-    """Whether it is a thought without its seal, of those that are told with it elsewhere."""
+    """Return whether a part is an unsigned thought whose text is also given, with its signature, in `texts`."""
     return isinstance(part, Reasoning) and not part.signature and part.sealed is None and part.text in texts
 
 
 def _join(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Join what was streamed in pieces: some clients keep each piece of an answer as a part of its own."""
+    """Join consecutive parts of text or of thought; some clients keep each streamed piece as a part of its own."""
     joined: list[Part] = []
     for part in parts:
         match joined[-1] if joined else None, part:
@@ -207,7 +214,7 @@ def _part(body: Body, path: str, calls: Calls) -> Part | None:
         return _media(body, kind, path)
     if not body.keys() - {"thought", "thoughtSignature"}:
         return None
-    # Code that the provider ran by itself: the answer made of it follows as text.
+    # Code that the provider ran itself; the answer based on it follows as text.
     return Native("gemini", body, path, needed=False)
 
 
@@ -242,7 +249,7 @@ def _media(body: Body, kind: str, path: str) -> Media | Native:
         data = required(blob, "data", str, where)
         if mime is None:
             raise refuse(f"{where}.mimeType", "is missing")
-        # The JSON of Google's libraries is web-safe base64; other dialects know only the plain one.
+        # Google's libraries write web-safe base64 in JSON; other dialects accept only standard base64.
         data = data.replace("-", "+").replace("_", "/")
         return Native("gemini", body, where) if family is None else Media(family, mime, data, None, name, where, extra)
     url = required(blob, "fileUri", str, where)
@@ -278,7 +285,10 @@ def _result(result: Body, path: str, calls: Calls) -> ToolResult:
 
 
 def _outcome(response: Body, name: str) -> tuple[str, bool]:
-    """Give what a tool said, and whether that is an error; a field that only repeats its name says nothing."""
+    """Return the output of a tool as text, and whether it is an error.
+
+    A field that only repeats the tool's name is ignored.
+    """
     fields = {key: value for key, value in response.items() if (key, value) != ("name", name)}
     if len(fields) == 1:
         [(key, value)] = fields.items()

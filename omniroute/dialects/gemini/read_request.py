@@ -1,4 +1,4 @@
-"""Gemini requests: wire -> form."""
+"""Reader for Gemini requests: wire -> form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "ma
 
 
 def read_schema(schema: Any, depth: int = 0) -> Any:
-    """Read a schema of Gemini's own kind, or a JSON schema with its types in upper case, as a JSON schema."""
+    """Convert a schema in Gemini's format, or a JSON schema with upper-case types, to a JSON schema."""
     if not isinstance(schema, dict) or depth > DEPTH:
         return schema
     body = camel({str(key): value for key, value in schema.items()})
@@ -65,9 +65,9 @@ MODES: Mapping[str, Any] = {"AUTO": "auto", "ANY": "required", "NONE": "none", "
 
 
 def read_request(body: Body) -> Request:
-    """Read a request. BadRequest names the field that is not as the dialect promises.
+    """Read a request. Raise BadRequest, naming the field, for a missing, mistyped or unsupported field.
 
-    The model, and whether the reply is to be streamed, stand in the path and not in the body.
+    The model and the choice of streaming are in the URL path, not in the body.
     """
     body = camel(body)
     contents = required(body, "contents", list)
@@ -103,7 +103,7 @@ def read_request(body: Body) -> Request:
 
 
 def _whole(config: Body, key: str) -> int | None:
-    """Give a whole number; the official Python library writes some of them with a point."""
+    """Read an integer; the official Python library writes some of them as floats."""
     value = config.get(key)
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -120,7 +120,7 @@ def _tuning(config: Body) -> dict[str, Any]:
 
 
 def _needs(body: Body, config: Body) -> tuple[Native, ...]:
-    """Give what changes the very request: a conversation kept by the provider, pictures or speech as the answer."""
+    """Return the fields that only Google can serve: cached content, and images or speech as output."""
     needs: list[Native] = []
     if body.get("cachedContent"):
         needs.append(Native("gemini", {"cachedContent": body["cachedContent"]}, "cachedContent"))
@@ -188,7 +188,7 @@ def _thinking(config: Body) -> tuple[Thinking | None, dict[str, Any]]:
     known = ("thinkingBudget", "thinkingLevel", "includeThoughts")
     extra = {f"{path}.{key}": value for key, value in wanted.items() if key not in known}
     shown = optional(wanted, "includeThoughts", bool, path)
-    if shown is False:  # to be shown them is what other dialects do unasked
+    if shown is False:  # other dialects show thoughts by default, so only False must be kept
         extra[f"{path}.includeThoughts"] = False
     budget = wanted.get("thinkingBudget")
     budget = optional(wanted, "thinkingBudget", int, path) if budget is not None else None

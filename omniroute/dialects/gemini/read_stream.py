@@ -1,4 +1,4 @@
-"""Gemini streams: partial replies -> events."""
+"""Reader for Gemini streams: partial replies -> events."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,11 +39,14 @@ REASONS: Mapping[str, Reason] = {
     **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"), "filter"),
 }
 BROKEN = {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE"}
-"""The model failed to say the call that it was about to; where it has said none before, there is no reply."""
+"""Finish reasons of a model that failed to write a tool call; without an earlier call there is no usable reply."""
 
 
 class Reader:
-    """Partial replies in, events out. There is no end mark, and usage may come late: the end waits for the end."""
+    """Converter from partial replies to events.
+
+    There is no end mark and usage may come late, so `Finish` waits for the end of the stream.
+    """
 
     def __init__(self) -> None:
         self._begun = False
@@ -55,22 +58,22 @@ class Reader:
         self._note: str | None = None
         self._index = -1
         self._open: str | None = None
-        """What is passing: `text` or `thought`."""
+        """Kind of the open part: `text` or `thought`; None if none is open."""
         self._calls = 0
         self._seal = ""
-        """The seal on the text, which may stand on any piece of it."""
+        """Signature of the text, which may be on any of its pieces."""
         self._told: set[str] = set()
-        """Signatures of other providers: each stands on its thought, and again on the call after it."""
+        """Signatures of other providers read so far: each is on its thought, and again on the call after it."""
         self._call_ids: set[str] = set()
 
     def feed(self, frame: Frame) -> list[Event]:
-        """Read one frame; ValueError for what is not the dialect."""
+        """Read one frame. Raise ValueError if it does not follow the dialect."""
         if self._ended or not frame.data or frame.data.startswith("[DONE]"):
             return []
         return self.take(load_object(frame.data))
 
     def take(self, reply: Body) -> list[Event]:
-        """Read a reply or a part of one."""
+        """Read a whole or partial reply. Raise ValueError if it does not follow the dialect."""
         self._usage = merge(self._usage, read_usage(reply.get("usageMetadata")) or Usage())
         candidates = upstream_objects(reply.get("candidates"))
         feedback = reply.get("promptFeedback")
@@ -91,7 +94,10 @@ class Reader:
         return events
 
     def finish(self) -> list[Event]:
-        """Say the end, where the upstream gave a reason for it; without one the reply was cut, and this is silent."""
+        """Emit the end of the reply; emit nothing if the upstream sent no finish reason, as the reply was cut.
+
+        Raise ValueError if the model failed to write a tool call and there is no earlier one.
+        """
         if self._ended or self._word is None:
             return []
         self._ended = True
@@ -105,7 +111,7 @@ class Reader:
         return [*begin, *self._close(), Finish(reason, note=note, usage=self._usage)]
 
     def end_whole(self) -> list[Event]:
-        """End a reply that came in one piece: it is whole though it may give no reason."""
+        """End a reply that came in one piece; it is complete even without a finish reason."""
         if self._word is None and self._heard:
             self._word = "STOP"
         return self.finish()
@@ -164,7 +170,7 @@ class Reader:
         return [*events, *self._stop_thought(found)]
 
     def _stop_thought(self, found: Reasoning) -> list[Event]:
-        """Seal the thought that is open, or one without words."""
+        """Sign and close the open thought, or emit a thought without text for the signature."""
         self._told.add(found.sealed or found.signature or "")
         if found.sealed is not None:
             return self._whole(Reasoning(sealed=found.sealed, origin=found.origin))
@@ -173,7 +179,7 @@ class Reader:
         return [*events, PartStop(self._index, found.signature, found.origin)]
 
     def _seal_call(self, signature: str) -> list[Event]:
-        """Give the reasoning that a call bears as its signature."""
+        """Emit the reasoning held in the thought signature of a call."""
         if (thoughts := unwrap(signature)) is None:
             return self._stop_thought(Reasoning(signature=CALL + signature, origin="gemini"))
         missing = [part for part in thoughts if (part.sealed or part.signature) not in self._told]
@@ -185,7 +191,7 @@ class Reader:
         return [*events, *self._stop_thought(part)]
 
     def _say(self, kind: str, part: Text | Reasoning, text: str) -> list[Event]:
-        """Go on with the text or the thought that is open, or begin one."""
+        """Append to the open text or thought, or start a new part."""
         if not text:
             return []
         begin = [] if self._open == kind else self._start(kind, part)
@@ -214,7 +220,7 @@ class Reader:
         return events
 
     def _cite(self, grounding: Any) -> list[Event]:
-        """Read the pages that the text relies on; they are told when it is said, and stand at what was said last."""
+        """Read the web pages that the text relies on, and attach them to the text that is open."""
         if self._open != "text" or not isinstance(grounding, dict):
             return []
         quotes: dict[int, str] = {}
@@ -235,7 +241,7 @@ class Reader:
 
 
 def _with_odds(events: list[Event], odds: tuple[TokenLogprob, ...], spoken: int | None) -> list[Event]:
-    """Put them beside the first text among the events, or else behind the one that was being `spoken`."""
+    """Attach log probabilities to the first text among the events, or else to the earlier text part `spoken`."""
     text = spoken
     for place, event in enumerate(events):
         match event:

@@ -1,8 +1,8 @@
-"""Thought signatures: Gemini's own, and those of other providers under Gemini's name.
+"""Thought signatures: Gemini's own, and those of other providers wrapped in Gemini's field.
 
-A client gives a signature back as it came, whoever made it. So the signature of another provider tells its
-origin, and only that provider gets it back. Gemini CLI leaves thoughts out of what it gives back and keeps calls
-as they came: a foreign signature therefore stands on the call that follows the thought, too, thought included.
+A client sends any signature back unchanged. A signature of another provider therefore names its origin, and only that
+provider gets it back. Gemini CLI omits thoughts from what it sends back and keeps calls unchanged: a foreign
+signature is therefore also put on the call that follows the thought, with the text of the thought.
 """
 
 import base64
@@ -18,19 +18,19 @@ from omniroute.dialects.reasoning_signatures import CALL, TEXT
 
 MARK = b"omniroute/"
 BEGINNING = base64.b64encode(MARK)[:12].decode()
-"""What the signature of another provider begins with, whatever follows."""
+"""Prefix of every wrapped signature of another provider."""
 WEB_SAFE = str.maketrans("-_", "+/")
-"""Google's libraries write bytes as web-safe base64."""
+"""Translation from web-safe base64, which Google's libraries write, to standard base64."""
 
 
 def wrap(thoughts: Sequence[Reasoning]) -> str | None:
-    """Give the thought signature that holds this reasoning of other providers; None where none of it is sealed."""
+    """Return the thought signature that wraps this reasoning of other providers; None if none of it is signed."""
     told = [[part.origin, part.text, part.signature, part.sealed] for part in thoughts if part.signature or part.sealed]
     return base64.b64encode(MARK + dump(told)).decode() if told else None
 
 
 def unwrap(signature: str) -> list[Reasoning] | None:
-    """Give the reasoning of other providers that a thought signature holds; None for one of Google's own."""
+    """Return the reasoning of other providers wrapped in a thought signature; None for one of Google's own."""
     if not signature.startswith(BEGINNING):
         return None
     try:
@@ -49,18 +49,21 @@ def _read(entry: object) -> Reasoning:
 
 
 class Signer:
-    """Puts each seal where it belongs: on the thought, on the call that follows it, or on a text of its own."""
+    """Placement of each reasoning signature: on its thought, on the call that follows it, or on an empty text part."""
 
     def __init__(self) -> None:
         self._call = ""
         self._foreign: list[Reasoning] = []
 
     def rest(self) -> Body | None:
-        """Give a text of its own for the seal that has not found its call."""
+        """Return an empty text part with a signature that no call followed; None if there is none."""
         return {"text": "", "thoughtSignature": self._call} if self._call else None
 
     def take(self, part: Reasoning) -> Body | None:
-        """Take reasoning when it is whole; give the part that bears its seal, but for the text of the thought."""
+        """Take a complete reasoning part; return a part with its signature but without the text of the thought.
+
+        Return None if the part has no signature or if it belongs on the next call.
+        """
         seal = part.signature if part.sealed is None else part.sealed
         if not seal:
             return None
@@ -75,7 +78,7 @@ class Signer:
         return _thought(seal)
 
     def sign(self, call: Body) -> Body:
-        """Give a call with the seal that was taken for it."""
+        """Return the call with the signature taken for it."""
         seal = self._call or wrap(self._foreign)
         self._call = ""
         self._foreign.clear()

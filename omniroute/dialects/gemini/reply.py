@@ -1,4 +1,4 @@
-"""Gemini replies: wire -> form -> wire."""
+"""Reader and writer for Gemini replies: wire -> form -> wire."""
 
 from collections.abc import Mapping, Sequence
 from typing import assert_never
@@ -37,14 +37,14 @@ SAID: Mapping[Reason, str] = {
 
 
 def read_reply(body: Body) -> Reply:
-    """Read a whole reply, of several candidates the first. ValueError for what is not one."""
+    """Read the first candidate of a whole reply. Raise ValueError for a malformed reply."""
     reader = Reader()
     events = reader.take(body)
     return fold([*events, *reader.end_whole()])
 
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
-    """Write a whole reply. The time has no place in it."""
+    """Write a whole reply. The dialect has no creation time, so `created` is ignored."""
     signer = Signer()
     parts = [body for part in reply.parts if (body := write_part(part, signer)) is not None]
     cited = [citation for part in reply.parts if isinstance(part, Text) for citation in part.citations]
@@ -65,7 +65,7 @@ def write_chunk(said: Body, parts: Sequence[Body]) -> Body:
 
 
 def write_candidate(parts: Sequence[Body]) -> Body:
-    """Write a candidate. One without parts is a broken reply to some clients, so it gets an empty text."""
+    """Write a candidate. One without parts gets an empty text, as some clients treat it as a broken reply otherwise."""
     return {"content": {"parts": list(parts) or [{"text": ""}], "role": "model"}, "index": 0}
 
 
@@ -79,7 +79,7 @@ def write_end(reason: Reason, note: str | None, cited: Sequence[Citation]) -> Bo
 
 
 def write_grounding(cited: Sequence[Citation]) -> Body:
-    """Say which pages the answer relies on."""
+    """Write the `groundingMetadata` that cites web pages."""
     chunks = [{"web": {"uri": citation.url, "title": citation.title}} for citation in cited]
     supports = [
         {"segment": {"text": citation.quote}, "groundingChunkIndices": [index]}
@@ -90,7 +90,7 @@ def write_grounding(cited: Sequence[Citation]) -> Body:
 
 
 def write_part(part: Part, signer: Signer) -> Body | None:
-    """Write a part of a reply; None where nothing is in it."""
+    """Write a part of a reply; None if it is empty."""
     match part:
         case Text(text=text) | Refusal(text=text):
             return {"text": text} if text else None

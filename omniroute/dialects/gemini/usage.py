@@ -1,4 +1,4 @@
-"""Token numbers of Gemini."""
+"""Token usage and log probabilities of the Gemini dialect."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from omniroute.dialects.token_usage import count, doubted, total
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read a `usageMetadata` object; None where there is none.
+    """Read a `usageMetadata` object; None if there is none.
 
-    Cached tokens are inside the prompt; thoughts are outside the candidates, and what tools fed into the
-    prompt is outside the prompt.
+    `promptTokenCount` includes cached tokens but excludes tool results fed into the prompt; `candidatesTokenCount`
+    excludes thoughts.
     """
     if not isinstance(value, dict):
         return None
@@ -27,7 +27,7 @@ def read_usage(value: object) -> Usage | None:
 
 
 def write_usage(usage: Usage) -> Body:
-    """Count as Gemini does: thoughts stand beside the candidates. Writing to a cache has no number there."""
+    """Write usage as Gemini counts: thoughts are separate from the candidates, and cache writes have no field."""
     reasoning = min(usage.reasoning or 0, usage.output or 0)
     body: Body = {
         "promptTokenCount": usage.input or 0,
@@ -42,7 +42,7 @@ def write_usage(usage: Usage) -> Body:
 
 
 def read_logprobs(result: Any) -> tuple[TokenLogprob, ...]:
-    """Read a `logprobsResult`; what is none is passed over, since no answer should fail by it."""
+    """Read a `logprobsResult`; skip malformed items, as no reply should fail because of them."""
     if not isinstance(result, dict):
         return ()
     chosen, top = result.get("chosenCandidates"), result.get("topCandidates")
@@ -66,7 +66,7 @@ def _read(one: Any, others: tuple[TokenLogprob, ...] = ()) -> TokenLogprob | Non
 
 
 def write_logprobs(odds: Sequence[TokenLogprob]) -> Body:
-    """Give the fields of a candidate that say it."""
+    """Return the candidate fields that hold log probabilities; empty without any."""
     if not odds:
         return {}
     chosen = [_write(one) for one in odds]

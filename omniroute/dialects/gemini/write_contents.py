@@ -1,4 +1,4 @@
-"""The conversation of a Gemini request: form -> wire."""
+"""Writer for the conversation of a Gemini request: form -> wire."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ TYPES = {
 
 
 class Names(ToolNames):
-    """Fits the names of tools to Gemini's rule: they begin with a letter or an underscore, too."""
+    """Tool names fitted to Gemini's rules, by which a name must start with a letter or an underscore."""
 
     def fit(self, name: str) -> str:
         if name[:1] == "_" or (name[:1].isascii() and name[:1].isalpha()):
@@ -48,14 +48,16 @@ class Names(ToolNames):
 def write_contents(
     messages: Sequence[Message], model: str, losses: Losses, names: ToolNames
 ) -> tuple[list[Body], list[Body]]:
-    """Give the parts of the system prompt, and the turns.
+    """Return the parts of the system prompt, and the turns.
 
-    A later prompt joins the first; but after an answer it becomes what the user says, for what was sent before must
-    begin the same each time: that is what providers keep in their caches.
+    A later system message joins the system prompt, or becomes a user message if it follows an assistant turn: the
+    part sent before must not change, so that the provider's prompt cache still matches.
+
+    Raise BadRequest if no content is left, or for media in a system message.
     """
     mended = repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses)
     if all(message.role in PROMPTS for message in mended):
-        # A prompt alone is no conversation here: the last one becomes what the user says.
+        # A system prompt alone is not a conversation in this dialect: the last one becomes a user message.
         losses.add("messages.system_position")
         mended[-1] = replace(mended[-1], role="user")
     called = {part.id: part.name for message in mended for part in message.parts if isinstance(part, ToolCall)}
@@ -80,14 +82,14 @@ def write_contents(
     if not turns:
         raise refuse("messages", "must hold at least one message with content")
     if any("functionCall" in part for part in turns[0]["parts"]):
-        # Google refuses a call that follows nothing that was said to the model.
+        # Google rejects a call that no user turn precedes.
         losses.add("messages.first_turn")
         turns.insert(0, {"role": "user", "parts": [{"text": " "}]})
     return system, turns
 
 
 def _add(turn: Body, turns: list[Body]) -> None:
-    """Add a turn; two of the model are one, since Google refuses a call that follows the model's own words."""
+    """Add a turn; join consecutive model turns, as Google rejects a call that follows a model turn."""
     if turns and turn["role"] == "model" == turns[-1]["role"]:
         turns[-1] |= turn | {"parts": turns[-1]["parts"] + turn["parts"]}
     else:
@@ -95,14 +97,14 @@ def _add(turn: Body, turns: list[Body]) -> None:
 
 
 def _sign(parts: list[Body]) -> None:
-    """Mark the first call of a turn as not to be checked, where it bears no signature."""
+    """Put the placeholder signature on the first call of a turn if it has none."""
     first = next((part for part in parts if "functionCall" in part), None)
     if first is not None:
         first.setdefault("thoughtSignature", UNCHECKED[0])
 
 
 def _parts(parts: Iterable[Part], losses: Losses, names: ToolNames, called: Mapping[str, str]) -> list[Body]:
-    """Write parts: the results of tools before what they show, which stands beside them."""
+    """Write parts: tool results first, then their media, which are separate parts, then all others."""
     written: list[Body] = []
     shown: list[Body] = []
     said: list[Body] = []
@@ -153,7 +155,7 @@ def _text(part: Text, losses: Losses) -> Body | None:
 
 
 def _reasoning(part: Reasoning, signer: Signer, losses: Losses) -> list[Body]:
-    """Write what Gemini can check: thoughts of another provider are none of its own."""
+    """Write thoughts that Gemini signed; any other is recorded as a loss."""
     extra = losses.foreign(part.extra, "gemini")
     if part.origin != "gemini" or not (part.signature or part.sealed):
         losses.add("messages.reasoning")
@@ -176,7 +178,7 @@ def _media(media: Media, losses: Losses) -> Body:
 
 
 def _arguments(call: ToolCall, losses: Losses) -> dict[str, Any]:
-    """Give the arguments as the object that is asked for; what is none is kept as text inside one."""
+    """Return the arguments as an object; text that is not a JSON object is wrapped in one."""
     given = read_arguments(call.arguments)
     if given is None:
         losses.add("messages.tool_calls.arguments")
@@ -185,7 +187,7 @@ def _arguments(call: ToolCall, losses: Losses) -> dict[str, Any]:
 
 
 def read_arguments(text: str) -> dict[str, Any] | None:
-    """Read the arguments of a call; None where they are no object, or not whole."""
+    """Parse the arguments of a call; None if they are not a JSON object, or incomplete."""
     if not text.strip():
         return {}
     try:

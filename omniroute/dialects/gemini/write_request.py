@@ -1,4 +1,4 @@
-"""Gemini requests: form -> wire."""
+"""Writer for Gemini requests: form -> wire."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from omniroute.dialects.tool_names import ToolNames
 
 STOPS = 5
 NEUTRAL = {"n": 1, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0}
-"""Values that ask for nothing: leaving them out loses nothing."""
+"""Values equal to the default: leaving them out loses nothing."""
 TUNING = {
     "top_k": "topK",
     "seed": "seed",
@@ -20,15 +20,15 @@ TUNING = {
     "logprobs": "responseLogprobs",
     "top_logprobs": "logprobs",
 }
-"""More answers than one are not asked for: the form of a reply does not hold them."""
+"""Gemini's names of tuning fields. `n` is left out: the form holds one reply only."""
 MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE", "named": "ANY"}
 MOST_TEMPERATURE = 2
 
 
 def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
-    """Write a request. BadRequest where something that must not be lost cannot be said.
+    """Write a request. Raise BadRequest if something that must not be lost cannot be written in this dialect.
 
-    The model, and whether the reply is to be streamed, stand in the path and not in the body.
+    The model and the choice of streaming are in the URL path, not in the body.
     """
     losses, names = Losses(), Names()
     system, turns = write_contents(request.messages, request.model, losses, names)
@@ -90,7 +90,7 @@ def _function(tool: Tool, losses: Losses, names: ToolNames) -> Body:
 
 
 def _choice(choice: ToolChoice, names: ToolNames) -> Body:
-    """Say which tools may be called; only some modes take names."""
+    """Return the function calling config; only the modes ANY and VALIDATED take function names."""
     allowed = [names.fit(name) for name in ((choice.name,) if choice.name is not None else choice.allowed)]
     if not allowed:
         return {"mode": MODES[choice.mode]}
@@ -125,7 +125,7 @@ def _write_tuning(request: Request, config: Body, losses: Losses) -> None:
 
 
 def _thinking(thinking: Thinking, model: str, losses: Losses) -> Body:
-    """Say how much to think, in the way that the model's family knows."""
+    """Return the `thinkingConfig` fields as the model's family supports them; empty if none."""
     if not capabilities.thinks(model):
         if thinking.mode != "off":
             losses.add("thinking")

@@ -1,4 +1,4 @@
-"""Gemini streams: events -> partial replies."""
+"""Writer for Gemini streams: events -> partial replies."""
 
 from dataclasses import replace
 from typing import assert_never
@@ -29,18 +29,21 @@ from omniroute.dialects.json_edit import dump
 
 
 class Writer:
-    """Events in, partial replies out. It trusts the order of the events. A call goes out when it is whole."""
+    """Converter from events to partial replies. The order of the events is not checked.
+
+    A call is written once it is complete.
+    """
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._model = model
         self._head: Body = {}
         self._part: Text | Refusal | Reasoning | ToolCall | Native = Text()
         self._pieces: list[str] = []
-        """Of a call or a thought."""
+        """Pieces of the open call or thought."""
         self._cited: list[Citation] = []
         self._signer = Signer()
         self._logprobs = 0.0, 0
-        """Their sum and number, up to here."""
+        """Sum and number of the log probabilities so far."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -65,11 +68,11 @@ class Writer:
                 assert_never(event)
 
     def fail(self, fault: Fault) -> bytes:
-        """End with a fault: nothing here has an end of its own, and half a call is none."""
+        """End the stream with a fault. Partial replies need no closing, and an incomplete call is dropped."""
         return write_fault(fault)
 
     def follow(self, said: Body) -> None:
-        """Go on after a partial reply that was not written here."""
+        """Continue after a partial reply that this writer did not write: take over its id and model."""
         self._head |= {key: said[key] for key in ("responseId", "modelVersion") if key in said}
 
     def _write_piece(self, text: str, odds: tuple[TokenLogprob, ...] = ()) -> bytes:
@@ -106,7 +109,7 @@ class Writer:
 
 
 class ArrayWriter(Writer):
-    """The same as one JSON array that grows: what Gemini gives to a client that does not ask for events."""
+    """Writer of the stream as one JSON array, which Gemini sends unless the client asks for server-sent events."""
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         super().__init__(model=model, include_usage=include_usage, created=created)
@@ -117,7 +120,7 @@ class ArrayWriter(Writer):
         return said + b"\r\n]" if isinstance(event, Finish) else said
 
     def fail(self, fault: Fault) -> bytes:
-        """End with the fault as the last element, or the only one."""
+        """End the stream with the fault as the last element, or as the only one."""
         return write_array_fault(fault, first=not self._begun)
 
     def _frame(self, chunk: Body) -> bytes:

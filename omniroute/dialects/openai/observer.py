@@ -1,4 +1,4 @@
-"""Read signals (content, usage, faults, end) from Chat Completions replies without translating them."""
+"""Signals (content, usage, faults, end) of Chat Completions replies, read without translating them."""
 
 from typing import Any
 

@@ -64,7 +64,7 @@ class _Call:
 
 
 class Reader:
-    """Convert chunks to events.
+    """Converter from chunks to events.
 
     Usage arrives after the finish reason, so the `Finish` event waits for the usage chunk or for the end of the
     stream.

@@ -123,7 +123,7 @@ def write_signature(seal: str | None) -> Body:
 
 
 class SignatureCollector:
-    """Collects the reasoning signatures of one message and attaches them to their tool call or text."""
+    """Collector of one message's reasoning signatures, which attaches them to their tool call or text."""
 
     def __init__(self, model: str) -> None:
         self.said: Body = {}

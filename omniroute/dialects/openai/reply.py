@@ -112,7 +112,7 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 class Splitter:
-    """Splits streamed text at `<think>` tags into pieces, each with a flag for reasoning. Pieces may be cut anywhere.
+    """Splitter of streamed text at `<think>` tags. Input may be cut anywhere; each output piece has a reasoning flag.
 
     White space after a tag is dropped. Reasoning without its end tag extends to the end of the text.
     """

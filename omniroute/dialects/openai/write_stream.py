@@ -28,7 +28,7 @@ from omniroute.dialects.tool_names import derive_id, read_input, read_own_name
 
 
 class Writer:
-    """Convert events to chunks. The events must come in valid order; this is not checked."""
+    """Converter from events to chunks. The order of the events is not checked."""
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._head: Body = {"id": "", "object": "chat.completion.chunk", "created": created, "model": model}

@@ -1,9 +1,8 @@
-"""What a provider that keeps replies knows of a conversation, done here for those that keep none.
+"""Server-side conversation state for upstreams that keep none, or do not know the reply a request continues.
 
-A request that names the reply before it holds only what is new. For a provider that does not know that reply the
-earlier input and output are put in front: all of the conversation, but neither `instructions` nor `tools`, which
-OpenAI too takes from the newest request alone
-(https://developers.openai.com/api/docs/guides/conversation-state).
+A request with `previous_response_id` holds only the new input. For an upstream that does not know that reply, the
+earlier input and output are put before it: the whole conversation, but neither `instructions` nor `tools`, which
+OpenAI too takes from the newest request alone (https://developers.openai.com/api/docs/guides/conversation-state).
 """
 
 from collections.abc import Mapping
@@ -22,9 +21,9 @@ from omniroute.errors import BadRequest
 
 REFERENCE = "item_reference"
 WHOLE = ("completed", "incomplete")
-"""What a reply ends as when it can be gone on from."""
+"""Statuses of a reply that a later request can continue."""
 ELSEWHERE = ("conversation", "background")
-"""Fields that put the conversation, or the reply itself, where only its provider can find it."""
+"""Fields that store the conversation, or the reply itself, where only its provider can find it."""
 
 
 NOTHING_FOUND: Mapping[str, Any] = MappingProxyType({})
@@ -32,29 +31,29 @@ NOTHING_FOUND: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class StoredTurn:
-    """What a request added to its conversation, and the reply to it."""
+    """The input that a request added to its conversation, and the output of the reply."""
 
     input: list[Any]
     output: list[Any]
     account: str = ""
-    """Who answered."""
+    """Id of the account that answered."""
     native: bool = False
-    """In this dialect, so that the provider knows the reply by the id that the client has."""
+    """Whether the upstream speaks this dialect, so that it knows the reply by the id that the client has."""
     found: "Mapping[str, StoredTurn]" = NOTHING_FOUND
-    """Id of an item that the input only refers to -> the turn that had it."""
+    """Items that the input only refers to: item id -> the turn that contains the item."""
     size: int = 0
-    """Bytes of all that."""
+    """Size of the stored turn in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnTarget:
-    """Who is asked, as far as it matters here."""
+    """The properties of an upstream target that decide how a stored conversation is sent to it."""
 
     account: str
     native: bool
-    """It is asked in this dialect."""
+    """Whether the request is sent in this dialect."""
     keeps: bool
-    """And knows its own replies by their ids."""
+    """Whether the upstream stores its replies and finds them by id."""
 
     def made(self, turn: StoredTurn) -> bool:
         return turn.native and turn.account == self.account
@@ -62,40 +61,40 @@ class TurnTarget:
 
 @dataclass(slots=True)
 class StoredConversation:
-    """What a request goes on from, as far as it is kept here."""
+    """The stored conversation that a request continues, as far as it is known."""
 
     previous: str | None = None
-    """The reply before, as the request names it."""
+    """The request's `previous_response_id`."""
     place: tuple[str, str] | None = None
-    """By the store's names the exchange of that reply, and its conversation; None where it is not kept here."""
+    """Ids of that reply's exchange and of its conversation in the store; None if it is not stored here."""
     answered: str = ""
-    """The account that knows that reply by the client's own name for it."""
+    """The account that knows that reply by the client's id."""
     turns: tuple[StoredTurn, ...] | None = None
-    """All turns up to that reply, the oldest first, once they are looked up."""
+    """All turns up to that reply, the oldest first; None before they are looked up."""
     found: Mapping[str, StoredTurn] = NOTHING_FOUND
-    """Id of an item that the request refers to -> the turn that has it."""
+    """Items that the request refers to: item id -> the turn that contains the item."""
     refused: bool = False
-    """The provider that answered before says that it does not know that reply: it may keep none for this account."""
+    """Whether the provider that answered before rejected the id of that reply; it may store none for this account."""
 
 
 def reply_id(seed: str) -> str:
-    """Make the id of a reply whose upstream's own may come again, or is of another dialect."""
+    """Make a reply id for an upstream of another dialect, or for one whose ids may repeat."""
     return derive_id("resp_", seed)
 
 
 def is_kept(body: Body) -> bool:
-    """Whether the client wants to go on from the reply, and it is ours to keep."""
+    """Return whether the reply is to be stored here, so that a later request can continue it."""
     return body.get("store") is not False and not any(body.get(name) for name in ELSEWHERE)
 
 
 def previous_of(body: Body) -> str | None:
-    """Give the id of the reply that a request goes on from."""
+    """Return the `previous_response_id` of a request; None without one."""
     named = body.get("previous_response_id")
     return named if isinstance(named, str) and named else None
 
 
 def not_found(named: str) -> BadRequest:
-    """Refuse a request in OpenAI's own words, with the code by which clients know to send all of it again."""
+    """Return the error for an unknown reply, with OpenAI's message and the code on which clients resend everything."""
     return BadRequest(
         f"Previous response with id '{named[:200]}' not found. It was not kept here, or not for this key, or not "
         "for so long: send the whole conversation as `input`",
@@ -105,7 +104,7 @@ def not_found(named: str) -> BadRequest:
 
 
 def items_of(body: Body) -> list[Any]:
-    """Give the input as items; what is neither text nor a list has none, and is its reader's to refuse."""
+    """Return the input as a list of items; empty for an input of the wrong type, which the reader rejects."""
     given = body.get("input")
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": given}]
@@ -113,12 +112,12 @@ def items_of(body: Body) -> list[Any]:
 
 
 def references(items: list[Any]) -> list[str]:
-    """Give the ids of items that are only referred to."""
+    """Return the ids of all item references."""
     return [item["id"] for item in items if _refers(item)]
 
 
 def _refers(item: Any) -> bool:
-    # The type may be left out, as the SDK has it: then an id is all there is.
+    # The type may be left out, as in the SDK; then the item has nothing but an id.
     return (
         isinstance(item, dict)
         and isinstance(item.get("id"), str)
@@ -127,18 +126,21 @@ def _refers(item: Any) -> bool:
 
 
 def passes(recalled: StoredConversation, upstream: TurnTarget) -> bool:
-    """Whether an upstream can take the request as it came."""
+    """Return whether an upstream can take the request unchanged."""
     if not upstream.native:
         return False
     keeps = upstream.keeps and not recalled.refused
     if recalled.previous is not None:
-        # What is not kept here an upstream may know all the same.
+        # A reply that is not stored here may still be known to the upstream.
         return recalled.place is None or (keeps and recalled.answered == upstream.account)
     return all(keeps and upstream.made(turn) for turn in recalled.found.values())
 
 
 def write_for(recalled: StoredConversation, body: Body, upstream: TurnTarget) -> WrittenRequest:
-    """Say the request with all that it goes on from. BadRequest when that is not here."""
+    """Write the request with the whole conversation that it continues.
+
+    Raise BadRequest if that conversation is not stored here.
+    """
     if recalled.previous is not None and recalled.turns is None:
         raise not_found(recalled.previous)
     if recalled.refused:
@@ -154,14 +156,17 @@ def write_for(recalled: StoredConversation, body: Body, upstream: TurnTarget) ->
 
 
 def _told(item: Any, turn: StoredTurn, upstream: TurnTarget, losses: Losses) -> list[Any]:
-    """Give an item of an earlier reply as an upstream can take it: ids and seals mean something to who made them."""
+    """Return an item of an earlier reply as an upstream can take it.
+
+    Ids and encrypted reasoning are valid only at the account that made them.
+    """
     if not upstream.native or not isinstance(item, dict):
-        return [item]  # what another dialect can take of it is its reader's and writer's to say
+        return [item]  # the reader and writer of the other dialect decide what to keep
     kind = item.get("type")
     if upstream.made(turn):
         if kind != "reasoning" or upstream.keeps or item.get("encrypted_content") or item.get("content"):
             return [item]
-        return []  # without its seal it only refers to what is not kept
+        return []  # without encrypted content, it only refers to an item that the upstream does not store
     if kind == "reasoning":
         losses.add("input.reasoning")
         return []
@@ -179,11 +184,11 @@ def _resolved(item: Any, found: Mapping[str, StoredTurn], upstream: TurnTarget, 
 
 
 def _without_ids(item: Body) -> list[Body]:
-    """Say an item as somebody would who never had it from a provider: text as plain as every server takes it."""
+    """Return the item without provider ids, with its text as a plain string, which every server accepts."""
     plain = {key: value for key, value in item.items() if key not in {"id", "status"}}
     content = item.get("content")
     if content == []:
-        return []  # a message without a word
+        return []  # an empty message
     if isinstance(content, list) and all(
         isinstance(part, dict) and part.get("type") == "output_text" for part in content
     ):
@@ -192,15 +197,15 @@ def _without_ids(item: Body) -> list[Body]:
 
 
 def find_item(turn: StoredTurn, item_id: str) -> Any:
-    """Give the item of a reply that has this id; None where it has none."""
+    """Return the item of a reply with this id; None if there is none."""
     return next((item for item in turn.output if isinstance(item, dict) and item.get("id") == item_id), None)
 
 
-# What is kept
+# Reading and writing of stored turns
 
 
 def read_end(raw: bytes) -> Body | None:
-    """Read a whole reply, or the last frames of a stream; None for one that cannot be gone on from."""
+    """Read a whole reply, or the last frames of a stream; None for a reply that cannot be continued."""
     text = raw.lstrip()
     if text.startswith(b"{"):
         response = orjson.loads(text)
@@ -216,7 +221,7 @@ def read_end(raw: bytes) -> Body | None:
 
 
 def pack(given: list[Any], found: Mapping[str, StoredTurn], response: Body) -> bytes:
-    """Write what is kept of a turn, with the items that its input refers to: they may be forgotten before it is."""
+    """Serialize a turn with the items that its input refers to, as they may be deleted before it is."""
     kept: Body = {"input": given, "response": response}
     if found:
         kept["found"] = [
@@ -227,7 +232,7 @@ def pack(given: list[Any], found: Mapping[str, StoredTurn], response: Body) -> b
 
 
 def unpack(content: bytes, account: str, *, native: bool) -> tuple[StoredTurn, Body]:
-    """Read what `pack` wrote: the turn, and its reply as the client had it."""
+    """Read what `pack` wrote: return the turn, and the reply as the client received it."""
     kept = orjson.loads(content)
     found = {
         each["item"]["id"]: StoredTurn([], [each["item"]], each["account"], each["native"])
@@ -237,7 +242,7 @@ def unpack(content: bytes, account: str, *, native: bool) -> tuple[StoredTurn, B
 
 
 def item_ids(response: Body) -> tuple[str, ...]:
-    """Give the ids by which the items of a reply can be referred to."""
+    """Return the ids by which the items of a reply can be referred to."""
     ids = (item.get("id") for item in response["output"] if isinstance(item, dict))
     return tuple(dict.fromkeys(name for name in ids if isinstance(name, str) and name))
 
@@ -245,7 +250,10 @@ def item_ids(response: Body) -> tuple[str, ...]:
 def list_input(
     response_id: str, turns: tuple[StoredTurn, ...], *, after: str | None, limit: int, newest_first: bool
 ) -> Body:
-    """Write a page of what led to the reply that ends `turns`; BadRequest for an item that is not there."""
+    """Write a page of the input items of the reply that ends `turns`.
+
+    Raise BadRequest if there is no item with the id `after`.
+    """
     *earlier, last = turns
     items = [item for turn in earlier for item in (*_in_full(turn), *turn.output)] + _in_full(last)
     shown = [_shown(item, response_id, place) for place, item in enumerate(items)]
@@ -271,7 +279,7 @@ PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "func
 
 
 def _shown(item: Any, response_id: str, place: int) -> Body:
-    """Write an item in full: a list names each by an id."""
+    """Write an item in full for a list, with an id."""
     full: Body = {"type": "message", **item} if isinstance(item, dict) else {"type": "unknown", "value": item}
     if full["type"] == "message" and isinstance(text := full.get("content"), str):
         kind = "output_text" if full.get("role") == "assistant" else "input_text"

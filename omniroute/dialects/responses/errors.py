@@ -1,4 +1,4 @@
-"""Errors as OpenAI Responses clients read them: like Chat Completions, but for streams."""
+"""Error bodies in the OpenAI Responses dialect: those of Chat Completions, except in streams."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,15 +19,15 @@ CODES = {
     429: "rate_limit_exceeded",
     529: "server_is_overloaded",
 }
-"""Status -> what a failed reply is said to have failed by.
+"""Error code of a failed reply by HTTP status.
 
-Codex gives up at `invalid_prompt`, `insufficient_quota`, `context_length_exceeded` and `server_is_overloaded`, each
-with its own advice; anything else it asks again, after the time that a message of `rate_limit_exceeded` names.
+Codex does not retry `invalid_prompt`, `insufficient_quota`, `context_length_exceeded` and `server_is_overloaded`, and
+shows advice for each. It retries any other code, after the time given in the message of a `rate_limit_exceeded`.
 """
 
 
 def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = None) -> bytes:
-    """Fail the reply that began with `first` and was last heard of in `last`."""
+    """Write the failure of the reply that started with the frame `first` and whose latest frame is `last`."""
     begun = _load(first).get("response")
     number = _load(last).get("sequence_number")
     head = begun if isinstance(begun, dict) else write_head("", model="", created=0)
@@ -35,9 +35,9 @@ def write_fault(fault: Fault, first: Frame | None = None, last: Frame | None = N
 
 
 def write_failure(fault: Fault, head: Mapping[str, Any], number: int) -> bytes:
-    """Write the error event and the failed reply, which Codex waits for; `number` is the first one's place.
+    """Write the error event and the failed reply, which Codex waits for; `number` is the first `sequence_number`.
 
-    The event says the error twice: the format has it at the top, the official SDK only raises what is below
+    The event holds the error twice: the dialect has it at the top level, the official SDK only raises what is below
     `error`.
     """
     error = fault_body(fault)

@@ -1,8 +1,8 @@
-"""Reasoning in a conversation that OpenAI did not seal.
+"""Removal of reasoning that OpenAI did not encrypt from a conversation.
 
-When an upstream of another dialect has answered a turn, its seals came to the client with our mark, and come back
-with the next turn. OpenAI refuses a body with one of them, and with reasoning that has no seal and an id that it
-does not know.
+If an upstream of another dialect answered a turn, the client received its signatures with the gateway's mark, and
+sends them back in the next turn. OpenAI rejects a body with such a signature, and one with reasoning that has no
+encrypted content and an unknown id.
 """
 
 import re
@@ -14,11 +14,11 @@ from omniroute.dialects.responses.reply import TOLD_BY_OTHERS
 SUSPECT = re.compile(
     rb'"encrypted_content"\s*:\s*"(?:openai|claude|gemini)(?:\.sealed)?:|"' + TOLD_BY_OTHERS.encode("ascii")
 )
-"""What a body without a foreign seal never holds: most bodies are not looked at any further."""
+"""Pattern that matches any body with foreign reasoning; most bodies do not match and need no further check."""
 
 
 def without_foreign_thinking(raw: bytes, body: Body, model: str) -> Body | None:
-    """Give the body without the reasoning that OpenAI would refuse; None when there is none."""
+    """Return the body without the reasoning that OpenAI would reject; None if there is none."""
     if not SUSPECT.search(raw) or not isinstance(items := body.get("input"), list):
         return None
     kept = [item for item in items if not _is_foreign(item)]

@@ -1,4 +1,4 @@
-"""What an OpenAI Responses reply says to someone who only watches it pass."""
+"""Signals (content, usage, faults, end) of OpenAI Responses replies, read without translating them."""
 
 import orjson
 
@@ -11,13 +11,13 @@ from omniroute.dialects.sse import Frame
 ENDS = ("response.completed", "response.incomplete")
 FAILURES = ("response.failed", "response.cancelled")
 SAYING_NOTHING = ("message", "reasoning")
-"""Items that open empty; any other item is a call of a tool, or its outcome."""
+"""Items that start empty; any other item is a tool call or its result."""
 
 
 @strict
 def observe(frame: Frame) -> FrameSignal:
-    """Read one event of a stream."""
-    if frame.data == "[DONE]":  # not of this dialect, but harmless, and sent by some
+    """Read the signal of one stream event; ValueError if it is not a JSON object."""
+    if frame.data == "[DONE]":  # not part of this dialect, but harmless, and sent by some servers
         return NOTHING
     event = orjson.loads(frame.data)
     if not isinstance(event, dict):
@@ -43,7 +43,7 @@ def observe(frame: Frame) -> FrameSignal:
 
 @strict
 def read_whole(body: Body) -> FrameSignal:
-    """Read a whole reply."""
+    """Read the signal of a whole reply; ValueError if it has neither output nor an error."""
     if body.get("status") in ("failed", "cancelled") or body.get("error"):
         return FrameSignal(fault=_failure(body), usage=read_usage(body.get("usage")))
     if isinstance(body.get("output"), list):

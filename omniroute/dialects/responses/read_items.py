@@ -1,4 +1,4 @@
-"""The conversation of an OpenAI Responses request: wire -> form."""
+"""Reader for the conversation of an OpenAI Responses request: wire -> form."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -25,18 +25,18 @@ from omniroute.dialects.tool_names import OwnName, read_custom, write_input
 from omniroute.dialects.validate import lift, objects, optional, refuse, required
 
 OPTIONAL = ("web_search", "tool_search")
-"""What these tools begin with is found by the client in another way too, or not at all: they may be left out."""
+"""Type prefixes of provider tools that may be left out, as the client can do without them."""
 
 
 @dataclass(slots=True)
 class Tools:
-    """The tools of a request, as they are found in it."""
+    """The tools of a request, collected while it is read."""
 
     tools: list[Tool | Native] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    """The form's name -> the client's own word, for each tool that is no plain function."""
+    """Tool name in the form -> encoded own name, for each tool that is not a plain function."""
     left_out: dict[str, Any] = field(default_factory=dict)
-    """Tools of the provider that the client can do without, by a name to report."""
+    """Provider tools that the client can do without, by the name under which the loss is reported."""
     _places: dict[str, tuple[int, OwnName]] = field(default_factory=dict)
 
     def read(self, tools: Iterable[tuple[Body, str]], namespace: str = "") -> None:
@@ -59,7 +59,10 @@ class Tools:
                 self.tools.append(Native("responses", tool, f"{path}.type"))
 
     def _add(self, tool: Tool, own: OwnName, path: str) -> None:
-        """Take a tool; one that is offered again is as it was offered last, since no one takes two of a name."""
+        """Add a tool; a later one of the same name replaces it, as upstreams reject duplicates.
+
+        Raise BadRequest if the name collides with that of another tool.
+        """
         place = self._places.setdefault(own.plain, (len(self.tools), own))
         if place[1] != own:
             raise refuse(f"{path}.name", f"{own.plain!r} is the name of another tool too, outside of its namespace")
@@ -73,7 +76,7 @@ class Tools:
 
 
 def rest(body: Body, *known: str) -> Extra:
-    """Keep what else there is."""
+    """Return the unknown fields as `Extra`."""
     found = {key: value for key, value in body.items() if key not in known and value is not None}
     return {"responses": found} if found else NO_EXTRA
 
@@ -96,18 +99,21 @@ def _custom(tool: Body, own: OwnName, path: str) -> Tool:
 
 
 LABELS = ("type", "id", "status")
-"""What names an item, or tells how it came about: nothing that is said."""
+"""Fields that identify an item or give its status; they hold no content."""
 RAN_BY_PROVIDER = (
     *("web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools", "mcp_call"),
     *("tool_search_call", "tool_search_output"),
 )
-"""Items whose outcome is in the answer that follows them."""
+"""Items whose result is in the answer that follows them."""
 DETAILS = ("low", "high")
-"""How closely a picture is looked at, where Chat Completions says it in the same words."""
+"""Values of an image's `detail` that Chat Completions shares."""
 
 
 def read_items(items: list[Any], tools: Tools) -> tuple[Message, ...]:
-    """Read the items of `input`; tools that stand among them go to `tools`."""
+    """Read the items of `input`; add tools found among them to `tools`.
+
+    Raise BadRequest, naming the field, for a missing, mistyped or unsupported field.
+    """
     messages: list[Message] = []
     for item, path in objects(items, "input"):
         kind = optional(item, "type", str, path) or "message"

@@ -1,4 +1,4 @@
-"""OpenAI Responses requests: wire -> form."""
+"""Reader for OpenAI Responses requests: wire -> form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ MODES: Mapping[str, Any] = {"auto": "auto", "none": "none", "required": "require
 
 
 def read_request(body: Body) -> Request:
-    """Read a request. BadRequest names the field that is not as the dialect promises."""
+    """Read a request. Raise BadRequest, naming the field, for a missing, mistyped or unsupported field."""
     for name, why in STATE.items():
         if body.get(name):
             raise refuse(name, why)
@@ -80,7 +80,7 @@ def _messages(body: Body, tools: Tools) -> tuple[Message, ...]:
 
 
 def _extra(body: Body, text: Body, reasoning: Body, left_out: Body) -> Mapping[str, Mapping[str, Any]]:
-    """Keep what else is asked, each by its path."""
+    """Return the unknown fields, each by its path."""
     found = dict(rest(body, *READ).get("responses", {})) | left_out
     beside = {key: value for key, value in text.items() if key not in {"format", "verbosity"}}
     found |= {f"text.{key}": value for key, value in beside.items() if value is not None}
@@ -115,7 +115,7 @@ def _allowed(choice: Body) -> ToolChoice:
     if mode not in {"auto", "required"}:
         raise refuse("tool_choice.mode", "must be auto or required")
     tools = objects(required(choice, "tools", list, "tool_choice"), "tool_choice.tools")
-    # Tools that are left out cannot be called: they need not be allowed.
+    # Tools that are left out cannot be called, so they need not be allowed.
     names = [_name(tool, path) for tool, path in tools if not str(tool.get("type")).startswith(OPTIONAL)]
     if not names:
         raise refuse("tool_choice.tools", "must name a function or a custom tool")

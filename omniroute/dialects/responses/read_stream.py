@@ -1,4 +1,4 @@
-"""OpenAI Responses streams: events of the wire -> events of the form."""
+"""Reader for OpenAI Responses streams: events of the wire -> events of the form."""
 
 from typing import Any
 
@@ -32,31 +32,34 @@ from omniroute.dialects.tool_names import write_input
 from omniroute.dialects.validate import string
 
 type Key = tuple[int, int]
-"""The number of an item, and of a part of its content."""
+"""Index of an item, and of a part of its content."""
 
 
 class _Part:
-    """A part on its way."""
+    """A part that is still being streamed."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.cited = False
         self.probable = False
-        """Whether the odds of its tokens were told."""
+        """Whether log probabilities of its tokens were received."""
         self.stopped = False
         self.section: tuple[str, Any] | None = None
-        """Which part of a summary is being said."""
+        """Kind of reasoning event and index of the summary part that is being streamed."""
 
     @property
     def text(self) -> str:
-        """What was said of it; joined once, however often it is asked for."""
+        """The text received so far; joined once, however often it is read."""
         if len(self.pieces) > 1:
             self.pieces = ["".join(self.pieces)]
         return self.pieces[0] if self.pieces else ""
 
 
 class Reader:
-    """Events in, events out. What an event leaves out is taken from the next one that says it again."""
+    """Converter from wire events to form events.
+
+    What an event leaves out is taken from the next event that repeats it.
+    """
 
     def __init__(self) -> None:
         self._blocks = ContentBlocks()
@@ -65,17 +68,17 @@ class Reader:
         self._reply_id: str | None = None
         self._parts: dict[Key, _Part] = {}
         self._items: dict[int, Body] = {}
-        """Items as they were announced."""
+        """Items as given in `output_item.added`, by index."""
         self._done: set[int] = set()
         self._last = -1
-        """The item that an event without a number belongs to."""
+        """Index of the item that an event without an index belongs to."""
         self._named: dict[str, int] = {}
-        """The items by their ids."""
+        """Item index by item id."""
         self._calls = False
         self._refused = False
 
     def feed(self, frame: Frame) -> list[Event]:
-        """Read one frame; ValueError for what is not the dialect."""
+        """Read one frame. Raise ValueError if it does not follow the dialect."""
         if self._ended or not frame.data or frame.data == "[DONE]":
             return []
         event = load_object(frame.data)
@@ -91,7 +94,7 @@ class Reader:
                 return []
 
     def finish(self) -> list[Event]:
-        """The end is an event of its own: without it the reply was cut, and this is silent."""
+        """Return nothing: the end is an event of its own, and without it the reply was cut."""
         return []
 
     def _begin(self, response: Body) -> list[Event]:
@@ -146,7 +149,7 @@ class Reader:
                 return []
 
     def _told_whole(self, kind: str, key: Key, event: Body) -> list[Event]:
-        """Read what is told whole once its pieces were said: some servers have no pieces, or not all."""
+        """Read a `.done` event that repeats the whole text; some servers send no deltas, or not all."""
         index, _ = key
         match kind:
             case "output_text.done":
@@ -191,7 +194,7 @@ class Reader:
         return [*events, *self._blocks.add(key, text, odds)]
 
     def _say_rest(self, key: Key, part: Text | Refusal | ToolCall, text: str) -> list[Event]:
-        """Say what pieces have left out of a text that is told whole."""
+        """Emit the rest of a text, of which the deltas may have delivered only the start."""
         said = self._parts[key].text if key in self._parts else ""
         if not text.startswith(said) or (key in self._parts and self._parts[key].stopped):
             return []
@@ -211,7 +214,7 @@ class Reader:
         part = self._parts[key]
         if part.section is not None and part.section != section:
             if part.section[0] != section[0]:
-                return events  # the same reasoning, said in another way
+                return events  # the same reasoning in another form
             text = BETWEEN + text
         part.section = section
         return [*events, *self._say(key, Reasoning(), text)]
@@ -221,7 +224,7 @@ class Reader:
         if (index, 0) not in self._parts:
             raise ValueError("a piece of a call that was never begun")
         if item.get("type") == "custom_tool_call":
-            # What the model says as bare text is JSON in the form, which is made of the whole.
+            # The bare text of a custom tool call is JSON in the form and can only be encoded once it is complete.
             self._parts[index, 0].pieces.append(text)
             return []
         return self._say((index, 0), ToolCall("", ""), text)
@@ -231,7 +234,7 @@ class Reader:
         return self._blocks.stop(key, signature, origin)
 
     def _finish_content(self, key: Key, body: Any) -> list[Event]:
-        """Say what was not said yet of a part of a message, and close it."""
+        """Emit what is missing of a message part, and close it."""
         part = read_content(body)
         if part is None or (key in self._parts and self._parts[key].stopped):
             return []
@@ -244,7 +247,7 @@ class Reader:
         return [*events, *self._stop(key)]
 
     def _finish_item(self, index: int, item: Body) -> list[Event]:
-        """Say what was not said yet of an item, and close it."""
+        """Emit what is missing of an item, and close it. Raise ValueError for an item without a type."""
         if index in self._done:
             return []
         self._done.add(index)
@@ -289,7 +292,7 @@ class Reader:
         events = self._begin(response)
         output = response.get("output") or []
         for index, item in enumerate(output):
-            # Some repeat not all of the items there: then their numbers mean nothing.
+            # Some servers do not repeat all items here; then the indices do not match.
             if not self._items or self._items.get(index, {}).get("type") == item.get("type"):
                 events += self._finish_item(index, item)
         for index in self._items.keys() - self._done:
@@ -300,7 +303,10 @@ class Reader:
         return [*events, *self._blocks.finish(), Finish(reason, usage=usage)]
 
     def _give_up(self, index: int) -> list[Event]:
-        """Close an item whose end was never said: only the text for a custom tool, and a seal, still wait."""
+        """Close an item whose end was not sent.
+
+        Only the input of a custom tool, a call without pieces and the signature of reasoning are still missing.
+        """
         item = self._items[index]
         pieces = self._parts[index, 0].pieces if (index, 0) in self._parts else []
         match item.get("type"):

@@ -1,4 +1,4 @@
-"""Reasoning of OpenAI Responses: a summary for people, and a seal that only its provider can read."""
+"""Reasoning of the OpenAI Responses dialect: a readable summary, and content that only its provider can decrypt."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ from omniroute.dialects import reasoning_signatures
 from omniroute.dialects.ir import Body, Reasoning
 
 BETWEEN = "\n\n"
-"""What stands between two parts of a summary where they become one text."""
+"""Separator between the parts of a summary when they are joined into one text."""
 
 
 def text_of(item: Body) -> str:
-    """Give the text of an item: its summary, or what some providers show of the reasoning itself."""
+    """Return the text of a reasoning item: its summary, or the reasoning itself as some providers send it."""
     parts = item.get("summary") or item.get("content") or []
     return BETWEEN.join(str(part.get("text") or "") for part in parts if isinstance(part, dict))
 
 
 def read_reasoning(item: Body) -> Reasoning | None:
-    """Read an item; None for one that says nothing."""
+    """Read a reasoning item; None for an empty one."""
     text = text_of(item)
     signature, sealed, origin = read_signature(item.get("encrypted_content"))
     if origin == "responses" and not text:
@@ -27,7 +27,10 @@ def read_reasoning(item: Body) -> Reasoning | None:
 
 
 def read_signature(value: Any) -> tuple[str | None, str | None, str | None]:
-    """Give the signature or the sealed reasoning, and whose it is."""
+    """Return the signature, the sealed reasoning and their origin, from `encrypted_content`.
+
+    At most one of the first two is not None; all three are None for an empty value.
+    """
     if not isinstance(value, str) or not value:
         return None, None, None
     seal, origin, sealed = reasoning_signatures.unwrap(value, "responses")
@@ -35,7 +38,10 @@ def read_signature(value: Any) -> tuple[str | None, str | None, str | None]:
 
 
 def write_signature(part: Reasoning) -> str | None:
-    """Give the seal as a client keeps it; one of unknown origin would be taken back by no one."""
+    """Return the `encrypted_content` that a client keeps; None if there is none.
+
+    Reasoning without an origin has none either, as no provider would accept it back.
+    """
     if part.origin is None:
         return None
     if part.sealed is not None:

@@ -1,4 +1,4 @@
-"""OpenAI Responses replies: wire -> form -> wire. Each part of a reply is one item."""
+"""Reader and writer for OpenAI Responses replies: wire -> form -> wire. Each part of a reply is written as one item."""
 
 from dataclasses import replace
 from typing import Any, assert_never
@@ -28,7 +28,10 @@ from omniroute.dialects.validate import string
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read a `usage` object; None where there is none. Cached tokens are inside the input, reasoning in the output."""
+    """Read a `usage` object; None if there is none.
+
+    Input tokens include cached tokens, output tokens include reasoning.
+    """
     if not isinstance(value, dict):
         return None
     given, output = details(value.get("input_tokens_details")), details(value.get("output_tokens_details"))
@@ -44,11 +47,11 @@ def read_usage(value: object) -> Usage | None:
 
 UNFINISHED = ("queued", "in_progress")
 TOLD_BY_OTHERS = "rs_other_"
-"""What the id of reasoning begins with that no provider of this dialect made: none of them will know it."""
+"""Prefix of the id of a reasoning item that no provider of this dialect made, so that none knows the id."""
 
 
 def read_annotation(note: Any, text: str) -> Citation | None:
-    """Read a citation of a page; None for what else an annotation may be."""
+    """Read a citation of a web page; None for any other annotation."""
     match note:
         case {"type": "url_citation", "url": str(url), **rest}:
             first, last = rest.get("start_index"), rest.get("end_index")
@@ -64,7 +67,7 @@ def write_annotation(citation: Citation, end: int) -> Body:
 
 
 def write_usage(usage: Usage) -> Body:
-    """Count as OpenAI does: cached tokens inside the input's, reasoning inside the output's."""
+    """Write usage as OpenAI counts: input tokens include cached tokens, output tokens include reasoning."""
     return {
         "input_tokens": usage.input or 0,
         "input_tokens_details": {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0},
@@ -75,7 +78,10 @@ def write_usage(usage: Usage) -> Body:
 
 
 def read_content(part: Any) -> Text | Refusal | None:
-    """Read a part of a message; None for a kind that the form does not have."""
+    """Read a part of a message; None for a kind that the form does not have.
+
+    Raise ValueError for a part without a type.
+    """
     match part:
         case {"type": "output_text"}:
             text = string(part.get("text"))
@@ -91,7 +97,7 @@ def read_content(part: Any) -> Text | Refusal | None:
 
 
 def read_call(item: Body, reply_id: str | None, index: int) -> ToolCall:
-    """Read a call of a function or of a custom tool."""
+    """Read a call of a function or of a custom tool. Raise ValueError for a call without a name."""
     if not isinstance(name := item.get("name"), str):
         raise ValueError("a tool call without its name")
     call_id = string(item.get("call_id")) or derive_id("call_", reply_id, index, name)
@@ -101,13 +107,13 @@ def read_call(item: Body, reply_id: str | None, index: int) -> ToolCall:
 
 
 def read_arguments(item: Body) -> str:
-    """Read the arguments of a call; some servers give the object itself."""
+    """Read the arguments of a call as JSON text; some servers send the object itself."""
     arguments = item.get("arguments")
     return dump(arguments).decode() if isinstance(arguments, dict) else string(arguments)
 
 
 def read_item(item: Any, reply_id: str | None, index: int) -> list[Part]:
-    """Read an item of a reply; ValueError for what is none."""
+    """Read an item of a reply. Raise ValueError for a malformed item."""
     match item:
         case {"type": "message", "content": list(content)}:
             return [part for body in content if (part := read_content(body)) is not None]
@@ -123,7 +129,7 @@ def read_item(item: Any, reply_id: str | None, index: int) -> list[Part]:
 
 
 def read_reason(response: Body, *, calls: bool, refused: bool) -> Reason:
-    """Read why a reply ended: its status says only whether it is whole."""
+    """Read the finish reason; the status tells only whether the reply is complete."""
     if response.get("status") == "incomplete":
         details = response.get("incomplete_details") or {}
         return "filter" if details.get("reason") == "content_filter" else "length"
@@ -131,7 +137,7 @@ def read_reason(response: Body, *, calls: bool, refused: bool) -> Reason:
 
 
 def read_reply(body: Body) -> Reply:
-    """Read a whole reply; ValueError for what is not one."""
+    """Read a whole reply. Raise ValueError for a malformed or unfinished reply."""
     output = body.get("output")
     if not isinstance(output, list) or body.get("status") in UNFINISHED:
         raise ValueError("not a finished response")
@@ -144,7 +150,7 @@ def read_reply(body: Body) -> Reply:
 
 
 def write_item(part: Part, reply_id: str, index: int, status: str = "completed") -> Body:
-    """Write a part of a reply as the item of this number; the ids come out of both."""
+    """Write a part of a reply as the item at `index`; item ids are derived from the reply id and the index."""
     match part:
         case Text(text=text, citations=citations, odds=odds):
             notes = [write_annotation(citation, len(text)) for citation in citations]
@@ -180,7 +186,7 @@ def _message(content: Body, reply_id: str, index: int, status: str) -> Body:
 
 
 def write_head(reply_id: str, *, model: str, created: int) -> Body:
-    """Write a response as it begins. What it repeats of the request is not known here."""
+    """Write a response as it begins. Fields that repeat the request get defaults, as the request is not known here."""
     return {
         "id": reply_id,
         "object": "response",
@@ -208,7 +214,7 @@ def write_head(reply_id: str, *, model: str, created: int) -> Body:
 
 
 def write_end(reason: Reason, output: list[Body], usage: Usage, *, refused: bool) -> Body:
-    """Write what a response has at its end; a refusal is a whole answer, a filter leaves a torn one."""
+    """Write the final fields of a response. A refusal is a complete answer; a content filter makes it incomplete."""
     cause = None
     if reason in {"length", "context"}:
         cause = "max_output_tokens"
@@ -220,7 +226,7 @@ def write_end(reason: Reason, output: list[Body], usage: Usage, *, refused: bool
 
 
 def write_reply(reply: Reply, *, model: str, created: int = 0) -> Body:
-    """Write a whole reply."""
+    """Write a whole reply. A note without a refusal is written as a refusal."""
     refused = any(isinstance(part, Refusal) for part in reply.parts)
     if reply.note and not refused:
         reply, refused = replace(reply, parts=(*reply.parts, Refusal(reply.note))), True

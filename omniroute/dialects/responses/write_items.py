@@ -1,4 +1,4 @@
-"""The conversation of an OpenAI Responses request: form -> wire."""
+"""Writer for the conversation of an OpenAI Responses request: form -> wire."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -26,9 +26,9 @@ ID_LIMIT = 64
 
 
 def write_items(messages: Iterable[Message], losses: Losses, names: ToolNames) -> list[Body]:
-    """Write the items, each call of a tool followed by its result.
+    """Write the items, each tool call followed by its result. Raise BadRequest for media in an assistant message.
 
-    They bear no ids: those would refer to what the provider has kept, and nothing is kept there.
+    Items have no ids, as an id would refer to an item that the provider does not store.
     """
     items: list[Body] = []
     for message in repair_messages(messages, partial(fit_id, limit=ID_LIMIT), losses):
@@ -73,7 +73,7 @@ def _assistant(parts: Iterable[Part], losses: Losses, names: ToolNames) -> Itera
 
 
 def _reasoning(part: Reasoning, losses: Losses) -> Iterable[Body]:
-    """Write what OpenAI can read again: it takes no reasoning back that it has not sealed itself."""
+    """Write reasoning that OpenAI encrypted; it accepts no other back, which is recorded as a loss."""
     extra = losses.foreign(part.extra, "responses")
     seal = part.signature if part.sealed is None else part.sealed
     if part.origin != "responses" or not seal:

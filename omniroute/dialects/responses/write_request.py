@@ -1,4 +1,4 @@
-"""OpenAI Responses requests: form -> wire."""
+"""Writer for OpenAI Responses requests: form -> wire."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ ASKS_NOTHING: Mapping[str, Any] = NEUTRAL
 
 
 def write_request(request: Request, *, max_output: int | None = None) -> WrittenRequest:
-    """Write a request. BadRequest where something that must not be lost cannot be said."""
+    """Write a request. Raise BadRequest if something that must not be lost cannot be written in this dialect."""
     losses, names = Losses(), ToolNames()
     body: Body = {"model": request.model, "input": write_items(request.messages, losses, names), "store": False}
     if not body["input"]:
@@ -54,7 +54,7 @@ def _write_own(fields: Mapping[str, Any], body: Body) -> None:
         if tail and head in NESTED:
             body.setdefault(head, {})[tail] = value
         elif tail:
-            if isinstance(value, dict):  # a tool of the provider
+            if isinstance(value, dict):  # a provider tool that the reader left out
                 body.setdefault("tools", []).append(value)
         elif key == "include":
             body[key] = [*body.get(key, []), *value]
@@ -72,7 +72,7 @@ def _tool(tool: Tool | Native, losses: Losses, names: ToolNames) -> Body:
         body["description"] = tool.description
     if tool.strict and not is_strict(tool.parameters):
         losses.add("tools.strict")
-    # Left unsaid it would mean true here, and refuse schemas that are good elsewhere.
+    # The default would be true in this dialect, which rejects schemas that other dialects accept.
     body["strict"] = bool(tool.strict) and is_strict(tool.parameters)
     own = losses.foreign(tool.extra, "responses", "tools.")
     own.pop("format", None)
@@ -112,7 +112,7 @@ def _write_limit(request: Request, body: Body, max_output: int | None, losses: L
 
 
 def _write_thinking(thinking: Thinking, model: str, body: Body, losses: Losses) -> None:
-    """Say how much to reason; nothing is kept at the provider, so the reasoning itself must come along, sealed."""
+    """Write the reasoning effort, and request encrypted reasoning, as the provider does not store the reply."""
     wanted = thinking.effort
     if thinking.mode == "off":
         wanted = "off"

@@ -1,4 +1,4 @@
-"""OpenAI Responses streams: events of the form -> events of the wire."""
+"""Writer for OpenAI Responses streams: events of the form -> events of the wire."""
 
 from dataclasses import replace
 from typing import assert_never
@@ -32,7 +32,7 @@ NO_SUMMARY = {"summary_index": 0}
 
 
 class Writer:
-    """Events in, frames out. It trusts the order of the events."""
+    """Converter from events to frames. The order of the events is not checked."""
 
     def __init__(self, *, model: str, include_usage: bool = False, created: int = 0) -> None:
         self._model = model
@@ -40,7 +40,7 @@ class Writer:
         self._number = 0
         self._output: list[Body] = []
         self._passed: list[Body] = []
-        """Whole items that were not written here."""
+        """Complete items that this writer did not write."""
         self._part: Text | Refusal | Reasoning | ToolCall | Native = Text()
         self._custom = False
         self._where: Body = {}
@@ -70,7 +70,7 @@ class Writer:
                 assert_never(event)
 
     def fail(self, fault: Fault) -> bytes:
-        """End with a fault. Of what is open nothing more is said: a call that looked whole would be run."""
+        """End the stream with a fault. Leave an open call out: a client would run one that looks complete."""
         self._head["id"] = self._head["id"] or derive_id("resp_", self._model)
         said = [*self._output]
         if isinstance(self._part, Text | Refusal) and self._pieces:
@@ -79,7 +79,10 @@ class Writer:
         return write_failure(fault, self._head | {"output": said}, self._number)
 
     def follow(self, said: Body) -> None:
-        """Go on after an event that was not written here."""
+        """Continue after an event that this writer did not write: take over its sequence number, head and items.
+
+        Raise ValueError for a second text in one item.
+        """
         if isinstance(number := said.get("sequence_number"), int):
             self._number = number + 1
         match said.get("type"):
@@ -94,7 +97,7 @@ class Writer:
         self._output = [*self._passed]
 
     def _named(self, item: Body) -> Body:
-        """Give an item the id that it began with."""
+        """Return the item with the id that it was started with."""
         return item | {"id": self._where["item_id"]} if "id" in item and self._where.get("item_id") else item
 
     def _start(self, part: Text | Refusal | Reasoning | ToolCall | Native) -> bytes:
@@ -133,7 +136,7 @@ class Writer:
             case ToolCall() if not self._custom:
                 return self._at("function_call_arguments.delta", {"delta": text})
             case ToolCall() | Native():
-                return b""  # the input of a custom tool is inside the JSON, and can be told when that is whole
+                return b""  # the input of a custom tool is inside JSON, so it is written once that is complete
             case _:
                 assert_never(self._part)
 
