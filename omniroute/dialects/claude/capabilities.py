@@ -71,7 +71,7 @@ def takes_prefill(model: str) -> bool:
 
 
 def thinks_unasked(model: str) -> bool:
-    """Return whether the model thinks unless told not to; True for an unknown model, as the safe default."""
+    """Return whether the model thinks unless thinking is disabled; True for an unknown model, as the safe default."""
     return (version(model) or FIRST_THINKING_UNASKED) >= FIRST_THINKING_UNASKED
 
 

@@ -25,8 +25,9 @@ WORDS = {
 """Google's status name by HTTP status."""
 TYPES = "type.googleapis.com/google.rpc."
 LASTING = "BudgetPerDayOrLonger"
-"""Quota id for an exhausted budget. Gemini CLI retries unless the id contains `PerDay` (see its
-googleQuotaErrors.ts).
+"""Quota id for an exhausted budget.
+
+Gemini CLI retries unless the id contains `PerDay` (see its googleQuotaErrors.ts).
 """
 
 

@@ -177,7 +177,7 @@ def _seal(before: list[Part], signature: str | None) -> list[Part]:
 
 
 def _is_bare(part: Part, texts: Iterable[str]) -> bool:
-    """Return whether a part is an unsigned thought whose text is also given, with its signature, in `texts`."""
+    """Return whether a part is an unsigned thought whose text is in `texts`, the texts of signed thoughts."""
     return isinstance(part, Reasoning) and not part.signature and part.sealed is None and part.text in texts
 
 
