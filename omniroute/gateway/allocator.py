@@ -22,7 +22,7 @@ ARENAS = 4
 
 
 def set_up() -> bool:
-    """Fix the thresholds for this process; False where the C library has none."""
+    """Set the thresholds of the C allocator for this process; return False where it has no `mallopt`."""
     mallopt = _function("mallopt")
     if mallopt is None:
         return False
@@ -31,7 +31,7 @@ def set_up() -> bool:
 
 
 def trim() -> None:
-    """Return free pages of all heaps to the system. Takes milliseconds: for a thread."""
+    """Return free pages of all heaps to the system. Takes milliseconds, so call it in a thread."""
     if malloc_trim := _function("malloc_trim"):
         malloc_trim(0)
 

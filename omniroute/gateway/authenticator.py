@@ -1,4 +1,4 @@
-"""Who is let in: what the gate remembers between requests. The pure rules that it goes by are in `routing`."""
+"""Authentication of clients: gateway keys, their scopes and limits, and lockouts of sources that guess."""
 
 import hmac
 import logging
@@ -15,31 +15,31 @@ from omniroute.routing.rate_limits import MINUTE, InFlight, RateLimits
 log = logging.getLogger(__name__)
 
 REMEMBERED_KEYS = 10_000
-"""Pairs of a source and a key that are remembered."""
+"""Number of (source, key) pairs to remember as familiar."""
 USE_INTERVAL = 60.0
-"""Seconds between two notes of when a key was used."""
+"""Seconds between two records of the last use of one key."""
 
 type KeyUse = tuple[float, str]
-"""When a key was used, and from which source."""
+"""When a key was last used (seconds of the epoch), and from which source."""
 
 
 class Authenticator:
-    """Keys, what they may be used for and how much; lock-outs. The clocks are arguments, so that tests move them."""
+    """Check gateway keys, their rate limits and the lockouts. The clocks are arguments, so that tests can set them."""
 
     def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self.lockouts = Lockouts()
         self.changed: Callable[[], None] = lambda: None
-        """Called when there is something to be saved."""
+        """Called when there is new state to be saved."""
         self._clock, self._wall = clock, wall
         self._limits = RateLimits(InFlight())
         self._familiar: dict[tuple[str, str], None] = {}
         self._noted: dict[str, float] = {}
         self._uses: dict[str, KeyUse] = {}
         self._begun: deque[tuple[str, float]] = deque()
-        """Exchanges that are counted and not saved yet: the key's id, and when they began."""
+        """Counted exchanges that are not saved yet: the key's id, and the start on the monotonic clock."""
 
     def restore(self, lockouts: Lockouts, uses: Mapping[str, KeyUse], config: Config) -> None:
-        """Go on from what was saved."""
+        """Take over saved lockouts and key uses, and the key limits of the configuration."""
         self.lockouts = lockouts
         for key, (at, source) in sorted(uses.items(), key=lambda item: item[1]):
             self._noted[key] = at
@@ -47,7 +47,7 @@ class Authenticator:
         self._limits.set = config.key_limits
 
     def keep(self, config: Config, before: Config) -> None:
-        """Go by new limits, and unlock what somebody has unlocked in another process."""
+        """Apply the key limits of a new configuration, and the unlocks that another process has requested."""
         self._limits.set = config.key_limits
         self._limits.keep(set(config.key_limits))
         if new := config.rules.unlocks - before.rules.unlocks:
@@ -62,13 +62,13 @@ class Authenticator:
         digest: Callable[[str], bytes],
         scope: Scope = "inference",
     ) -> Key:
-        """Find the key that opens `scope`.
+        """Find the key with scope `scope` among the presented ones.
 
-        NotAllowed for a key that is unknown or over, Forbidden for one that may not do this or not from here, and
-        RateLimited for who has shown too many that are unknown. A locked source is told the same whatever it shows,
-        so guessing on teaches nothing. Only a key that has come from there before goes on working: somebody else
-        behind the same address cannot shut out who is at work. On this machine every right key works, as one client
-        that is set up wrongly must not stop all the others.
+        Raises NotAllowed for a key that is unknown, revoked or expired, Forbidden for one that lacks the scope or may not
+        be used from this address, and RateLimited for a source that is locked out after too many unknown keys. A locked
+        source gets the same error for every key, so that further guesses reveal nothing. Only a key that has been used
+        from this source before goes on working, so that a guessing client cannot lock out others behind the same address.
+        On a loopback address every valid key works, as one misconfigured client must not block all the others.
         """
         source = source_of(who.address)
         key = _find(shown, config, digest)
@@ -90,7 +90,7 @@ class Authenticator:
         return key
 
     def named(self, id: str, who: ClientAddress, config: Config) -> Key:
-        """Find a key for who administers it and asks as its owner would; NotAllowed, Forbidden as in `key`."""
+        """Find a key by id, for an administrator who sends a request under it; raises NotAllowed, Forbidden as `key`."""
         key = next((each for each in (*config.keys, *config.revoked) if each.id == id), None)
         if key is None:
             raise NotAllowed("there is no such key", code="invalid_api_key")
@@ -98,7 +98,7 @@ class Authenticator:
         return key
 
     def acquire(self, key: Key) -> None:
-        """Let an exchange begin, which counts until `leave`; RateLimited for a key that is at its limits."""
+        """Count the start of an exchange, until `release`. Raises RateLimited for a key that is at its limits."""
         now = self._clock()
         if wait := self._limits.wait(key.id, now):
             said = wait.why.removeprefix("it ")
@@ -106,43 +106,43 @@ class Authenticator:
         self._limits.begin(key.id, now)
         if self.counts(key):
             self._begun.append((key.id, now))
-            while self._begun[0][1] + MINUTE <= now:  # nobody takes these at the moment
+            while self._begun[0][1] + MINUTE <= now:  # nothing takes these at the moment
                 self._begun.popleft()
             self.changed()
 
     def counts(self, key: Key | None) -> bool:
-        """Say whether it matters when the exchanges of a key begin."""
+        """Return whether the starts of exchanges of a key are counted by a limit."""
         return key is not None and self._limits.counts(key.id)
 
     def begun(self) -> list[tuple[str, float]]:
-        """Give what has to be saved since the last call: the ids of keys, and how many seconds ago exchanges began."""
+        """Return and clear what is to be saved: (key id, seconds since the start) of each counted exchange."""
         begun, self._begun = self._begun, deque()
         return [(key, self._clock() - at) for key, at in begun]
 
     def take_up_begun(self, begun: Mapping[str, Sequence[float]]) -> None:
-        """Go on from when exchanges of keys have begun, as seconds of the epoch, the oldest first."""
+        """Restore the starts of exchanges per key id, given as seconds of the epoch, oldest first."""
         passed = self._clock() - self._wall()
         for key, times in begun.items():
             self._limits.take_up(key, [at + passed for at in times])
 
     def release(self, key: Key) -> None:
-        """Note the end of an exchange."""
+        """Count the end of an exchange."""
         self._limits.end(key.id)
 
     def in_use(self, key: str) -> tuple[int, int]:
-        """Give how many exchanges of a key are in flight, and how many have begun in the last minute where limited."""
+        """Return the exchanges of a key in flight, and, where a limit counts them, those started in the last minute."""
         return self._limits.in_use(key, self._clock())
 
     def uses(self) -> dict[str, KeyUse]:
-        """Give what has to be saved since the last call."""
+        """Return and clear the key uses to be saved, by key id."""
         uses, self._uses = self._uses, {}
         return uses
 
     def begin_login(self, address: str, config: Config) -> None:
-        """Count a log-in as wrong before its password is looked at; `logged_in` takes that back.
+        """Count a login attempt as failed before its password is verified; `logged_in` takes that back.
 
-        Looking takes time, and many tries at once would else all be looked at. RateLimited for who has to wait: the
-        right password too, since a password can be guessed.
+        Verifying takes time, and parallel attempts would otherwise all be verified. Raises RateLimited for a locked source,
+        even with the right password, since a password can be guessed.
         """
         source = source_of(address)
         if seconds := self.lockouts.wait("login", source, self._wall()):
@@ -150,7 +150,7 @@ class Authenticator:
         self._failed("login", source, config)
 
     def logged_in(self, address: str) -> None:
-        """Forget the wrong log-ins from where a right one came."""
+        """Clear the failed login attempts of a source after a successful login."""
         self.lockouts.cleared("login", source_of(address))
         self.changed()
 
@@ -169,7 +169,7 @@ class Authenticator:
 
 
 def _find(shown: Sequence[str], config: Config, digest: Callable[[str], bytes]) -> Key | None:
-    """Find a key by its digest, which takes the secret to make: how long that takes tells nothing about the key."""
+    """Find a key by its keyed digest. The digest depends on a secret, so lookup timing reveals nothing about a key."""
     found = None
     for text in shown:
         made = digest(text)
@@ -180,7 +180,7 @@ def _find(shown: Sequence[str], config: Config, digest: Callable[[str], bytes]) 
 
 
 def _check(key: Key, who: ClientAddress, scope: Scope, now: float) -> None:
-    """Say to the owner of a key what is wrong with it. Nobody else gets here: it takes the whole key."""
+    """Raise the specific reason why a key may not be used. Only a client that holds the whole key gets this far."""
     if key.revoked_at is not None:
         raise NotAllowed(f"the key {key.name!r} was revoked on {_day(key.revoked_at)}", code="invalid_api_key")
     if key.expires_at is not None and key.expires_at <= now:

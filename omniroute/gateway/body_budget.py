@@ -1,4 +1,4 @@
-"""Account for the bytes of all request bodies under way, and bound their sum by `server.body_total`."""
+"""Account for the bytes of all request bodies in flight, and bound their sum by `server.body_total`."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -7,18 +7,18 @@ from weakref import WeakKeyDictionary
 from omniroute.errors import GatewayError, TooLarge
 
 RETRY_AFTER = 2.0
-"""Seconds after which a client that was refused for want of room should try again."""
+"""Retry-After in seconds for a client whose body was refused for lack of room."""
 
 
 class BodyAccount:
-    """The bytes of one body. They return to the budget on `close`, at the latest when the account is collected."""
+    """The bytes of one body. They return to the budget on `close`, or when the account is garbage-collected."""
 
     def __init__(self, budget: "BodyBudget") -> None:
         self._budget = budget
         self.size = 0
 
     def resize(self, size: int) -> None:
-        """Set how many bytes the body has now. Raises GatewayError 503 where the sum would exceed the bound."""
+        """Set the current size of the body in bytes. Raises GatewayError 503 where the sum would exceed the limit."""
         self._budget.change(self, size)
 
     def close(self) -> None:
@@ -31,24 +31,24 @@ class BodyAccount:
 
 
 class BodyBudget:
-    """The sum over all bodies under way. Safe to call from threads: bodies are decompressed in them."""
+    """The sum over all bodies in flight. Thread-safe, as bodies are decompressed in threads."""
 
     def __init__(self, limit: Callable[[], int]) -> None:
-        """Take a function for the bound in bytes, which is read at each use."""
+        """Take a function that returns the limit in bytes; it is called at each use."""
         self._limit = limit
         self._accounts: WeakKeyDictionary[object, BodyAccount] = WeakKeyDictionary()
         self._lock = Lock()
         self.used = 0
 
     def account(self, owner: object) -> BodyAccount:
-        """Return the account of a flow or a request handler; it is closed when its owner is collected."""
+        """Return the account of a flow or a request handler; it is closed when its owner is garbage-collected."""
         account = self._accounts.get(owner)
         if account is None:
             account = self._accounts[owner] = BodyAccount(self)
         return account
 
     def close(self, owner: object) -> int:
-        """Close the account of an owner, if it has one; return how many bytes that held."""
+        """Close the account of an owner, if it has one; return how many bytes it held."""
         if (account := self._accounts.pop(owner, None)) is None:
             return 0
         size = account.size
@@ -56,11 +56,11 @@ class BodyBudget:
         return size
 
     def check(self, size: int) -> None:
-        """Raise GatewayError where a body of `size` bytes has no room now, without taking any."""
+        """Raise GatewayError where a body of `size` bytes has no room now, without reserving any."""
         self._check(size, self.used + size)
 
     def change(self, account: BodyAccount, size: int) -> None:
-        """Set the size of one account."""
+        """Set the size of one account in bytes. Raises GatewayError as `check`."""
         with self._lock:
             more = size - account.size
             if more > 0:

@@ -1,4 +1,4 @@
-"""What requests may cost and have cost: set aside before anybody is asked, settled however they end."""
+"""Budget enforcement: reserve the expected cost before the first attempt, settle it when the exchange ends."""
 
 import asyncio
 import logging
@@ -27,27 +27,27 @@ log = logging.getLogger(__name__)
 
 SPENT = "insufficient_quota"
 BYTES = 4
-"""Of a reply that broke off, for a token: there are more, with all that stands around the text."""
+"""Bytes per output token of a reply that broke off. An upper bound, as the bytes include the JSON around the text."""
 
 
 class BudgetEnforcer:
-    """The ledger, and the two moments at which a request meets it. Its clock is an argument."""
+    """Reserve and settle the cost of exchanges in the ledger. The wall clock is an argument."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self.ledger = Ledger()
         self.lengths = OutputLengthEstimator()
         self._wall = wall
         self._warned: dict[tuple[str, str], float] = {}
-        """(key id, period) -> the end of the period in which its threshold was last said to be passed."""
+        """(key id, period) -> the end of the period in which its warning was last logged."""
 
     def budgets(self, exchange: Exchange, config: Config) -> tuple[Budget, ...]:
-        """Give the budgets that a request comes under."""
+        """Return the budgets that apply to a request."""
         return config.budgets.get(_owner(exchange), ())
 
     def reserve(self, exchange: Exchange, needs: Needs, config: Config) -> None:
-        """Set aside what the dearest of the open targets may cost. RateLimited when that does not fit any more.
+        """Reserve the cost of the most expensive remaining target. Raises RateLimited when a budget has no room for it.
 
-        Where models without a price are refused, those leave the exchange; Forbidden when none is left.
+        Where models of unknown price are refused, they are removed from the remaining targets; Forbidden when none is left.
         """
         budgets = self.budgets(exchange, config)
         if not budgets or exchange.reservation is not None or exchange.metered:
@@ -67,7 +67,7 @@ class BudgetEnforcer:
         exchange.reservation = self.ledger.reserve(_owner(exchange), dearest, exchange.at, needs.input, tokens_out)
 
     def may_embed(self, exchange: Exchange, target: Target, text: str, config: Config) -> bool:
-        """Say whether a key may spend what a text costs at an embedding model. Needs the price library."""
+        """Return whether a key's budgets allow the cost of embedding a text. Needs the price library."""
         now = self._wall()
         at, model = datetime.fromtimestamp(now, UTC), without_suffix(target.model)
         cost = expected(target.provider, model, len(text) // BYTES + 1, 0, at, config.prices)
@@ -76,7 +76,7 @@ class BudgetEnforcer:
         return self.ledger.refusal(self.budgets(exchange, config), cost or 0.0, now) is None
 
     def _expected(self, exchange: Exchange, needs: Needs, config: Config) -> dict[str, tuple[float | None, int]]:
-        """Say for each open target what the request may cost there, and for how long an answer."""
+        """Return the expected cost in USD (None if unknown) and output tokens of each remaining target, by name."""
         at, key = datetime.fromtimestamp(self._wall(), UTC), _owner(exchange)
         found: dict[str, tuple[float | None, int]] = {}
         for target in exchange.remaining:
@@ -91,7 +91,7 @@ class BudgetEnforcer:
         return found
 
     def extend_reservation(self, exchange: Exchange, target: Target, config: Config) -> None:
-        """Set aside what a target may cost that is asked beside another. RateLimited when that does not fit."""
+        """Add the cost of a parallel (hedged) attempt to the reservation. Raises RateLimited when a budget has no room."""
         if (hold := exchange.reservation) is None:
             return
         now = self._wall()
@@ -102,7 +102,7 @@ class BudgetEnforcer:
         self.ledger.extend(hold, cost)
 
     def settle(self, exchange: Exchange, config: Config) -> float:
-        """Count what a request has cost, and return how much of that is an estimate. Needs the price library."""
+        """Record the cost of an exchange in the ledger; return the estimated part in USD. Needs the price library."""
         key, hold, known = _owner(exchange), exchange.reservation, exchange.cost or 0.0
         lost = estimate_lost(exchange)
         exchange.reservation = None
@@ -119,7 +119,7 @@ class BudgetEnforcer:
         return guess
 
     def _warn(self, exchange: Exchange, config: Config) -> None:
-        """Say once in each period that a threshold was passed."""
+        """Log once per period that a budget has passed its warning threshold."""
         for stands in self.ledger.status(self.budgets(exchange, config), self._wall()):
             place = (stands.budget.key, stands.budget.period)
             if stands.at_warning and self._warned.get(place) != stands.resets_at:
@@ -128,13 +128,13 @@ class BudgetEnforcer:
                 log.warning("%s: %s", who, say(stands))
 
     def keep(self, config: Config, before: Config) -> None:
-        """Warn anew of budgets that were changed."""
+        """Forget which warnings were logged for budgets that have changed, so that they are logged again."""
         for key in [place for place in self._warned if config.budgets.get(place[0]) != before.budgets.get(place[0])]:
             del self._warned[key]
 
 
 def say(stands: BudgetStatus) -> str:
-    """Say in words how a budget stands."""
+    """Describe the state of a budget in words."""
     budget = stands.budget
     part = stands.spent / budget.limit
     return (
@@ -143,12 +143,12 @@ def say(stands: BudgetStatus) -> str:
 
 
 def dollars(usd: float) -> str:
-    """Say an amount of money, with as many digits as it has."""
+    """Format an amount in USD with two to six decimals, as many as it needs."""
     return f"${usd:,.2f}" if round(usd, 2) == round(usd, 6) else f"${usd:,.6f}".rstrip("0")
 
 
 def when(stands: BudgetStatus) -> str:
-    """Say when a budget begins anew, in a way that needs no zone."""
+    """Format the time at which a budget resets, in UTC."""
     return datetime.fromtimestamp(stands.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -168,7 +168,7 @@ def _refusal(stands: BudgetStatus, cost: float, now: float) -> RateLimited:
             f"this request may cost {dollars(round(cost, 6))}, and of the {budget.period} budget of "
             f"{dollars(budget.limit)} {whose} {dollars(round(stands.spent, 6))} is spent{held}"
         )
-        if stands.spent + cost <= budget.limit:  # it would fit if nothing else were running
+        if stands.spent + cost <= budget.limit:  # it would fit if no other request were in flight
             return RateLimited(f"{said}: ask again when those are done", code=SPENT, retry_after=WAIT)
     if stands.spent < budget.limit < cost:
         said += "; ask for a shorter answer or set a higher budget"
@@ -196,7 +196,7 @@ def _is_whole(asked: AttemptRecord) -> bool:
 
 
 def _guess(exchange: Exchange, hold: Reservation) -> float:
-    """Give what an exchange must have cost where its upstream has not said all of it; 0 where nothing is known."""
+    """Estimate the cost of an exchange whose upstream did not report all of its usage; 0 where nothing is known."""
     answering = exchange.answering_attempt
     if len(answering) > 1:
         counted = [(asked, asked.attempt.stream.own if asked.attempt.stream else asked.usage) for asked in answering]
@@ -210,9 +210,11 @@ def _guess(exchange: Exchange, hold: Reservation) -> float:
 
 
 def _part(exchange: Exchange, asked: AttemptRecord, usage: Usage, hold: Reservation) -> float:
-    """Give the same of one attempt."""
+    """Estimate the cost of one attempt from its reported usage and received bytes; 0 where the usage is complete."""
     told = usage.input is not None and usage.output is not None
-    if told and (_is_whole(asked) or asked.target.dialect == "gemini"):  # which counts as it goes
+    if told and (
+        _is_whole(asked) or asked.target.dialect == "gemini"
+    ):  # Gemini reports usage cumulatively during the stream
         return 0.0
     stream = asked.attempt.stream
     heard = (stream.fed if stream else len(asked.attempt.raw)) // BYTES
@@ -223,16 +225,16 @@ def _part(exchange: Exchange, asked: AttemptRecord, usage: Usage, hold: Reservat
 
 
 def _left(asked: AttemptRecord) -> bool:
-    """Say whether the client left while an upstream had the request, which then has read it."""
+    """Return whether the client disconnected after the upstream had received the request."""
     failure = asked.attempt.failure
     return asked.attempt.sent > 0 and (failure is None or failure.kind == "client_gone")
 
 
 def estimate_lost(exchange: Exchange) -> float:
-    """Estimate the cost of each attempt that was cancelled as another was first, and return the sum.
+    """Estimate the cost of each hedged attempt that was cancelled because another was faster, and return the sum.
 
-    Its upstream had read the request. How much of an answer it had made is not known, so only what it said is counted.
-    Needs the price library.
+    Its upstream has processed the input. How much output it had generated is not known, so only reported output tokens
+    count. Needs the price library.
     """
     for asked in exchange.attempts_made:
         failure = asked.attempt.failure
@@ -242,7 +244,7 @@ def estimate_lost(exchange: Exchange) -> float:
 
 
 def _read(exchange: Exchange, asked: AttemptRecord, hold: Reservation | None) -> float:
-    """Give what a request costs that was read, and not answered; 0 where nothing counted its tokens."""
+    """Return the input cost of a request that was sent and not answered; 0 where its tokens were never counted."""
     counts = (asked.usage.input, hold.tokens_in if hold else None, exchange.usage.input)
     given = next((count for count in counts if count is not None), 0)
     return _cost(exchange, asked.target, Usage(given, asked.usage.output or 0))
@@ -254,20 +256,20 @@ def _cost(exchange: Exchange, target: Target, usage: Usage) -> float:
 
 
 PAUSE = 1.0
-"""Seconds to wait after a reading that failed."""
+"""Seconds to wait after a failed read."""
 
 
 class SpendLoader:
-    """Fills the ledger from the history; what is spent while it reads is added to what it finds."""
+    """Load past spending into the ledger. What is spent during the read is added to the result."""
 
     def __init__(self, ledger: Ledger, pending: WriteBehind, tasks: Tasks, wall: Callable[[], float]) -> None:
         self.known = asyncio.Event()
-        """Set when it is known what keys have spent: requests that come under a budget wait for that."""
+        """Set when past spending is loaded; requests that come under a budget wait for it."""
         self._ledger, self._pending, self._tasks, self._wall = ledger, pending, tasks, wall
         self._readings = 0
 
     def read(self, zone_name: str) -> None:
-        """Read anew, by the calendar of a zone. The last of several readings counts."""
+        """Start a read with the calendar of a time zone. Of several overlapping reads, the last one counts."""
         zone, now = zone_of(zone_name), self._wall()
         spans = {period: span(period, now, zone) for period in PERIODS}
         job = self._pending.read(lambda store: budgets.spent(store, spans))

@@ -1,4 +1,4 @@
-"""What is set up, as it was read, and the thread that notices when another process has changed it."""
+"""Read the configuration, and watch for changes by other processes in a thread."""
 
 import logging
 import threading
@@ -15,26 +15,26 @@ from omniroute.store.db.database import Store
 log = logging.getLogger(__name__)
 
 NOTICE = 0.1
-"""Seconds between two looks for changes by another process."""
+"""Seconds between two checks for changes by another process."""
 PAUSE = 1.0
-"""Seconds to wait after a configuration that could not be read."""
+"""Seconds to wait after a failed read of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveConfig:
-    """One reading of the store."""
+    """The configuration of one revision, with its credentials and secrets."""
 
     config: Config
     credentials: dict[str, str] = field(repr=False)
     """Account id -> API key."""
     proxies: dict[Place, Proxy] = field(repr=False)
-    """The network proxies with what opens them."""
+    """The network proxies, with their credentials."""
     known: KnownSecrets = field(repr=False)
-    """What no log may show: made here, since many take a while."""
+    """The secrets to redact from logs: built here, in the thread, since many take a while."""
 
 
 def read(store: Store, environment: ProxyEnvironment) -> ActiveConfig:
-    """Read what is set up. Takes a while: for threads."""
+    """Read the configuration from the store in one transaction. Blocks for a while, so call it in a thread."""
     with store.view():
         config, credentials, proxies = (
             snapshot.load(store).ready(),
@@ -47,7 +47,7 @@ def read(store: Store, environment: ProxyEnvironment) -> ActiveConfig:
 
 
 class ConfigWatcher:
-    """Calls `found`, in its own thread, with each configuration after the one of revision `seen`."""
+    """Call `found`, in a thread of its own, with each configuration that is newer than revision `seen`."""
 
     def __init__(
         self, store: Store, environment: ProxyEnvironment, seen: int, found: Callable[[ActiveConfig], None]
@@ -71,6 +71,6 @@ class ConfigWatcher:
             self._found(found)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._closing.set()
         self._thread.join(5.0)

@@ -1,4 +1,4 @@
-"""One client request with everything that belongs to it, from its first byte to its log row."""
+"""One client request with all state that belongs to it, from its first byte to its usage record."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,46 +22,46 @@ from omniroute.routing.plan import ExcludedTarget, Plan, Target
 from omniroute.store.history.usage import UsageRow
 
 CLIENT_GONE = 499
-"""The status that is logged where the client left before its answer."""
+"""Status to log where the client disconnected before it had a response."""
 
 
 @dataclass(slots=True, eq=False)
 class AttemptRecord:
-    """An attempt with its target. The target is a decision, the attempt what came of it."""
+    """One attempt and the target that it was made at."""
 
     target: Target
     attempt: Attempt
     dropped: tuple[str, ...] = ()
     at: float = 0.0
-    """When it began, as seconds of the epoch."""
+    """When it started, in seconds of the epoch."""
     began: float = 0.0
-    """The same on the runtime's clock."""
+    """When it started, on the runtime's clock."""
     in_flight: bool = False
-    """It counts among what its account is busy with."""
+    """Whether it counts towards its account's requests in flight."""
     admitted_at: float | None = None
-    """When it was let in at its account, on the runtime's clock."""
+    """When the account's rate limits admitted it, on the runtime's clock."""
     limits_read: bool = False
-    """What the reply's head says of the provider's limits has been read."""
+    """Whether the rate-limit headers of its response have been read."""
     resumed: int | None = None
-    """After how many characters it goes on with the answer of another."""
+    """Number of characters of the interrupted answer that this attempt resumes after; None if it resumes none."""
     hedge_delay: float | None = None
-    """After how many seconds it was asked beside another that was late."""
+    """Seconds after which it was started in parallel to a slow attempt; None if it is no hedge."""
     superseded: bool = False
-    """Another went on when it ended."""
+    """Whether another attempt of the exchange went on when this one ended."""
     unresumed: str = ""
-    """Why its answer broke off and no other target went on with it, where that is enabled."""
+    """Why its interrupted answer was not resumed by another target, where resuming is enabled."""
     estimate: float | None = None
-    """USD that it must have cost though it was cancelled for another that had answered first."""
+    """Estimated USD for an attempt that was cancelled because another answered first."""
 
     @property
     def failed(self) -> FailedAttempt:
-        """Its failure, with whose it is."""
+        """Its failure, with the names of its target and account."""
         assert self.attempt.failure
         return FailedAttempt(self.target.name, self.target.account.name, self.attempt.failure)
 
     @property
     def usage(self) -> Usage:
-        """Tokens as its upstream counted them."""
+        """Tokens as its upstream reported them."""
         if self.attempt.stream:
             return self.attempt.stream.usage
         return self.attempt.whole.usage if self.attempt.whole else Usage()
@@ -69,139 +69,139 @@ class AttemptRecord:
 
 @dataclass(slots=True)
 class Waiting:
-    """What an exchange stands still for, before it is asked again who is next."""
+    """What a waiting exchange waits for before its next target is chosen."""
 
     until: float
-    """At the latest; on the runtime's clock."""
+    """Latest end of the wait, on the runtime's clock."""
     ticket: Ticket | None = None
-    """Its place in the queue; None where it only waits for the time."""
+    """Its place in the admission queue; None where it waits for a time only."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Exchange:
-    """Live objects only: what a saved flow keeps is JSON in `flow.metadata`."""
+    """One client request and its live state. A saved flow keeps none of it but the JSON in `flow.metadata`."""
 
     id: str
     at: float
-    """When it began, as seconds of the epoch."""
+    """When it started, in seconds of the epoch."""
     started: float
-    """The same on the runtime's clock."""
+    """When it started, on the runtime's clock."""
     dialect: DialectName
     path: str
     query: str
-    """Without the key."""
+    """The query string without the key."""
     headers: tuple[tuple[bytes, bytes], ...]
-    """What the client said of itself and its request, without keys and without what ends at each hop."""
+    """The client's end-to-end headers, without keys."""
     config: Config
-    """The snapshot that this request keeps."""
+    """The configuration snapshot that this request uses throughout."""
     misplaced_key: bool = False
-    """A gateway key came where keys do not count."""
+    """Whether a gateway key was found in a place where keys are not read."""
     presented_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The keys that the client showed, until access has looked at them."""
+    """The keys that the client presented; cleared once the authenticator has checked them."""
     gemini_client: bool = False
-    """The key came in Google's own header, so Google's own SDK is asking."""
+    """Whether the key came in Google's own header, which means that Google's SDK sent the request."""
     client: ClientAddress = NO_CLIENT
-    """Who asks, once the doors have let them in."""
+    """The client's address, once access control has admitted it."""
     progress: bool = False
-    """The client wants to hear how far its answer is."""
+    """Whether the client has requested progress events."""
     internal: InternalRequest | None = None
-    """The gateway itself asks, for a person in the panel."""
+    """Set where the gateway itself sent the request, on behalf of a panel user."""
     key: Key | None = None
     counted_in_key: bool = False
-    """It counts among what its key is busy with."""
+    """Whether it counts towards its key's requests in flight."""
     admitted: bool = False
-    """Access has let it in: from here on it is worth a log row."""
+    """Whether access control has admitted it; from then on it gets a usage record."""
     claimed: Claim | None = None
     row: UsageRow | None = field(default=None, repr=False)
-    """What it has come to, once it is over."""
+    """Its usage record, once it has ended."""
 
     raw_body: bytes = field(default=b"", repr=False)
     body: dict[str, Any] = field(default_factory=dict, repr=False)
     recalled: StoredConversation | None = field(default=None, repr=False)
-    """What the request goes on from, where it names something."""
+    """The stored conversation that the request continues, where it names one."""
     model: str = ""
     stream: bool = False
 
     conversation: SessionKey | None = None
-    """What it belongs to, as far as that can be told."""
+    """The session that it belongs to, as far as one can be detected."""
     plan: Plan | None = None
     combos_used: set[str] = field(default_factory=set)
-    """The combos whose turn it has taken."""
+    """The combos whose turn counters it has advanced."""
     attempts_made: list[AttemptRecord] = field(default_factory=list)
     remaining: list[Target] = field(default_factory=list)
-    """The targets of the plan that are yet to be asked, in order."""
+    """The targets of the plan that have not been tried, in order."""
     health_seen: int = 0
-    """The revision of the cool-downs and breakers that the open targets are ordered by."""
+    """The revision of the cooldowns and circuit breakers that the remaining targets were ordered by."""
     left: list[ExcludedTarget] = field(default_factory=list)
-    """Those that are not asked any more, as they began to cool down while the exchange was under way."""
+    """Targets that were dropped because they went into cooldown during the exchange."""
     skipped: list[Target] = field(default_factory=list)
-    """Those that were at their limits when another could be asked at once."""
+    """Targets that were at their rate limits while another was available at once."""
     waiting: Waiting | None = None
     queued_at: float | None = None
-    """When it first had to wait in the queue; on the runtime's clock."""
+    """When it first entered the queue, on the runtime's clock."""
     refused: BadRequest | None = field(default=None, repr=False)
-    """Why the last target that cannot be told the request cannot be told it."""
+    """Why the request cannot be translated for the last target for which it cannot."""
     repeats: int = 0
-    """How often the newest attempt's target has been asked again on purpose."""
+    """How often the newest attempt's target has been retried."""
     overhead: float | None = None
     """Seconds from the request's last byte to the first attempt."""
     received: float = 0.0
-    """When the request was whole, on the runtime's clock."""
+    """When the request was received in full, on the runtime's clock."""
     broken: Stream | None = field(default=None, repr=False)
-    """The stream that was broken off last, where another target is asked to go on with it."""
+    """The stream that was interrupted last, where another target is to resume it."""
     resumed: int = 0
-    """How often that was."""
+    """How often an answer was resumed."""
     decisive_refusal: AttemptRecord | None = None
-    """Who has said, while another went on, what all others would say too."""
+    """A refusal that would hold at every target, received while another attempt went on."""
     early_head_sent: bool = False
-    """The client has the head of a stream, though nobody has answered yet."""
+    """Whether the client has received the head of a stream before any target answered."""
     status: int | None = None
-    """What the client was told inside such a stream when nobody did."""
+    """The status sent inside such a stream when every target failed."""
     reservation: Reservation | None = None
-    """What is set aside for it."""
+    """Its budget reservation."""
     budget_warning: str | None = None
-    """What its client is told of budgets that are nearly spent."""
+    """The warning for its client about budgets that are nearly spent."""
     cost: float | None = None
     error: str | None = None
-    """What the client was told where it got no answer."""
+    """The error message that the client received in place of an answer."""
     metered: bool = False
     replay: CacheContext = field(default_factory=CacheContext, repr=False)
-    """What it has to do with the answers of others."""
+    """Its state in the response cache and in single flight."""
 
     @property
     def as_array(self) -> bool:
-        """Whether a client of Gemini asks for its stream as one JSON array that grows, and not for events."""
+        """Whether a Gemini client requests its stream as one growing JSON array rather than as SSE."""
         return self.dialect == "gemini" and self.stream and "alt=sse" not in self.query
 
     @property
     def tells_progress(self) -> bool:
-        """Whether the client hears how far its answer is: a stream has to have kinds of events for that."""
+        """Whether the client gets progress events, for which its stream needs named event types."""
         return self.progress and self.stream and self.dialect != "gemini"
 
     @property
     def last(self) -> AttemptRecord | None:
-        """The newest attempt, but for those that ended while another went on."""
+        """The newest attempt, except those that ended while another went on."""
         return next((asked for asked in reversed(self.attempts_made) if not asked.superseded), None)
 
     @property
     def hedge(self) -> AttemptRecord | None:
-        """The attempt that was made beside one that was late."""
+        """The attempt that was started in parallel to a slow one."""
         return next((asked for asked in self.attempts_made if asked.hedge_delay is not None), None)
 
     @property
     def answering_attempt(self) -> list[AttemptRecord]:
-        """The attempts that the client got its answer from: more than one where it was resumed."""
+        """The attempts that supplied content: more than one where the answer was resumed."""
         return [asked for asked in self.attempts_made if asked.attempt.content_at is not None]
 
     @property
     def served(self) -> AttemptRecord | None:
-        """The attempt that the client got its answer from, or the end of it."""
+        """The attempt that supplied the answer, or the last part of it."""
         answering = self.answering_attempt
         return answering[-1] if answering else None
 
     @property
     def usage(self) -> Usage:
-        """Tokens as the upstream counted them."""
+        """Tokens as the upstream reported them."""
         if self.replay.answer:
             return self.replay.answer.usage
         if not (asked := self.served):
@@ -210,15 +210,15 @@ class Exchange:
         return stream.known if stream and stream.resumes else asked.usage
 
     def failures(self) -> list[FailedAttempt]:
-        """The attempts that failed, in order."""
+        """Return the failures of the failed attempts, in order."""
         return [asked.failed for asked in self.attempts_made if asked.attempt.failure]
 
     def spend_model(self, target: Target) -> None:
-        """Ask nobody else for the model of a target."""
+        """Remove all remaining targets with the provider and model of `target`."""
         spent = (target.provider.id, target.model)
         self.remaining = [left for left in self.remaining if (left.provider.id, left.model) != spent]
 
     @property
     def attempts(self) -> int:
-        """How many targets were asked; those that were passed over at their limits are in the log only."""
+        """Number of targets tried; those skipped at their rate limits are in the log only."""
         return sum(not (a.attempt.failure and a.attempt.failure.kind == "limited") for a in self.attempts_made)

@@ -1,4 +1,4 @@
-"""What would be done with a request, without doing it: who would be asked, in which order and why."""
+"""Dry run of routing: the plan of a request, with the reason, proxy, limits and timeouts of each target."""
 
 import random
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ type Patience = dict[str, EffectiveTimeout]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A plan, and for each of its targets what else holds: the sequences have the order of the targets."""
+    """A plan with details of its targets. The sequences have the order of the targets."""
 
     config: Config
     made: Plan
     ways: Sequence[ProxyChoice]
     stops: Sequence[str | None]
-    """Why a target would be passed over now, as its account is at a limit."""
+    """Why a target would be skipped now because its account is at a limit; None where it is not."""
     waits: Sequence[Patience]
 
 
@@ -49,9 +49,9 @@ def explain(
     dialect: DialectName | None = None,
     needs: Needs = NO_NEEDS,
 ) -> Explanation:
-    """Plan a request as the gateway would; nobody's turn is taken, and what draws lots draws anew each time.
+    """Plan a request as the gateway would, without advancing any turn counter. Random strategies draw anew each time.
 
-    `running` is whether a gateway runs, whose limits in use count. StoreError for a key that there is not.
+    `running` says whether a gateway runs, whose rate-limit usage then counts. Raises StoreError for an unknown key.
     """
     config, memory, felt = snapshot.load(store), strategy_state.load(store), health.load(store)
     client = None if key is None else _find_key(key, config)
@@ -71,7 +71,7 @@ def explain(
 
 
 def as_json(found: Explanation) -> dict[str, Any]:
-    """Say it for machines."""
+    """Convert an explanation to JSON."""
     made = found.made
     return {
         "asked": made.requested,

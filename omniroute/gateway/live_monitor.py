@@ -1,6 +1,6 @@
-"""What passes the gateway while somebody looks: each exchange as it stands, and the last ones with their bodies.
+"""Live view of exchanges for the panel: the state of each one, and the most recent ones with their bodies.
 
-Nothing is noted while nobody looks, and nothing costs more than a look at `watched`.
+Nothing is captured while there is no watcher; the cost is then one check of `active`.
 """
 
 from collections import OrderedDict
@@ -19,50 +19,50 @@ type State = Literal["waiting", "asking", "answering", "done"]
 type Fields = tuple[tuple[bytes, bytes], ...]
 
 SHOWN = 256 * 1024
-"""Bytes of one body that are shown."""
+"""Maximum bytes of one body to capture."""
 ENTRIES = 500
-"""Exchanges that are kept."""
+"""Maximum number of exchanges to keep."""
 MOST = 32 * 1024 * 1024
-"""Bytes of all that is kept of them."""
+"""Maximum bytes of all kept exchanges together."""
 BESIDE = 2048
-"""Bytes that a message, or an exchange, is counted for beside its bodies."""
+"""Bytes that a message, or an exchange, counts in addition to its bodies."""
 FRESH = 0.1
-"""Seconds after which an exchange that has not ended is worth a word."""
+"""Seconds after which an unfinished exchange is reported as a change."""
 HIDDEN = (b"set-cookie", b"cookie")
-"""Headers that are nobody's business, whoever has sent them."""
+"""Headers that are never shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedMessage:
-    """A request or a reply, as much of it as is shown."""
+    """A request or response, with its body cut at `SHOWN` bytes."""
 
     start: str
-    """Its first line: where it went, or its status."""
+    """Its first line: method and URL, or status and reason."""
     fields: Fields
     body: bytes = field(repr=False)
     cut: bool
 
     @property
     def weight(self) -> int:
-        """Bytes that it takes to keep it."""
+        """Bytes that it counts for."""
         return len(self.body) + BESIDE
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedAttempt:
-    """An attempt with what was said in it."""
+    """An attempt with its request and response."""
 
     dialect: str
     sent: CapturedMessage | None
     got: CapturedMessage | None
     times: tuple[float | None, ...]
-    """When it began, was sent, had a head, had content and ended: seconds after the exchange began."""
+    """Seconds since the start of the exchange: attempt started, request sent, head, first content, end."""
     secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedExchange:
-    """An exchange with all its bodies."""
+    """An exchange with all its messages."""
 
     request: CapturedMessage
     attempts: tuple[CapturedAttempt, ...]
@@ -71,26 +71,26 @@ class CapturedExchange:
 
 @dataclass(slots=True, eq=False)
 class MonitoredExchange:
-    """An exchange that passes, or has passed."""
+    """An exchange that is in flight or has ended."""
 
     id: str
     flow_id: str
     exchange: Exchange | None
-    """As long as it is under way; so is the flow."""
+    """Set while it is in flight; so is the flow."""
     flow: http.HTTPFlow | None
     request: CapturedMessage
     row: UsageRow = field(init=False)
-    """How it stands, once it is to be told: most have ended by then."""
+    """Its state as a usage record, built on demand: most have ended by then."""
     state: State = field(init=False)
     sent: list[tuple[AttemptRecord, CapturedMessage]] = field(default_factory=list)
     taken: CapturedExchange | None = None
     mark: tuple[object, ...] = ()
-    """How it stood when it was told last."""
+    """Its state at the last report, to detect changes."""
     weight: int = BESIDE
 
 
 class LiveMonitor:
-    """Counts who looks, and keeps what they may ask for."""
+    """Count the watchers, and capture exchanges for them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -102,32 +102,32 @@ class LiveMonitor:
 
     @property
     def active(self) -> bool:
-        """Whether anybody looks."""
+        """Whether there is a watcher."""
         return self._watchers > 0
 
     def add(self) -> None:
-        """Begin to look."""
+        """Add a watcher."""
         self._watchers += 1
 
     def discard(self) -> None:
-        """Look no more. What was seen stays for a while: see `tidy`."""
+        """Remove a watcher. What was captured stays until the next `cleanup`."""
         self._watchers -= 1
         if not self._watchers:
-            for id in self._running:  # nobody will note how they end
+            for id in self._running:  # their end will not be captured
                 self._weight -= self._seen.pop(id).weight
             self._running.clear()
             self._changed.clear()
 
     def cleanup(self) -> None:
-        """Let go of everything, if nobody looks any more."""
+        """Drop everything captured if there is no watcher."""
         if not self._watchers:
             self._seen.clear()
             self._weight = 0
 
-    # what passes
+    # capturing
 
     def attempt_started(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        """Note an exchange, and what its newest attempt sends."""
+        """Capture an exchange, and the request of its newest attempt."""
         seen = self._seen.get(exchange.id) or self._begin(flow, exchange)
         last = exchange.last
         if last and not any(asked is last for asked, _ in seen.sent):
@@ -137,7 +137,7 @@ class LiveMonitor:
             self._grow(seen, message.weight)
 
     def ended(self, flow: http.HTTPFlow, exchange: Exchange, status: int) -> None:
-        """Note that the client has all that it gets."""
+        """Capture the end of an exchange, when the client has the complete response."""
         seen = self._seen.get(exchange.id) or self._begin(flow, exchange)
         seen.row, seen.state = exchange.row or build_usage_row(exchange, status, self._clock()), "done"
         seen.taken = _take(seen)
@@ -159,7 +159,7 @@ class LiveMonitor:
 
     def _grow(self, seen: MonitoredExchange, weight: int) -> None:
         if self._seen.get(seen.id) is not seen:
-            return  # it had to go already
+            return  # it was evicted already
         seen.weight += weight
         self._weight += weight
         while self._seen and (self._weight > MOST or len(self._seen) > ENTRIES):
@@ -167,12 +167,12 @@ class LiveMonitor:
             self._weight -= gone.weight
             self._running.pop(id, None)
 
-    # what is told
+    # reporting
 
     def changes(self) -> list[MonitoredExchange]:
-        """Give what has changed since this was asked last; an exchange that has ended is given once more, as it is.
+        """Return the exchanges that have changed since the last call; an ended one is returned once more, in its final state.
 
-        One that has just begun is not given yet: most are over before anybody could have read of them.
+        An exchange younger than `FRESH` is left out until it ends: most end before they could be displayed.
         """
         long_ago = self._clock() - FRESH
         for seen in self._running.values():
@@ -192,23 +192,23 @@ class LiveMonitor:
         return changed
 
     def recent(self, most: int) -> list[MonitoredExchange]:
-        """Give the newest exchanges, the oldest of them first."""
+        """Return the `most` newest exchanges, oldest first."""
         return [self._look(seen) for seen in list(self._seen.values())[-most:]]
 
     @property
     def kept(self) -> int:
-        """How many exchanges there are to be asked for."""
+        """Number of exchanges that are kept."""
         return len(self._seen)
 
     def find(self, id: str) -> tuple[MonitoredExchange, CapturedExchange] | None:
-        """Give an exchange with all its bodies, as far as there are any yet."""
+        """Find an exchange by id, with the messages captured so far; None if it is not kept."""
         seen = self._seen.get(id)
         if seen is None:
             return None
         return self._look(seen), seen.taken or _take(seen)
 
     def _look(self, seen: MonitoredExchange) -> MonitoredExchange:
-        """See how an exchange stands now."""
+        """Refresh the usage record and state of an exchange in flight."""
         if seen.exchange:
             seen.row, seen.state = build_usage_row(seen.exchange, None, self._clock()), _state(seen.exchange)
         return seen

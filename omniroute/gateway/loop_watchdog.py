@@ -1,6 +1,6 @@
 """Watch the lag of the event loop: how late its callbacks run, and which code held it.
 
-A heartbeat on the loop measures the lag. A thread looks at the heartbeat from outside: while the loop is held for too
+A heartbeat on the loop measures the lag. A thread checks the heartbeat from outside: while the loop is held for too
 long, only another thread can read the stack that holds it. Both slow down while no client sends anything.
 """
 
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 BEAT = 0.05
 """Seconds between two heartbeats."""
 SAMPLE = 0.15
-"""Seconds between two looks of the thread."""
+"""Seconds between two checks by the thread."""
 QUIET_BEAT = 1.0
-"""Seconds between both while no client sends anything."""
+"""Seconds between heartbeats, and between checks, while no client sends anything."""
 QUIET_AFTER = 20
-"""Heartbeats without activity after which that begins."""
+"""Heartbeats without activity before both slow down."""
 HELD = 0.25
-"""Seconds of lag from which on the stack is logged."""
+"""Seconds of lag from which the stack is logged."""
 LOG_EVERY = 10.0
 """Seconds between two log lines."""
 STACK_FRAMES = 25
@@ -83,13 +83,13 @@ class LoopWatchdog:
         self._wake = threading.Event()
         self._stopped = False
         self._active_beats = 0
-        """Heartbeats until it becomes quiet; 0 while it is."""
+        """Heartbeats left until it slows down; 0 while it is slow."""
         self._watched = 0
         self._logged_at = float("-inf")
         self._logged_beat = 0.0
 
     def start(self) -> None:
-        """Start the heartbeat on the running loop, and the thread beside it."""
+        """Start the heartbeat on the running loop, and the sampling thread."""
         if self._thread:
             return
         self._loop, self._watched = asyncio.get_running_loop(), threading.get_ident()
@@ -99,7 +99,7 @@ class LoopWatchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop the heartbeat and the thread."""
         self._stopped = True
         self._wake.set()
         if self._timer:
@@ -109,7 +109,7 @@ class LoopWatchdog:
         self._thread = self._timer = self._loop = None
 
     def active(self) -> None:
-        """Measure closely from now on: clients send something."""
+        """Measure at the short interval from now on, because a client sends something."""
         if not self._active_beats and self._timer:
             self._active_beats = QUIET_AFTER
             self._timer.cancel()

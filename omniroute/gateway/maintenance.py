@@ -1,4 +1,4 @@
-"""What a gateway does from time to time, and once at its start, beside the traffic."""
+"""Background jobs of a gateway: cleanup, backups, loading of prices and of cached answers."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from omniroute.store.transfer import backups
 log = logging.getLogger(__name__)
 
 TIDY = 60.0
-"""Seconds between two looks for kept replies that have expired; none of these is ever served."""
+"""Seconds between two cleanups. Expired entries are never served, even before a cleanup."""
 
 
 async def run_cleanup(keeper: ConversationKeeper, most: Callable[[], int], forget: Callable[[], None]) -> None:
-    """Forget from time to time what nobody has gone on from, and what others would forget."""
+    """Delete expired conversations periodically, and call `forget` for other expired state."""
     while True:
         forget()
         try:
@@ -35,7 +35,7 @@ async def run_cleanup(keeper: ConversationKeeper, most: Callable[[], int], forge
 
 
 async def back_up(store: Store, rules: Callable[[], Settings], wall: Callable[[], float]) -> None:
-    """Copy the database from time to time, and delete the oldest copies."""
+    """Back up the database on schedule, and delete the oldest backups."""
     while True:
         await asyncio.sleep(TIDY)
         wanted = rules().backup
@@ -46,7 +46,7 @@ async def back_up(store: Store, rules: Callable[[], Settings], wall: Callable[[]
 
 
 async def load_prices(known: asyncio.Event) -> None:
-    """Load the price library, which takes a while."""
+    """Load the price library in a thread, and set `known` when done."""
     try:
         await asyncio.to_thread(_load_catalog)
     finally:
@@ -60,7 +60,7 @@ def _load_catalog() -> None:
 
 
 def keep_answers(replays: ResponseCache, pending: WriteBehind) -> None:
-    """Have kept answers written down, and those that are no longer kept taken out."""
+    """Connect the response cache to the store: write new answers, and delete evicted ones."""
 
     def save(key: str, answer: CachedAnswer) -> None:
         pending.write(
@@ -78,7 +78,7 @@ def keep_answers(replays: ResponseCache, pending: WriteBehind) -> None:
 async def restore_answers(
     replays: ResponseCache, pending: WriteBehind, store: Store, rules: Settings, now: float
 ) -> None:
-    """Go on from the answers that were kept; until they are read, they are asked for anew."""
+    """Load cached answers from the store, dropping expired ones. Until then, lookups miss."""
     since = now - rules.cache.ttl
     pending.write(lambda store: cached_answers.trim(store, since))
     if rules.cache.enabled:
@@ -88,6 +88,6 @@ async def restore_answers(
 def _answers(store: Store, since: float) -> list[tuple[str, CachedAnswer]]:
     found = []
     for kept in cached_answers.load(store, since):
-        with contextlib.suppress(ValueError, TypeError, KeyError):  # of another version: it is asked for anew
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # written by another version: a cache miss
             found.append((kept.key, unpack(kept.content)))
     return found

@@ -1,4 +1,4 @@
-"""What has passed since the start, counted for machines that come by and ask."""
+"""Counters and histograms since the start, for the Prometheus endpoint."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -8,21 +8,21 @@ from omniroute.store.history import bounds
 from omniroute.store.history.usage import UsageRow
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""The upper ends of the buckets in which times are counted."""
+"""Upper bounds of the histogram buckets, in seconds."""
 NO_KEY = "none"
-"""The provider of an exchange that nobody was asked for."""
+"""Provider label of an exchange that no provider was tried for."""
 OTHER = "other"
-"""The label of what exceeds a bound."""
+"""Label for values beyond a bound."""
 MAX_PROVIDERS = 200
-"""Distinct providers and nodes that have series of their own: nodes can be added and removed without end."""
+"""Maximum number of provider labels, as nodes can be added and removed without limit."""
 MAX_OUTCOMES = 100
-"""Distinct outcomes of attempts, and reasons of protocol errors."""
+"""Maximum number of labels for attempt outcomes, and for reasons of protocol errors."""
 STATUSES = range(100, 600)
 
 
 @dataclass(slots=True)
 class Histogram:
-    """A histogram."""
+    """A histogram of times in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
     sum: float = 0.0
@@ -34,24 +34,24 @@ class Histogram:
 
 @dataclass(slots=True)
 class Metrics:
-    """Counters by provider: there are few of these, while names of models and keys may be without end."""
+    """Counters by provider. Models and keys are no labels, as their number is unbounded."""
 
     exchanges: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(provider, status)"""
+    """(provider, status) -> exchanges."""
     attempts: Counter[str] = field(default_factory=Counter)
-    """Outcome of an attempt."""
+    """Outcome -> attempts."""
     tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(provider, kind); what nobody has counted is not in it."""
+    """(provider, kind) -> tokens that the upstream reported."""
     cost: dict[str, float] = field(default_factory=dict)
     unknown_cost: Counter[str] = field(default_factory=Counter)
-    """Exchanges that used tokens at a price that nobody knows, by provider."""
+    """Provider -> exchanges that used tokens of unknown price."""
     protocol_errors: Counter[str] = field(default_factory=Counter)
-    """Violations of HTTP by clients, by reason."""
+    """Reason -> HTTP protocol violations by clients."""
     latency: dict[str, Histogram] = field(default_factory=dict)
     ttft: dict[str, Histogram] = field(default_factory=dict)
 
     def protocol_error(self, reason: str) -> None:
-        """Count a violation of HTTP."""
+        """Count an HTTP protocol violation."""
         _count(self.protocol_errors, reason)
 
     def add(self, row: UsageRow) -> None:
@@ -75,5 +75,5 @@ class Metrics:
 
 
 def _count(counter: Counter[str], label: str) -> None:
-    """Count one more of a label; new labels beyond the bound count together."""
+    """Increment a label's counter; beyond the bound, new labels are counted as `OTHER`."""
     counter[label if label in counter or len(counter) < MAX_OUTCOMES else OTHER] += 1

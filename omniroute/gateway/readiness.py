@@ -1,4 +1,4 @@
-"""Whether the gateway serves requests, as health probes ask."""
+"""Readiness of the gateway, for health probes."""
 
 from typing import Any
 

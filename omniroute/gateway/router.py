@@ -1,4 +1,4 @@
-"""What choosing remembers between requests, and the one place where plans are made for live ones."""
+"""Routing state across requests (health, rate limits, latencies, affinity), and planning of live requests."""
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from omniroute.routing.target_recheck import recheck
 
 
 class Router:
-    """Turns, loads and conversations. Clocks and dice are arguments, so that tests can throw them."""
+    """Plan requests, and learn from their attempts. Clocks and `dice` are arguments, so that tests can set them."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Router:
     ) -> None:
         self.turns = StrategyState()
         self.changed: Callable[[], None] = lambda: None
-        """Called when there is something to be saved."""
+        """Called when there is new state to be saved."""
         self.health = Health()
         self._loads = InFlight()
         self.admission = Admission(self._loads, clock)
@@ -47,15 +47,15 @@ class Router:
         self._reset: tuple[float, tuple[str, ...]] = (0.0, ())
 
     def restore(self, turns: StrategyState, health: Health, config: Config) -> None:
-        """Go on from what was saved."""
+        """Take over saved strategy counters and health, and the limits of the configuration."""
         self.turns, self.health = turns, health
         self._reset = config.rules.reset
         self.admission.set(config.limits)
 
     def limited(self, shut: Mapping[tuple[str, str], float], begun: Mapping[str, Sequence[float]]) -> None:
-        """Go on from when providers said that they allow no request, and from when accounts were asked.
+        """Restore provider rate limits (`shut`: (account, model) -> end) and admission times per account (`begun`).
 
-        Both are seconds of the epoch.
+        Both are in seconds of the epoch.
         """
         passed = self._clock() - self._wall()
         for account, times in begun.items():
@@ -65,7 +65,7 @@ class Router:
                 self.admission.learn(account, model, until - self._wall())
 
     def plan(self, exchange: Exchange, needs: Needs, *, with_catalog: bool) -> Plan:
-        """Plan a request; `with_catalog` once the price library is loaded, which no request waits for."""
+        """Plan a request. `with_catalog` is whether the price library is loaded, which no request waits for."""
         config = exchange.config
         now = self._wall()
         seen = self._seen(config, now)
@@ -92,9 +92,9 @@ class Router:
         return made
 
     def embedding(self, name: str, config: Config) -> tuple[Target, ...]:
-        """Give the accounts of an embedding model that may be asked now, in order: its vectors compare with no others.
+        """Return the available targets of an embedding model, in order; all share one model, so that vectors compare.
 
-        BadRequest when the name means nothing, Exhausted when nobody can be asked.
+        Raises BadRequest when the name is unknown, and Exhausted when no target is available.
         """
         known = by_user(config, self._seen(config, self._wall()), self._dice)
         made = plan(name, config, client="openai", known=known)
@@ -111,13 +111,13 @@ class Router:
         return self._loads.load(account, self._clock())
 
     def _rest(self, now: float) -> Resting:
-        """Look up who should not be asked; nobody has to be looked up while all are well, as they mostly are."""
+        """Return the cooldown lookup; while all targets are healthy, the common case, it looks up nothing."""
         return no_cooldowns if self.health.all_healthy else lambda *asked: self.health.cooldown(health_key(*asked), now)
 
     def recheck(self, exchange: Exchange) -> list[tuple[Target, ExcludedTarget]]:
-        """Check the open targets of an exchange against the failures of others since it was planned.
+        """Check the remaining targets of an exchange against cooldowns that began after it was planned.
 
-        Return those that are not asked any more; the others stay open, in the order to be tried.
+        Return those that were dropped, each with its reason; the others remain, in the order to be tried.
         """
         rules, health = exchange.config.rules, self.health
         if not rules.cooldowns or health.revision == exchange.health_seen:
@@ -136,17 +136,17 @@ class Router:
         return left
 
     def _come_to(self, exchange: Exchange, target: Target) -> None:
-        """Let the combos that lead to a target have had their turn, each once for a request.
+        """Advance the turn counters of the combos on the path to a target, each once per request.
 
-        What a request never comes to keeps its turn: else a combo that is asked every other time, as by a
-        combo that takes turns itself, would show every other of its models only.
+        Combos that the request never reaches keep their turn. Otherwise a nested combo that is reached every other time,
+        as under a round-robin combo, would select only every other of its models.
         """
         new = [combo for combo, _ in target.path.path if combo not in exchange.combos_used]
         exchange.combos_used.update(new)
         self.turns.advance(new)
 
     def attempt_started(self, exchange: Exchange, asked: AttemptRecord) -> None:
-        """Note that a target is being asked."""
+        """Record the start of an attempt."""
         target, asked.in_flight, asked.at, asked.began = asked.target, True, self._wall(), self._clock()
         self._come_to(exchange, target)
         self.health.attempt_started(exchange.id, health_key(target.provider, target.account, target.model), asked.at)
@@ -157,7 +157,7 @@ class Router:
         self.changed()
 
     def hedge_after(self, exchange: Exchange, target: Target) -> float | None:
-        """Give the seconds after which another target may be asked beside this one; None for never."""
+        """Return the seconds after which a hedge may be started for this target; None for never."""
         rules = exchange.config.rules
         if not feature_flag("hedge", target, rules).enabled:
             return None
@@ -171,7 +171,7 @@ class Router:
     def hedge_targets(
         self, exchange: Exchange, late: AttemptRecord, targets: Iterable[Target]
     ) -> tuple[Target, float] | None:
-        """Let the exchange in at the first of some targets that can help it at once, if it may be hedged at all."""
+        """Admit the exchange at the first of `targets` with free capacity, if the hedge budget allows; else None."""
         now = self._wall()
         ready = [
             target
@@ -184,7 +184,7 @@ class Router:
         return self.admission.admit(ready) if ready and self._share.try_acquire() else None
 
     def attempt_ended(self, exchange: Exchange, asked: AttemptRecord) -> None:
-        """Note what came of an attempt; once, however often it is told."""
+        """Record the outcome of an attempt; further calls for the same attempt do nothing."""
         if not asked.in_flight:
             return
         asked.in_flight = False
@@ -192,7 +192,7 @@ class Router:
             self.learn(asked)
         target, failure = asked.target, asked.attempt.failure
         judgement = judge(failure) if failure else None
-        if failure is None:  # nobody has seen it fail, but it may have been ended before it could answer
+        if failure is None:  # no failure, but it may have been cancelled before its first content
             failed = None if asked.attempt.content_at is None else False
         else:
             failed = None if judgement is None or judgement.neutral else True
@@ -209,7 +209,7 @@ class Router:
             self._affinity.served(exchange.conversation, (target.account.id, target.name), now, began=began)
 
     def _pace(self, exchange: Exchange, asked: AttemptRecord, failed: bool | None) -> None:
-        """Note how long it took to the first content, or at least, where it was let go for being late."""
+        """Record the time to first content, or a lower bound of it where the attempt was cancelled for being slow."""
         attempt, said_at = asked.attempt, asked.attempt.content_at if failed is False else None
         if attempt.failure and attempt.failure.kind == "hedged" and asked.hedge_delay is None:
             said_at = attempt.ended
@@ -217,12 +217,12 @@ class Router:
             self._paces.add(_whose(exchange, asked.target), said_at - attempt.started)
 
     def served(self, exchange: Exchange) -> None:
-        """Read the head of a reply as soon as its client gets it: its stream may last for long."""
+        """Read the rate-limit headers as soon as the client gets the response, as its stream may last long."""
         if (asked := exchange.served) and not asked.limits_read:
             self.learn(asked)
 
     def learn(self, asked: AttemptRecord) -> None:
-        """Read in the head of a reply whether its provider allows another request; once for each reply."""
+        """Read from a response's headers when its provider allows the next request."""
         head, asked.limits_read = asked.attempt.upstream, True
         if head is None or not any(b"ratelimit" in name.lower() for name, _ in head.headers.fields):
             return
@@ -230,7 +230,7 @@ class Router:
             self.admission.learn(asked.target.account.id, asked.target.model, wait)
 
     def _note(self, exchange: Exchange, asked: AttemptRecord, judgement: Judgement | None, failed: bool | None) -> None:
-        """Note what an end means for the health of all that were part of it."""
+        """Record an outcome in the health of the attempt's provider, account and model."""
         target, failure = asked.target, asked.attempt.failure
         who = health_key(target.provider, target.account, target.model)
         if failed is False:
@@ -247,24 +247,24 @@ class Router:
         self.changed()
 
     def busy(self) -> dict[str, int]:
-        """Give how many exchanges each account is busy with, if it is with any."""
+        """Return the number of exchanges in flight per account, for accounts that have any."""
         return self._loads.all()
 
     def retry(self, accounts: Iterable[str], model: str) -> int:
-        """Forget what is held against a model at some accounts, and give how many of them held anything against it."""
+        """Clear the cooldown of a model at some accounts; return how many of them had one."""
         many = self.health.clear(("model", account, model) for account in accounts)
         self.changed()
         return many
 
     def forget(self, provider: str, account: str) -> None:
-        """Forget somebody who was there for one request only."""
+        """Drop all state of an account that existed for one request only."""
         self.health.reset((provider, account))
         self.admission.forget((account,))
         self.turns.forget(account)
         self.changed()
 
     def keep(self, config: Config, before: Config) -> None:
-        """Forget what is set up no more, and what somebody wants forgotten; changed combos begin anew."""
+        """Drop the state of removed accounts, nodes and changed combos, and apply requested resets."""
         if config.rules.reset != self._reset:
             self._reset = config.rules.reset
             self.health.reset(config.rules.reset[1] or None)
@@ -289,6 +289,6 @@ def _whose(exchange: Exchange, target: Target) -> LatencyKey:
 
 
 def _same(combo: str, now: Config, before: Config) -> bool:
-    """Tell whether a combo orders the same models in the same way: only then do its counts mean what they did."""
+    """Return whether a combo orders the same models by the same strategy: only then are its counters still valid."""
     one, other = now.combos[combo], before.combos.get(combo)
     return one == other and (one.strategy is not None or now.rules.combo.strategy == before.rules.combo.strategy)

@@ -1,4 +1,4 @@
-"""What lives as long as the gateway runs. One place opens it and closes it."""
+"""The objects that live as long as the gateway runs, opened and closed in one place."""
 
 import asyncio
 import logging
@@ -47,28 +47,28 @@ from omniroute.tasks import Tasks
 log = logging.getLogger(__name__)
 
 LARGE_AT_ONCE = 1
-"""Large bodies that are parsed or translated at a time; more would starve the event loop of the interpreter lock."""
+"""Large bodies to parse or translate at a time; more would starve the event loop of the interpreter lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The options that act on every exchange."""
+    """The options that apply to every exchange."""
 
     max_body: int = 32 * 1024 * 1024
     require_key: bool = False
     stream_usage: bool = True
     cache_breakpoints: bool = True
-    """Whether Anthropic is asked to cache the prompts of clients whose dialects cannot ask for it."""
+    """Whether to set Anthropic cache breakpoints for clients whose dialects cannot express them."""
     response_ttl: float = 86400.0
-    """Seconds for which a conversation of OpenAI Responses is kept after its last reply; 0 keeps none."""
+    """Seconds for which an OpenAI Responses conversation is kept after its last reply; 0 keeps none."""
     response_store: int = 256 * 1024 * 1024
-    """Bytes of all conversations that are kept."""
+    """Maximum bytes of all stored conversations."""
     keepalive: float = 15.0
-    """Seconds of silence after which a client that waits for a stream hears that it is not forgotten; 0 for never."""
+    """Seconds of silence after which a client that waits for a stream gets a keep-alive; 0 for never."""
 
 
 class Runtime:
-    """The snapshot, the credentials, the writer, the exchanges. Its clocks are arguments, so that tests move them."""
+    """Configuration, credentials, store and exchanges of a gateway. The clocks are arguments, so that tests can set them."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self.clock = clock
@@ -81,23 +81,23 @@ class Runtime:
         self.credentials: dict[str, str] = {}
         """Account id -> API key. Never logged, never in a flow; `redact` knows them all."""
         self.proxies: dict[Place, Proxy] = {}
-        """The network proxies with what opens them; as secret."""
+        """The network proxies with their credentials; never logged."""
         self.environment = ProxyEnvironment()
-        """What the environment says about proxies."""
+        """The proxy settings from the environment."""
         self.exchanges: WeakKeyDictionary[http.HTTPFlow, Exchange] = WeakKeyDictionary()
         self.in_flight: WeakSet[http.HTTPFlow] = WeakSet()
-        """Flows of clients' requests that are under way."""
+        """Flows of client requests in flight."""
         self.clients: ClientListener | None = None
-        """What accepts connections on our ports, once these are open."""
+        """The listener for client connections, once its ports are open."""
         self.loop_watchdog = LoopWatchdog()
         self.prices_known = asyncio.Event()
-        """Set when the price library is loaded: it takes a while, so a thread does it at the start."""
+        """Set when the price library is loaded, which a thread does at the start."""
         self.spending = BudgetEnforcer(wall)
         self.announced = asyncio.Event()
-        """Set when the gateway answers; from then on `address` is where."""
+        """Set when the gateway accepts requests; from then on `address` is set."""
         self.address = ""
         self.web_url: str | None = None
-        """Where mitmweb is, if it is."""
+        """URL of mitmweb, if it runs."""
         self.changed: Callable[[], None] = lambda: None
         """Called when another configuration is in force."""
         self.tasks = Tasks()
@@ -108,7 +108,7 @@ class Runtime:
             (
                 lambda: self.choosing.turns.changes(),
                 strategy_state.save,
-            ),  # what is taken up from the store replaces these
+            ),  # a lambda, since restoring replaces these objects
             (lambda: self.choosing.health.changes(), health.save),
             (self.choosing.admission.changes, lambda store, held: limits.save(store, held, at=wall())),
             (self.gate.uses, keys.save_uses),
@@ -119,9 +119,9 @@ class Runtime:
         self.spent = SpendLoader(self.spending.ledger, self.pending, self.tasks, wall)
         self._alarm: asyncio.TimerHandle | None = None
         self.relay: Relay | None = None
-        """Where requests about the gateway itself are answered."""
+        """The relay to the management API."""
         self.managed = asyncio.Event()
-        """Set when they can be asked, or never will be."""
+        """Set when the management API is ready, or will never be."""
         self.replays = ResponseCache(clock=clock, wall=wall)
         keep_answers(self.replays, self.pending)
         self.tally = Metrics()
@@ -136,7 +136,7 @@ class Runtime:
         self._note: RuntimeFile | None = None
 
     def open(self, data_dir: Path) -> None:
-        """Open the store and start its threads; StoreError says in one sentence why it cannot be."""
+        """Open the store and start the background threads and tasks. Raises StoreError with the reason in one sentence."""
         self._redactor.install()
         self.store = store = Store(data_dir)
         recover(store)
@@ -159,13 +159,13 @@ class Runtime:
         self.tasks.start(load_prices(self.prices_known), "prices")
 
     def _set_alarm(self, seconds: float) -> None:
-        """Have somebody let in from the queue when time alone makes room: one timer for all who wait."""
+        """Set the one timer that admits queued exchanges when a rate limit's window moves on."""
         if self._alarm:
             self._alarm.cancel()
         self._alarm = asyncio.get_running_loop().call_later(seconds, self.choosing.admission.ring)
 
     def _forget(self) -> None:
-        """Let go of what has been of no use for long."""
+        """Drop expired state."""
         self.watching.cleanup()
         self.choosing.health.discard(self.wall())
         self.gate.lockouts.forget(self.config.rules.lockout, self.wall())
@@ -176,15 +176,15 @@ class Runtime:
             loop.call_soon_threadsafe(self._swap, found)
 
     async def refresh(self) -> None:
-        """Bring in what has just been changed here, so that whoever changed it finds it in force."""
+        """Apply a change that was made in this process, so that it is in force when this returns."""
         if self.store:
             self._swap(await asyncio.to_thread(read, self.store, self.environment))
 
     def _swap(self, found: ActiveConfig) -> None:
-        """Go by another configuration. Requests in flight keep the one they began with."""
+        """Apply another configuration. Requests in flight keep the one they started with."""
         before, config = self.config, found.config
         if config.revision == before.revision:
-            return  # somebody else was quicker to bring it in
+            return  # applied already
         self._take(found)
         self.choosing.keep(config, before)
         self.gate.keep(config, before)
@@ -200,11 +200,11 @@ class Runtime:
         self.proxies, self._known = found.proxies, found.known
 
     def proxy(self, target: Target, config: Config) -> Proxy | None:
-        """Choose the network proxy for a target."""
+        """Choose the network proxy for a target; None for a direct connection."""
         return opened(choose_proxy(target, config, self.environment), self.proxies)
 
     async def announce(self, *, host: str, port: int, web_url: str | None) -> None:
-        """Tell other processes of this data directory where the gateway is, and whoever waits for it here."""
+        """Write the runtime file for other processes, and set `announced`."""
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.web_url = web_url
         assert self.store
@@ -213,13 +213,13 @@ class Runtime:
         self.announced.set()
 
     def settle(self, exchange: Exchange) -> None:
-        """Count what an exchange has cost, once, and keep what of that is an estimate."""
+        """Record the cost of an exchange, and save the estimated part of it."""
         if (guess := self.spending.settle(exchange, self.config)) > 0:
             key = exchange.key.id if exchange.key else NO_KEY
             self.pending.record_estimate(Estimate(exchange.id, key, exchange.at, guess))
 
     def record(self, row: UsageRow) -> None:
-        """Log an exchange."""
+        """Count and save a usage record."""
         self.tally.add(row)
         self.pending.record(row)
 
@@ -227,12 +227,12 @@ class Runtime:
         limits.save_begun(store, [(limits.of_key(key), age) for key, age in begun], self.wall())
 
     async def save_windows(self, exchange: Exchange, target: Target) -> None:
-        """Have it on the disk that a limited account or key is about to be used, so that its limit outlives a kill."""
+        """Wait until the use of a rate-limited account or key is on the disk, so that its limit survives a kill."""
         if self.choosing.admission.limits.counts(target.account.id) or self.gate.counts(exchange.key):
             await self.pending.written()
 
     def close(self) -> None:
-        """Write what is pending, end the threads, close the store."""
+        """Write what is pending, stop the threads, close the store."""
         self.tasks.close()
         if self._alarm:
             self._alarm.cancel()

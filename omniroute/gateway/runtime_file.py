@@ -1,4 +1,4 @@
-"""The file in which a running gateway tells other processes of its data directory where it is."""
+"""The file that announces a running gateway to other processes of its data directory."""
 
 import json
 import os
@@ -11,7 +11,7 @@ FILE = "runtime.json"
 
 
 class RuntimeFile:
-    """Made when the gateway answers, and taken away at its end. Reads and writes the disk, so not on the event loop."""
+    """Created when the gateway is ready, removed at its end. Does blocking disk I/O, so not for the event loop."""
 
     def __init__(self, data_dir: Path, said: Mapping[str, object]) -> None:
         self._path = data_dir / FILE
@@ -21,7 +21,7 @@ class RuntimeFile:
         draft.replace(self._path)
 
     def remove(self) -> None:
-        """Delete it, unless another gateway on the same data directory has announced itself since."""
+        """Delete the file, unless another gateway on the same data directory has replaced it."""
         try:
             ours = json.loads(self._path.read_text(encoding="utf-8"))["pid"] == os.getpid()
         except (OSError, ValueError, KeyError):

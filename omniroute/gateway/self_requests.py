@@ -1,7 +1,8 @@
-"""What the gateway asks itself, through its own port, for a person who has logged in.
+"""Requests that the gateway sends to itself, through its own port, for a panel user who has logged in.
 
-Such a request shows nothing that lets it in: it is known by its connection, both ends of which are told here before a
-byte is sent on it. So there is no credential that could be shown, saved or stolen, and nobody else has that connection.
+Such a request carries no credential: it is recognized by both ends of its connection, which are registered here before
+the first byte is sent. So there is no credential that could be shown, saved or stolen, and no other client can have
+that connection.
 """
 
 import asyncio
@@ -13,43 +14,43 @@ from omniroute.access.client_address import ClientAddress
 from omniroute.config.model import Config
 
 type End = Sequence[object]
-"""An address as sockets give it: the host, the port, and whatever else."""
+"""A socket address: the host, the port, and further elements."""
 
 
 @dataclass(slots=True, eq=False)
 class InternalRequest:
-    """One request of ours."""
+    """One request of the gateway to itself."""
 
     principal: ClientAddress
-    """For whom it is asked; the doors have let them in."""
+    """The client on behalf of which it is sent; access control has admitted it."""
     key: str | None = None
-    """The id of the key under which it counts; None counts under none, and needs none."""
+    """The id of the key that it counts under; None counts under none, and needs none."""
     config: Config | None = None
-    """In place of the one in force."""
+    """The configuration to use in place of the one in force."""
     dry_run: bool = False
-    """It is asked of nobody real: neither the history nor a budget knows of it."""
+    """Whether it reaches no real provider; it then appears in neither the history nor a budget."""
     exchange: str = ""
-    """The id of what it has become."""
+    """The id of its exchange."""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set as soon as that is known."""
+    """Set as soon as `exchange` is set."""
 
 
 class InternalRequests:
-    """Those that are on their way, by the two ends of their connections."""
+    """Pending internal requests, by the two ends of their connections."""
 
     def __init__(self) -> None:
         self._expected: dict[tuple[str, str], InternalRequest] = {}
 
     def expect(self, near: End, far: End, visit: InternalRequest) -> None:
-        """Know a connection that has just been opened; `near` is its end on the side that asks."""
+        """Register a connection that has just been opened; `near` is the end of the requesting side."""
         self._expected[_named(near), _named(far)] = visit
 
     def forget(self, visit: InternalRequest) -> None:
-        """Know it no more."""
+        """Remove a pending request."""
         self._expected = {ends: each for ends, each in self._expected.items() if each is not visit}
 
     def take(self, near: End, far: End, exchange: str) -> InternalRequest | None:
-        """Give the visit that comes by a connection, which is good for one request."""
+        """Return and remove the request registered for a connection, and set its exchange id; None if there is none."""
         if not self._expected:
             return None
         if visit := self._expected.pop((_named(near), _named(far)), None):

@@ -1,6 +1,6 @@
-"""Requests, replies, streams and refusals said in another dialect, as the gateway would: for people to look at.
+"""Preview of requests, replies, streams and errors translated to another dialect, as the gateway would.
 
-Pure: nothing is asked and nothing kept. `omniroute-ctl translate` and the panel's playground are thin round it.
+Pure: no I/O, no state. `omniroute-ctl translate` and the panel's playground are thin wrappers of it.
 """
 
 import re
@@ -16,49 +16,49 @@ from omniroute.errors import BadRequest
 from omniroute.routing.failures import FailedAttempt, Failure, outcome
 
 MODEL = re.compile(rb'"model(?:Version)?"\s*:\s*"([^"\\]+)"')
-"""Where an answer names its model; inside of a text the quotes are escaped."""
+"""The model field of a reply; quotes within a text are escaped, so they do not match."""
 
 
 class NoModel(BadRequest):
-    """The dialect has the model's name elsewhere than in the body, or it was left out."""
+    """The request body names no model: it was left out, or the dialect has it elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The same in the other dialect."""
+    """A translated message."""
 
     raw: bytes
     dropped: tuple[str, ...] = ()
-    """Fields of a request that cannot be said."""
+    """Request fields that the other dialect cannot express."""
     usage: Usage | None = None
-    """Of an answer."""
+    """Usage of a reply."""
     status: int | None = None
-    """Of a refusal: what the client gets."""
+    """Status of an error, as the client gets it."""
     fault: Fault | None = None
-    """Why an answer is none, or breaks off."""
+    """Why a reply is invalid, or was interrupted."""
 
 
 def preview_request(source: str, target: str, raw: bytes, *, model: str | None = None) -> Preview:
-    """Say a client's request to an upstream; BadRequest for what is none, or cannot be said."""
+    """Translate a client's request for an upstream. Raises BadRequest if it is invalid or cannot be translated."""
     prepared = _prepare(source, target, raw, model)
     return Preview(prepared.raw, prepared.dropped)
 
 
 def names_of(source: str, target: str, asked: bytes) -> Mapping[str, str]:
-    """Give what an upstream calls the tools of the client's request that it answers."""
+    """Return the upstream's tool names for the client's request that a reply answers."""
     return _prepare(target, source, asked, "any").names
 
 
 def preview_reply(
     source: str, target: str, raw: bytes, *, model: str | None = None, names: Mapping[str, str], created: int = 0
 ) -> Preview:
-    """Say an upstream's whole answer to a client; `fault` where it is none."""
+    """Translate an upstream's complete reply for a client; `fault` is set where it is invalid."""
     whole = hub.read_whole(target, source, raw, model=model_of(raw, model), names=names, created=created)
     return Preview(whole.raw, usage=whole.usage, fault=whole.fault)
 
 
 class StreamPreview:
-    """A streamed answer, in pieces: nothing before its first content, and an error as the client's dialect says it."""
+    """Translate a streamed reply piecewise. Output starts with the first content; an error ends it as in the dialect."""
 
     def __init__(
         self, source: str, target: str, *, model: str, names: Mapping[str, str] = hub.NO_NAMES, created: int = 0
@@ -68,12 +68,12 @@ class StreamPreview:
 
     @property
     def fault(self) -> Fault | None:
-        """Why there is no answer, or no end of it."""
+        """Why there is no answer, or no end of it; None if it is complete."""
         return self._stream.fault
 
     @property
     def began(self) -> bool:
-        """Whether there was content, so that a client has got something."""
+        """Whether there was content, so that a client would have output."""
         return self._stream.content
 
     @property
@@ -81,11 +81,11 @@ class StreamPreview:
         return self._stream.usage
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes of the upstream's; give those of the client's."""
+        """Feed upstream bytes; return client bytes."""
         return self._out(self._stream.feed(chunk))
 
     def finish(self) -> bytes:
-        """Give what comes at the end."""
+        """End the input; return the remaining client bytes."""
         said = self._out(self._stream.finish())
         if self.fault is not None and self.began:
             said += self._stream.fail(self.fault)
@@ -102,14 +102,14 @@ class StreamPreview:
 def preview_stream(
     source: str, target: str, raw: bytes, *, model: str | None = None, names: Mapping[str, str], created: int = 0
 ) -> Preview:
-    """Say an upstream's streamed answer, all of it, to a client."""
+    """Translate an upstream's complete streamed reply for a client."""
     saying = StreamPreview(source, target, model=model_of(raw, model), names=names, created=created)
     said = saying.feed(raw) + saying.finish()
     return Preview(said, usage=saying.usage, fault=saying.fault)
 
 
 def preview_error(source: str, target: str, raw: bytes, status: int) -> Preview:
-    """Say an upstream's refusal as that of a plan's only target; who the account is, only the gateway knows."""
+    """Translate an upstream's error as that of a plan's only target, without the account, which is not known here."""
     fault = DIALECTS[source].read_error(status, raw)
     failure = Failure("status", f"{status} {fault.message}", status=status, fault=fault)
     refusal = outcome([FailedAttempt(source, "…", failure)], targets=1)
@@ -117,7 +117,7 @@ def preview_error(source: str, target: str, raw: bytes, status: int) -> Preview:
 
 
 def model_of(raw: bytes, model: str | None = None) -> str:
-    """Give the model that is said, else the one that an answer names, else nothing."""
+    """Return `model` if given, else the model that a reply names, else an empty string."""
     if model is not None:
         return model
     found = MODEL.search(raw)

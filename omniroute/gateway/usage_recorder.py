@@ -1,4 +1,4 @@
-"""What the gateway has to write down: gathered for a moment, then given to the thread that writes."""
+"""Write-behind of usage records and other state: batched briefly, then passed to the writer thread."""
 
 import asyncio
 import logging
@@ -21,23 +21,23 @@ from omniroute.store.history.usage import UsageRow
 log = logging.getLogger(__name__)
 
 GATHER, WINDOW = 0.03, 0.06
-"""Seconds that a log row waits for company, here and in the writer: together less than a kill may lose."""
+"""Seconds for which a record is batched, here and in the writer; their sum bounds what a kill may lose."""
 
 RETRY = 1.0
 """Seconds between two attempts while the database takes no writes."""
 MOST_ROWS, MOST_BYTES = 20_000, 32 * 1024 * 1024
-"""Usage records, and their bytes roughly, that wait while the database takes no writes; what comes then is dropped."""
+"""Maximum number and approximate bytes of usage records held while writes fail; further ones are dropped."""
 PATIENCE = 0.5
-"""Seconds that a request waits at most until what it counts for is on the disk."""
+"""Maximum seconds that a request waits until its rate-limit use is on the disk."""
 ROW_BYTES = 2048
 """Bytes of a usage record without its texts."""
 
 type Source = tuple[Callable[[], Any], Callable[[Store, Any], None]]
-"""Gives what has changed since it was asked last, if anything has; and what writes that."""
+"""A function that returns the changes since its last call, if any, and one that writes them."""
 
 
 class WriteBehind:
-    """Rows, estimates, and what others remember of their own and say when they are asked. Open for a store's life."""
+    """Collect usage records, cost estimates, and the changes of other sources, and write them from `open` to `close`."""
 
     def __init__(self, *sources: Source) -> None:
         self.rows: list[UsageRow] = []
@@ -53,13 +53,13 @@ class WriteBehind:
         self._writer: Writer | None = None
 
     def open(self, store: Store) -> Writer:
-        """Start the thread that writes."""
+        """Start the writer thread."""
         self._store, self._writer = store, Writer(store, window=WINDOW)
         self._writer.start()
         return self._writer
 
     def record(self, row: UsageRow) -> None:
-        """Log an exchange. Rows of the same moment go as one job: a job for each would cost more than its row."""
+        """Queue a usage record. Records are batched, as one job per record would cost more than the record."""
         if self._failing and not self._has_room(row):
             assert self._store
             self._store.write_health.drop(1)
@@ -68,7 +68,7 @@ class WriteBehind:
         self.schedule_flush()
 
     def record_estimate(self, estimate: Estimate) -> None:
-        """Keep what of an exchange's cost is an estimate; goes with the exchange's row."""
+        """Queue the estimated part of an exchange's cost; written with the exchange's record."""
         if not (self._failing and len(self._estimates) >= MOST_ROWS):
             self._estimates.append(estimate)
 
@@ -77,7 +77,7 @@ class WriteBehind:
         return self._writer is not None and self._writer.failing
 
     def _has_room(self, row: UsageRow) -> bool:
-        """Count the bytes of a record that has to wait; False when too many wait."""
+        """Count the bytes of a record that has to wait; return False when too many wait."""
         size = ROW_BYTES + len(row.error or "") + sum(len(attempt.detail) for attempt in row.attempts)
         if len(self.rows) >= MOST_ROWS or self._held_bytes + size > MOST_BYTES:
             return False
@@ -85,13 +85,13 @@ class WriteBehind:
         return True
 
     def schedule_flush(self) -> None:
-        """Look in a moment for what has changed."""
+        """Schedule a flush soon, if none is scheduled."""
         if not self._near:
             self._near = True
             asyncio.get_running_loop().call_later(GATHER, self.flush)
 
     def flush(self) -> None:
-        """Give the writer all that has changed; while the database takes no writes, look again later."""
+        """Pass all changes to the writer; while writes fail, try again later."""
         self._near = False
         if self._failing:
             self._near = True
@@ -109,9 +109,9 @@ class WriteBehind:
     def write(
         self, job: Callable[[Store], None], *, keep: bool = False, at_once: bool = False, records: int = 0
     ) -> None:
-        """Have something written. What cannot be is logged; with `keep` it waits until the database takes writes.
+        """Submit a write job. A failed one is logged; with `keep` it waits until writes succeed again.
 
-        `records` is how many usage records are in it, to be counted when they are lost.
+        `records` is the number of usage records in it, which are counted as dropped when it fails.
         """
         if self._writer and self._store and (keep or not self._failing):
             try:
@@ -122,7 +122,7 @@ class WriteBehind:
                 log.error("what the gateway has done could not be written down: %s", error)
 
     async def written(self) -> None:
-        """Wait until all that has changed so far is on the disk, but not for long, and not while writes fail."""
+        """Wait until all changes so far are on the disk, at most `PATIENCE` seconds, and not while writes fail."""
         if self._writer is None or self._failing:
             return
         self._hand_over(at_once=True)
@@ -133,14 +133,14 @@ class WriteBehind:
             log.info("a request goes on before the limits that it counts for are saved: %s", error or "it takes long")
 
     def read[T](self, job: Callable[[Store], T]) -> Future[T]:
-        """Read what is there when all that was given before is written, and nothing that comes after."""
+        """Submit a read job that sees all changes before it and none after it."""
         assert self._writer
         assert self._store
         self._hand_over()
         return self._writer.submit(partial(job, self._store))
 
     def close(self) -> None:
-        """Write what is pending and end the thread."""
+        """Write what is pending and stop the thread."""
         self._hand_over()
         if self._writer:
             self._writer.close(timeout=10.0)
@@ -156,7 +156,7 @@ class WriteBehind:
 
 
 def _nothing() -> None:
-    """Do nothing: that it is done says that all before it is."""
+    """Do nothing: its completion shows that all earlier jobs are done."""
 
 
 def _given(save: Callable[[Store, Any], None], what: Any, store: Store) -> None:
@@ -170,7 +170,7 @@ def _complain(store: Store, records: int, done: "Future[None]") -> None:
 
 
 def build_usage_row(exchange: Exchange, status: int | None, now: float) -> usage.UsageRow:
-    """Say how an exchange stands, or what it has come to; `status` is None while the client has no answer."""
+    """Build the usage record of an exchange in its current state; `status` is None while it is in flight."""
     served = exchange.served
     asked, answer = served or exchange.last, exchange.replay.answer
     counted = exchange.usage
@@ -210,7 +210,7 @@ def build_usage_row(exchange: Exchange, status: int | None, now: float) -> usage
 def embedding_row(
     exchange: Exchange, target: Target, id: str, at: float, counted: Usage, cost: float | None, took: float
 ) -> usage.UsageRow:
-    """Say what it took to look for a similar request: a call of its own to a model, for the key that asked."""
+    """Build the usage record of an embedding call for the semantic cache, counted under the exchange's key."""
     ms = took * 1000
     return usage.UsageRow(
         id=id,
@@ -244,20 +244,20 @@ def embedding_row(
 
 
 def _error(exchange: Exchange) -> str | None:
-    """What the client missed: the refusal it was told, or what broke off the answer it was getting."""
+    """Return the error that the client received, or the failure that interrupted its answer."""
     last = exchange.last
     return exchange.error or (last.attempt.failure.message if last and last.attempt.failure else None)
 
 
 def _why(asked: AttemptRecord) -> str:
-    """Say why it was asked, where it was not for want of an answer."""
+    """Describe why an attempt was made, if it was a hedge or a resume."""
     if asked.hedge_delay is not None:
         return f"asked beside another that was late, after {asked.hedge_delay:.1f} s"
     return "" if asked.resumed is None else f"went on after {asked.resumed} characters"
 
 
 def _after(asked: AttemptRecord) -> str:
-    """Say what a cancelled attempt must have cost, or why a broken answer was not resumed."""
+    """Describe the estimated cost of a cancelled attempt, or why an interrupted answer was not resumed."""
     if asked.estimate is not None:
         return f"its input cost about ${asked.estimate:.6f}"
     return f"not resumed: {asked.unresumed}" if asked.unresumed else ""
