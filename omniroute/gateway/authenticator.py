@@ -64,11 +64,12 @@ class Authenticator:
     ) -> Key:
         """Find the key with scope `scope` among the presented ones.
 
-        Raises NotAllowed for a key that is unknown, revoked or expired, Forbidden for one that lacks the scope or may not
-        be used from this address, and RateLimited for a source that is locked out after too many unknown keys. A locked
-        source gets the same error for every key, so that further guesses reveal nothing. Only a key that has been used
-        from this source before goes on working, so that a guessing client cannot lock out others behind the same address.
-        On a loopback address every valid key works, as one misconfigured client must not block all the others.
+        Raises NotAllowed for a key that is unknown, revoked or expired, Forbidden for one that lacks the scope or may
+        not be used from this address, and RateLimited for a source that is locked out after too many unknown keys. A
+        locked source gets the same error for every key, so that further guesses reveal nothing. Only a key that has
+        been used from this source before goes on working, so that a guessing client cannot lock out others behind the
+        same address. On a loopback address every valid key works, as one misconfigured client must not block all the
+        others.
         """
         source = source_of(who.address)
         key = _find(shown, config, digest)
@@ -90,7 +91,7 @@ class Authenticator:
         return key
 
     def named(self, id: str, who: ClientAddress, config: Config) -> Key:
-        """Find a key by id, for an administrator who sends a request under it; raises NotAllowed, Forbidden as `key`."""
+        """Find a key by id, for a request that an administrator sends under it; raises as `key` does."""
         key = next((each for each in (*config.keys, *config.revoked) if each.id == id), None)
         if key is None:
             raise NotAllowed("there is no such key", code="invalid_api_key")
@@ -141,8 +142,8 @@ class Authenticator:
     def begin_login(self, address: str, config: Config) -> None:
         """Count a login attempt as failed before its password is verified; `logged_in` takes that back.
 
-        Verifying takes time, and parallel attempts would otherwise all be verified. Raises RateLimited for a locked source,
-        even with the right password, since a password can be guessed.
+        Verifying takes time, and parallel attempts would otherwise all be verified. Raises RateLimited for a locked
+        source, even with the right password, since a password can be guessed.
         """
         source = source_of(address)
         if seconds := self.lockouts.wait("login", source, self._wall()):

@@ -47,7 +47,8 @@ class BudgetEnforcer:
     def reserve(self, exchange: Exchange, needs: Needs, config: Config) -> None:
         """Reserve the cost of the most expensive remaining target. Raises RateLimited when a budget has no room for it.
 
-        Where models of unknown price are refused, they are removed from the remaining targets; Forbidden when none is left.
+        Where models of unknown price are refused, they are removed from the remaining targets; Forbidden when none is
+        left.
         """
         budgets = self.budgets(exchange, config)
         if not budgets or exchange.reservation is not None or exchange.metered:
@@ -91,7 +92,7 @@ class BudgetEnforcer:
         return found
 
     def extend_reservation(self, exchange: Exchange, target: Target, config: Config) -> None:
-        """Add the cost of a parallel (hedged) attempt to the reservation. Raises RateLimited when a budget has no room."""
+        """Add the cost of a hedged attempt to the reservation. Raises RateLimited when a budget has no room."""
         if (hold := exchange.reservation) is None:
             return
         now = self._wall()

@@ -170,7 +170,7 @@ class LiveMonitor:
     # reporting
 
     def changes(self) -> list[MonitoredExchange]:
-        """Return the exchanges that have changed since the last call; an ended one is returned once more, in its final state.
+        """Return the exchanges that have changed since the last call; an ended one is returned a last time.
 
         An exchange younger than `FRESH` is left out until it ends: most end before they could be displayed.
         """

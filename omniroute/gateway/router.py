@@ -138,8 +138,8 @@ class Router:
     def _come_to(self, exchange: Exchange, target: Target) -> None:
         """Advance the turn counters of the combos on the path to a target, each once per request.
 
-        Combos that the request never reaches keep their turn. Otherwise a nested combo that is reached every other time,
-        as under a round-robin combo, would select only every other of its models.
+        Combos that the request never reaches keep their turn. Otherwise a nested combo that is reached every other
+        time, as under a round-robin combo, would select only every other of its models.
         """
         new = [combo for combo, _ in target.path.path if combo not in exchange.combos_used]
         exchange.combos_used.update(new)

@@ -68,7 +68,7 @@ class Limits:
 
 
 class Runtime:
-    """Configuration, credentials, store and exchanges of a gateway. The clocks are arguments, so that tests can set them."""
+    """Configuration, credentials, store and exchanges of a gateway. The clocks are arguments, for tests."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self.clock = clock
@@ -136,7 +136,7 @@ class Runtime:
         self._note: RuntimeFile | None = None
 
     def open(self, data_dir: Path) -> None:
-        """Open the store and start the background threads and tasks. Raises StoreError with the reason in one sentence."""
+        """Open the store and start background threads and tasks. Raises StoreError with the reason in one sentence."""
         self._redactor.install()
         self.store = store = Store(data_dir)
         recover(store)

@@ -58,7 +58,7 @@ def preview_reply(
 
 
 class StreamPreview:
-    """Translate a streamed reply piecewise. Output starts with the first content; an error ends it as in the dialect."""
+    """Translate a streamed reply piecewise. Output starts at the first content; an error ends it."""
 
     def __init__(
         self, source: str, target: str, *, model: str, names: Mapping[str, str] = hub.NO_NAMES, created: int = 0

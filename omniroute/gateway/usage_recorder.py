@@ -37,7 +37,7 @@ type Source = tuple[Callable[[], Any], Callable[[Store, Any], None]]
 
 
 class WriteBehind:
-    """Collect usage records, cost estimates, and the changes of other sources, and write them from `open` to `close`."""
+    """Collect usage records, cost estimates and changes of other sources; write them from `open` to `close`."""
 
     def __init__(self, *sources: Source) -> None:
         self.rows: list[UsageRow] = []

@@ -1,1 +1,1 @@
-"""Deciding: pure functions from what is known to what to do next."""
+"""Routing decisions: mostly pure functions from configuration and observed state to a plan or a verdict."""

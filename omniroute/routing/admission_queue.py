@@ -1,6 +1,6 @@
-"""Lets requests in at limited accounts: at once where there is room, else when their turn comes.
+"""Admission of requests to rate-limited accounts: at once where there is capacity, else in queue order.
 
-Clock and alarm are arguments: nothing here waits, and nobody asks again and again.
+The clock and the timer (`alarm`) are arguments: nothing here sleeps or polls.
 """
 
 from collections import Counter
@@ -13,24 +13,24 @@ from omniroute.routing.rate_limits import MINUTE, InFlight, RateLimits, Wait
 from omniroute.routing.target import Target
 
 type Place = tuple[str, str]
-"""An account id, and the model that it is to be asked for."""
+"""An account id and a model."""
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A request that waits."""
+    """A queued request."""
 
     places: tuple[Place, ...]
     wake: Callable[[], None] = field(repr=False)
-    """Called once, when it has been let in."""
+    """Called once, when the request is admitted."""
     place: Place | None = None
-    """Where it has been let in, and counts already."""
+    """Where it was admitted, and already counts towards the limits; None while it is queued."""
     at: float = 0.0
-    """When that was."""
+    """When it was admitted, on the clock of the limits."""
 
 
 class Queue:
-    """The lines before all accounts. `limits` says who may go; this says whose turn it is."""
+    """One FIFO queue per account. `limits` decides whether an account has capacity, this which ticket is next."""
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
@@ -40,26 +40,26 @@ class Queue:
         return len({ticket for line in self._lines.values() for ticket in line})
 
     def waiting(self, account: str) -> int:
-        """Count who waits for an account."""
+        """Return the number of requests queued for an account."""
         return len(self._lines.get(account, ()))
 
     def accounts(self) -> list[str]:
-        """Name the accounts that somebody waits for."""
+        """Return the accounts that have queued requests."""
         return list(self._lines)
 
     def why_not(self, place: Place, now: float) -> Wait | None:
-        """Say why a new request could not go there now; None when it could."""
+        """Return why a new request cannot be admitted at a place now; None when it can."""
         return self._limits.shut(*place, now) or self._limits.wait(place[0], now)
 
     def join(self, places: Sequence[Place], wake: Callable[[], None], size: int) -> Ticket | None:
-        """Stand in line for some places; None when all their lines are as long as they may be."""
+        """Queue a request for some places; None when the queues of all of them hold `size` requests already."""
         ticket = Ticket(tuple(place for place in places if self.waiting(place[0]) < size), wake)
         for account, _ in ticket.places:
             self._lines.setdefault(account, {})[ticket] = None
         return ticket if ticket.places else None
 
     def leave(self, ticket: Ticket) -> None:
-        """Step out of all lines; what it was let in to is not undone by this."""
+        """Remove a ticket from all queues; an admission it already has stays."""
         for account, _ in ticket.places:
             line = self._lines.get(account)
             if line is not None:
@@ -68,7 +68,7 @@ class Queue:
                     del self._lines[account]
 
     def let_in(self, now: float, accounts: Sequence[str] | None = None) -> list[Ticket]:
-        """Let in who can go, the first in line first, at some accounts or at all; they are yet to be woken."""
+        """Admit queued requests that have capacity, in order, at some or all accounts; the caller must wake them."""
         found = []
         for account in accounts if accounts is not None else self.accounts():
             while ticket := self._next(account, now):
@@ -79,7 +79,7 @@ class Queue:
         return found
 
     def _next(self, account: str, now: float) -> Ticket | None:
-        """Choose the first in line for an account who may go, and where."""
+        """Find the first admissible ticket of an account, and set its place."""
         line = self._lines.get(account)
         if not line or self._limits.wait(account, now):
             return None
@@ -91,7 +91,7 @@ class Queue:
         return None
 
     def due(self, now: float) -> float | None:
-        """Say in how many seconds time alone could let somebody in; None when only an end of another could."""
+        """Return the seconds after which time alone may admit a request; None when only the end of another can."""
         found = []
         for account, line in self._lines.items():
             own = self._limits.wait(account, now)
@@ -101,7 +101,7 @@ class Queue:
         return min(found, default=None)
 
     def _first_open(self, account: str, line: Iterable[Ticket], now: float) -> float:
-        """Say in how many seconds the provider lets somebody of a line be asked for: most lines need no long look."""
+        """Return the seconds until the provider allows a request of a queue. Mostly the first ticket answers this."""
         least = inf
         for ticket in line:
             for place in ticket.places:
@@ -114,40 +114,40 @@ class Queue:
 
 
 SHORTEST = 0.001
-"""Seconds that an alarm is set for at the least: clocks round."""
+"""Minimum seconds for the timer, as clocks round."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """What a limited account is doing, for people to read."""
+    """The current use of a limited account, for display."""
 
     in_flight: int
     waiting: int
     minute: int
-    """Requests that have begun in the last 60 seconds, where these are limited."""
+    """Requests started in the last 60 seconds, where a limit counts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionChanges:
-    """What has changed since it was last asked for; None is nothing any more."""
+    """Changes since the last call of `changes`; None as a value means removed."""
 
     in_use: Mapping[str, LimitUse | None]
     learned: Mapping[Place, float | None]
-    """Seconds from now until when a provider allows no request."""
+    """Seconds from now until a provider's rate limit resets."""
     begun: Sequence[tuple[str, float]] = ()
-    """Accounts that were asked and whose requests are counted, and how many seconds ago."""
+    """(account id, seconds since the start) of each counted request."""
 
 
 class Admission:
-    """All limited accounts, and the queue before them."""
+    """Rate limits of all accounts, and the queue for them."""
 
     def __init__(self, loads: InFlight, clock: Callable[[], float]) -> None:
         self.limits = RateLimits(loads)
         self.queue = Queue(self.limits)
         self.alarm: Callable[[float], None] = lambda seconds: None
-        """Called with the seconds after which to call `ring`; each call replaces the last."""
+        """Called with the seconds after which to call `ring`; each call replaces the previous one."""
         self.changed: Callable[[], None] = lambda: None
-        """Called when `changes` has something to give."""
+        """Called when `changes` has something to return."""
         self._alarm_at = inf
         self._clock = clock
         self._changed: set[str] = set()
@@ -155,7 +155,7 @@ class Admission:
         self._begun: Counter[tuple[str, float]] = Counter()
 
     def admit(self, targets: Sequence[Target]) -> tuple[Target, float] | None:
-        """Let a request in at the first target that can be asked now, and say when that was; None when none can."""
+        """Admit a request at the first target with capacity; return that and the time, None if none has any."""
         now = self._clock()
         for target in targets:
             place = place_of(target)
@@ -169,18 +169,18 @@ class Admission:
         return None
 
     def room_for(self, target: Target) -> bool:
-        """Say whether a target can be asked now without anybody else waiting any longer for it."""
+        """Return whether a target can be tried now without delaying a queued request."""
         place = place_of(target)
         return not self.queue.waiting(place[0]) and self.queue.why_not(place, self._clock()) is None
 
     def waits(self, targets: Iterable[Target]) -> list[tuple[Target, Wait]]:
-        """Say which targets cannot be asked now, and why."""
+        """Return the targets that cannot be tried now, each with the reason."""
         now = self._clock()
         found = ((target, self.queue.why_not(place_of(target), now)) for target in targets)
         return [(target, wait) for target, wait in found if wait]
 
     def join(self, targets: Iterable[Target], wake: Callable[[], None], size: int) -> Ticket | None:
-        """Let a request wait for the first of some targets; None when too many wait for each of them."""
+        """Queue a request for the first available of some targets; None when the queue of each of them is full."""
         ticket = self.queue.join([place_of(target) for target in targets], wake, size)
         if ticket:
             self._note(*(account for account, _ in ticket.places))
@@ -188,7 +188,7 @@ class Admission:
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
-        """Take a request out of the queue, or give back the place that it has been let in to and not used."""
+        """Remove a request from the queue, or release an admission that it has not used."""
         self._note(*(account for account, _ in ticket.places))
         self.queue.leave(ticket)
         if ticket.place:
@@ -196,7 +196,7 @@ class Admission:
             self.give_back(place[0], ticket.at)
 
     def take(self, ticket: Ticket) -> tuple[Place, float] | None:
-        """Take the place that a request has been let in to, and when; None, and no longer waiting, where it was not."""
+        """Take a ticket's admission: place and time. Where it has none, remove it from the queue and return None."""
         place, ticket.place = ticket.place, None
         if place is None:
             self.leave(ticket)
@@ -204,7 +204,7 @@ class Admission:
         return place, ticket.at
 
     def give_back(self, account: str, at: float) -> None:
-        """End what was let in, and of which the upstream has heard nothing."""
+        """Release an admission whose request was never sent to the upstream."""
         self.limits.take_back(account, at)
         if self._begun[account, at] > 1:
             self._begun[account, at] -= 1
@@ -214,38 +214,38 @@ class Admission:
         self.ended(account)
 
     def ended(self, account: str) -> None:
-        """Note that an account is busy with less than before."""
+        """Admit queued requests after an exchange of the account has ended."""
         self._note(account)
         if self.queue.waiting(account):
             self.let_in((account,))
 
     def learn(self, account: str, model: str, seconds: float) -> None:
-        """Note for how long a provider allows no further request."""
+        """Record for how many seconds a provider allows no further request for a model."""
         self.limits.learn(account, model, self._clock() + seconds)
         self._learned.add((account, model))
         self.changed()
 
     def set(self, limits: Mapping[str, Limit]) -> None:
-        """Go by other limits from now on."""
+        """Apply other limits from now on."""
         if limits != self.limits.set:
             self._changed.update(limits.keys() | self.limits.set.keys())
             self.limits.set = limits
             self.let_in()
 
     def forget(self, accounts: Sequence[str] | None = None) -> None:
-        """Forget what was learned of some accounts; None forgets it all."""
+        """Clear the learned provider limits of some accounts; None clears all."""
         self._learned.update(place for place in self.limits.learned() if accounts is None or place[0] in accounts)
         self.limits.forget(None if accounts is None else {*accounts})
         self.let_in()
 
     def keep(self, accounts: Iterable[str]) -> None:
-        """Forget the accounts that are no more."""
+        """Drop the state of all accounts but these."""
         kept = {*accounts}
         self._learned.update(place for place in self.limits.learned() if place[0] not in kept)
         self.limits.keep(kept)
 
     def let_in(self, accounts: Sequence[str] | None = None) -> None:
-        """Let in whoever can go now, at some accounts or at all, and have the alarm ring for the next one."""
+        """Admit the queued requests that have capacity, at some or all accounts, and set the timer for the next one."""
         now = self._clock()
         for ticket in self.queue.let_in(now, accounts):
             if ticket.place:
@@ -258,14 +258,14 @@ class Admission:
             self.alarm(max(due, SHORTEST))
 
     def ring(self) -> None:
-        """Look who can go now that time has passed."""
+        """Handle the timer: admit the queued requests for which there is capacity now."""
         self._alarm_at = inf
         self.let_in()
 
     def _count(self, account: str, now: float) -> None:
         if self.limits.counts(account):
-            self._begun[account, now] += 1  # several are let in at the same moment
-            while (oldest := next(iter(self._begun)))[1] + MINUTE <= now:  # nobody takes these at the moment
+            self._begun[account, now] += 1  # several may be admitted at the same time
+            while (oldest := next(iter(self._begun)))[1] + MINUTE <= now:  # nothing takes these at the moment
                 del self._begun[oldest]
 
     def _note(self, *accounts: str) -> None:
@@ -274,7 +274,7 @@ class Admission:
             self.changed()
 
     def changes(self) -> AdmissionChanges | None:
-        """Give what has changed since the last call; None when nothing has."""
+        """Return and clear the changes since the last call; None when there are none."""
         if not self._changed and not self._learned:
             return None
         now, shut = self._clock(), self.limits.learned()

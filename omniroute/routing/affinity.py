@@ -1,4 +1,4 @@
-"""Which requests belong to one conversation, and where it was served last: there its prompt cache is warm."""
+"""Session affinity: recognize conversations, and route each to its last account, where its prompt cache is warm."""
 
 import hashlib
 from collections import OrderedDict
@@ -15,13 +15,13 @@ HEADERS = frozenset(
         *(b"conversation-id", b"conversation_id"),
     )
 )
-"""By which clients name their session: Claude Code, Codex in two spellings, opencode in two."""
+"""Headers in which clients send a session id: Claude Code, Codex in two spellings, opencode in two."""
 LOOKED_AT = 4096
-"""Characters of the first thing that was said; it does not change while the conversation grows."""
+"""Characters of the first user message to hash; they do not change while the conversation grows."""
 MOST_PARTS = 1000
-"""Parts of it that are looked at."""
+"""Maximum number of its content parts to visit."""
 MOST = 10_000
-"""Conversations that are remembered."""
+"""Maximum number of conversations to remember."""
 LASTS = 3600.0
 """Seconds after which a conversation is forgotten: the longest that a provider keeps a prompt cache."""
 
@@ -30,14 +30,14 @@ LASTS = 3600.0
 class SessionKey:
     key: bytes
     known: bool
-    """Whether this may be one that was served before: it names its session, or an answer stands in it."""
+    """Whether it may have been served before: the request has a session id, or contains an answer."""
 
 
 def session_key(owner: str, model: str, headers: Iterable[tuple[bytes, bytes]], body: Body) -> SessionKey | None:
-    """Recognise a conversation, each caller's apart, and each model's; None where nothing tells it from others.
+    """Compute the key of a conversation, separate for each owner and model; None where nothing identifies it.
 
-    Without a name for its session, a conversation is known by the first thing that its user said: two that
-    began alike share an account, which costs nothing.
+    Without a session id, a conversation is identified by its first user message. Conversations that start alike then
+    share an account, which does no harm.
     """
     for name, value in headers:
         if value and name.lower() in HEADERS:
@@ -66,7 +66,7 @@ def _named(body: Body) -> bytes | None:
 
 
 def _text(turn: Any) -> str:
-    """Collect what a turn says, without marks such as `cache_control` that move as the conversation grows."""
+    """Collect the text of a turn, without markers such as `cache_control` that move as the conversation grows."""
     found: list[str] = []
     waiting, room, looks = [turn], LOOKED_AT, MOST_PARTS
     while waiting and room > 0 and looks > 0:
@@ -89,23 +89,23 @@ def _digest(owner: str, model: str, named: bytes) -> bytes:
 
 
 class Affinity:
-    """Where conversations were served last: the newest of them, for a while."""
+    """The account that served each conversation last, for the most recent conversations."""
 
     def __init__(self) -> None:
         self._stays: OrderedDict[bytes, tuple[Stay | None, float, float]] = OrderedDict()
-        """Conversation -> where it stays, until when that is remembered, and since when it is known."""
+        """Conversation -> its account and target, when that expires, and since when it is known."""
 
     def stay(self, conversation: SessionKey | None, now: float) -> Stay | None:
-        """Say where a conversation was served last; `now` is on the gateway's own clock."""
+        """Return where a conversation was served last, or None; `now` is on the monotonic clock."""
         if conversation is None or not conversation.known:
             return None
         stay, until, _ = self._stays.get(conversation.key, (None, 0.0, 0.0))
         return stay if now <= until else None
 
     def served(self, conversation: SessionKey | None, stay: Stay, now: float, *, began: float) -> None:
-        """Note the account that has served a conversation, by an attempt that began at `began`.
+        """Record the account that served a conversation, by an attempt that began at `began`.
 
-        Of several attempts the one counts that began last, and none that began before its account failed.
+        Of several attempts the one that began last counts, and none that began before its account failed.
         """
         if conversation is None:
             return
@@ -115,7 +115,7 @@ class Affinity:
         self._note(conversation.key, stay, now, max(began, since))
 
     def released(self, conversation: SessionKey | None, account: str, now: float) -> None:
-        """Let a conversation go from an account that failed it."""
+        """Drop a conversation's affinity to an account that failed."""
         if conversation is None:
             return
         found = self._stays.get(conversation.key)

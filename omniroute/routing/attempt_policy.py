@@ -1,4 +1,4 @@
-"""How long a target is waited for: what its combo says, else all combos, else its provider, else all requests."""
+"""Deadlines, hedging, resuming and retries of a target, from combo, all combos, provider, or global settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from omniroute.routing.target import Target
 
 @dataclass(frozen=True, slots=True)
 class EffectiveTimeout:
-    """A deadline, and where it comes from."""
+    """A deadline in seconds, and which setting it comes from."""
 
     seconds: float
     by: str
     thinking: bool = False
-    """It is longer because the model thinks."""
+    """Whether it was extended because the model reasons."""
 
 
 def timeouts_for(target: Target, rules: Settings, *, thinking: bool) -> Mapping[str, EffectiveTimeout]:
-    """Give the deadlines of a target, phase -> what holds, with who says so."""
+    """Return the deadlines of a target by phase, each with its origin."""
     longer = rules.deadlines.thinking if thinking or is_reasoning_model(target.model) else 1.0
     found = {}
     for phase in PHASES:
@@ -35,7 +35,7 @@ def timeouts_for(target: Target, rules: Settings, *, thinking: bool) -> Mapping[
 
 
 def deadlines_of(target: Target, rules: Settings, *, thinking: bool = False) -> Deadlines:
-    """Give the deadlines of a target."""
+    """Return the deadlines of a target in seconds."""
     combo = target.path.combo
     alone = combo is None or (not combo.tries.deadlines and not _of_combos(rules.combo))
     if (
@@ -44,13 +44,13 @@ def deadlines_of(target: Target, rules: Settings, *, thinking: bool = False) -> 
         and not thinking
         and not is_reasoning_model(target.model)
     ):
-        return rules.deadlines  # as mostly: nothing has to be put together
+        return rules.deadlines  # the common case: nothing to merge
     found = timeouts_for(target, rules, thinking=thinking)
     return Deadlines(**{phase: said.seconds for phase, said in found.items()})
 
 
 def wants_reasoning(body: Mapping[str, Any], rules: Settings) -> bool:
-    """Tell whether a model is asked to think: by the client, unless the settings have the say."""
+    """Return whether the model is asked to reason: by the client's request, unless the settings override it."""
     thinking = rules.thinking
     match thinking.mode:
         case "passthrough":
@@ -62,7 +62,7 @@ def wants_reasoning(body: Mapping[str, Any], rules: Settings) -> bool:
 
 
 def deadline_of(target: Target, phase: Literal["queue", "total"], rules: Settings) -> float:
-    """Give one of the deadlines that are the same whether a model thinks or not."""
+    """Return, in seconds, one of the deadlines that reasoning does not extend."""
     return _said(target, phase, rules)[1]
 
 
@@ -84,7 +84,7 @@ def _of_combos(combos: ComboDefaults) -> Mapping[str, float]:
 
 
 def longest_deadline(config: Config) -> float:
-    """Give the longest time that anybody may be waited for without a word."""
+    """Return the longest deadline of any phase but `total`, in seconds: the maximum wait without any upstream data."""
     rules = config.rules
     levels = [
         {phase: getattr(rules.deadlines, phase) for phase in PHASES},
@@ -106,14 +106,14 @@ type Switch = Literal["hedge", "resume"]
 
 @dataclass(frozen=True, slots=True)
 class FeatureFlag:
-    """Whether something is done for a target, and who says so."""
+    """Whether a feature is enabled for a target, and which setting says so."""
 
     enabled: bool
     by: str
 
 
 def feature_flag(what: Switch, target: Target, rules: Settings) -> FeatureFlag:
-    """Say whether a target gets another one beside it (`hedge`), or one that goes on with its answer (`resume`)."""
+    """Return whether hedging (`hedge`) or resuming an interrupted answer (`resume`) is enabled for a target."""
     if (combo := target.path.combo) is not None:
         own: bool | None = getattr(combo.tries, what)
         of_all: bool | None = getattr(rules.combo, what)
@@ -126,16 +126,15 @@ def feature_flag(what: Switch, target: Target, rules: Settings) -> FeatureFlag:
 
 
 MAY_PASS = frozenset({"rate", "overload", "server", "network", "timeout"})
-"""Causes that may be gone when the same target is asked once more."""
+"""Causes that may have passed on a retry of the same target."""
 NOT_AGAIN = frozenset({"deadline", "tls"})
-"""Kinds that are no better the second time: the client has waited long enough, and a certificate stays as it is."""
+"""Failure kinds not to retry: the total time is used up, or a certificate is invalid and stays so."""
 
 
 def retry_delay(failure: Failure, combo: Combo | None, rules: Settings, repeats: int) -> float | None:
-    """Say after how many seconds the same target is asked again; None goes on to the next one.
+    """Return the seconds after which to retry the same target; None to fail over to the next one.
 
-    `repeats` is how often it has been asked again already. A target that says itself for how long it is of no
-    use is not asked before that.
+    `repeats` is the number of retries so far. A target whose Retry-After is longer than the delay is not retried.
     """
     if combo is None:
         return None

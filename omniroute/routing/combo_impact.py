@@ -1,4 +1,4 @@
-"""Which combos a change touches: told to whoever makes the change."""
+"""Which combos a configuration change affects, to report with the change."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from omniroute.routing.plan import Target, plan
 
 
 def targets_of(combo: str, config: Config) -> Sequence[Target]:
-    """Give who could serve `combo` now; nobody, when none of its models can be resolved any more."""
+    """Return the targets that could serve `combo` now; empty when none of its models can be resolved any more."""
     try:
         return plan(combo, config, client=None).targets
     except GatewayError:
@@ -20,7 +20,7 @@ def combos_using(config: Config, chosen: Callable[[Account], bool]) -> list[str]
 
 
 def combos_by_account(config: Config) -> Mapping[str, list[str]]:
-    """Give the combos that each account could serve, by its id."""
+    """Return the names of the combos that each account could serve, by account id."""
     found: dict[str, list[str]] = {}
     for name in config.combos:
         for account in dict.fromkeys(target.account.id for target in targets_of(name, config)):

@@ -1,4 +1,4 @@
-"""Which request is what: the dialect comes from the path alone, never from the body."""
+"""Client endpoints: classify a request by method and path. The dialect follows from the path alone."""
 
 import re
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ type Kind = Literal["chat", "count", "models", "model", "hello", "reply", "forge
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request that is ours. `model`, `stream` and `reply` are set where the path itself says them."""
+    """The endpoint that a request is for. `model`, `stream` and `reply` are set where the path contains them."""
 
     kind: Kind
     dialect: DialectName
     model: str | None = None
     stream: bool | None = None
     provider: str | None = None
-    """The only provider that may be asked, on a route that is its own."""
+    """The only provider to use, on a provider-specific route."""
     reply: str | None = None
-    """The id of a reply of OpenAI Responses that was kept."""
+    """The id of a stored OpenAI Responses reply."""
 
 
 CHAT: dict[str, DialectName] = {
@@ -45,14 +45,14 @@ MANAGED = re.compile(r"/(?:api|omniroute)(?:[/?].*)?|/(?:healthz|readyz|metrics)
 
 
 def is_managed(path: str) -> bool:
-    """Tell whether a path is about the gateway itself. To the letter: what only means the same is not served."""
+    """Return whether a path is of the management API or panel. Equivalent spellings do not match."""
     return path.startswith(("/a", "/o", "/h", "/r", "/m")) and bool(
         MANAGED.fullmatch(path) and path.partition("?")[0] != HELLO
     )
 
 
 def claim(method: str, path: str) -> Claim:
-    """Read method and path (without the query); NotFound or a 405 in words for what is not served."""
+    """Classify method and path (without the query). Raises NotFound, or GatewayError 405 for a wrong method."""
     path = re.sub(r"^/v1(?=/v1(?:/|$))", "", path)
     if len(path) > 1:
         path = path.rstrip("/")
@@ -89,7 +89,7 @@ def _reply(method: str, path: str, reply: str, what: str | None) -> Claim | None
         _only(method, "GET", path)
         return Claim("reply_input", "responses", reply=reply)
     if method == "POST":
-        return None  # OpenAI has calls below `/responses` that are about no reply, and are not served here
+        return None  # OpenAI has POST paths below `/responses` that name no reply; they are not served here
     if method == "DELETE":
         return Claim("forget", "responses", reply=reply)
     _only(method, "GET", path)
@@ -110,7 +110,7 @@ def _only(method: str, allowed: str, path: str) -> None:
 
 
 def dialect_of(path: str) -> DialectName:
-    """Guess in whose words a path that is not served is refused."""
+    """Guess the dialect for the error response to an unknown path."""
     if "/messages" in path or path.startswith(HELLO):
         return "claude"
     if path.startswith(("/v1beta", "/v1alpha")) or any(verb in path for verb in GEMINI_VERBS):

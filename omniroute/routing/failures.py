@@ -1,4 +1,4 @@
-"""How an attempt failed, as a value: the layer that saw it only says so, `judge` decides what it means."""
+"""Failures of attempts as values: the layer that detects one only describes it, `judge` decides what follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,20 +24,20 @@ type Kind = Literal[
     "hedged",
 ]
 """
-proxy        the network proxy could not be reached, refused, or opened no tunnel in time: the path failed, and
-             nothing is known of the upstream
-connect      refused, unreachable, no such host
+proxy        the network proxy was unreachable, refused, or opened no tunnel in time: nothing is known of the
+             upstream itself
+connect      connection refused, host unreachable or unknown
 tls          the handshake failed
-deadline     too late; `phase` says which of the deadlines
-status       an answer that is not 2xx
-fault        an error inside a reply that began with 200
-empty        a reply that ended without having said anything
-cut          the connection or the reply ended too early
-garbage      what came is not the upstream's dialect, or is too large to be held
-unable       the request cannot be said in the target's dialect; nothing was sent
-limited      the account is at its limit, and nobody waits longer for it; nothing was sent
-client_gone  the client left; no fault of the target
-hedged       another target was asked beside it, and has answered first; no fault of the target
+deadline     a deadline passed; `phase` names it
+status       a response with a status other than 2xx
+fault        an error inside a response that began with 200
+empty        a response that ended without content
+cut          the connection or the response ended early
+garbage      the response is not valid in the upstream's dialect, or too large to buffer
+unable       the request cannot be expressed in the target's dialect; nothing was sent
+limited      the account is at its limit, and the request does not wait for it; nothing was sent
+client_gone  the client disconnected; not the target's fault
+hedged       cancelled because a parallel attempt answered first; not the target's fault
 """
 
 
@@ -47,21 +47,21 @@ class Failure:
 
     kind: Kind
     message: str
-    """One line for a person: what went wrong, without the target's name."""
+    """One readable line about what went wrong, without the target's name."""
     status: int | None = None
-    """The upstream's status, or the one that a fault names."""
+    """The upstream's status, or the one in its error event."""
     fault: Fault | None = None
     phase: str | None = None
     retry_after: float | None = None
-    """Seconds, where the upstream said so."""
+    """Seconds to wait, where the upstream gave them."""
     stale: bool = False
-    """A kept-alive connection closed before anything came: it says nothing about the upstream."""
+    """A reused keep-alive connection closed before any response byte: this says nothing about the upstream."""
     body: bytes = field(default=b"", repr=False)
-    """The upstream's error body, decoded, as far as it was read."""
+    """The upstream's error body, decompressed, as far as it was read."""
 
     @property
     def label(self) -> str:
-        """Say it in a word or two, for lists: `429`, `deadline first byte`, `cut`."""
+        """A short label for lists: `429`, `deadline first byte`, `cut`."""
         if self.kind == "status":
             return str(self.status)
         return f"{self.kind} {self.phase}" if self.phase else self.kind
@@ -72,13 +72,13 @@ type Cause = Literal[
     "filter", "gone", "unable",
 ]  # fmt: skip
 """
-auth      the credential is refused, or may not do this      missing   there is no such model or path
-request   the request itself is at fault                     length    it is longer than this model takes
-rate      too many requests for now                          quota     nothing left until a reset or a payment
-overload  the provider has too much to do                    server    the provider broke, or talks nonsense
-network   it cannot be reached                               timeout   it is too slow
-filter    the provider will not answer this                  gone      nobody waits for it any more
-unable    it cannot be said there, or is not taken           path      the network proxy before it fails
+auth      the credential is invalid or lacks permission      missing   the model or path does not exist
+request   the request itself is invalid                      length    it exceeds the model's context
+rate      rate limited                                       quota     quota used up until a reset or a payment
+overload  the provider is overloaded                         server    the provider failed, or its response is invalid
+network   the provider is unreachable                        timeout   the provider is too slow
+filter    a content filter refused the request               gone      the result is not needed any more
+unable    not expressible or not supported there             path      the network proxy failed
 """
 
 STATUS: dict[int, Cause] = {
@@ -103,10 +103,10 @@ STATUS: dict[int, Cause] = {
     524: "timeout",
     529: "overload",
 }
-"""What a status alone says; another one of 5xx is the server's."""
+"""Cause by status alone; any other 5xx is `server`."""
 
 KIND_TEXTS: tuple[tuple[Cause, tuple[int, ...], tuple[str, ...]], ...] = (
-    # cause, the statuses that it may stand behind, what is said then
+    # cause, the statuses it may come with, texts that indicate it
     (
         "length",
         (400, 413, 422, 429, 500),
@@ -149,7 +149,7 @@ KIND_TEXTS: tuple[tuple[Cause, tuple[int, ...], tuple[str, ...]], ...] = (
             *("is not available in your", "decommissioned", "does not have access to model", "no endpoints found"),
         ),
     ),
-    # A field or a model, said in the same words: another model may do it, and this one is none the worse for it.
+    # The texts may mean a field or a model: another model may support it, and this one needs no cooldown.
     ("unable", (400, 403, 422), ("does not exist", "not supported", "unsupported")),
     (
         "filter",
@@ -178,11 +178,11 @@ KINDS: dict[str, Cause] = {
     "client_gone": "gone",
     "hedged": "gone",
 }
-"""What a failure without an answer says."""
+"""Cause of a failure by its kind, where there is no upstream error."""
 
 
 def cause(failure: Failure) -> Cause:
-    """Find the one cause."""
+    """Classify a failure by its single cause."""
     if failure.kind in KINDS:
         return KINDS[failure.kind]
     fault = failure.fault or Fault("", failure.message, status=failure.status)
@@ -195,10 +195,10 @@ def cause(failure: Failure) -> Cause:
 
 
 type Verdict = Literal["again", "account", "model", "stop"]
-"""again: the same target on a fresh connection; account: the next target, be it the same model by another account;
-model: the next target of another model; stop: every target would say the same."""
+"""again: the same target on a fresh connection; account: the next target, also the same model by another account;
+model: the next target of another model; stop: every target would fail in the same way."""
 type Scope = Literal["model", "account", "provider"]
-"""What has to cool down: an account for one model, an account for all models, a provider."""
+"""What goes into cooldown: an account for one model, an account for all models, or a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +207,11 @@ class Judgement:
     verdict: Verdict
     cools: Scope | None = None
     trips: bool = False
-    """It counts in the circuit breakers of its account and its provider."""
+    """Whether it counts in the circuit breakers of its account and its provider."""
 
     @property
     def neutral(self) -> bool:
-        """Whether it says nothing about the target at all."""
+        """Whether it says nothing about the target's health."""
         return self.cools is None and not self.trips
 
 
@@ -226,7 +226,7 @@ TABLE: dict[Cause, Judgement] = {
         Judgement("quota", "account", "account"),
         Judgement("overload", "account", "model", trips=True),
         Judgement("server", "account", "model", trips=True),
-        # The provider was never reached, and no breaker of it opens; another account may go another way.
+        # The provider was not reached, so its breaker is not affected; another account may use another proxy.
         Judgement("path", "account", "account"),
         Judgement("network", "account", "provider", trips=True),
         Judgement("timeout", "account", "model", trips=True),
@@ -237,29 +237,29 @@ TABLE: dict[Cause, Judgement] = {
 }
 
 REFUSED_CREDENTIAL = (401, 402, 403)
-"""The upstream refused our account: for the client that is a fault of the gateway, never its own."""
+"""The upstream refused our credential: to the client this is a gateway error, not its own."""
 
 CLIENTS_OWN = (400, 422)
-"""Statuses that a client may have earned itself."""
+"""Statuses that the client's own request may have caused."""
 
 
 def judge(failure: Failure) -> Judgement:
-    """Decide where to go after a failure before the first content, and what it says about whom."""
+    """Decide where to go after a failure before the first content, and what goes into cooldown."""
     found = TABLE[cause(failure)]
     if failure.phase == "total":
-        return Judgement(found.cause, "account")  # others may have taken the time
+        return Judgement(found.cause, "account")  # earlier targets may have used up the time
     return Judgement(found.cause, "again") if failure.stale and found.cause != "gone" else found
 
 
 WAIT = 5.0
-"""Seconds to wait where no upstream said how long: some clients give up at a 429 that names no time."""
+"""Retry-After in seconds where no upstream gave one: some clients do not retry a 429 without it."""
 
 LIMITED = (429,)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """One attempt of the list: which target, and how it failed."""
+    """One failed attempt: its target and its failure."""
 
     target: str
     """`prefix/model`"""
@@ -271,11 +271,12 @@ class FailedAttempt:
 
 
 def outcome(attempts: Sequence[FailedAttempt], *, targets: int) -> GatewayError:
-    """Choose status and words for the failed attempts of a plan with so many targets.
+    """Choose the error response for the failed attempts of a plan with `targets` targets.
 
-    A refusal of the client's own making keeps its status. With one target its own status is kept too, except
-    that a refused credential is the gateway's fault and not the client's. With several: 429 when all are
-    limited, 504 when the time for all of them is over, else 503. All but that carry the soonest reset.
+    An error caused by the client's own request keeps its status. A single target's status is kept too, except that a
+    refused credential becomes a gateway error. Of several targets: RateLimited (429) when all are rate limited,
+    TimedOut (504) when the total deadline has passed, else Exhausted (503). All but TimedOut carry the soonest retry
+    time.
     """
     last = attempts[-1]
     if last.failure.status in CLIENTS_OWN and last.failure.kind in ("status", "fault"):

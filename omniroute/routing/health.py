@@ -1,8 +1,8 @@
-"""Who is cooling down, and which breakers are open. Values and functions of them: clock and dice are arguments.
+"""Cooldowns and circuit breakers of models, accounts and providers. Clock and random numbers are arguments.
 
-A failure makes its scope cool down, each time longer; an answer ends that, if its attempt began after the failure.
-Failures of exchanges that were under way together count as one: a burst must not black out an account for hours.
-Times are seconds of the epoch, so that they outlive a restart.
+A failure puts its scope into cooldown, each time for longer; a success ends that, if its attempt began after the
+failure. Failures of concurrent attempts count as one, so that a burst does not disable an account for hours.
+Times are seconds of the epoch, so that they survive a restart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,28 +24,28 @@ LONGEST_HINT = 31 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """What is not to be asked before `until`."""
+    """A cooldown: do not try its scope before `until`."""
 
     until: float
     started_at: float
-    """When the last failure was that has set or confirmed it."""
+    """Time of the last failure that started or confirmed it."""
     level: int
-    """How often it has failed since it last answered; a burst counts once."""
+    """Number of failures since the last success; a burst counts once."""
     cause: Cause
     reason: str
     provider_named: bool = False
-    """The provider itself has named the time."""
+    """Whether the provider itself gave the time, as in Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Failures in a row, and when they were enough."""
+    """A circuit breaker: the number of failures in a row, and when it opened."""
 
     failures: int = 0
     opened: float | None = None
     recovery: float = 0.0
     failed: float = field(default=0.0, compare=False)
-    """When the last failure was counted. Not stored: no attempt outlives a restart."""
+    """Time of the last counted failure. Not stored, as no attempt outlives a restart."""
 
     def state(self, now: float) -> BreakerState:
         if self.opened is None:
@@ -71,10 +71,10 @@ def with_cooldown(
     hint: float | None = None,
     why: str = "",
 ) -> Cooldown:
-    """Give the cool-down after a failure of an exchange that began at `began`.
+    """Return the cooldown after a failure of an attempt that began at `began`.
 
-    `hint` is what the provider said of when to come back, in seconds; `dice` is a number from 0 to 1. A time that the
-    provider has named is never shortened, neither by a later one nor by a guess.
+    `hint` is the provider's Retry-After in seconds; `dice` is a random number from 0 to 1. A time that the provider
+    gave is never shortened, neither by a later one nor by a computed one.
     """
     burst = before is not None and began < before.started_at
     level = before.level if before and burst else (before.level if before else 0) + 1
@@ -89,14 +89,14 @@ def with_cooldown(
     seconds = min(base * profile.factor ** min(level - 1, 64), max(profile.most, base))
     until = now + seconds * (1 - profile.jitter * dice)
     if before and before.provider_named and before.until > now:
-        return replace(before, level=level, started_at=now)  # a guess would hide which part of the time was named
+        return replace(before, level=level, started_at=now)  # a computed time would hide which part the provider gave
     return Cooldown(until, now, level, judgement.cause, why)
 
 
 def with_failure(before: Breaker, profile: ResilienceProfile, *, began: float, now: float) -> Breaker:
-    """Give the breaker after a failure that counts."""
+    """Return the breaker after a failure that counts."""
     if before.opened is not None and began < before.opened:
-        return before  # it was under way when the breaker opened
+        return before  # it was in flight when the breaker opened
     failures = before.failures + 1
     if before.state(now) == "HALF_OPEN" or failures >= profile.failures:
         return Breaker(failures, now, profile.recovery, now)
@@ -104,16 +104,16 @@ def with_failure(before: Breaker, profile: ResilienceProfile, *, began: float, n
 
 
 def outlasts(cooling: Cooldown, *, began: float) -> bool:
-    """Tell whether a cool-down stays after an answer of an attempt that began at `began`."""
+    """Return whether a cooldown remains after a success of an attempt that began at `began`."""
     return began < cooling.started_at
 
 
 def recovered(before: Breaker, *, began: float) -> Breaker:
-    """Give the breaker after an answer of an attempt that began at `began`.
+    """Return the breaker after a success of an attempt that began at `began`.
 
     An attempt that began before the last failure proves nothing about the time after it: an open breaker stays as it
-    is, and of the failures that a closed one has counted only one is taken back. Under load most answers are such:
-    without that, a few failures among many answers would open it.
+    is, and a closed one loses one counted failure. Under load most successes are such; without that reduction, a few
+    failures among many successes would open it.
     """
     if began >= before.failed:
         return CLOSED
@@ -124,41 +124,41 @@ def recovered(before: Breaker, *, began: float) -> Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The health of everything, as it is saved and shown."""
+    """All cooldowns and breakers, as they are saved and displayed."""
 
     cooling: Mapping[Key, Cooldown]
     breakers: Mapping[tuple[str, str], Breaker]
-    """(scope, id) -> its breaker; the scope is `account` or `provider`."""
+    """(scope, id) -> breaker; the scope is `account` or `provider`."""
 
 
 MOST = 10_000
-"""Cool-downs that are remembered."""
+"""Maximum number of cooldowns to keep."""
 FORGOTTEN = 3600.0
-"""Seconds after its end when a cool-down is forgotten with its level."""
+"""Seconds after its end when a cooldown is dropped, with its level."""
 
 type BreakerKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class CooldownInfo:
-    """Why a target is not asked while others can be."""
+    """Why a target is not tried while others are available."""
 
     until: float
     reason: str
     cause: Cause
     not_before: float | None = None
-    """The time that the provider has named, at most `until`: before it, asking is of no use."""
+    """The time that the provider gave, at most `until`: a request before it is useless."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthKey:
-    """Whom an attempt has asked, by ids."""
+    """The ids of the account, provider and model of a target."""
 
     account: str
     provider: str
     model: str
     custom_url: bool = False
-    """The account is served at an address of its own: that it cannot be reached says nothing about the provider."""
+    """Whether the account has its own base URL: if that is unreachable, it says nothing about the provider."""
 
     def key(self, scope: str) -> Key:
         if scope == "provider" and not self.custom_url:
@@ -173,33 +173,33 @@ class HealthKey:
 
 @dataclass(frozen=True, slots=True)
 class HealthChanges:
-    """What has to be saved; None is forgotten."""
+    """Changes to save; None as a value means removed."""
 
     cooling: Mapping[Key, Cooldown | None]
     breakers: Mapping[BreakerKey, Breaker | None]
 
 
 class Health:
-    """Everything that cools down or has failed of late."""
+    """All cooldowns and circuit breakers, updated by the outcomes of attempts."""
 
     def __init__(self, saved: Snapshot | None = None) -> None:
         self._cooling: dict[Key, Cooldown] = dict(saved.cooling) if saved else {}
         self._breakers: dict[BreakerKey, Breaker] = dict(saved.breakers) if saved else {}
         self._probes: dict[BreakerKey, str] = {}
         self._recovered: dict[BreakerKey, float] = {}
-        """When the attempt began whose answer has closed a breaker last that was open."""
+        """Breaker -> start of the attempt whose success has closed it last."""
         self.revision = 0
-        """Counts what may change a plan: failures, and cool-downs and breakers that are taken back."""
+        """Counts what may change a plan: failures, and cooldowns and breakers that were cleared."""
         self._changed: set[Key] = set()
         self._changed_breakers: set[BreakerKey] = set()
 
     @property
     def all_healthy(self) -> bool:
-        """Whether nothing at all is held against anybody."""
+        """Whether there is no cooldown and no counted failure at all."""
         return not self._cooling and not self._breakers
 
     def cooldown(self, whom: HealthKey, now: float) -> CooldownInfo | None:
-        """Say why a target should not be asked now; of several reasons the one that lasts longest."""
+        """Return why a target should not be tried now, the longest of several reasons; None if it may."""
         found = [
             CooldownInfo(
                 cooling.until,
@@ -219,7 +219,7 @@ class Health:
         return replace(longest, not_before=named)
 
     def ready(self, whom: HealthKey, now: float) -> bool:
-        """Say whether nothing at all speaks against a target; half open is not enough."""
+        """Return whether a target has no cooldown and only closed breakers."""
         if self.all_healthy:
             return True
         closed = all(self._breakers.get(key, CLOSED).opened is None for key in whom.breakers)
@@ -234,13 +234,13 @@ class Health:
         return CooldownInfo(max(breaker.until, now), f"the {what}, after {breaker.failures} failures", "server")
 
     def attempt_started(self, exchange: str, whom: HealthKey, now: float) -> None:
-        """Note an exchange that is under way: the first at a half-open breaker is its probe."""
+        """Record the start of an attempt: the first one at a half-open breaker is its probe."""
         for key in whom.breakers if self._breakers else ():
             if self._breakers.get(key, CLOSED).state(now) == "HALF_OPEN":
                 self._probes.setdefault(key, exchange)
 
     def attempt_succeeded(self, exchange: str, whom: HealthKey, *, began: float) -> None:
-        """Note an answer of an attempt that began at `began`: it makes up for every failure before that."""
+        """Record a success of an attempt that began at `began`: it clears all earlier failures."""
         self.attempt_abandoned(exchange, whom)
         if self.all_healthy:
             return
@@ -268,7 +268,7 @@ class Health:
             self._recovered[place] = began
 
     def attempt_abandoned(self, exchange: str, whom: HealthKey) -> None:
-        """Note an end that says nothing: a probe then is none."""
+        """Record an end that says nothing about health; if it was a breaker's probe, another may follow."""
         for key in whom.breakers if self._probes else ():
             if self._probes.get(key) == exchange:
                 del self._probes[key]
@@ -286,7 +286,7 @@ class Health:
         hint: float | None,
         why: str,
     ) -> None:
-        """Note a failure of an attempt that began at `began`; seconds of the epoch."""
+        """Record a failure of an attempt that began at `began`, in seconds of the epoch."""
         self.revision += 1
         if judgement.cools:
             key = whom.key(judgement.cools)
@@ -298,7 +298,7 @@ class Health:
                 self.discard(now)
         for breaker in whom.breakers if judgement.trips else ():
             if began < self._recovered.get(breaker, began):
-                continue  # it was under way when the breaker was open, and says nothing about the time since
+                continue  # it was in flight while the breaker was open, and says nothing about the time since
             self._breakers[breaker] = with_failure(self._breakers.get(breaker, CLOSED), profile, began=began, now=now)
             self._changed_breakers.add(breaker)
         self.attempt_abandoned(exchange, whom)
@@ -307,7 +307,7 @@ class Health:
         return Snapshot(dict(self._cooling), dict(self._breakers))
 
     def reset(self, ids: Iterable[str] | None = None) -> None:
-        """Forget what is held against some accounts or providers; None forgets everything."""
+        """Clear the cooldowns and breakers of some accounts or providers; None clears all."""
         self.revision += 1
         chosen = None if ids is None else set(ids)
         for key in [key for key in self._cooling if chosen is None or key[1] in chosen]:
@@ -320,16 +320,16 @@ class Health:
             del self._recovered[breaker]
 
     def clear(self, keys: Iterable[Key]) -> int:
-        """Let some cool-downs be over, and give how many there were."""
+        """Clear some cooldowns; return how many of them there were."""
         self.revision += 1
         there = [key for key in keys if self._cooling.pop(key, None)]
         self._changed.update(there)
         return len(there)
 
     def discard(self, now: float) -> None:
-        """Forget cool-downs that have ended long ago; of too many also those that end soonest.
+        """Drop cooldowns that ended long ago, and, beyond the maximum number, those that end soonest.
 
-        A client may ask for as many models as it likes that do not exist.
+        The number needs a bound, as clients may request any number of nonexistent models.
         """
         over = [key for key, cooling in self._cooling.items() if cooling.until + FORGOTTEN < now]
         if (many := len(self._cooling) - len(over) - MOST) > 0:
@@ -342,7 +342,7 @@ class Health:
             del self._recovered[breaker]
 
     def changes(self) -> HealthChanges | None:
-        """Give what has changed since the last call; None when nothing has."""
+        """Return and clear the changes since the last call; None when there are none."""
         if not self._changed and not self._changed_breakers:
             return None
         found = HealthChanges(
@@ -355,5 +355,5 @@ class Health:
 
 
 def health_key(provider: Provider, account: Account, model: str) -> HealthKey:
-    """Name whom an attempt asks."""
+    """Return the health key of a target."""
     return HealthKey(account.id, provider.id, model, account.base_url is not None)

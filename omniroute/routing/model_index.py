@@ -1,4 +1,4 @@
-"""Every name that a config gives a meaning to, looked up in constant time."""
+"""An index of all names in a configuration, for lookup in constant time."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 _KEPT: Final = "_names"
 MAX_REMEMBERED = 4096
-"""Names whose meaning is remembered: clients ask for a few names again and again."""
+"""Maximum number of resolved names to cache, as clients use few names repeatedly."""
 
 
 class ModelIndex:
-    """The tables of one config. They live on it, as a config never changes and each request asks them."""
+    """The lookup tables of one configuration. Cached on that, as it is immutable and used by each request."""
 
     def __init__(self, config: Config) -> None:
         self._nodes = config.nodes
@@ -31,11 +31,11 @@ class ModelIndex:
                 self._exact.setdefault(alias.pattern.casefold(), alias)
         self._wild = [alias for alias in config.aliases if is_wild(alias.pattern)]
         self.resolved: dict[str, Resolution] = {}
-        """What names have turned out to mean; `resolve` keeps them here."""
+        """Cache of `resolve`: name -> resolution."""
         self.branches: dict[str, ComboNode] = {}
-        """What each combo leads to, however many names mean it; `resolve` keeps these here, too."""
+        """Cache of `resolve`: combo name -> its tree, shared by all names that resolve to it."""
         self.in_order: dict[str, list[tuple[Account, str]]] = {}
-        """The accounts of providers whose order is always the same, each with its reason; `Draft` keeps them here."""
+        """Cache of `PlanBuilder`: provider id -> its accounts with reasons, for strategies with a constant order."""
         self._accounts: dict[str, list[Account]] = {}
         for account in sorted(config.accounts, key=lambda account: account.priority):
             self._accounts.setdefault(account.provider, []).append(account)
@@ -46,7 +46,7 @@ class ModelIndex:
             for row in (*config.nodes, *rows)
             if row.id not in self._blocked and any(account.enabled for account in self.accounts(row))
         ]
-        """Providers that can be asked now."""
+        """Providers that are not blocked and have an enabled account."""
         self._bare: dict[str, list[Provider]] = {}
         for provider in self.in_use:
             for model in self.models(provider):
@@ -66,30 +66,30 @@ class ModelIndex:
         return provider.id in self._blocked
 
     def bare(self, model: str) -> Sequence[Provider]:
-        """Give the providers in use that are known to serve a model: `opus[1m]` is a way to ask for `opus`."""
+        """Return the providers in use that serve a bare model name; a suffix as in `opus[1m]` is ignored."""
         return self._bare.get(model) or self._bare.get(without_suffix(model)) or ()
 
     def models(self, provider: Provider) -> Iterator[Model]:
-        """Give the models of a provider that are worth offering: those of its row, then those that the user added."""
+        """Yield the models to list for a provider: those of the catalog, then those that the user added."""
         yield from (model for model in provider.models if (provider.id, model.id) not in self._added)
         yield from self.added_to(provider)
 
     def added_to(self, provider: Provider) -> Sequence[Model]:
-        """Give the models that the user has added to a provider."""
+        """Return the models that the user added to a provider."""
         return self._models.get(provider.id, ())
 
     def added(self, provider: Provider, model: str) -> Model | None:
-        """Give what the user has said of a model."""
+        """Return a model that the user added to a provider; None if there is none."""
         return self._added.get((provider.id, model)) if self._added else None
 
     def aliases(self, name: str) -> list[Alias]:
-        """Give the aliases of a name, the one that counts first."""
+        """Return the aliases that match a name, the most specific first."""
         if exact := self._exact.get(name.casefold()):
             return [exact]
         return matching(name, self._wild)
 
     def accounts(self, provider: Provider) -> Sequence[Account]:
-        """Give a provider's accounts in the order of priority and age; a node without any needs none."""
+        """Return a provider's accounts by priority and age; a node without any gets an implicit one without a key."""
         accounts = self._accounts.get(provider.id)
         if accounts is None and provider.node:
             accounts = self._accounts[provider.id] = [
@@ -98,12 +98,12 @@ class ModelIndex:
         return accounts or ()
 
     def everybody(self) -> dict[str, Account]:
-        """Give all accounts by their ids, also those that nodes without one are asked by."""
+        """Return all accounts by id, including the implicit ones of nodes."""
         own = [account for node in self._nodes for account in self.accounts(node)]
         return {account.id: account for accounts in (self._kept, own) for account in accounts}
 
     def all(self) -> Iterator[str]:
-        """Give every name that could be asked for: combos, plain aliases, then the models of the providers in use."""
+        """Yield every name that can be requested: combos, exact aliases, then the models of the providers in use."""
         yield from self._combos
         yield from (alias.pattern for alias in self._exact.values())
         for provider in self.in_use:
@@ -112,5 +112,5 @@ class ModelIndex:
 
 
 def without_suffix(model: str) -> str:
-    """Take off what clients put behind a name to choose a variant, as in `claude-opus-4-6[1m]`."""
+    """Remove the suffix with which clients choose a variant, as in `claude-opus-4-6[1m]`."""
     return model[: model.rindex("[")] if model.endswith("]") and "[" in model else model

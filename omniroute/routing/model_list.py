@@ -1,4 +1,4 @@
-"""What can be asked for, by name."""
+"""The list of models that clients can request."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from omniroute.routing.resolve import resolve
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A name that can be asked for."""
+    """A model name that can be requested."""
 
     id: str
     owner: str
@@ -22,8 +22,8 @@ class ListedModel:
 def list_models(config: Config) -> list[ListedModel]:
     """List combos, aliases without wildcards, then the models of every provider in use.
 
-    The first call takes time: use a thread.
-    Nobody knows a node's models, but those that combos and chains name are its.
+    The first call loads the catalog and takes long: call it in a thread. The models of a node are not in the catalog;
+    those that combos and chains name are listed.
     """
     names = ModelIndex.of(config)
     of_models: dict[str, ListedModel] = {}
@@ -46,7 +46,7 @@ def list_models(config: Config) -> list[ListedModel]:
 
 
 def _together(name: str, owner: str, config: Config, known: dict[str, ListedModel]) -> ListedModel:
-    """List a name that stands for several models: what it promises, each of them must keep."""
+    """List a name that stands for several models, with the smallest limits among them."""
     try:
         legs = resolve(name, config).legs
     except GatewayError:

@@ -1,4 +1,4 @@
-"""Which targets a request is tried at, in order, and why each is where it is, or not there at all."""
+"""The plan of a request: its targets in the order to be tried, and the excluded ones, each with its reason."""
 
 from dataclasses import dataclass, replace
 
@@ -26,18 +26,18 @@ from omniroute.routing.target import EMPTY_CONTEXT, NO_NEEDS, ExcludedTarget, Pl
 from omniroute.routing.target_recheck import left_out
 
 SURE = 1.25
-"""A request counts as too long when its estimate is so many times what the model takes: estimates err."""
+"""Factor by which the estimated tokens must exceed a model's context to count as too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapabilityMismatch:
     reason: str
     estimated: bool = False
-    """It rests on an estimate, so that the model is asked when nobody else can be."""
+    """Whether it rests on an estimate, so that the model is tried when there is no other."""
 
 
 def check_capabilities(model: Model | None, needs: Needs) -> CapabilityMismatch | None:
-    """Say why a model cannot serve a request; None when it can, or nothing is known against it."""
+    """Return why a model cannot serve a request; None when it can, or nothing is known about it."""
     if model is None:
         return None
     if model.images is False and needs.images:
@@ -53,23 +53,23 @@ def check_capabilities(model: Model | None, needs: Needs) -> CapabilityMismatch 
 
 ONLY = "the only account"
 STEADY = ("fill-first", ONLY)
-"""How accounts are ordered whose order never changes."""
+"""Account strategies whose order is constant."""
 
 type Stay = tuple[str, str]
-"""The account id and the target's name that a conversation was served by last."""
+"""The account id and the target name that served a conversation last."""
 
 
 class PlanBuilder:
-    """A plan in the making."""
+    """Collect targets and excluded targets, and build a plan of them."""
 
     def __init__(
         self, config: Config, client: DialectName | None, needs: Needs, known: PlanContext, stay: Stay | None
     ) -> None:
         self.targets: list[Target] = []
         self.too_small: list[tuple[Target, str]] = []
-        """Asked when there is nobody else: how many tokens a request has is only estimated here."""
+        """Used when there is no other target, as the request's tokens are only estimated."""
         self.resting: list[tuple[CooldownInfo, Target]] = []
-        """Asked when all others have failed."""
+        """Targets in cooldown, to be tried after all others."""
         self.left: list[ExcludedTarget] = []
         self._config, self._names, self._rules = config, ModelIndex.of(config), config.rules
         self._client, self._needs, self._known, self._stay = client, needs, known, stay
@@ -77,7 +77,7 @@ class PlanBuilder:
         self._accounts: dict[str, list[tuple[Account, str]]] = {}
 
     def build(self) -> tuple[tuple[Target, ...], tuple[ExcludedTarget, ...]]:
-        """Give the targets in order, those of last resort behind, and what is left out."""
+        """Return the targets in order, those in cooldown last, and the excluded targets."""
         targets = self.targets + self._last_resorts()
         if not targets:
             return tuple(target for target, _ in self.too_small), tuple(self.left)
@@ -87,9 +87,9 @@ class PlanBuilder:
         return tuple(targets), (*self.left, *too_small)
 
     def _last_resorts(self) -> list[Target]:
-        """Choose, of those that are not well, who is better than nobody: the soonest well again first.
+        """Return the targets in cooldown that may still be tried after all others, soonest end first.
 
-        Who has named a time is not asked before it, and not at all when that is too far away.
+        A target whose provider gave a time is not tried before it, and is excluded when that is too far away.
         """
         now, patience = self._known.state.now, self._rules.cooldown_wait
         found = []
@@ -102,7 +102,7 @@ class PlanBuilder:
         return found
 
     def add_branch(self, branch: ComboNode) -> None:
-        if branch.strategy == "priority":  # nothing has to be looked up
+        if branch.strategy == "priority":  # the order needs no lookups
             for item in branch.items:
                 self._add_item(item, item.path)
             return
@@ -134,7 +134,7 @@ class PlanBuilder:
                 self.add(leg, RoutePath(f"step {number} of the chain {chain.name}"), quietly=True)
 
     def add(self, leg: ModelRef, way: RoutePath, *, quietly: bool = False) -> None:
-        """Add the accounts of a model; `quietly` does not name those that stand in the plan already."""
+        """Add the accounts of a model. With `quietly`, accounts already in the plan are not reported as excluded."""
         dialect, translated = self._dialect(leg.provider)
         amiss = check_capabilities(self._known.facts(leg.provider, leg.model), self._needs)
         if amiss and not amiss.estimated:
@@ -162,7 +162,7 @@ class PlanBuilder:
                     self.targets.append(target)
 
     def _choice(self, branch: ComboNode, item: ComboEntry) -> ComboOption:
-        """Look up what the strategy goes by, and nothing else."""
+        """Look up the one value that the strategy of a combo sorts by."""
         match branch.strategy:
             case "cost-optimized" if isinstance(item.ref, ModelRef):
                 return ComboOption(item.name, price=self._price(item.ref))
@@ -182,14 +182,14 @@ class PlanBuilder:
     def _staying_first(
         self, order: list[ComboOption], items: dict[str, ComboEntry], strategy: str
     ) -> list[ComboOption]:
-        """Keep a conversation on its model, where the strategy only spreads the load."""
+        """Keep a conversation on its model, unless the strategy sorts by price."""
         if self._stay is None or strategy == "cost-optimized":
             return order
         name = self._stay[1]
         return sorted(order, key=lambda choice: all(leaf.name != name for leaf in leaves(items[choice.name].ref)))
 
     def _ordered(self, leg: ModelRef) -> list[tuple[Account, str]]:
-        """Order a provider's accounts, the disabled ones last; once a plan, so that no account is drawn twice."""
+        """Order a provider's accounts, disabled ones last. Cached per plan, so that random ones are drawn once."""
         provider = leg.provider
         ordered = self._names.in_order.get(provider.id) or self._accounts.get(provider.id)
         if ordered is None:
@@ -209,7 +209,7 @@ class PlanBuilder:
         return stays + [pair for pair in ordered if pair[0].id != self._stay[0]]
 
     def _dialect(self, provider: Provider) -> tuple[DialectName | None, str]:
-        """Choose the client's own dialect where it is spoken, so that the body can pass untouched."""
+        """Choose the client's own dialect where the provider supports it, so that the body can pass unchanged."""
         client = self._client
         if client is None or client in provider.paths:
             return client or next(iter(provider.paths)), ""
@@ -231,7 +231,7 @@ __all__ = ["ExcludedTarget", "Plan", "Target", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The targets in the order to be tried. With none, nothing can serve the request and `left` says why."""
+    """The targets in the order to be tried. If empty, no target can serve the request, and `excluded` says why."""
 
     requested: str
     kind: str
@@ -239,9 +239,9 @@ class Plan:
     targets: tuple[Target, ...]
     excluded: tuple[ExcludedTarget, ...]
     aliases: tuple[Alias, ...] = ()
-    """What the name is another name for, step by step."""
+    """The aliases that the name was resolved by, step by step."""
     shadowed_aliases: tuple[Alias, ...] = ()
-    """Aliases that match the name too, but count less."""
+    """Aliases that match the name too, but have lower precedence."""
 
 
 def plan(
@@ -257,9 +257,9 @@ def plan(
 ) -> Plan:
     """Make the plan for a request in the dialect `client`; None plans for a client of any dialect.
 
-    `stay` is where the conversation was served last; `alone` asks the provider of the prefix and nobody else,
-    whatever combos and chains there are. BadRequest when the name means nothing, Forbidden when
-    the key may not ask for it.
+    `stay` is where the conversation was served last. `alone` restricts the plan to the provider of the prefix,
+    regardless of combos and chains. Raises BadRequest when the name is unknown or ambiguous, Forbidden when the key may
+    not use it.
     """
     check_name(name)
     if key is not None and key.allow and not allowed(key.allow, name):

@@ -1,4 +1,4 @@
-"""Which network proxy a target is asked through: the innermost place that says anything."""
+"""Choice of the network proxy for a target: the most specific setting applies."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from omniroute.routing.target import Target
 
 @dataclass(frozen=True, slots=True)
 class ProxyChoice:
-    """How an upstream is reached, and who says so."""
+    """The proxy for an upstream, and the setting that it comes from."""
 
     proxy: Proxy | None = None
-    """None is directly."""
+    """None for a direct connection."""
     place: Place | None = None
     variable: str = ""
-    """Of the environment, where that names the proxy."""
+    """Name of the environment variable that it comes from, if any."""
 
     @property
     def origin(self) -> str:
-        """Name who says so: `account 1a2b3c4d`, `global`, `HTTPS_PROXY`, or nobody."""
+        """Name of its setting: `account 1a2b3c4d`, `global`, `HTTPS_PROXY`; empty if there is none."""
         return self.variable or (" ".join(filter(None, self.place)) if self.place else "")
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ DIRECT = ProxyChoice()
 
 
 def choose_proxy(target: Target, config: Config, environment: ProxyEnvironment) -> ProxyChoice:
-    """Choose between account, combo (the inner before the outer), provider, all, and the environment, in this order."""
+    """Choose the proxy by account, combo (inner before outer), provider, global setting, environment, in this order."""
     if config.proxies:
         for place in _places(target):
             if place in config.proxies:
@@ -50,7 +50,7 @@ def choose_proxy(target: Target, config: Config, environment: ProxyEnvironment) 
 
 
 def choose_proxy_for(url: str, environment: ProxyEnvironment) -> ProxyChoice:
-    """Choose for a URL by the environment alone."""
+    """Choose the proxy for a URL by the environment alone."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if found := environment.proxy_for(parts.scheme, parts.hostname or "", port):
@@ -59,7 +59,7 @@ def choose_proxy_for(url: str, environment: ProxyEnvironment) -> ProxyChoice:
 
 
 def opened(path: ProxyChoice, proxies: Mapping[Place, Proxy]) -> Proxy | None:
-    """Give a path's proxy with what opens it."""
+    """Return the chosen proxy with its credentials; None for a direct connection."""
     return proxies.get(path.place, path.proxy) if path.proxy and path.place else path.proxy
 
 

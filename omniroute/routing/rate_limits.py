@@ -1,6 +1,6 @@
-"""How often, how densely and how much at once an account may be asked. Nothing is limited unless somebody says so.
+"""Rate limits of accounts and keys: requests per minute, minimum gap, concurrency. Unlimited unless configured.
 
-Who asks is counted from being let in to the last byte of its reply; clocks are arguments.
+A request counts from its admission to the last byte of its response; clocks are arguments.
 """
 
 from collections import Counter, deque
@@ -11,13 +11,13 @@ from math import inf
 from omniroute.config.model import UNLIMITED, Limit
 
 FAILED = 10.0
-"""What a fresh failure weighs, in exchanges in flight."""
+"""Weight of a fresh failure, in exchanges in flight."""
 FORGIVEN = 60.0
-"""Seconds until a failure counts no more: who is never asked could never show that it has recovered."""
+"""Seconds over which a failure's weight decays to 0, so that a failed account is tried again."""
 
 
 class InFlight:
-    """Counts by account. Clocks are arguments; an answer makes up for all failures before its attempt began."""
+    """Exchanges in flight and the last failure, by account. A success clears failures before its attempt began."""
 
     def __init__(self) -> None:
         self._in_flight: Counter[str] = Counter()
@@ -27,7 +27,7 @@ class InFlight:
         self._in_flight[account] += 1
 
     def ended(self, account: str, *, failed: bool | None, now: float, began: float = inf) -> None:
-        """Note the end of what began at `began`; `failed` is None where it says nothing about the account."""
+        """Count the end of an attempt begun at `began`; `failed` is None where it says nothing about the account."""
         self._in_flight[account] -= 1
         if self._in_flight[account] <= 0:
             del self._in_flight[account]
@@ -37,15 +37,15 @@ class InFlight:
             self._failed.pop(account, None)
 
     def in_flight(self, account: str) -> int:
-        """Count what an account is busy with."""
+        """Return the number of exchanges of an account in flight."""
         return self._in_flight[account]
 
     def all(self) -> dict[str, int]:
-        """Count what each account is busy with that is busy."""
+        """Return the number of exchanges in flight by account, for accounts that have any."""
         return dict(self._in_flight)
 
     def load(self, account: str, now: float) -> float:
-        """Weigh an account: the lower the better it stands."""
+        """Return the load of an account: exchanges in flight plus the weight of a recent failure."""
         age = now - self._failed.get(account, -FORGIVEN)
         return self._in_flight[account] + FAILED * max(0.0, 1 - age / FORGIVEN)
 
@@ -55,25 +55,25 @@ MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why an account or a model of it may not be asked now."""
+    """Why an account, or one of its models, cannot be used now."""
 
     seconds: float
-    """Until then at least; 0 where only the end of another exchange can make room."""
+    """Minimum wait; 0 where only the end of another exchange frees capacity."""
     why: str
 
 
 class RateLimits:
-    """What the limited accounts are doing. How busy an account is, is what `Loads` counts for all of them."""
+    """Limits and request windows of the limited accounts. Exchanges in flight are counted in `InFlight`."""
 
     def __init__(self, loads: InFlight) -> None:
         self.set: Mapping[str, Limit] = {}
-        """Account id -> what was set; may be replaced at any moment."""
+        """Account id -> configured limit; may be replaced at any moment."""
         self._loads = loads
         self._begun: dict[str, deque[float]] = {}
         self._shut: dict[tuple[str, str], float] = {}
 
     def wait(self, account: str, now: float) -> Wait | None:
-        """Say why an account may not be asked now; None when it may."""
+        """Return why an account cannot be used now by its configured limit; None when it can."""
         limit = self.set.get(account, UNLIMITED)
         if limit is UNLIMITED:
             return None
@@ -91,7 +91,7 @@ class RateLimits:
         return gap
 
     def shut(self, account: str, model: str, now: float) -> Wait | None:
-        """Say for how long the provider itself wants an account not to be asked for a model."""
+        """Return the rest of a provider-side rate limit on a model of an account; None if there is none."""
         if not self._shut or (until := self._shut.get((account, model))) is None:
             return None
         if until <= now:
@@ -100,34 +100,34 @@ class RateLimits:
         return Wait(until - now, "its provider says that no request is left for now")
 
     def learn(self, account: str, model: str, until: float) -> None:
-        """Note that the provider allows no further request until then."""
+        """Record that the provider allows no further request until `until`."""
         self._shut[account, model] = max(until, self._shut.get((account, model), 0.0))
 
     def begin(self, account: str, now: float) -> None:
-        """Let one in: from here on it counts."""
+        """Count the start of a request."""
         self._loads.started(account)
         if self.counts(account):
             begun = self._begun.setdefault(account, deque())
             begun.append(now)
-            while begun[0] + MINUTE <= now and len(begun) > 1:  # the newest stays for a gap longer than a minute
+            while begun[0] + MINUTE <= now and len(begun) > 1:  # the newest stays, for a gap longer than a minute
                 begun.popleft()
 
     def counts(self, account: str) -> bool:
-        """Tell whether it matters how often an account is asked, and when."""
+        """Return whether a limit on requests per minute or on their gap applies to an account."""
         limit = self.set.get(account)
         return limit is not None and (limit.rpm is not None or bool(limit.gap))
 
     def take_up(self, account: str, begun: Iterable[float]) -> None:
-        """Go on from when an account was asked before; the oldest first."""
+        """Restore the request times of an account, oldest first."""
         if self.counts(account):
             self._begun.setdefault(account, deque()).extend(begun)
 
     def end(self, account: str) -> None:
-        """Note the end of one that was let in, and says nothing about the account."""
+        """Count the end of a request that says nothing about the account's health."""
         self._loads.ended(account, failed=None, now=0.0)
 
     def take_back(self, account: str, at: float) -> None:
-        """Forget a beginning of which the upstream has heard nothing; how busy the account is, is not told here."""
+        """Remove a request that was never sent from the window; exchanges in flight do not change."""
         begun = self._begun.get(account, ())
         for place in range(len(begun) - 1, -1, -1):  # it is one of the newest
             if begun[place] == at:
@@ -135,21 +135,21 @@ class RateLimits:
                 return
 
     def in_use(self, account: str, now: float) -> tuple[int, int]:
-        """Give how many are in flight, and how many have begun in the last minute as far as that is counted."""
+        """Return the exchanges in flight, and the counted requests started in the last minute."""
         recent = sum(1 for at in self._begun.get(account, ()) if at + MINUTE > now)
         return self._loads.in_flight(account), recent
 
     def learned(self) -> Mapping[tuple[str, str], float]:
-        """Give what was learned: (account id, model) -> until when."""
+        """Return the provider-side limits: (account id, model) -> end."""
         return dict(self._shut)
 
     def forget(self, accounts: set[str] | None = None) -> None:
-        """Forget what was learned of some accounts; None forgets it all."""
+        """Clear the provider-side limits of some accounts; None clears all."""
         for key in [key for key in self._shut if accounts is None or key[0] in accounts]:
             del self._shut[key]
 
     def keep(self, accounts: set[str]) -> None:
-        """Forget accounts that are no more, or limited no more."""
+        """Drop the state of accounts that are gone or no longer limited."""
         for account in self._begun.keys() - (accounts & self.set.keys()):
             del self._begun[account]
         self.forget({account for account, _ in self._shut} - accounts)

@@ -1,6 +1,6 @@
-"""What a model name means. The first hit wins.
+"""Resolution of model names. The first match applies.
 
-A combo; `prefix/model`; an alias, an exact one before those with wildcards; a bare model of exactly one provider.
+In order: a combo; `prefix/model`; an alias, exact before wildcard; a bare model name served by exactly one provider.
 """
 
 import re
@@ -33,7 +33,7 @@ def unknown_model_error(name: str, names: ModelIndex) -> str:
 
 
 def unknown(sentence: str, name: str, names: ModelIndex) -> BadRequest:
-    # Behind a mistyped prefix, the model may be right though no list has it.
+    # After a mistyped prefix, the model may be right even if it is in no list.
     prefix, _, model = name.partition("/")
     fixed = [f"{other}/{model}" for other in close_matches(prefix, (row.prefix for row in names.in_use)) if model]
     offers = close_matches(name, [*fixed, *names.all()])
@@ -54,13 +54,13 @@ def quoted(name: str) -> str:
 
 
 MAX_DEPTH = 3
-"""Combos inside each other."""
+"""Maximum nesting depth of combos."""
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """One model at one provider, by whichever of its accounts."""
+    """One model at one provider, by any of its accounts."""
 
     provider: Provider
     model: str
@@ -72,7 +72,7 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class MissingEntry:
-    """Something that a combo or a chain lists and that means nothing now: its provider may have been removed."""
+    """An entry of a combo or a chain that cannot be resolved, for example since its provider was removed."""
 
     name: str
     reason: str
@@ -80,17 +80,17 @@ class MissingEntry:
 
 @dataclass(frozen=True, slots=True)
 class ComboEntry:
-    """One of the things that a combo lists."""
+    """One entry of a combo."""
 
     name: str
-    """As it is listed."""
+    """The name as written in the combo."""
     ref: "ComboNode | ModelRef | MissingEntry"
     path: RoutePath
 
 
 @dataclass(frozen=True, slots=True)
 class ComboNode:
-    """A combo with what it lists, in that order."""
+    """A combo with its resolved entries, in order."""
 
     combo: Combo
     strategy: str
@@ -99,14 +99,14 @@ class ComboNode:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a name stands for."""
+    """The combo or model that a name resolves to."""
 
     kind: Literal["combo", "model", "bare"]
     entries: ComboNode | ModelRef
     aliases: tuple[Alias, ...] = ()
-    """The aliases that led there."""
+    """The aliases that were followed."""
     passed_over: tuple[Alias, ...] = ()
-    """Aliases that match too, but are less specific, or younger."""
+    """Aliases that match too, but are less specific, or newer."""
 
     @property
     def combo(self) -> Combo | None:
@@ -114,7 +114,7 @@ class Resolution:
 
     @property
     def legs(self) -> tuple[ModelRef, ...]:
-        """All models that are meant, in the order in which they are written down."""
+        """All models that it contains, in the order of the configuration."""
         return tuple(leaf for leaf in leaves(self.entries) if isinstance(leaf, ModelRef))
 
     @property
@@ -123,7 +123,7 @@ class Resolution:
 
 
 def leaves(means: ComboNode | ModelRef | MissingEntry) -> Iterator[ModelRef | MissingEntry]:
-    """Give what stands at the ends of a combo's branches."""
+    """Yield the leaves of a combo's tree."""
     if isinstance(means, ComboNode):
         for item in means.items:
             yield from leaves(item.ref)
@@ -132,7 +132,7 @@ def leaves(means: ComboNode | ModelRef | MissingEntry) -> Iterator[ModelRef | Mi
 
 
 def resolve(name: str, config: Config) -> Resolution:
-    """Find out what is meant; BadRequest that offers near names when nothing is, or more than one thing."""
+    """Resolve a name. Raises BadRequest with similar names when it is unknown, or when it is ambiguous."""
     kept = ModelIndex.of(config).resolved
     if found := kept.get(name):
         return found
@@ -165,7 +165,7 @@ def _resolve(name: str, config: Config) -> Resolution:
 
 
 def resolve_at(name: str, config: Config) -> Resolution:
-    """Find out what `prefix/model` means at the provider of its prefix, though a combo may bear the same name."""
+    """Resolve `prefix/model` at the provider of its prefix, even if a combo has the same name."""
     names = ModelIndex.of(config)
     leg = _by_prefix(name, names)
     return Resolution("model", _askable(leg, name, names)) if leg else _resolve(name, config)
@@ -180,7 +180,7 @@ def _askable(leg: ModelRef, said: str, names: ModelIndex) -> ModelRef:
 
 
 def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], tuple[Alias, ...]]:
-    """Follow aliases, each once at most: give what they lead to, them, and those that the first one beat."""
+    """Follow aliases, each at most once: return the final name, those followed, and those shadowed by the first."""
     names = ModelIndex.of(config)
     said = name
     taken: list[Alias] = []
@@ -196,7 +196,7 @@ def behind_aliases(name: str, config: Config) -> tuple[str, tuple[Alias, ...], t
 
 
 def branch(combo: Combo, config: Config, path: tuple[tuple[str, str], ...] = ()) -> ComboNode:
-    """Look up what a combo lists; what cannot be asked any more is named as missing. `path` led to it."""
+    """Resolve the entries of a combo; unavailable ones become `MissingEntry`. `path` are the combos above it."""
     strategy = combo.strategy or config.rules.combo.strategy
     items = []
     for place, listed in enumerate(combo.models, 1):
@@ -218,7 +218,7 @@ def _listed(name: str, config: Config, path: tuple[tuple[str, str], ...]) -> Com
 
 
 def step(name: str, config: Config) -> ModelRef | MissingEntry:
-    """Look up a model that a combo or a chain lists."""
+    """Resolve a model that a combo or a chain lists."""
     names = ModelIndex.of(config)
     match [leg] if (leg := _by_prefix(name, names)) else _bare(name, names):
         case [leg] if names.is_blocked(leg.provider):
@@ -232,7 +232,7 @@ def step(name: str, config: Config) -> ModelRef | MissingEntry:
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot be a model name; BadRequest."""
+    """Raise BadRequest for a string that cannot be a model name."""
     if not name.strip():
         raise BadRequest("the model name is empty", param="model", code="model_not_found")
     if len(name) > MAX_NAME_LENGTH:
@@ -254,9 +254,9 @@ def _bare(name: str, names: ModelIndex) -> list[ModelRef]:
 
 
 def at_provider(asked: str, model: str, config: Config) -> str:
-    """Give the whole name of a model that is asked for on the route of a provider (its prefix or id).
+    """Return the full name of a model requested on a provider's own route (`asked` is a prefix or id).
 
-    The prefix may be missing. NotFound for a provider that does not exist, BadRequest for a model of another.
+    The prefix may be missing. Raises NotFound for an unknown provider, BadRequest for a model of another provider.
     """
     names = ModelIndex.of(config)
     provider = names.provider(asked)

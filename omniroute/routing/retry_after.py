@@ -1,7 +1,6 @@
-"""For how long an upstream wants to be left alone, in all the ways in which upstreams say it.
+"""Parse Retry-After and rate-limit headers, and hints in error bodies, into seconds.
 
-Seconds from now are the one form that leaves this module: `now` is seconds of the epoch, since some upstreams
-name a moment and not a span.
+All results are seconds from now. `now` is in seconds of the epoch, since some upstreams send a point in time.
 """
 
 import re
@@ -12,15 +11,15 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 
 MAX_WAIT = 31 * 86400.0
-"""Nothing is waited for longer than a month, whatever an upstream says."""
+"""Maximum wait in seconds; longer ones are cut to a month."""
 
 EPOCH = 1e9
-"""A bare number from here on is a moment in seconds of the epoch, and not a span of thirty years."""
+"""A bare number from here on is a time in seconds of the epoch, not a duration."""
 EPOCH_MS = 1e11
-"""The same in milliseconds."""
+"""A bare number from here on is a time in milliseconds of the epoch."""
 
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-"""As in Go's durations, which OpenAI and Groq write: `6m0s`, `120ms`, `1h2m3.5s`."""
+"""Units of Go durations, which OpenAI and Groq send: `6m0s`, `120ms`, `1h2m3.5s`."""
 WORDS = {"millisecond": "ms", "second": "s", "sec": "s", "minute": "m", "min": "m", "hour": "h", "day": "d"}
 
 _NUMBER = r"[0-9]{1,30}(?:\.[0-9]{1,30})?"
@@ -35,30 +34,30 @@ IN_BODIES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf'"retryDelay"\s*:\s*"({_SPAN})"',  # Google's RetryInfo: "retryDelay": "33.5s"
-        rf'"(?:resets_in_seconds|retry_after(?:_seconds)?)"\s*:\s*"?({_NUMBER})',  # ChatGPT's subscriptions, proxies
+        rf'"(?:resets_in_seconds|retry_after(?:_seconds)?)"\s*:\s*"?({_NUMBER})',  # ChatGPT subscriptions, proxies
         rf'"resets_at"\s*:\s*"?({_NUMBER}|[0-9]{{4}}-[^"]{{8,40}})',
         rf"(?:try|retry)(?:\s+again|\s+your\s+request)?\s+(?:in|after)\s+({_SPAN}|{_NUMBER})",
     )
 )
-"""What error bodies say, the most exact first; a number without a unit is in seconds."""
+"""Retry hints in error bodies, the most precise first; a number without a unit is in seconds."""
 MOST_TEXT = 200
-"""Characters of a header that can name a time."""
+"""Maximum characters of a header value to parse."""
 MOST_BODY = 16 * 1024
-"""Characters of a body that are looked at."""
+"""Maximum characters of a body to search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What an upstream says is left of one of its limits."""
+    """The state of one rate limit, as an upstream reports it."""
 
     remaining: float
     limit: float | None
     reset: float | None
-    """Seconds until all of it is back."""
+    """Seconds until it is fully restored."""
 
 
 def parse_duration(text: str, now: float) -> float | None:
-    """Read `1.5`, `120ms`, `6m0s`, `2 minutes`, an epoch, an HTTP or an RFC 3339 date as seconds from `now`."""
+    """Parse `1.5`, `120ms`, `6m0s`, `2 minutes`, an epoch time, an HTTP or RFC 3339 date as seconds from `now`."""
     if len(text) > MOST_TEXT:
         return None
     text = text.strip()
@@ -82,9 +81,9 @@ def parse_duration(text: str, now: float) -> float | None:
 
 
 def parse_retry_after(headers: Mapping[str, str], body: str, now: float) -> float | None:
-    """Say in how many seconds a refused request may be made again; None where the upstream does not say.
+    """Return the seconds until a refused request may be retried; None where the upstream gives no hint.
 
-    Names of headers are in lower case, or `headers` does not care.
+    Header names are in lower case, unless `headers` is case-insensitive.
     """
     if (text := headers.get("retry-after-ms")) and PLAIN.fullmatch(text.strip()):
         return _bounded(float(text) / 1000)
@@ -101,9 +100,9 @@ def parse_retry_after(headers: Mapping[str, str], body: str, now: float) -> floa
 
 
 def ratelimit_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Say in how many seconds one more request is allowed, where the headers of any reply say that none is left.
+    """Return the seconds until one more request is allowed, where a response's headers report that none is left.
 
-    OpenAI, Groq and Anthropic fill up steadily and name the time until all is back: one request is back sooner.
+    OpenAI, Groq and Anthropic refill continuously and report the time of a full refill: one request is restored sooner.
     """
     waits = []
     for allowance in _allowances(headers, REQUESTS, now):
@@ -119,13 +118,13 @@ def ratelimit_reset(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def token_limit_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Say in how many seconds all tokens are back, where none is left: how many a request needs is not known here."""
+    """Return the seconds until the token limit is fully restored, where no token is left."""
     used_up = [allowance.reset for allowance in _allowances(headers, TOKENS, now) if allowance.remaining < 1]
     return max((reset for reset in used_up if reset is not None), default=None)
 
 
 type Names = tuple[str, str, str]
-"""The headers that name what remains, the limit and the reset."""
+"""Names of the headers for the remaining amount, the limit and the reset."""
 
 REQUESTS: tuple[Names, ...] = (
     ("x-ratelimit-remaining-requests", "x-ratelimit-limit-requests", "x-ratelimit-reset-requests"),
@@ -134,7 +133,7 @@ REQUESTS: tuple[Names, ...] = (
         "anthropic-ratelimit-requests-limit",
         "anthropic-ratelimit-requests-reset",
     ),
-    # A fixed window, as OpenRouter has it: with no limit named, none is back before all are.
+    # A fixed window, as at OpenRouter: without a limit, nothing is restored before the reset.
     ("x-ratelimit-remaining", "", "x-ratelimit-reset"),
 )
 TOKENS: tuple[Names, ...] = (

@@ -1,6 +1,6 @@
-"""Whose turn it is: what the strategies remember from one request to the next.
+"""Persistent counters of the strategies: last use of accounts, and calls of combos.
 
-Only counts, no clock: calls are numbered, so that the order of two uses is never in doubt.
+No clock decides anything: calls are numbered, so that their order is unambiguous.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -9,32 +9,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The last time that an account was asked."""
+    """The last use of an account."""
 
     provider: str
     serial: int
     """The number of that call among all calls of the gateway; the highest is the newest."""
     streak: int
-    """Calls in a row, while no other account of its provider was asked."""
+    """Calls in a row without a call of another account of its provider."""
     at: float = 0.0
-    """Seconds of the epoch, for people to read."""
+    """Seconds of the epoch, for display."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyChanges:
-    """What has to be saved, or forgotten, since it was last asked for."""
+    """Changes to save since the last call of `changes`; None as a value means removed."""
 
     uses: Mapping[str, Use | None]
     calls: Mapping[tuple[str, str], int | None]
 
 
 class StrategyState:
-    """The memory of all strategies."""
+    """The counters of all strategies."""
 
     def __init__(
         self, uses: Mapping[str, Use] | None = None, calls: Mapping[tuple[str, str], int] | None = None
     ) -> None:
-        """Take what was saved: account id -> use, (combo, what it lists) -> calls."""
+        """Take saved state: account id -> use, (combo, entry) -> calls."""
         self._uses = dict(uses or {})
         self._calls = dict(calls or {})
         self._newest: dict[str, str] = {}
@@ -45,25 +45,25 @@ class StrategyState:
         self._changed_calls: set[tuple[str, str]] = set()
 
     def serial(self, account: str) -> int:
-        """Number an account's last call; 0 when it was never asked."""
+        """Return the serial number of an account's last call; 0 if it was never used."""
         use = self._uses.get(account)
         return use.serial if use else 0
 
     def newest(self, provider: str) -> tuple[str, int] | None:
-        """Give the account of a provider that was asked last, and how often in a row."""
+        """Return the last used account of a provider, and its calls in a row; None if there is none."""
         account = self._newest.get(provider)
         return (account, self._uses[account].streak) if account is not None else None
 
     def calls(self, combo: str, listed: str) -> int:
-        """Say how often a combo has led to one of the models or combos that it lists."""
+        """Return how often a combo has selected one of its entries."""
         return self._calls.get((combo, listed), 0)
 
     def turn(self, combo: str) -> int:
-        """Say how often a combo has been asked at all."""
+        """Return the number of requests to a combo."""
         return self._calls.get((combo, ""), 0)
 
     def record_call(self, provider: str, account: str, at: float) -> None:
-        """Note that an account is being asked."""
+        """Record a call of an account."""
         self._serial += 1
         streak = self._uses[account].streak + 1 if self._newest.get(provider) == account else 1
         self._uses[account] = Use(provider, self._serial, streak, at)
@@ -71,12 +71,12 @@ class StrategyState:
         self._changed_uses.add(account)
 
     def counter(self, path: Iterable[tuple[str, str]]) -> None:
-        """Note that combos have led to something that they list: (combo, listed), from the outermost in."""
+        """Count the entries that combos have selected: (combo, entry), outermost first."""
         for step in path:
             self._count(step)
 
     def advance(self, combos: Iterable[str]) -> None:
-        """Note that requests have come to combos."""
+        """Count a request to each of some combos."""
         for combo in combos:
             self._count((combo, ""))
 
@@ -85,7 +85,7 @@ class StrategyState:
         self._changed_calls.add(step)
 
     def keep(self, accounts: Iterable[str], combos: Container[str]) -> None:
-        """Forget all other accounts, and what all other combos have led to."""
+        """Drop the state of all other accounts and combos."""
         for account in self._uses.keys() - set(accounts):
             self.forget(account)
         for step in [step for step in self._calls if step[0] not in combos]:
@@ -93,14 +93,14 @@ class StrategyState:
             self._changed_calls.add(step)
 
     def forget(self, account: str) -> None:
-        """Forget that an account was ever asked."""
+        """Drop the state of an account."""
         if use := self._uses.pop(account, None):
             self._changed_uses.add(account)
             if self._newest.get(use.provider) == account:
                 del self._newest[use.provider]
 
     def changes(self) -> StrategyChanges | None:
-        """Give what has changed since the last call; None when nothing has."""
+        """Return and clear the changes since the last call; None when there are none."""
         if not self._changed_uses and not self._changed_calls:
             return None
         found = StrategyChanges(

@@ -1,4 +1,4 @@
-"""What somebody may have meant by a name that does not exist."""
+"""Suggestions of similar names for an unknown name."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
@@ -7,13 +7,13 @@ from heapq import nlargest
 MOST = 5
 _ALIKE = 0.6
 _ROUGH = 40
-"""How many names are compared letter by letter: that is slow, and the pairs of letters have sorted them before."""
+"""Number of names to compare with the slow matcher, preselected by their common bigrams."""
 
 
 def close_matches(name: str, known: Iterable[str]) -> list[str]:
-    """Give at most five of `known`, the nearest first; equal ones in the order of `known`.
+    """Return at most five similar names of `known`, the most similar first; equal ones in the order of `known`.
 
-    A name counts as near when it is so as a whole or behind its prefix: `gpt-4o` is near `openai/gpt-4o`.
+    A name is compared as a whole and without its prefix: `gpt-4o` is similar to `openai/gpt-4o`.
     """
     asked = name[:100].lower()
     pairs = _pairs(asked)

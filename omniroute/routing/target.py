@@ -1,4 +1,4 @@
-"""Who could serve a request, with the reason, and what could not."""
+"""Targets, excluded targets, and the facts that plans are made from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,19 +16,19 @@ from omniroute.routing.strategy_state import StrategyState
 
 @dataclass(frozen=True, slots=True)
 class RoutePath:
-    """What led to a model."""
+    """How a plan came to a model: by its name, a combo, or a chain."""
 
     place: str
-    """What was asked for, a place in a combo, a step of a chain."""
+    """Description for the reason: the requested name, a position in a combo, or a step of a chain."""
     combo: Combo | None = None
-    """The combo that lists the model, whose tries and deadlines count."""
+    """The combo that lists the model; its retries and deadlines apply."""
     path: tuple[tuple[str, str], ...] = ()
-    """(combo, what it lists), from the outermost in."""
+    """(combo, entry), outermost first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An account and a model that could serve the request, and the dialect in which they are asked."""
+    """An account and a model that could serve the request, and the dialect to use."""
 
     account: Account
     provider: Provider
@@ -36,17 +36,17 @@ class Target:
     dialect: DialectName
     path: RoutePath
     position_reason: str
-    """Why the account stands where it does among those of its provider."""
+    """Why the account has its position among those of its provider."""
     translated: str = ""
     not_before: float | None = None
-    """Seconds of the epoch: the provider has said that asking earlier is of no use."""
+    """Seconds of the epoch: the provider has said that an earlier request is useless."""
 
     @property
     def name(self) -> str:
         return f"{self.provider.prefix}/{self.model}"
 
     def is_named(self, asked: str) -> bool:
-        """Tell whether a client that asks for this means the very model, and no alias, combo or fallback."""
+        """Return whether a requested name is this model itself, and no alias, combo or fallback."""
         return self.model in (asked, asked.partition("/")[2])
 
     @property
@@ -55,46 +55,46 @@ class Target:
 
 
 def lone_target(account: Account, provider: Provider) -> Target:
-    """Make a target of an account alone: asked by nobody's combo, for no model in particular."""
+    """Make a target of an account alone, without a combo or a specific model."""
     return Target(account, provider, "-", next(iter(provider.paths)), RoutePath("asked for by name"), "")
 
 
 @dataclass(frozen=True, slots=True)
 class ExcludedTarget:
-    """What the name stands for too but cannot serve the request; `account` is a name, None for all accounts."""
+    """A target that cannot serve the request; `account` is a name, None for all accounts."""
 
     name: str
     account: str | None
     reason: str
     until: float | None = None
-    """When it may be asked again, where that is all that keeps it out; seconds of the epoch."""
+    """When it becomes available again, where only time excludes it; seconds of the epoch."""
     limited: bool = False
-    """It is the provider's own limit that keeps it out until then."""
+    """Whether a rate limit or quota of the provider excludes it until then."""
     unfit: bool = False
-    """It could serve others, but asks more of the model than that can take."""
+    """Whether the request exceeds the model's capabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What is known beside the config. The defaults know nothing, and hold nothing against anybody."""
+    """Knowledge beside the configuration. The defaults know no model and report no cooldown."""
 
     state: RoutingState = field(default_factory=lambda: RoutingState(StrategyState()))
     random: Dice = lambda: 0.0
     facts: Callable[[Provider, str], Model | None] = lambda provider, model: None
-    """What a model can do."""
+    """Capabilities of a model; None if unknown."""
     price: Callable[[Provider, str, int, int], float | None] = lambda provider, model, tokens_in, tokens_out: None
-    """USD for so many tokens of input and output; None is unknown."""
+    """Cost in USD of input and output tokens; None if unknown."""
 
 
 def by_user(config: Config, seen: RoutingState, dice: Dice) -> PlanContext:
-    """Know what the user has said of models, and nothing else."""
+    """Make a context that only knows the models that the user added."""
     return PlanContext(seen, dice, ModelIndex.of(config).added)
 
 
 def by_catalog(config: Config, seen: RoutingState, dice: Dice, at: datetime) -> PlanContext:
-    """Know what the user has said of models, then what the catalog does, and prices as of `at`.
+    """Make a context with the models of the user, then of the catalog, and with prices as of `at`.
 
-    The first question takes most of a second, as it reads the price library: not on the event loop.
+    The first lookup loads the price library, which takes most of a second: not on the event loop.
     """
     names = ModelIndex.of(config)
 

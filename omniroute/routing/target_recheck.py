@@ -1,6 +1,6 @@
-"""Check targets that are yet to be tried against the cool-downs that were set since their plan was made.
+"""Check the remaining targets of a plan against cooldowns that began after it was made.
 
-A plan is as old as its request: while that waits in a queue, or for an answer of an earlier target, others fail.
+While a request waits in a queue or for an earlier target, other targets may fail.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ def recheck(
     patience: float,
     repeats: bool = False,
 ) -> tuple[list[Target], list[tuple[Target, ExcludedTarget]]]:
-    """Give the targets in the order to be tried from now on, and those that are left out with the reason.
+    """Return the targets in their new order, and the excluded ones with the reason.
 
-    As in a new plan: a cooling target comes last, and not at all when its provider has named a time that is over
-    `patience` seconds away. `repeats` says that the first one is tried again on purpose: then only a named time counts.
+    As in a new plan: a target in cooldown comes last, and is excluded when its provider gave a time that is over
+    `patience` seconds away. `repeats` marks a retry of the first target, which then only a provider's time moves back.
     """
     ready: list[Target] = []
     late: list[tuple[float, Target]] = []
@@ -43,6 +43,6 @@ def recheck(
 
 
 def left_out(target: Target, rest: CooldownInfo, now: float) -> ExcludedTarget:
-    """Say why a target is not tried, and when it may be: the later of the times that hold it back."""
+    """Describe why a target is excluded, and until when."""
     why = f"{rest.reason}, for {rest.until - now:,.0f} s more"
     return ExcludedTarget(target.name, target.account.name, why, rest.until, limited=rest.cause in ("rate", "quota"))
