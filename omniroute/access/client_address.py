@@ -1,7 +1,7 @@
-"""For whom a proxy asks: `X-Forwarded-For`, and `Forwarded` of RFC 7239.
+"""Determine the client address behind proxies from `X-Forwarded-For`, and `Forwarded` of RFC 7239.
 
-Each proxy writes the address of its own client at the right end, and anybody may have written what stands on the left
-of that. So the chain is read from the right, and the first address that is no trusted proxy is who asks.
+Each proxy appends the address of its own client on the right, while everything further left may be forged. So the
+chain is read from the right, and the first address that is no trusted proxy is the client.
 """
 
 import re
@@ -15,19 +15,19 @@ from omniroute.errors import BadRequest
 type Address = IPv4Address | IPv6Address
 
 IPV6_SITE_PREFIX = 64
-"""Bits that name a network in IPv6. Whoever has one has all addresses in it, so what is counted is the network."""
+"""Prefix length of an IPv6 site. Its owner has all addresses in it, so failures are counted for the network."""
 UNKNOWN = "unknown"
 BROWSER_MARK = "browser-"
-"""The beginning of a source that is no address, but a browser that has logged in before."""
+"""Prefix of a source that is no address, but a browser that has logged in before."""
 MAX_NETWORKS = 100
-"""Characters of an address with its zone."""
+"""Maximum characters of an address with its zone."""
 
 
 @lru_cache(maxsize=4096)
 def read_address(text: str) -> Address:
-    """Read an address; ValueError when it is none.
+    """Parse an IP address. Raises ValueError for any other text.
 
-    An IPv4 address inside an IPv6 one is the IPv4 address. A zone says by which interface somebody came, not who.
+    An IPv4-mapped IPv6 address becomes the IPv4 address. A zone id is ignored, as it names a local interface only.
     """
     if len(text) > MAX_NETWORKS:
         raise ValueError("too long for an address")
@@ -37,7 +37,7 @@ def read_address(text: str) -> Address:
 
 
 def source_of(text: str) -> str:
-    """Name whom tries from an address are counted for: the address, or its network in IPv6; a browser for itself."""
+    """Return the source that failures are counted for: IPv4 address, IPv6 network, or a known browser."""
     if text.startswith(BROWSER_MARK):
         return text
     try:
@@ -54,7 +54,7 @@ def _source(address: Address) -> str:
 
 
 def is_loopback(text: str) -> bool:
-    """Tell whether an address is this machine's own."""
+    """Return whether an address is a loopback address."""
     try:
         return read_address(text).is_loopback
     except ValueError:
@@ -64,16 +64,16 @@ def is_loopback(text: str) -> bool:
 type Network = IPv4Network | IPv6Network
 
 MAX_NETWORK_LENGTH = 64
-"""Characters of a network as people write it."""
+"""Maximum characters of a network in CIDR notation."""
 SMALL = 16
-"""Networks of a list that many may have, such as those of keys."""
+"""Number of networks up to which a set counts as small, as those of keys do."""
 MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def read_network(text: str) -> Network:
-    """Read an address or a network such as 10.0.0.0/8; ValueError says what is wrong with it.
+    """Parse an address or a network such as 10.0.0.0/8. Raises ValueError with the reason.
 
-    IPv4 inside IPv6 is IPv4. Bits behind the network's length are refused: mostly they are a slip of the pen.
+    IPv4-mapped IPv6 becomes IPv4. Host bits beyond the prefix length are refused, as they are mostly a mistake.
     """
     text = text.strip()
     if len(text) > MAX_NETWORK_LENGTH:
@@ -92,10 +92,10 @@ def read_network(text: str) -> Network:
 
 
 class Networks:
-    """A set of networks that never changes.
+    """An immutable set of networks.
 
-    They lie in a set for each length that occurs, so an address is looked up once for each: at most 33 times in
-    IPv4 and 129 times in IPv6, and mostly once or twice.
+    There is one hash table per prefix length that occurs, so a lookup takes one step per prefix length: at most 33 for
+    IPv4 and 129 for IPv6, and mostly one or two.
     """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
@@ -110,7 +110,7 @@ class Networks:
         }
 
     def matches(self, address: Address) -> Iterator[str]:
-        """Give the networks that an address is in, as they were written; the smallest first."""
+        """Yield the networks that contain an address, as they were written, smallest first."""
         number = int(address)
         for shift, known in self._sets[address.version]:
             if (text := known.get(number >> shift)) is not None:
@@ -133,13 +133,13 @@ class Networks:
 
 
 def networks(*texts: str) -> Networks:
-    """Make a set of networks, or give the one that was made of the same texts: a change elsewhere costs nothing."""
+    """Return a set of networks, cached by its texts, so that unrelated configuration changes do not rebuild it."""
     return (_small if len(texts) <= SMALL else _large)(texts)
 
 
 _small = lru_cache(maxsize=1024)(Networks)
 _large = lru_cache(maxsize=4)(Networks)
-"""Of a long list only the newest are worth their memory."""
+"""Long lists take much memory, so only the newest are cached."""
 
 UNREADABLE_ADDRESS = networks()
 
@@ -152,29 +152,29 @@ PROXY_HEADERS = frozenset(
     b"x-azure-socketip x-arr-log-id true-client-ip cf-connecting-ip cf-connecting-ipv6 cf-pseudo-ipv4 cf-visitor "
     b"cf-ray cdn-loop fastly-client-ip fly-client-ip wl-proxy-client-ip proxy-client-ip client-ip".split()
 )
-"""Headers that only proxies add: any of these, or one that begins with `x-forwarded-`, marks a request as relayed."""
+"""Headers that only proxies add: any of these, or one that begins with `x-forwarded-`, marks a request as proxied."""
 PROXY_PREFIX = b"x-forwarded-"
 HOPS = 32
-"""Trusted proxies in a row; nobody has more."""
+"""Maximum number of trusted proxies in a chain."""
 PIECE = {separator: re.compile(rf'(?:[^{separator}"]|"(?:[^"\\]|\\.)*")*') for separator in ",;"}
 PORT = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAddress:
-    """Who asks."""
+    """The client that a request comes from."""
 
     address: str
-    """In its usual form; `unknown` where it is none."""
+    """In canonical form; `unknown` where it is not an IP address."""
     proxied: bool = False
-    """A proxy that nobody has called trusted says that it asks for somebody."""
+    """Whether an untrusted proxy has relayed the request."""
 
 
 NO_CLIENT = ClientAddress(UNKNOWN)
 
 
 def resolve_client(peer: str, fields: Fields, trusted: Networks) -> ClientAddress:
-    """Say who asks: the peer, or whom a trusted peer asks for. BadRequest where that cannot be read."""
+    """Return the client: the peer, or the client of a trusted proxy. Raises BadRequest for unreadable headers."""
     said = [
         (low, value) for name, value in fields if (low := name.lower()) in PROXY_HEADERS or low.startswith(PROXY_PREFIX)
     ]
@@ -201,7 +201,7 @@ def resolve_client(peer: str, fields: Fields, trusted: Networks) -> ClientAddres
 
 
 def _client(parts: list[str], trusted: Networks, peer: str) -> str:
-    """Find the rightmost address that is not trusted, or the leftmost one when all are."""
+    """Return the rightmost address that is not trusted, or the leftmost one when all are."""
     for part in parts[: -HOPS - 1 : -1]:
         address = _address(part, peer)
         if read_address(address) not in trusted:
@@ -225,16 +225,16 @@ def _listed(values: Iterable[bytes]) -> list[str]:
 
 
 def _forwarded(values: Iterable[bytes]) -> list[str]:
-    """Give the `for` of each hop; of one that does not say it, what it says."""
+    """Return the `for` parameter of each hop; the whole element where it has none."""
     return [_for(element) for value in values for element in _pieces(value.decode("latin-1"), ",")]
 
 
 def _pieces(text: str, separator: str) -> Iterator[str]:
-    """Split where no quotes are open. Quotes that stay open could swallow what the proxy itself has said."""
+    """Split outside quotes. Raises BadRequest for an unclosed quote, which could swallow what the proxy added."""
     at = 0
     while True:
         piece = PIECE[separator].match(text, at)
-        assert piece  # it matches nothing too
+        assert piece  # it also matches the empty string
         yield piece[0]
         at = piece.end()
         if at == len(text):

@@ -1,4 +1,4 @@
-"""Who may come in at all, by the address that a request comes from. Nobody is kept out unless somebody says so."""
+"""The IP filter: allow list, deny list and bans by client address. Off unless configured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ MODES: tuple[str, ...] = get_args(Mode.__value__)
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """Somebody who is kept out for a time."""
+    """A temporary ban of a network."""
 
     until: float
     """Seconds of the epoch."""
@@ -30,22 +30,22 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class IpFilter:
-    """The lists, and how they act. Bans act in every mode, and no list goes before them."""
+    """The lists and their mode. Bans apply in every mode, and before the lists."""
 
     mode: str = "off"
-    """`blacklist` keeps out who is denied, `whitelist` who is not allowed; `whitelist-priority` keeps out who is
+    """`blacklist` refuses denied addresses, `whitelist` those not allowed; `whitelist-priority` refuses those that are
     denied and not allowed."""
     allow: Networks = UNREADABLE_ADDRESS
     deny: Networks = UNREADABLE_ADDRESS
     bans: Mapping[str, Ban] = field(default_factory=dict)
-    """Network -> its ban; those that are over are passed by."""
+    """Network -> its ban; expired ones are ignored."""
     banned: Networks = UNREADABLE_ADDRESS
     """The networks of `bans`."""
     trusted: Networks = UNREADABLE_ADDRESS
-    """Proxies that are believed for whom they ask."""
+    """Proxies whose forwarding headers are trusted."""
 
     def refusal(self, address: str, now: float) -> str | None:
-        """Say why nobody comes in from an address; None when they may."""
+        """Return why requests from an address are refused; None when they are not."""
         if self.mode == "off" and not self.banned:
             return None
         try:
@@ -68,10 +68,10 @@ class IpFilter:
 
 
 def check(peer: str, fields: Fields, doors: IpFilter, now: float) -> ClientAddress:
-    """Say who comes in, for inference and for management alike.
+    """Determine the client address and check it, for inference and management requests alike.
 
-    `peer` is the other end of the connection, `fields` the headers as they came. Forbidden for who is kept out,
-    BadRequest where a trusted proxy cannot be understood.
+    `peer` is the remote address of the connection, `fields` are the request headers. Raises Forbidden for a refused
+    address, BadRequest where the headers of a trusted proxy are unreadable.
     """
     who = resolve_client(peer, fields, doors.trusted)
     if why := doors.refusal(who.address, now):

@@ -1,9 +1,9 @@
-"""Who has shown too many wrong keys or passwords, and for how long nothing is looked at that comes from there.
+"""Lockouts: slow down and lock out sources that present too many wrong keys or passwords.
 
-Tries are counted for each kind and source. The first few cost nothing; then each makes the next one wait, twice as long
-every time; then the source is locked, twice as long every time up to a limit. What comes before the wait is over is
-refused unseen and not counted, so a client that asks on and on is locked no longer than one that waits. Times are
-seconds of the epoch, so that they outlive a restart. No clock of its own.
+Failures are counted per kind and source. The first few have no effect; then each one adds a delay, doubled every time;
+then the source is locked, for twice as long every time up to a limit. Attempts before the end of a delay are refused
+unchecked and not counted, so a client that keeps trying is locked no longer than one that waits. Times are seconds of
+the epoch, so that they survive a restart; the clock is an argument.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,52 +15,52 @@ from omniroute.access.client_address import is_loopback
 type Kind = Literal["key", "login"]
 
 MAX_IDENTIFIERS = 10_000
-"""Identifiers that are remembered; the one that has failed the longest ago goes first."""
+"""Maximum number of identifiers to remember; those whose last failure is the oldest are evicted first."""
 MAX_DELAY = 30.0
-"""Seconds that a source waits at most before it is locked."""
+"""Maximum delay in seconds before a source is locked."""
 DOUBLINGS = 32
-"""Enough for any limit, and small enough for a float."""
+"""Maximum exponent of the doubling: enough for any limit, and safe for a float."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockoutSettings:
-    """When wrong keys and wrong log-ins are slowed, and when they are locked."""
+    """Thresholds and times for wrong keys and failed logins."""
 
     login_slow_after: int = 3
-    """Wrong tries after which each has to wait; 0 never slows."""
+    """Failures from which each adds a delay; 0 never delays."""
     login_lock_after: int = 10
-    """Wrong tries that lock; 0 never locks."""
+    """Failures from which the source is locked; 0 never locks."""
     key_slow_after: int = 10
-    """The same for keys. Nobody guesses one, but many clients ask on with one that is over."""
+    """As above, for keys. Keys cannot be guessed, but many clients keep retrying with an expired one."""
     key_lock_after: int = 20
     seconds: float = 60.0
-    """The first lock. Each further one is twice as long."""
+    """Duration of the first lock; each further one is twice as long."""
     longest: float = 3600.0
-    """The longest lock."""
+    """Maximum duration of a lock in seconds."""
     forget: float = 900.0
-    """Seconds without a wrong try, counted from the end of a wait, after which a source begins anew."""
+    """Seconds without a failure, counted from the end of a delay, after which the count starts again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lockout:
-    """What is held against one identifier."""
+    """The failures of one identifier, and their consequence."""
 
     failures: int
     at: float
-    """When it failed last."""
+    """Time of the last failure."""
     until: float = 0.0
-    """Before this it is refused unseen."""
+    """Until then, attempts are refused unchecked."""
     locked: bool = False
-    """It is locked, and not only slowed."""
+    """Whether it is locked, rather than delayed."""
 
 
 def identifier(kind: Kind, source: str) -> str:
-    """Name what is counted, as `policy list` shows it and `policy unlock` takes it."""
+    """Return the identifier that failures are counted for, as `policy list` shows it and `policy unlock` takes it."""
     return f"{kind}:{source}"
 
 
 def after_failure(before: Lockout | None, kind: Kind, rules: LockoutSettings, now: float) -> Lockout:
-    """Give what is held against an identifier after a further wrong try."""
+    """Return the lockout of an identifier after one more failure."""
     slow_after, lock_after = rules.key_slow_after, rules.key_lock_after
     if kind == "login":
         slow_after, lock_after = rules.login_slow_after, rules.login_lock_after
@@ -76,27 +76,27 @@ def after_failure(before: Lockout | None, kind: Kind, rules: LockoutSettings, no
 
 
 class Lockouts:
-    """All identifiers.
+    """Failures and lockouts of all identifiers.
 
-    Where looking at a try takes time, count it as wrong first, and clear it when it was right: else many tries at
-    once would all be let through before the first is found wrong.
+    Where checking an attempt takes time, count it as failed first and clear it on success. Otherwise many parallel
+    attempts would all pass before the first one is known to fail.
     """
 
     def __init__(self, saved: Mapping[str, Lockout] | None = None) -> None:
         self._held: dict[str, Lockout] = {}
-        """The one that failed the longest ago is the first."""
+        """Identifier -> lockout, the oldest last failure first."""
         self._changed: set[str] = set()
         for name, each in sorted((saved or {}).items(), key=lambda item: item[1].at)[-MAX_IDENTIFIERS:]:
             self._held[name] = each
 
     def wait(self, kind: Kind, source: str, now: float) -> float:
-        """Say how many seconds nothing is looked at that comes from there; 0 when a try is looked at."""
+        """Return for how many seconds attempts of a source are refused; 0 when they are checked."""
         if not self._held or (held := self._held.get(identifier(kind, source))) is None:
             return 0.0
-        return max(0.0, held.until - now) if held.at <= now else 0.0  # a clock that was set back locks nobody
+        return max(0.0, held.until - now) if held.at <= now else 0.0  # the clock may have been set back
 
     def failed(self, kind: Kind, source: str, rules: LockoutSettings, now: float) -> Lockout:
-        """Count a wrong try, and give what is held against its source from now on."""
+        """Count a failure, and return the source's lockout."""
         name = identifier(kind, source)
         made = after_failure(self._held.pop(name, None), kind, rules, now)
         if len(self._held) >= MAX_IDENTIFIERS:
@@ -104,16 +104,16 @@ class Lockouts:
             del self._held[oldest]
             self._changed.add(oldest)
         self._held[name] = made
-        if made.until > now:  # what has no consequence yet may be lost: a flood from everywhere fills no disk
+        if made.until > now:  # others may be lost, so that a distributed flood does not fill the disk
             self._changed.add(name)
         return made
 
     def cleared(self, kind: Kind, source: str) -> None:
-        """Forget wrong log-ins from where a right one came."""
+        """Clear the failures of a source after a success."""
         self.unlock((identifier(kind, source),))
 
     def unlock(self, names: Iterable[str]) -> None:
-        """Forget what is held against some identifiers; `*` is all of them."""
+        """Clear some identifiers; `*` means all."""
         for name in list(names):
             found = list(self._held) if name == "*" else [name] if name in self._held else []
             for each in found:
@@ -121,22 +121,22 @@ class Lockouts:
                 self._changed.add(each)
 
     def forget(self, rules: LockoutSettings, now: float) -> None:
-        """Let go of whoever would begin anew anyway."""
+        """Drop identifiers whose count has expired."""
         over = [name for name, each in self._held.items() if max(each.at, each.until) + rules.forget <= now]
         self.unlock(over)
 
     def changes(self) -> dict[str, Lockout | None]:
-        """Give what has to be saved since the last call; None is forgotten."""
+        """Return and clear the changes to save since the last call; None as a value means removed."""
         changed, self._changed = self._changed, set()
         return {name: self._held.get(name) for name in changed}
 
     def locked(self, now: float) -> dict[str, Lockout]:
-        """Give who is refused unseen now."""
+        """Return the identifiers that are refused now."""
         return {name: each for name, each in self._held.items() if each.until > now}
 
 
 def describe(kind: Kind, source: str, seconds: float) -> str:
-    """Say to whoever is refused what to do; the same to all, whatever they have shown."""
+    """Return the error message for a refused source, which is the same for right and wrong credentials."""
     what = "keys" if kind == "key" else "log-ins"
     here = " on this machine" if is_loopback(source) else ""
     return (

@@ -1,18 +1,18 @@
-"""Which names a key may ask for."""
+"""The model allow list of a key."""
 
 from collections.abc import Sequence
 
 
 def allowed(patterns: Sequence[str], name: str) -> bool:
-    """Tell whether one of `patterns` is the whole name; `*` stands for any run, also an empty one.
+    """Return whether one of `patterns` matches the whole name; `*` matches any run of characters, also an empty one.
 
-    The name is the one that the client asked for, so a combo has to be allowed by its own name.
+    The name is the requested one, so a combo has to be allowed by its own name.
     """
     return any(_matches(pattern, name) for pattern in patterns)
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Take the pieces between the stars from left to right: no regular expression, so no slow pattern."""
+    """Match the literal pieces between the stars from left to right: linear time, unlike a regular expression."""
     first, *rest = pattern.split("*")
     if not rest:
         return name == pattern

@@ -1,7 +1,7 @@
-"""Keys in the target of a request: find them in the path and the query, and take them out.
+"""Find and remove keys in the path and query of a request.
 
-A URL is kept in logs, histories and flows, so nothing that may be a key stays in it. Only the query parameter `key`
-counts as one, as the Gemini API documents it; what stands under another name is removed and never used.
+URLs are stored in logs, histories and flows, so anything that may be a key is removed. Only the query parameter `key`
+is used as a key, as the Gemini API documents it; values under other names are removed and ignored.
 """
 
 import re
@@ -15,12 +15,12 @@ NAMES = frozenset({
     "auth_token", "authtoken", "api_token", "apitoken", "token", "id_token", "refresh_token", "bearer", "auth",
     "authorization", "client_secret", "secret", "password",
 })  # fmt: skip
-"""Query parameters that are removed, in lower case and with underscores."""
+"""Query parameters to remove, in lower case and with underscores."""
 MARK = "sk-omni-"
 """The prefix of every gateway key."""
 PLACEHOLDER = "hidden-key"
 DECODINGS = 4
-"""Levels of percent-encoding that are looked through."""
+"""Levels of percent-encoding to decode."""
 SEPARATOR = re.compile("([&;])")
 
 
@@ -31,9 +31,9 @@ class Cleaned:
     path: str
     query: str
     keys: tuple[str, ...] = ()
-    """Values of the documented parameter."""
+    """Values of the documented query parameter."""
     misplaced: bool = False
-    """A gateway key stands where keys do not count."""
+    """Whether a gateway key was found in a place where keys are not read."""
 
 
 def clean(path: str, query: str) -> Cleaned:

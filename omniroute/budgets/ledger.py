@@ -1,6 +1,6 @@
-"""What keys may spend: the rules, what is spent, and what is set aside for requests that are still running.
+"""The ledger of budgets: what keys have spent, and what is reserved for requests in flight.
 
-Money is counted in whole parts, so that nothing is lost or made by rounding, in whatever order things end.
+Amounts are integers (see `PARTS`), so that sums are exact regardless of the order in which requests end.
 """
 
 from collections import OrderedDict
@@ -11,50 +11,50 @@ from datetime import tzinfo
 from omniroute.budgets.periods import LOCAL, PERIODS, Period, span
 
 PARTS = 10**12
-"""Parts of a dollar."""
+"""Ledger units per USD."""
 WARN = 0.8
 NO_KEY = ""
-"""The id of all requests without a key."""
+"""Key id under which requests without a key are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetSettings:
-    """What holds for all budgets."""
+    """Settings of all budgets."""
 
     zone: str = LOCAL
-    """The time zone in which days begin."""
+    """The time zone of calendar days."""
     unknown: str = "allow"
-    """Whether a request may go to a model without a known price."""
+    """`allow` or `refuse`: whether requests may go to a model of unknown price."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a key may spend in each period."""
+    """The spending limit of a key for one period."""
 
     key: str
     period: Period
     limit: float
-    """USD."""
+    """Limit in USD."""
     warn: float = WARN
-    """The part of it from which on warnings are said."""
+    """Fraction of the limit from which warnings are given."""
 
 
 type Budgets = Mapping[str, tuple[Budget, ...]]
 """Key id -> its budgets, the shortest period first."""
 type Sums = Mapping[tuple[str, Period], float]
-"""(key id, period) -> USD that the history says were spent in the period of now."""
+"""(key id, period) -> USD spent in the current period, from the history."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """How a budget stands at a moment, in USD."""
+    """The state of a budget at a moment, in USD."""
 
     budget: Budget
     spent: float
     reserved: float
-    """Set aside for requests that are running."""
+    """Reserved for requests in flight."""
     resets_at: float
-    """When it begins anew, as seconds of the epoch."""
+    """End of the current period, in seconds of the epoch."""
 
     @property
     def left(self) -> float:
@@ -67,15 +67,15 @@ class BudgetStatus:
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """Money that is set aside for one request."""
+    """The budget reservation of one request."""
 
     key: str
     at: float
-    """Its request began then: it counts in the periods of that moment."""
+    """Start of its request; it counts in the periods that contain this time."""
     parts: int
     tokens_in: int = 0
     tokens_out: int = 0
-    """What it was estimated from."""
+    """The estimated tokens that the amount was computed from."""
 
 
 @dataclass(slots=True)
@@ -86,10 +86,10 @@ class _Sum:
 
 @dataclass(slots=True)
 class Ledger:
-    """What every key has spent in the periods of now, and what is set aside.
+    """Spent and reserved amounts of every key in the current periods.
 
-    Only the periods of now and those just before are remembered: a clock that is set back by less than a period
-    finds what was spent there, and the history knows all of it.
+    Only the current and the previous periods are kept. If the clock is set back by less than a period, the amounts of
+    that time are still there, and the history has all of them.
     """
 
     zone: tzinfo | None = None
@@ -97,14 +97,14 @@ class Ledger:
     _holds: set[Reservation] = field(default_factory=set)
     _spans: dict[Period, tuple[float, float]] = field(default_factory=dict)
     _booked: list[tuple[str, float, int]] | None = None
-    """What was spent while the history is being read."""
+    """What was spent while the history is being read; None when it is not."""
 
     def starts(self, now: float) -> dict[Period, tuple[float, float]]:
-        """Give the periods that a moment lies in."""
+        """Return start and end of the periods that contain a moment."""
         return {period: self._span(period, now) for period in PERIODS}
 
     def status(self, budgets: Iterable[Budget], now: float) -> list[BudgetStatus]:
-        """Say how budgets stand."""
+        """Return the state of each budget."""
         found = []
         for budget in budgets:
             start, end = self._span(budget.period, now)
@@ -113,17 +113,17 @@ class Ledger:
         return found
 
     def reserved(self, key: str, period: Period, start: float) -> float:
-        """Give what is set aside in a period that begins at a moment; changes nothing, so any thread may ask."""
+        """Return the USD reserved in the period that starts at `start`. Read-only, so safe from any thread."""
         total = self._sums.get((key, period, start))
         return total.held / PARTS if total else 0.0
 
     def refusal(self, budgets: Iterable[Budget], cost: float, now: float) -> BudgetStatus | None:
-        """Give the budget that a request of this cost would go over, the one that lasts longest of several."""
+        """Return the budget that a request of this cost would exceed, the last to reset of several; None if it fits."""
         over = [stands for stands in self.status(budgets, now) if _over(stands, cost)]
         return max(over, key=lambda stands: stands.resets_at, default=None)
 
     def reserve(self, key: str, cost: float, at: float, tokens_in: int = 0, tokens_out: int = 0) -> Reservation:
-        """Set aside what a request is expected to cost."""
+        """Reserve the expected cost of a request, in USD."""
         made = Reservation(key, at, _parts(cost), tokens_in, tokens_out)
         self._holds.add(made)
         for total in self._at(key, at):
@@ -131,21 +131,21 @@ class Ledger:
         return made
 
     def extend(self, hold: Reservation, cost: float) -> None:
-        """Set aside more for the same request."""
+        """Add to a reservation."""
         more = _parts(cost)
         hold.parts += more
         for total in self._at(hold.key, hold.at):
             total.held += more
 
     def settle(self, hold: Reservation, cost: float) -> bool:
-        """Count what a request has cost instead of what was set aside; once, however often it is told."""
+        """Replace a reservation by the actual cost; return False, and do nothing, if it was settled before."""
         if not self.release(hold):
             return False
         self.spend(hold.key, cost, hold.at)
         return True
 
     def release(self, hold: Reservation) -> bool:
-        """Give back what was set aside; False when that was done before."""
+        """Cancel a reservation; return False if that was done before."""
         if hold not in self._holds:
             return False
         self._holds.discard(hold)
@@ -154,7 +154,7 @@ class Ledger:
         return True
 
     def spend(self, key: str, cost: float, at: float) -> None:
-        """Count what was spent by a request that began at a moment."""
+        """Add the cost of a request that began at `at`."""
         parts = _parts(cost)
         for total in self._at(key, at):
             total.spent += parts
@@ -162,11 +162,11 @@ class Ledger:
             self._booked.append((key, at, parts))
 
     def begin_reading(self) -> None:
-        """Remember what is spent from here on: what was spent before is in the history that is read now."""
+        """Start to record spending, as the history being read contains only what was spent before."""
         self._booked = []
 
     def read(self, sums: Sums, zone: tzinfo | None, now: float) -> None:
-        """Go on from what the history says, in days of a zone, with what was spent and set aside since."""
+        """Replace all sums by those of the history, in days of `zone`, plus what was spent and reserved since."""
         booked, self._booked = self._booked or [], None
         self.zone, self._sums, self._spans = zone, {}, {}
         for (key, period), spent in sums.items():
@@ -185,7 +185,7 @@ class Ledger:
         return self._sums.setdefault((key, period, start), _Sum())
 
     def _span(self, period: Period, at: float) -> tuple[float, float]:
-        """Give the period of a moment; mostly that of the moment before."""
+        """Return the period that contains a moment, cached for the newest period."""
         known = self._spans.get(period)
         if known is None or not known[0] <= at < known[1]:
             new = span(period, at, self.zone)
@@ -196,14 +196,14 @@ class Ledger:
         return known
 
     def _forget(self, period: Period, before: float) -> None:
-        """Let go of what lies more than a period back, but for what is still set aside there."""
+        """Drop sums of periods before the previous one, except those with reservations."""
         gone = [at for at, total in self._sums.items() if at[1] == period and at[2] < before and not total.held]
         for at in gone:
             del self._sums[at]
 
 
 def _over(stands: BudgetStatus, cost: float) -> bool:
-    """Say whether a cost does not fit any more; where all is spent nothing fits, not even what costs nothing."""
+    """Return whether a cost exceeds a budget; once the limit is spent, even a cost of 0 does."""
     limit, spent = _parts(stands.budget.limit), _parts(stands.spent)
     return spent >= limit or spent + _parts(stands.reserved) + _parts(cost) > limit
 
@@ -213,26 +213,26 @@ def _parts(cost: float) -> int:
 
 
 MIN_SAMPLES = 5
-"""Answers that must be known before they are believed."""
+"""Minimum number of answers for an estimate."""
 WEIGHT = 0.125
-"""Of the newest answer in the average."""
+"""Weight of the newest answer in the moving average."""
 SPREAD = 4
-"""How many times the usual distance from the average an answer may lie above it."""
+"""Number of mean deviations above the average for the upper bound."""
 MOST = 4096
-"""Keys and models that are remembered."""
+"""Maximum number of keys and models to remember."""
 
 type EstimatorKey = tuple[str, str]
-"""A key's id and a target's name."""
+"""A gateway key's id and a target's name."""
 
 
 class OutputLengthEstimator:
-    """Averages that move with the answers."""
+    """Estimates output tokens by exponential moving averages per key and target."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[EstimatorKey, tuple[int, float, float]] = OrderedDict()
 
     def learn(self, whose: EstimatorKey, tokens: int) -> None:
-        """Take in how long an answer was."""
+        """Add the output tokens of an answer."""
         count, mean, spread = self._known.pop(whose, (0, float(tokens), 0.0))
         off = tokens - mean
         self._known[whose] = count + 1, mean + WEIGHT * off, spread + WEIGHT * (abs(off) - spread)
@@ -240,6 +240,6 @@ class OutputLengthEstimator:
             self._known.popitem(last=False)
 
     def upper_bound(self, whose: EstimatorKey) -> int | None:
-        """Say how long an answer will hardly be; None where too few are known."""
+        """Return a bound that answers rarely exceed, in tokens; None with too few samples."""
         count, mean, spread = self._known.get(whose, (0, 0.0, 0.0))
         return int(mean + SPREAD * spread) + 1 if count >= MIN_SAMPLES else None

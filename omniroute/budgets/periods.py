@@ -1,4 +1,4 @@
-"""Days, weeks and months as a calendar on the wall has them: a day may have 23 hours, or 25."""
+"""Calendar days, weeks and months in a time zone; a day may have 23 or 25 hours."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
@@ -10,24 +10,24 @@ type Period = Literal["daily", "weekly", "monthly"]
 
 PERIODS: tuple[Period, ...] = get_args(Period.__value__)
 LOCAL = "local"
-"""The name of the machine's own zone."""
+"""The name for the machine's own time zone."""
 
 
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> tzinfo | None:
-    """Find a zone by its IANA name; None is the machine's own. ValueError for what is no zone."""
+    """Return a time zone by its IANA name; None for the machine's own. Raises ValueError for an unknown name."""
     if name == LOCAL:
         return None
     if name == "UTC":
         return UTC
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError, ValueError) as error:  # it looks for a file of that name
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:  # ZoneInfo opens a file of that name
         raise ValueError("is no time zone") from error
 
 
 def read_zone(text: str) -> str:
-    """Take a zone by its name; ValueError says what it takes."""
+    """Validate the name of a time zone. Raises ValueError that says what is accepted."""
     try:
         zone_of(text)
     except ValueError:
@@ -36,8 +36,8 @@ def read_zone(text: str) -> str:
 
 
 def span(period: Period, now: float, zone: tzinfo | None) -> tuple[float, float]:
-    """Give when the period that `now` lies in begins and ends, as seconds of the epoch."""
-    today = datetime.fromtimestamp(floor(now), zone).date()  # it rounds, and may so reach the day after
+    """Return start and end of the period that contains `now`, in seconds of the epoch."""
+    today = datetime.fromtimestamp(floor(now), zone).date()  # fromtimestamp rounds, possibly up to the next day
     first, after = _days(period, today)
     start, end = _midnight(first, zone), _midnight(after, zone)
     return start, end
@@ -56,5 +56,5 @@ def _days(period: Period, today: date) -> tuple[date, date]:
 
 
 def _midnight(day: date, zone: tzinfo | None) -> float:
-    """Give a day's first moment: where clocks skip midnight, the moment at which they do."""
+    """Return the first moment of a day; where a clock change skips midnight, the moment of the change."""
     return datetime.combine(day, time(), zone).timestamp()

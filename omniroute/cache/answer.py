@@ -1,4 +1,4 @@
-"""An answer that is given again: what it is, and as one run of bytes."""
+"""A cached answer, and its serialization."""
 
 from dataclasses import dataclass, field
 
@@ -9,17 +9,17 @@ from omniroute.dialects.ir import Usage
 
 META_FIELDS = ("at", "dialect", "status", "content_type", "route", "dropped", "bucket")
 MAX_ANSWER = 16 * 1024 * 1024
-"""Bytes of one answer that is given again."""
+"""Maximum bytes of an answer to cache."""
 BESIDE = 512
-"""Bytes of all that an answer has beside its body and its vector."""
+"""Bytes that an answer counts in addition to its body and vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """What a client was told, so that it can be told again to the byte."""
+    """A complete response to a client, to be replayed byte for byte."""
 
     at: float
-    """When it was asked for, as seconds of the epoch."""
+    """Time of its request, in seconds of the epoch."""
     dialect: DialectName
     body: bytes = field(repr=False)
     status: int = 200
@@ -28,29 +28,29 @@ class CachedAnswer:
     dropped: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     stands: bool = True
-    """It may be given to who comes later, and not only to who waits for it now."""
+    """Whether it may be cached for later requests, and not only shared with those that wait for it now."""
     bucket: str = ""
-    """The digest of all but the user's last words, where it may be given to who says nearly the same."""
+    """Digest of the request without the last user message, where semantic cache hits are allowed."""
     vector: bytes = field(default=b"", repr=False)
-    """Those words as an embedding model sees them: of length 1, in floats of four bytes."""
+    """Embedding of the last user message: normalized, as 32-bit floats."""
     similarity: float | None = None
-    """How near those words are to the ones that it is given for now; None where they are the same."""
+    """Cosine similarity of the message to that of the request it is replayed for; None for an identical one."""
 
     @property
     def size(self) -> int:
-        """Bytes that it takes to keep it."""
+        """Bytes that it counts for."""
         return len(self.body) + len(self.vector) + BESIDE
 
 
 def pack(answer: CachedAnswer) -> bytes:
-    """Make one run of bytes of it."""
+    """Serialize an answer."""
     about = {name: getattr(answer, name) for name in META_FIELDS}
     about |= {"usage": answer.usage.counts(), "vector": len(answer.vector)}
     return orjson.dumps(about) + b"\n" + answer.vector + answer.body
 
 
 def unpack(content: bytes) -> CachedAnswer:
-    """Undo `pack`; ValueError or TypeError for what another version has made."""
+    """Deserialize what `pack` returned. Raises ValueError or TypeError for the format of another version."""
     head, _, rest = content.partition(b"\n")
     about = orjson.loads(head)
     usage, dropped, vector = Usage(**about.pop("usage")), tuple(about.pop("dropped")), about.pop("vector", 0)

@@ -1,4 +1,4 @@
-"""What the gateway remembers of its answers, and of requests that wait for one another."""
+"""The response cache in memory, and single flight for concurrent identical requests."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
@@ -9,7 +9,7 @@ from omniroute.config.settings import Settings
 
 
 class BoundedLRU[Key: Hashable, Kept]:
-    """As many things as there is room for; what was not used for the longest goes first."""
+    """An LRU cache bounded by number of entries and by bytes."""
 
     def __init__(self, size: Callable[[Kept], int]) -> None:
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
@@ -28,7 +28,7 @@ class BoundedLRU[Key: Hashable, Kept]:
         return kept
 
     def put(self, key: Key, kept: Kept, *, entries: int, most: int) -> list[Key]:
-        """Keep a thing, and give the keys of what had to go for it, which may be its own."""
+        """Store an entry; return the keys evicted for it, which may include its own."""
         self.remove(key)
         self._kept[key] = kept
         self.bytes += self._size(kept)
@@ -47,7 +47,7 @@ class BoundedLRU[Key: Hashable, Kept]:
             self.bytes -= self._size(kept)
 
     def least_used(self) -> tuple[Key, Kept] | None:
-        """Look at what would go first, which is no use of it."""
+        """Return the entry to be evicted next, without counting this as a use."""
         return next(iter(self._kept.items()), None)
 
     def clear(self) -> None:
@@ -56,7 +56,7 @@ class BoundedLRU[Key: Hashable, Kept]:
 
 
 class Buckets:
-    """The answers that may be given to who says nearly the same; the others are in no bucket."""
+    """Index of the answers that allow semantic cache hits, by bucket; other answers are not in it."""
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, CachedAnswer]] = {}
@@ -83,12 +83,12 @@ class Buckets:
         self._of.clear()
 
     def of(self, bucket: str) -> Iterable[tuple[str, CachedAnswer]]:
-        """Give what is in a bucket."""
+        """Return the keys and answers of a bucket."""
         return self._kept.get(bucket, {}).items()
 
 
 class ResponseCache:
-    """Nothing here waits, and nothing is read from the disk."""
+    """Cached answers and flights. Nothing here blocks or does I/O."""
 
     def __init__(self, *, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._clock, self._wall = clock, wall
@@ -97,14 +97,14 @@ class ResponseCache:
         self._flights: dict[tuple[Kind, str], Flight] = {}
         self._ended: BoundedLRU[str, Flight] = BoundedLRU(lambda flight: flight.answer.size if flight.answer else 0)
         self.saved: Callable[[str, CachedAnswer], None] = lambda key, answer: None
-        """Called with what is to be on the disk, too."""
+        """Called with each answer to save on the disk."""
         self.gone: Callable[[list[str]], None] = lambda keys: None
-        """Called with what is to be taken from it."""
+        """Called with the keys to delete from the disk."""
 
-    # answers that stay
+    # cached answers
 
     def find(self, key: str, rules: Settings) -> CachedAnswer | None:
-        """Find an answer that is young enough."""
+        """Return the cached answer of a key, unless it has expired."""
         answer = self._answers.get(key)
         if answer is None:
             return None
@@ -115,14 +115,14 @@ class ResponseCache:
         return answer
 
     def similar(self, bucket: str, rules: Settings) -> list[tuple[str, bytes]]:
-        """Give the keys of answers to requests that differ in the user's last words alone, with their vectors."""
+        """Return key and vector of the answers to requests that differ in the last user message only."""
         return [(key, answer.vector) for key, answer in self._alike.of(bucket) if self._stands(answer, rules)]
 
     def _stands(self, answer: CachedAnswer, rules: Settings) -> bool:
         return 0 <= self._wall() - answer.at < rules.cache.ttl and answer.at > rules.cache.cleared
 
     def keep(self, key: str, answer: CachedAnswer, rules: Settings) -> None:
-        """Keep an answer, here and on the disk."""
+        """Cache an answer in memory and on the disk, if the settings allow."""
         cache = rules.cache
         if (
             not cache.enabled
@@ -138,7 +138,7 @@ class ResponseCache:
         self._out(out)
 
     def load(self, found: Iterable[tuple[str, CachedAnswer]], rules: Settings) -> None:
-        """Go on from what was saved, the oldest first; what is known already is newer."""
+        """Add saved answers, oldest first; existing entries are newer and stay."""
         cache, out = rules.cache, []
         for key, answer in found:
             if key not in self._answers and answer.at > cache.cleared:
@@ -147,7 +147,7 @@ class ResponseCache:
         self._out(out)
 
     def follow(self, rules: Settings, before: Settings) -> None:
-        """Go by new settings."""
+        """Apply new settings."""
         cache = rules.cache
         if cache.cleared != before.cache.cleared:
             self._answers.clear()
@@ -160,10 +160,10 @@ class ResponseCache:
             self._alike.drop(keys)
             self.gone(keys)
 
-    # requests under way
+    # requests in flight
 
     def flight(self, kind: Kind, key: str) -> Flight | None:
-        """Find a flight that is under way, or that has ended with an answer a moment ago."""
+        """Return the flight of a key that is in progress, or whose answer is still within the idempotency window."""
         if flight := self._flights.get((kind, key)):
             return flight
         while (oldest := self._ended.least_used()) and oldest[1].until <= self._clock():
@@ -172,12 +172,12 @@ class ResponseCache:
         return flight if flight and flight.until > self._clock() else None
 
     def lead(self, kind: Kind, key: str, meaning: str, leader: object) -> Flight:
-        """Begin a flight."""
+        """Start a flight."""
         flight = self._flights[kind, key] = Flight(kind, key, meaning, leader)
         return flight
 
     def end(self, flight: Flight, answer: CachedAnswer | None, rules: Settings) -> None:
-        """Note what has come of a flight: an answer for all who wait, or the next of them has to lead."""
+        """End a flight: share its answer with all followers; without one, make the next follower the leader."""
         if answer is None:
             if not flight.waiting:
                 del self._flights[flight.kind, flight.key]

@@ -1,7 +1,7 @@
-"""Which of some vectors is the nearest: all of length 1, so that near is what little lies between.
+"""Exact nearest-neighbor search among normalized vectors by cosine similarity.
 
-Most are ruled out by their first numbers, as two vectors are never nearer than their beginnings are. What is left is
-looked at whole, so nothing is guessed.
+Most vectors are ruled out by the distance of their first components, which is a lower bound of the whole distance. The
+rest are compared in full, so the result is exact.
 """
 
 from array import array
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from math import dist, fsum, isfinite, sqrt, sumprod
 
 BEGINNING = 128
-"""Numbers that are looked at first."""
+"""Number of components to compare first."""
 ROUNDING = 1e-5
-"""How far the distance of rounded vectors may be off."""
+"""Tolerance for the distance of rounded vectors."""
 
 
 def normalize(numbers: Sequence[float]) -> bytes:
-    """Make a vector of numbers; ValueError for such as have no direction."""
+    """Normalize a vector to 32-bit floats. Raises ValueError for a zero or non-finite one."""
     length = sqrt(fsum(number * number for number in numbers)) if all(map(isfinite, numbers)) else 0.0
     if not 0 < length < float("inf"):
         raise ValueError("the numbers have no direction")
@@ -23,7 +23,7 @@ def normalize(numbers: Sequence[float]) -> bytes:
 
 
 def nearest(vector: bytes, kept: Iterable[tuple[str, bytes]], least: float) -> tuple[str, float] | None:
-    """Give the key of the vector that is the nearest, and its cosine, which is at least `least`; None for none."""
+    """Return the key of the nearest vector and its cosine, which is at least `least`; None if there is none."""
     wanted = array("f", vector).tolist()
     beginning, found = wanted[:BEGINNING], None
     far = sqrt(max(0.0, 2 - 2 * least)) + ROUNDING

@@ -1,4 +1,4 @@
-"""A request under way that others ask for too: who came first leads, the others wait."""
+"""Single flight: of concurrent identical requests, the first leads and the others follow its answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,32 +12,32 @@ type Source = Kind | Literal["similar"]
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A request that others may wait for. When it has led to no answer for them, the next of them leads."""
+    """A request whose answer others may share. If it yields none, the next follower becomes the leader."""
 
     kind: Kind
     key: str
     meaning: str
-    """What is asked; another request of the same key may mean something else."""
+    """Digest of the request; another request with the same idempotency key may differ in it."""
     leader: object
     waiting: dict[object, Callable[[], None]] = field(default_factory=dict)
-    """Who waits, in the order of coming -> what wakes them."""
+    """Followers in order of arrival -> the callback that wakes each."""
     answer: CachedAnswer | None = None
     until: float = 0.0
-    """Until when the answer is given again; on the runtime's clock."""
+    """End of the idempotency window for its answer, on the runtime's clock."""
 
 
 @dataclass(slots=True)
 class CacheContext:
-    """What an exchange has to do with answers that are given again."""
+    """The state of an exchange in the response cache and in single flight."""
 
     key: str = ""
-    """Of the answer in the cache; empty where it is not kept."""
+    """Cache key of its answer; empty where that is not cached."""
     bucket: str = ""
     vector: bytes = field(default=b"", repr=False)
-    """As in `Answer`; empty where its answer is for the very same request alone."""
+    """As in `CachedAnswer`; empty where semantic cache hits are not allowed."""
     status: Literal["", "HIT", "MISS", "BYPASS"] = ""
     leading: list[Flight] = field(default_factory=list)
     following: Flight | None = None
     answer: CachedAnswer | None = None
-    """The answer of another exchange that its client gets."""
+    """The answer of another exchange, which its client gets."""
     source: Source | None = None

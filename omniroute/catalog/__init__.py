@@ -1,1 +1,1 @@
-"""Facts about providers, models and prices: data, and the few functions that look it up."""
+"""The catalog of providers, models and prices, with its lookup functions."""

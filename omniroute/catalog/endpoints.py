@@ -1,7 +1,7 @@
-"""Where a request goes: the URL of a provider's endpoint, also when an account says another base URL.
+"""URLs of provider endpoints, also for an account with its own base URL.
 
-People paste a base URL in every form that they find in documentation: a bare host, a host with the version,
-the whole endpoint. All of these must reach the same place.
+Users paste base URLs in every form that documentation has: a bare host, a host with the version, the whole endpoint.
+All of these must result in the same URL.
 """
 
 import re
@@ -16,14 +16,14 @@ EMBEDS = {
     "responses": ("/responses", "/embeddings"),
     "gemini": (":generateContent", ":embedContent"),
 }
-"""Dialect -> what ends the URL where it answers, and the one beside it where it embeds texts."""
+"""Dialect -> the path suffix of its chat endpoint, and that of the embeddings endpoint next to it."""
 _VERSION = re.compile(r"v\d+\w*")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 _PLAIN = re.compile(r"[!-~]+")
 
 
 def endpoint(provider: Provider, dialect: DialectName, *, base_url: str | None, model: str, stream: bool) -> str:
-    """Give the URL to which a request in `dialect` goes; KeyError when the provider does not speak it.
+    """Return the URL for a request in `dialect`. Raises KeyError when the provider does not support it.
 
     `base_url` is the account's own; it and a node's have passed `check_base_url`.
     """
@@ -38,7 +38,7 @@ def endpoint(provider: Provider, dialect: DialectName, *, base_url: str | None, 
 
 
 def embedding_url(provider: Provider, dialect: DialectName, *, base_url: str | None, model: str) -> str | None:
-    """Give the URL at which a model embeds texts; None where nobody does."""
+    """Return the URL of the embeddings endpoint; None where the provider has none."""
     url = endpoint(provider, dialect, base_url=base_url, model=model, stream=False)
     answers, embeds = EMBEDS.get(dialect, ("", ""))
     return url.removesuffix(answers) + embeds if answers and url.endswith(answers) else None
@@ -53,10 +53,10 @@ def _under(chosen: str, provider: Provider, dialect: DialectName, path: str) -> 
         chosen = chosen.removesuffix(urlsplit(other).path)
     base, parts = chosen.rstrip("/"), urlsplit(chosen)
     if elsewhere or not parts.path.strip("/"):
-        # Nothing is known about this host's paths, so they are taken to be those of the real one.
+        # The paths of this host are unknown: assume those of the provider.
         return f"{parts.scheme}://{parts.netloc}{'' if elsewhere else _base_path(provider, dialect)}{path}"
     if dialect == "claude" and not _VERSION.fullmatch(base.rpartition("/")[2]):
-        base += "/v1"  # Anthropic's own SDKs take base URLs without it
+        base += "/v1"  # base URLs of Anthropic's SDKs omit it
     return base + path
 
 
@@ -67,7 +67,7 @@ def _base_path(provider: Provider, dialect: DialectName) -> str:
 
 
 def check_base_url(text: str) -> str:
-    """Give the URL back without a slash at its end; ValueError with a sentence for a person when it is none."""
+    """Validate a base URL and return it without trailing slashes. Raises ValueError with a readable reason."""
     if not _PLAIN.fullmatch(text) or "\\" in text:
         raise ValueError("the base URL must be plain ASCII without spaces")
     try:
@@ -78,7 +78,7 @@ def check_base_url(text: str) -> str:
     if parts.scheme not in ("http", "https"):
         raise ValueError(f"the base URL {text!r} must begin with http:// or https://")
     if "@" in parts.netloc:
-        # Not repeated in the message: it may hold a password.
+        # The URL is not repeated in the message, as it may contain a password.
         raise ValueError("the base URL must not hold a user or password; the key belongs to the account")
     if not _is_host(parts.hostname or "") or port == 0 or parts.netloc.endswith(":"):
         raise ValueError(f"the base URL {text!r} has no usable host and port")
@@ -98,7 +98,7 @@ def _is_host(host: str) -> bool:
 
 
 def credential_headers(provider: Provider, api_key: str | None) -> dict[str, str]:
-    """Give the headers that open `provider`; none where there is no key or the provider takes none."""
+    """Return the authentication headers for `provider`; none where there is no key or the provider takes none."""
     if not api_key:
         return {}
     match provider.auth:

@@ -1,4 +1,4 @@
-"""What is known about a provider's models: those of its row first, then what the price library knows."""
+"""Known models of each provider: those of the catalog, then those of the price library."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 _PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*")
-"""Variants behind a colon (batch, free) and the library's own shorthands are no models of their own."""
+"""Ids of proper models: variants after a colon (batch, free) and shorthands of the library do not match."""
 
 _OTHER = re.compile(r"audio|embed|guard|image|realtime|computer-use|claude-[23]")
-"""What else the price table remembers: models for other work than chat, and families that were shut down."""
+"""Models of the price library to leave out: those not for chat, and retired families."""
 
 _GEMINI = re.compile(r"gemini-\d[\d.]*-(pro|flash|flash-lite)(-preview)?")
-"""The library's Google has other makers' models too, and models of pictures, speech and robots."""
+"""The library's Google also lists models of other makers, and image, speech and robotics models."""
 
 _TEXT = {"input_mtok", "output_mtok"}
 
 
 def known_models(provider: Provider) -> tuple[Model, ...]:
-    """List the models with their facts; kept, so only the first call for a provider takes time.
+    """List the models of a provider with their facts. Cached, so only the first call for a provider takes time.
 
-    The very first one imports the price library: call it off the event loop.
+    The very first call imports the price library, so make it off the event loop.
     """
     return provider.models if provider.node else _known(provider.id)
 
 
 def facts(provider: Provider, model: str) -> Model | None:
-    """Give what is known about one model; as slow as `known_models` at the first call for a provider."""
+    """Return the facts of one model, or None; as slow as `known_models` at the first call for a provider."""
     return _by_id(provider.id).get(model) if not provider.node else None
 
 
@@ -64,7 +64,7 @@ def _with_facts(model: Model, found: ModelInfo | None) -> Model:
 
 
 def _is_current(row: Provider, info: ModelInfo) -> bool:
-    """Tell chat models that are still served from the long memory of a price table."""
+    """Return whether an entry of the price table is a chat model that is still served."""
     newest = info.prices[-1].prices if isinstance(info.prices, list) else info.prices
     prices = {key for key, value in vars(newest).items() if value is not None}
     return (
@@ -79,7 +79,7 @@ def _is_current(row: Provider, info: ModelInfo) -> bool:
 
 
 def _model(row: Provider, info: ModelInfo) -> Model:
-    """Name a model as the provider's own API does: the library leaves out what is the same for all, and case."""
+    """Build a model with the id of the provider's own API, as the library omits common prefixes and case."""
     match row.id:
         case "fireworks":
             return Model(f"accounts/fireworks/models/{info.id}", context=info.context_window)

@@ -1,4 +1,4 @@
-"""The way to the price library: which of its providers is ours.
+"""Access to the price library, and the mapping of provider ids.
 
 Importing it takes most of a second, so it is imported at the first use, off the event loop.
 """
@@ -31,17 +31,17 @@ NAMES = {
     "minimax": "minimax",
     "kimi": "moonshotai",
 }
-"""Our id -> the library's. NVIDIA is not in it: its endpoint is a trial without prices."""
+"""Our provider id -> the library's. NVIDIA is missing: its endpoint is a trial without prices."""
 
 
 def priced(provider: Provider) -> PricedProvider | None:
-    """Give what the library knows about a provider; nothing about a node, whatever its prefix."""
+    """Return the library's entry for a provider; None for a node, whatever its prefix."""
     return None if provider.node else priced_by_id(provider.id)
 
 
 @cache
 def priced_by_id(provider_id: str) -> PricedProvider | None:
-    """Give what the library knows about a row of the catalog."""
+    """Return the library's entry for a provider of the catalog; None if it has none."""
     from genai_prices.data_snapshot import get_snapshot
 
     name = NAMES.get(provider_id)

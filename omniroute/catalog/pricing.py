@@ -1,6 +1,6 @@
-"""What a reply has cost, in USD: by what somebody has set, then by the price library.
+"""Cost of replies in USD: by the user's prices, then by the price library.
 
-Unknown stays unknown and is never 0.
+An unknown cost is None and never 0.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 PER_MILLION = "*"
-"""Stands for every model of a provider."""
+"""Model name that stands for every model of a provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What somebody has set, in USD for a million tokens; None leaves a class as the price library has it."""
+    """A price set by the user, in USD per million tokens; None keeps the price library's value of a class."""
 
     input: float | None = None
     output: float | None = None
@@ -37,20 +37,20 @@ class Price:
 
 
 type Prices = Mapping[tuple[str, str], Price]
-"""(provider id, model or `EVERY`) -> what is set."""
+"""(provider id, model or `PER_MILLION`) -> the user's price."""
 
 CLASSES: tuple[str, ...] = tuple(field.name for field in fields(Price))
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """USD for a million tokens, by how long the input is."""
+    """USD per million tokens, in tiers by input length."""
 
     base: float
     tiers: tuple[tuple[int, float], ...] = ()
 
     def at(self, tokens_in: int) -> float:
-        """Charge the whole request by the highest tier that its input reaches."""
+        """Return the rate for the whole request: that of the highest tier that its input reaches."""
         reached = self.base
         for start, price in self.tiers:
             if tokens_in > start:
@@ -59,7 +59,7 @@ class Rate:
 
 
 def rate(price: Any) -> Rate | None:
-    """Take a price as the library has it: a number, or one with tiers."""
+    """Convert a price of the library, which is a number or tiered; None if there is none."""
     if price is None:
         return None
     tiers = tuple((tier.start, float(tier.price)) for tier in getattr(price, "tiers", ()))
@@ -68,9 +68,9 @@ def rate(price: Any) -> Rate | None:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What the classes of tokens of one model cost; None is unknown.
+    """Rates of a model per class of tokens; None is unknown.
 
-    Where only the rest is priced, cached tokens cost what input does, and reasoning what output does.
+    Where they have no rate of their own, cached tokens cost as much as input, and reasoning as output.
     """
 
     input: Rate | None = None
@@ -79,20 +79,20 @@ class Rates:
     cache_write: Rate | None = None
     reasoning: Rate | None = None
     request: Rate | None = None
-    """USD for a thousand requests, on top; only the price library says that, of models that search."""
+    """Additional USD per thousand requests; only from the price library, for models that search the web."""
 
     @property
     def known(self) -> bool:
-        """Whether an answer in text has a price."""
+        """Whether text input and output have a rate."""
         return self.input is not None and self.output is not None
 
     def under(self, price: Price) -> Rates:
-        """Put what somebody has set over it, class by class."""
+        """Override the rates by the user's price, class by class."""
         said = {name: getattr(price, name) for name in CLASSES}
         return replace(self, **{name: Rate(value) for name, value in said.items() if value is not None})
 
     def cost(self, usage: Usage) -> float | None:
-        """Add up what a reply has cost; None for usage that is unknown or contradicts itself, or has no price."""
+        """Compute the cost of a reply in USD; None for usage that is unknown or inconsistent, or has no rate."""
         if usage.input is None or usage.output is None:
             return None
         read, written, thought = usage.cache_read or 0, usage.cache_write or 0, usage.reasoning or 0
@@ -113,15 +113,15 @@ class Rates:
 
 NO_PRICES: Prices = MappingProxyType({})
 NAMES = {"reasoning": "output_reasoning_mtok", "request": "requests_kcount"}
-"""How the library calls a class where that is not the class's own name."""
+"""Class of tokens -> the library's name, where that differs."""
 UNKNOWN = Rates()
 
 
 def cost(provider: Provider, model: str, usage: Usage, at: datetime, prices: Prices = NO_PRICES) -> float | None:
-    """Price a reply as at the time `at` (UTC where it names no zone).
+    """Compute the cost of a reply in USD, as of the time `at` (UTC if it has no time zone).
 
-    None for models and kinds of tokens without a price, and for usage that is unknown or contradicts itself.
-    The first call imports the library, so call it off the event loop.
+    None for models and classes of tokens without a rate, and for usage that is unknown or inconsistent.
+    The first call imports the library, so make it off the event loop.
     """
     if usage.input is None or usage.output is None:
         return None
@@ -129,16 +129,16 @@ def cost(provider: Provider, model: str, usage: Usage, at: datetime, prices: Pri
 
 
 def rates(provider: Provider, model: str, at: datetime, prices: Prices = NO_PRICES) -> Rates:
-    """Give what each class of tokens costs: as set for the model, else for its provider, else by the library."""
+    """Return the rates of a model: as set for it, else for its provider, else by the library."""
     return _over(provider.id, model, UNKNOWN if provider.node else _listed(provider.id, model, at), prices)
 
 
 def expected(
     provider: Provider, model: str, tokens_in: int, tokens_out: int, at: datetime, prices: Prices = NO_PRICES
 ) -> float | None:
-    """Price a request that has not been made, in USD, as if nothing of it were cached; None is unknown.
+    """Compute the expected cost of a request in USD, as if none of it were cached; None is unknown.
 
-    For comparing, so it is quick: what the library says of a model is kept for the day.
+    Fast, as it is used to compare targets: the library's rates of a model are cached for the day.
     """
     listed = UNKNOWN if provider.node else _of_day(provider.id, model, at.date())
     found = _over(provider.id, model, listed, prices)
@@ -147,7 +147,7 @@ def expected(
 
 def _over(provider_id: str, model: str, listed: Rates, prices: Prices) -> Rates:
     if prices:
-        for name in (PER_MILLION, model.partition("[")[0], model):  # the later the more exact
+        for name in (PER_MILLION, model.partition("[")[0], model):  # later ones are more specific
             if said := prices.get((provider_id, name)):
                 listed = listed.under(said)
     return listed
@@ -172,6 +172,6 @@ def _found(provider_id: str, model: str) -> ModelInfo | None:
 
 
 def load() -> None:
-    """Import the price library and its table, so that the first `cost` takes no longer than the others."""
+    """Import the price library and its table in advance, so that the first `cost` is not slow."""
     for provider in PROVIDERS:
         priced(provider)

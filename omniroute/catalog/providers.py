@@ -1,7 +1,7 @@
-"""Who serves models: one row for each provider, and what a node of the user looks like as a row.
+"""The catalog of providers, one row each, and the construction of nodes.
 
-A row names the models that people ask for; any other id behind the prefix is passed on as it is, so that a
-new model needs no update here. What else is known of them comes from `models` and `prices`.
+A row lists commonly used models; any other id after the prefix is passed on unchanged, so that a new model needs no
+update here. Further facts about them come from `models` and `pricing`.
 """
 
 import re
@@ -20,7 +20,7 @@ GEMINI: Paths = {"gemini": "/models/{model}:{verb}"}
 CLAUDE_VERSION = {"anthropic-version": "2023-06-01"}
 
 COUNTS_UNASKED = Quirks(stream_usage=False)
-"""Every stream says its usage anyway, and the option that asks for it may be refused as an unknown field."""
+"""For providers whose streams always report usage, and which may refuse the option as an unknown field."""
 KEEPS_STATE = Quirks(keeps_state=True)
 """OpenAI and xAI keep replies for 30 days; OpenRouter calls its own Responses API stateless.
 (https://developers.openai.com/api/docs/guides/conversation-state,
@@ -33,7 +33,7 @@ def _models(*models: str | Model) -> tuple[Model, ...]:
 
 
 def _text(*names: str) -> tuple[Model, ...]:
-    """Name models that are known to take no pictures."""
+    """Build models that are known to accept no images."""
     return tuple(Model(name, images=False) for name in names)
 
 
@@ -62,7 +62,7 @@ PROVIDERS: tuple[Provider, ...] = (
             Model("claude-opus-4-20250514", max_output=32_000), Model("claude-sonnet-4-20250514", max_output=64_000),
             Model("claude-3-5-sonnet-20241022", max_output=8_192),
         ),
-        # As OpenRouter and Copilot write them.
+        # Spellings of OpenRouter and Copilot.
         renamed={
             "claude-sonnet-4.5": "claude-sonnet-4-5", "claude-haiku-4.5": "claude-haiku-4-5",
             "claude-opus-4.5": "claude-opus-4-5", "claude-opus-4.1": "claude-opus-4-1",
@@ -183,12 +183,12 @@ _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def find(prefix_or_id: str, nodes: Sequence[Provider]) -> Provider | None:
-    """Find who is meant by what stands before the slash; a node hides a row of the same name."""
+    """Return the provider with a prefix or id; a node hides a catalog row of the same name."""
     return next((node for node in nodes if node.prefix == prefix_or_id), None) or _BY_NAME.get(prefix_or_id)
 
 
 def node(prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
-    """Make the row of a node; ValueError when the prefix or the URL cannot be one."""
+    """Build the provider of a node. Raises ValueError when the prefix or the URL is invalid."""
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"a prefix is letters, digits, '.', '_' and '-', at most 64 of them, not {prefix!r}")
     if dialect not in _NODES:

@@ -1,6 +1,6 @@
-"""Which models think before they speak, as far as their names say, and which requests ask for it.
+"""Detection of reasoning models by name, and of requests that ask for reasoning.
 
-It decides how patient the gateway is, and nothing else: a guess that is wrong costs nothing but a longer deadline.
+It only extends deadlines, so a wrong guess has no other effect.
 """
 
 import re
@@ -18,12 +18,12 @@ _OFF = frozenset({None, False, "none", "disabled", "off"})
 
 @lru_cache(maxsize=4096)
 def is_reasoning_model(model: str) -> bool:
-    """Tell whether a model thinks of itself."""
+    """Return whether a model reasons by default."""
     return _NAMES.search(model.casefold()) is not None
 
 
 def requests_reasoning(body: Mapping[str, Any]) -> bool:
-    """Tell whether a request of any dialect asks the model to think."""
+    """Return whether a request, in any dialect, asks the model to reason."""
     if _FIELDS.isdisjoint(body):
         return False
     if _says(body.get("reasoning_effort")) or _says(_inside(body.get("reasoning"), "effort", "max_tokens")):

@@ -1,4 +1,4 @@
-"""How long a request waits for what, in seconds: for all, and for whom something else is set."""
+"""Deadlines of the phases of a request, in seconds: global defaults, and those of providers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,40 +11,40 @@ PHASES = {
     "idle": "between two pieces of a stream",
     "total": "for the end of the answer, whoever is asked on the way; 0 for ever",
 }
-"""The deadlines, and what each is waited for."""
+"""Phase -> what its deadline limits."""
 MAY_BE_NONE = frozenset({"queue", "total"})
-"""Those that mean something when they are 0."""
+"""Phases whose deadline may be 0."""
 THINKING = frozenset({"first_byte", "first_content", "idle"})
-"""Those that are longer where the model thinks before it speaks."""
+"""Phases whose deadlines are extended for reasoning models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Each counts from the start of its own phase."""
+    """Deadlines in seconds, each counted from the start of its own phase."""
 
     queue: float = 30.0
-    """Over all the accounts that a request waits for."""
+    """Total time in the queue, over all accounts."""
     connect: float = 10.0
     first_byte: float = 120.0
-    """From the request's last byte to the reply's head, in a stream."""
+    """From the request's last byte to the response head, for a stream."""
     first_content: float = 600.0
-    """From the request's last byte to the first content; a whole reply is all content."""
+    """From the request's last byte to the first content; without a stream, to the complete response."""
     idle: float = 300.0
-    """Between two pieces of a stream."""
+    """Between two chunks of a stream."""
     total: float = 0.0
-    """From the request's last byte to the reply's, with all that is asked and waited for between them; 0 is none."""
+    """From the request's last byte to the response's, over all attempts and waits; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlineSettings(Deadlines):
-    """What holds where neither the combo nor the provider says anything else."""
+    """Global defaults, for combos and providers without their own deadlines."""
 
     thinking: float = 3.0
-    """How many times as long a model is waited for that thinks."""
+    """Factor for some deadlines of reasoning models."""
 
 
 def of_providers(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Pick what is set for providers, kept as `deadlines.PROVIDER.PHASE`: provider id -> phase -> seconds."""
+    """Extract provider deadlines, stored as `deadlines.PROVIDER.PHASE`: provider id -> phase -> seconds."""
     found: dict[str, dict[str, float]] = {}
     for name, value in values.items():
         if place := split(name):
@@ -53,7 +53,7 @@ def of_providers(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 
 def split(name: str) -> tuple[str, str] | None:
-    """Read `deadlines.PROVIDER.PHASE`; None for any other setting."""
+    """Split `deadlines.PROVIDER.PHASE` into provider and phase; None for any other setting."""
     head, _, rest = name.partition(".")
     provider, _, phase = rest.rpartition(".")
     return (provider, phase) if head == "deadlines" and provider and phase in PHASES else None

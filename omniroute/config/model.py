@@ -1,4 +1,4 @@
-"""What the user has set up, as one value that never changes: requests in flight keep theirs."""
+"""The user's configuration as an immutable value: requests in flight keep the one they started with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ pass
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What somebody has set for an account; None is no limit."""
+    """The rate limit of an account or a key; None means no limit."""
 
     rpm: int | None = None
-    """Requests in any 60 seconds."""
+    """Maximum requests in any 60 seconds."""
     gap: float | None = None
-    """Seconds between the beginnings of two requests."""
+    """Minimum seconds between the starts of two requests."""
     concurrency: int | None = None
-    """Exchanges at once, each with its whole stream."""
+    """Maximum exchanges in flight, each until the end of its stream."""
 
 
 UNLIMITED = Limit()
@@ -34,29 +34,29 @@ UNLIMITED = Limit()
 
 type Level = Literal["account", "combo", "provider", "global"]
 type Place = tuple[Level, str]
-"""Where a network proxy is set, and for which: an account's id, a combo's name, a provider's id, or for all."""
+"""Where a network proxy is set: the level, and an account's id, a combo's name, a provider's id, or empty."""
 
 type Scope = Literal["inference", "admin"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope.__value__)
 
 LEVELS: tuple[Level, ...] = get_args(Level.__value__)
-"""The first that says anything counts."""
+"""In order of precedence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One credential at one provider. The credential itself is not here: a config may be shown to anyone."""
+    """One credential at one provider. The credential itself is not included, so a configuration is safe to show."""
 
     id: str
     provider: str
     """The id of a catalog row, or a node's prefix."""
     name: str
     priority: int = 1
-    """The lowest number is asked first; equal numbers by age."""
+    """Lower numbers are used first; equal ones by age."""
     enabled: bool = True
     base_url: str | None = None
-    """Stands for the provider's own base URL where set."""
+    """Replaces the provider's base URL if set."""
     created_at: float = 0.0
 
 
@@ -67,15 +67,15 @@ class Combo:
     name: str
     models: tuple[str, ...]
     strategy: str | None = None
-    """None goes by the rule for all combos."""
+    """None for the default of all combos."""
     weights: Mapping[str, float] = field(default_factory=dict)
-    """Model -> its share under `weighted`; one that is not named has 1."""
+    """Model -> its weight for the strategy `weighted`; the default is 1."""
     tries: RetrySettings = field(default_factory=RetrySettings)
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Another name: `*` in the pattern is any run of characters, `?` is one."""
+    """Another name for a model: `*` in the pattern matches any run of characters, `?` exactly one."""
 
     pattern: str
     target: str
@@ -85,94 +85,94 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Models that are asked when all that a request itself means has failed."""
+    """A fallback chain: models to try when all targets of the requested name have failed."""
 
     name: str
     models: tuple[str, ...]
     serves: tuple[str, ...] = ()
-    """Patterns of the names that it stands behind; empty is all."""
+    """Patterns of the names that it applies to; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a client shows us, without the part that opens anything."""
+    """A gateway API key, without its secret part."""
 
     id: str
     name: str
     digest: bytes = field(repr=False)
-    """HMAC-SHA256 of the whole key under the data directory's own secret."""
+    """HMAC-SHA256 of the whole key, keyed with the data directory's secret."""
     hint: str = ""
-    """The last four characters, so that a person can tell keys apart."""
+    """The last four characters, to tell keys apart in listings."""
     allow: tuple[str, ...] = ()
-    """Model patterns (`*` is any run); empty allows all."""
+    """Patterns of the allowed models (`*` matches any run); empty allows all."""
     created_at: float = 0.0
     revoked_at: float | None = None
     scopes: tuple[Scope, ...] = ("inference",)
-    """What it is good for. One for administering does not ask models unless somebody says so too."""
+    """What it may be used for. An admin key may not send inference requests unless it has that scope too."""
     expires_at: float | None = None
     ips: Networks = UNREADABLE_ADDRESS
-    """Where it may be used; empty is everywhere."""
+    """Networks that it may be used from; empty for any."""
     limit: Limit = UNLIMITED
-    """How often it may ask, and how much at once."""
+    """Its rate limit."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """A snapshot of the store. `accounts` are in the order of priority, then age."""
+    """A snapshot of the configuration. `accounts` are sorted by priority, then age."""
 
     accounts: tuple[Account, ...] = ()
     nodes: tuple[Provider, ...] = ()
     combos: Mapping[str, Combo] = field(default_factory=lambda: MappingProxyType({}))
     keys: tuple[Key, ...] = ()
     revoked: tuple[Key, ...] = ()
-    """Keys that open nothing any more: who shows one is told so."""
+    """Revoked keys, kept to give a specific error."""
     doors: IpFilter = field(default_factory=IpFilter)
     aliases: tuple[Alias, ...] = ()
-    """The oldest first."""
+    """Oldest first."""
     chains: tuple[Chain, ...] = ()
-    """The oldest first."""
+    """Oldest first."""
     models: Mapping[str, tuple[Model, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    """Provider id -> models that the user added, or knows better."""
+    """Provider id -> models that the user added or overrides."""
     limits: Mapping[str, Limit] = field(default_factory=lambda: MappingProxyType({}))
-    """Account id -> what it may be asked; who is not in it may be asked without limit."""
+    """Account id -> its rate limit; an account that is missing has none."""
     prices: Prices = field(default_factory=lambda: MappingProxyType({}))
-    """What somebody has set, over what the price library knows."""
+    """Prices that override those of the price library."""
     budgets: Budgets = field(default_factory=lambda: MappingProxyType({}))
-    """Key id -> what it may spend; who is not in it may spend without limit."""
+    """Key id -> its budgets; a key that is missing has none."""
     rules: Settings = field(default_factory=Settings)
     proxies: Mapping[Place, Proxy | None] = field(default_factory=lambda: MappingProxyType({}))
-    """Without what opens them; None is a place that goes directly, whatever is said further out."""
+    """Network proxies without credentials; None forces a direct connection, whatever an outer level sets."""
     revision: int = 0
 
     @cached_property
     def hurries(self) -> bool:
-        """Whether any request at all may have a deadline as a whole: each would have to look that up."""
+        """Whether a total deadline is set anywhere: otherwise requests skip the lookup."""
         rules = self.rules
         own = (*rules.provider_deadlines.values(), *(combo.tries.deadlines for combo in self.combos.values()))
         return bool(rules.deadlines.total) or any("total" in said for said in (rules.combo.deadlines, *own))
 
     @cached_property
     def keys_by_digest(self) -> Mapping[bytes, Key]:
-        """Looking up a digest leaks nothing about a key: it takes the secret to make one."""
+        """Keys by digest, revoked ones too. The digest depends on a secret, so lookup timing reveals nothing."""
         return {key.digest: key for key in (*self.revoked, *self.keys)}
 
     @cached_property
     def key_limits(self) -> Mapping[str, Limit]:
-        """Give the limits of the keys that have some, by their ids."""
+        """Key id -> rate limit, for keys that have one."""
         return {key.id: key.limit for key in self.keys if key.limit is not UNLIMITED}
 
     def ready(self) -> Self:
-        """Make what requests look up: where there are many keys, the first request would wait for it."""
+        """Build the lookup tables now, as with many keys the first request would have to wait for them."""
         _ = self.keys_by_digest, self.key_limits
         return self
 
 
 LITERAL, STAR, QUESTION = 11, -49, -4
-"""What a character of a pattern adds to how specific it is: a literal much, a wildcard less than nothing."""
+"""Contribution of each character to a pattern's specificity."""
 
 
 def specificity(pattern: str) -> int:
-    """Weigh a pattern: of all that match a name, the heaviest counts."""
+    """Return the specificity of a pattern: of all that match a name, the highest takes precedence."""
     stars, questions = pattern.count("*"), pattern.count("?")
     return LITERAL * (len(pattern) - stars - questions) + STAR * stars + QUESTION * questions
 
@@ -182,9 +182,9 @@ def is_wild(pattern: str) -> bool:
 
 
 def matching(name: str, aliases: Sequence[Alias]) -> list[Alias]:
-    """Give the aliases with wildcards that match, the one that counts first; of equal weight the oldest is first.
+    """Return the wildcard aliases that match a name, most specific first; equally specific ones oldest first.
 
-    Letters match in either case. Nothing but `*` and `?` is special: `opus[1m]` means its brackets.
+    Matching ignores case. Only `*` and `?` are special: the brackets of `opus[1m]` match themselves.
     """
     folded = name.casefold()
     found = [alias for alias in aliases if is_wild(alias.pattern) and matches(alias.pattern.casefold(), folded)]
@@ -192,7 +192,7 @@ def matching(name: str, aliases: Sequence[Alias]) -> list[Alias]:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Match the whole of a name; without regular expressions, so that no pattern takes for ever."""
+    """Match a whole name against a pattern, with bounded backtracking, unlike a regular expression."""
     at = here = 0
     star, tried = -1, 0
     while here < len(name):
@@ -203,7 +203,7 @@ def matches(pattern: str, name: str) -> bool:
             at += 1
             here += 1
         elif star >= 0:
-            # What stood for the last star was too short: give it one character more.
+            # The last star matched too little: extend it by one character.
             tried += 1
             at, here = star + 1, tried
         else:

@@ -1,4 +1,4 @@
-"""How patient the gateway is with whom: profiles for kinds of accounts, and what a provider has of its own."""
+"""Resilience profiles: cooldown and circuit breaker parameters by kind of account, with overrides per provider."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -11,47 +11,47 @@ from omniroute.catalog.provider import Provider
 
 @dataclass(frozen=True, slots=True)
 class ResilienceProfile:
-    """Seconds, but for the counts and factors."""
+    """Parameters of cooldowns and circuit breakers. Times are seconds."""
 
     failures: int = 5
-    """Failures in a row that open a breaker."""
+    """Failures in a row that open a circuit breaker."""
     recovery: float = 30.0
-    """How long a breaker stays open before one exchange may try."""
+    """Seconds for which a breaker stays open before it lets a probe through."""
     base: float = 3.0
-    """The first cool-down where the provider names no time."""
+    """First cooldown where the provider gives no time."""
     rate: float = 10.0
-    """The same for a rate limit."""
+    """First cooldown after a rate limit."""
     quota: float = 3600.0
-    """The same for a quota that is used up."""
+    """First cooldown after a used-up quota."""
     auth: float = 120.0
-    """The same for a credential that is refused."""
+    """First cooldown after a refused credential."""
     factor: float = 2.0
-    """How much longer each further cool-down is."""
+    """Factor for each further cooldown."""
     most: float = 300.0
-    """The longest cool-down that the gateway thinks of itself; a provider may name a longer one."""
+    """Maximum of a computed cooldown; a provider may give a longer one."""
     jitter: float = 0.2
-    """The part of a cool-down that is left to the dice, so that accounts do not come back all at once."""
+    """Random fraction of a cooldown, so that accounts do not come back all at once."""
 
 
 PROFILES: dict[str, ResilienceProfile] = {
     "apikey": ResilienceProfile(),
     "local": ResilienceProfile(failures=3, recovery=5.0, base=0.5, rate=1.0, auth=5.0, most=10.0),
 }
-"""A server of one's own is back the moment that it has been started again."""
+"""Profile name -> parameters. A local server has short times, as it is back as soon as it is restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resilience:
-    """What is set for profiles and for providers: name -> field -> value."""
+    """Overrides of profiles and providers: name -> field -> value."""
 
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def profile(self, provider: Provider, base_url: str | None = None) -> ResilienceProfile:
-        """Give what holds for a provider, and for an account of it that has a base URL of its own."""
+        """Return the parameters for a provider, and for an account of it that has its own base URL."""
         return self.of("local" if is_local(base_url or provider.base_url) else "apikey", provider.id)
 
     def of(self, kind: str, provider: str = "") -> ResilienceProfile:
-        """Give a profile as it is set, with what a provider has of its own on top."""
+        """Return a profile with its overrides, then those of a provider."""
         return replace(PROFILES[kind], **{**self.own.get(kind, {}), **self.own.get(provider, {})})
 
 
@@ -59,7 +59,7 @@ FIELDS = tuple(each.name for each in fields(ResilienceProfile))
 
 
 def is_local(url: str) -> bool:
-    """Tell whether a URL leads to this machine or into a private network."""
+    """Return whether a URL points to this machine or a private network."""
     host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""Bounds on what clients may send and hold: heads, bodies, connections, JSON.
+"""Limits on what clients may send: heads, bodies, connections, JSON.
 
 Each value is the setting `server.FIELD`; sizes are bytes, times are seconds.
 """
@@ -12,7 +12,7 @@ MAX_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Bounds that hold for every client, whether it shows a key or not."""
+    """Limits for every client, with or without a key."""
 
     header_bytes: int = 65_536
     """Bytes of a request head: request line and all header lines, or an HTTP/2 header list."""
@@ -23,15 +23,15 @@ class ServerLimits:
     body_min_rate: int = 1024
     """Bytes a second that a request body must arrive at on average, once `header_timeout` seconds have passed."""
     body_total: int = 512 * 1024 * 1024
-    """Bytes of all request bodies under way together, counted after decompression."""
+    """Bytes of all request bodies in flight together, counted after decompression."""
     connections: int = 4096
-    """Client connections in all; fewer where the process may open fewer descriptors."""
+    """Client connections in total; fewer where the process may open fewer file descriptors."""
     connections_per_address: int = 2048
     """Client connections of one address; trusted proxies are exempt."""
     idle_timeout: float = 300.0
-    """Seconds after which a client connection with no request under way is closed."""
+    """Seconds after which a client connection without a request in flight is closed."""
     requests: int = 4096
-    """Requests under way in all."""
+    """Requests in flight in total."""
     json_depth: int = 256
     """Levels of nesting in a request body."""
     messages: int = 20_000

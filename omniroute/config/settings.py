@@ -1,6 +1,6 @@
-"""The rules that choosing goes by, with what holds where nobody has set anything.
+"""All settings of the gateway as immutable values, with their defaults.
 
-A rule that names a provider or a combo goes before the one for all of them.
+A setting of a provider or a combo takes precedence over the global one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,12 +20,12 @@ MOST_KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class BackupSettings:
-    """Copies that nobody has asked for by name."""
+    """Scheduled backups of the database."""
 
     every: float = 24.0
-    """Hours between two; 0 for none."""
+    """Hours between two backups; 0 for none."""
     keep: int = 10
-    """How many stay of each reason."""
+    """Number of backups to keep per reason."""
 
 
 MAX_ENTRIES = 100_000
@@ -37,35 +37,35 @@ MAX_PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """Answers to whole requests at temperature 0, for whoever asks the same again."""
+    """The response cache, for identical requests at temperature 0."""
 
     enabled: bool = True
     ttl: float = 3600.0
-    """Seconds that an answer is given again."""
+    """Seconds for which an answer may be replayed."""
     entries: int = 500
     bytes: int = 64 * 1024 * 1024
-    """Of all answers together."""
+    """Maximum of all answers together."""
     shared: bool = False
-    """An answer is given to every key, and not only to the one that asked first."""
+    """Whether keys share cached answers, rather than each having its own."""
     similar: str = ""
-    """The model that embeds what users say, so that who says nearly the same gets the same answer; empty is off."""
+    """Embedding model of the semantic cache; empty to disable it."""
     similarity: float = 0.97
-    """The cosine from which on that is nearly the same."""
+    """Minimum cosine similarity for a hit."""
     similar_timeout: float = 2.0
-    """Seconds that a request waits for that model."""
+    """Maximum seconds that a request waits for the embedding."""
     cleared: float = 0.0
-    """When somebody last wanted all of them to be forgotten, as seconds of the epoch."""
+    """Time of the last request to clear the cache, in seconds of the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencySettings:
-    """Answers to requests with a name of their own, for who sends one of them twice."""
+    """Replay of answers for repeated requests with the same idempotency key."""
 
     window: float = 5.0
-    """Seconds after an answer in which it is given again; 0 lets no request be the same as another."""
+    """Seconds after an answer in which it is replayed; 0 disables idempotency."""
     entries: int = 1000
     bytes: int = 64 * 1024 * 1024
-    """Of all answers together."""
+    """Maximum of all answers together."""
 
 
 MOST_RESUMED = 3
@@ -73,22 +73,22 @@ MOST_RESUMED = 3
 
 @dataclass(frozen=True, slots=True)
 class ResumeSettings:
-    """Whether another target goes on from there."""
+    """Whether another target resumes an answer whose stream was interrupted."""
 
     enabled: bool = False
     most: int = 1
-    """How often one answer is gone on with."""
+    """Maximum number of times that one answer is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HedgeSettings:
-    """Whether the next target is asked too, when one is later than it mostly is."""
+    """Whether the next target is tried in parallel when one is slower than usual."""
 
     enabled: bool = False
     least: float = 1.0
-    """Seconds that every target is given."""
+    """Minimum seconds before a hedge."""
     share: float = 0.05
-    """The part of all requests that this is done for at most."""
+    """Maximum fraction of requests that are hedged."""
 
 
 type AccountStrategy = Literal["fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized"]
@@ -107,32 +107,32 @@ MAX_TRIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class RetrySettings:
-    """How a combo asks each of its targets. None goes by the rule for all combos."""
+    """How a combo tries each of its targets. None for the default of all combos."""
 
     retries: int | None = None
-    """How often a target is asked again after a failure that may pass, before the next one is asked."""
+    """Number of retries of a target after a transient failure, before the next one is tried."""
     retry_delay: float | None = None
-    """Seconds before each of these."""
+    """Seconds before each retry."""
     hedge: bool | None = None
-    """Whether the next target is asked too, when one is late."""
+    """Whether to hedge when a target is slow."""
     resume: bool | None = None
-    """Whether the next target goes on with an answer that has broken off."""
+    """Whether the next target resumes an interrupted answer."""
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """Phase -> seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComboDefaults:
-    """What holds for a combo that says nothing else itself."""
+    """Defaults for combos that do not set a value themselves."""
 
     strategy: str = "priority"
     retries: int = 0
     retry_delay: float = 0.0
     hedge: bool | None = None
     resume: bool | None = None
-    """None is as for all requests, here and above."""
+    """None for the global setting, here and above."""
     queue_timeout: float | None = None
-    """Seconds, as the five below; None is as for the provider, or for all requests."""
+    """Seconds, as the five below; None for the provider's or global setting."""
     connect_timeout: float | None = None
     first_byte_timeout: float | None = None
     first_content_timeout: float | None = None
@@ -148,15 +148,15 @@ class ComboDefaults:
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """How requests wait for accounts that are at their limits."""
+    """The admission queue for accounts at their rate limits."""
 
     size: int = 1000
-    """Requests that wait for one account; more are refused at once."""
+    """Maximum number of queued requests per account; more are refused at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of choosing, each with what holds where nobody has set it."""
+    """All settings, each with its default."""
 
     strategy: str = "fill-first"
     strategies: Mapping[str, str] = field(default_factory=dict)
@@ -174,33 +174,33 @@ class Settings:
     resilience: Resilience = field(default_factory=Resilience)
     cooldowns: bool = True
     cooldown_wait: float = 10.0
-    """Seconds that a request waits for the end of a cool-down when there is nobody else to ask."""
+    """Maximum seconds that a request waits for the end of a cooldown when there is no other target."""
     thinking: ThinkingSettings = field(default_factory=ThinkingSettings)
     system_prompt: str = ""
-    """What every model is told before the client's own instructions."""
+    """Prompt to put before the client's own instructions, for every model."""
     cache: CacheSettings = field(default_factory=CacheSettings)
     idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
     resume: ResumeSettings = field(default_factory=ResumeSettings)
     hedge: HedgeSettings = field(default_factory=HedgeSettings)
     server: ServerLimits = field(default_factory=ServerLimits)
     blocked: frozenset[str] = frozenset()
-    """Ids of providers that nobody may ask."""
+    """Ids of providers that are not used."""
     trusted_proxies: str = ""
-    """Networks of proxies that are believed for whom they ask, with commas between them."""
+    """Networks of trusted proxies, separated by commas."""
     reset: tuple[float, tuple[str, ...]] = (0.0, ())
-    """When somebody last wanted cool-downs and breakers to be forgotten, and whose; of nobody in particular: all."""
+    """Time of the last reset of cooldowns and breakers, and the ids that it applies to; empty for all."""
     repriced: float = 0.0
-    """When somebody last had the history priced anew: what is spent is then read anew."""
+    """Time when the history was last priced again; spending is then read again."""
     unlocks: frozenset[tuple[float, str]] = frozenset()
-    """When somebody lately unlocked an identifier, and which; `*` is all of them."""
+    """Times of recent unlocks, each with its identifier; `*` for all."""
 
     @property
     def shape(self) -> Shape:
-        """What is done to every request; a cache of answers has to have it in its keys."""
+        """The changes made to every request, which the cache key has to include."""
         return Shape(self.thinking, self.system_prompt)
 
     def strategy_of(self, provider: str) -> str:
-        """Say how the accounts of a provider are ordered."""
+        """Return the account strategy of a provider."""
         return self.strategies.get(provider, self.strategy)
 
 
@@ -218,11 +218,11 @@ GROUPS: dict[str, type[Any]] = {
     "server": ServerLimits,
     "budget": BudgetSettings,
 }
-"""The rules that belong together, each a field of `Rules` of that name."""
+"""Groups of settings, each a field of `Settings` of that name."""
 
 
 def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Pick what is set for profiles and providers, kept as `resilience.NAME.FIELD`: name -> field -> value."""
+    """Extract overrides of profiles and providers, stored as `resilience.NAME.FIELD`: name -> field -> value."""
     found: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         head, _, rest = name.partition(".")
@@ -233,7 +233,7 @@ def resilience_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def settings_of(values: Mapping[str, Any], blocked: frozenset[str] = frozenset()) -> Settings:
-    """Make the rules out of the settings that somebody has set; a setting `GROUP.NAME` is a field of its group."""
+    """Build the settings from stored values; the setting `GROUP.NAME` is a field of its group."""
     made_here = {"strategies", "provider_deadlines", "blocked", "resilience", "reset", "unlocks", *GROUPS}
     plain = {f.name for f in fields(Settings)} - made_here
     return Settings(

@@ -1,4 +1,4 @@
-"""The settings that a person may change: what each is called, what it takes, what it does."""
+"""The registry of settings: name, parser and description of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ MAX_NAME_LENGTH = 512
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Take one of some words; ValueError names them all."""
+    """Return a parser that accepts one of some words; ValueError lists them."""
 
     def read(text: str) -> str:
         if text not in choices:
@@ -48,7 +48,7 @@ def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def whole(most: int) -> Callable[[str], int]:
-    """Take a whole number from 0 to `most`."""
+    """Return a parser of whole numbers from 0 to `most`."""
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
@@ -59,7 +59,7 @@ def whole(most: int) -> Callable[[str], int]:
 
 
 def at_least_one(most: int) -> Callable[[str], int]:
-    """Take a whole number from 1 to `most`."""
+    """Return a parser of whole numbers from 1 to `most`."""
 
     def read(text: str) -> int:
         try:
@@ -74,7 +74,7 @@ def at_least_one(most: int) -> Callable[[str], int]:
 
 
 def seconds(most: float, *, least: float = 0.0) -> Callable[[str], float]:
-    """Take seconds from `least` to `most`; 0 only where `least` is not above it."""
+    """Return a parser of seconds from `least` to `most`; 0 only if `least` is 0."""
 
     def read(text: str) -> float:
         try:
@@ -89,7 +89,7 @@ def seconds(most: float, *, least: float = 0.0) -> Callable[[str], float]:
 
 
 def switch(text: str) -> bool:
-    """Take on or off, in the words that people use for it."""
+    """Parse on or off, in the usual words; ValueError for others."""
     match text.lower():
         case "on" | "true" | "yes" | "1":
             return True
@@ -99,7 +99,7 @@ def switch(text: str) -> bool:
 
 
 def text(most: int) -> Callable[[str], str]:
-    """Take a text of at most so many bytes; white space around it is left out."""
+    """Return a parser of texts of at most `most` bytes, stripped of surrounding white space."""
 
     def read(text: str) -> str:
         text = text.strip()
@@ -115,7 +115,7 @@ def text(most: int) -> Callable[[str], str]:
 
 
 def model(text: str) -> str:
-    """Take the name of a model, or `off`; what keeps it sees that the name means something."""
+    """Parse the name of a model, or `off`; the store checks that the name resolves."""
     name = text.strip()
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise ValueError("takes the name of a model, such as openai/text-embedding-3-small, or off")
@@ -123,7 +123,7 @@ def model(text: str) -> str:
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
-    """Take any number of a range."""
+    """Return a parser of numbers in a range."""
 
     def read(text: str) -> float:
         try:
@@ -138,12 +138,12 @@ def number(least: float, most: float) -> Callable[[str], float]:
 
 
 def deadline(phase: str) -> Callable[[str], float]:
-    """Take the seconds of a deadline."""
+    """Return a parser of the deadline of a phase, in seconds."""
     return seconds(MAX_DEADLINE, least=0.0 if phase in MAY_BE_NONE else 0.001)
 
 
 def network_list(text: str) -> str:
-    """Take networks with commas between them, or none."""
+    """Parse a comma-separated list of networks, which may be empty."""
     try:
         return ",".join(dict.fromkeys(str(read_network(part)) for part in text.split(","))) if text.strip() else ""
     except ValueError as exc:
@@ -152,11 +152,11 @@ def network_list(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting that a person may change."""
+    """A setting that users may change."""
 
     name: str
     read: Callable[[str], Any]
-    """Text -> value; ValueError says what it takes."""
+    """Parses the text of a value; ValueError says what is accepted."""
     help: str
 
 
@@ -229,7 +229,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("system_prompt", text(MAX_PROMPT), "What every model is told before the client's own instructions."),
     )
 }
-"""`strategy.PROVIDER` and `deadlines.PROVIDER.PHASE` are settings too, for each provider and node."""
+"""All settings with fixed names. There are also `strategy.PROVIDER` and `deadlines.PROVIDER.PHASE`."""
 
 
 RESILIENCE: dict[str, Setting] = {
@@ -246,4 +246,4 @@ RESILIENCE: dict[str, Setting] = {
         Setting("jitter", number(0, 1), "The part of a cool-down that is left to chance."),
     )
 }
-"""Kept as `resilience.NAME.FIELD`, where NAME is a profile or a provider."""
+"""Settings stored as `resilience.NAME.FIELD`, where NAME is a profile or a provider."""
