@@ -1,4 +1,4 @@
-"""What the environment says about this process: read once, checked, never changed."""
+"""Settings of the process from environment variables: read once, validated, immutable."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -16,37 +16,37 @@ FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class EnvironmentError_(Exception):
-    """A variable that cannot be used; the message names it and what it takes."""
+    """An invalid environment variable; the message has its name and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where the gateway keeps its data and where it listens."""
+    """Data directory, addresses and access rules of the process."""
 
     data_dir: Path
     port: int = DEFAULT_PORT
-    """0 takes any free port."""
+    """0 for any free port."""
     host: str = DEFAULT_HOST
     web_port: int = DEFAULT_WEB_PORT
     require_api_key: bool = False
     require_login: bool = True
-    """Whether this machine's own users have to log in to administer; everybody else has to anyway."""
+    """Whether local clients need to log in to the management API and panel; remote ones always do."""
     secure_cookies: bool | None = None
-    """Whether browsers send the session over HTTPS alone; None goes by the base URL."""
+    """Whether the session cookie is restricted to HTTPS; None decides by the base URL."""
     base_url: str = ""
-    """Where people reach the gateway, if not by an IP address or as localhost."""
+    """The public URL of the gateway, if it is not reached by an IP address or as localhost."""
 
     @property
     def requires_key(self) -> bool:
-        """Whether a request without a key is refused: when asked for, and always where others can reach us."""
+        """Whether requests need a key: if configured, and always when listening on more than loopback."""
         return self.require_api_key or not is_loopback(self.host)
 
 
 def read(environ: Mapping[str, str]) -> Environment:
-    """Read what the environment says about this process; empty is unset.
+    """Read the settings from environment variables; an empty one counts as unset.
 
-    Shells and containers set HOSTNAME to the machine's own name, which nobody meant for us: only an IP
-    address or `localhost` is taken from it, anything else is left alone. Raises SettingsError.
+    Shells and containers set HOSTNAME to the machine's name, which is not meant for the gateway: only an IP address or
+    `localhost` is used, any other value is ignored. Raises EnvironmentError_.
     """
     return Environment(
         data_dir=_directory(environ),
@@ -61,7 +61,7 @@ def read(environ: Mapping[str, str]) -> Environment:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach `host`; a name other than localhost might be anywhere."""
+    """Return whether `host` is reachable from this machine only; any name but localhost may be remote."""
     if host == "localhost":
         return True
     try:

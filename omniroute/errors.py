@@ -1,21 +1,21 @@
-"""What can go wrong, as the client will be told.
+"""Errors that clients get, with their HTTP status.
 
-GatewayError           500  the gateway's own fault
-├─ BadRequest          400  the body is not what its dialect promises, or the model is unknown; may name the field
-├─ NotAllowed          401  a wrong key, or none where one is needed
-├─ Forbidden           403  the key may not do this
-├─ NotFound            404  no such path
-├─ TooLarge            413  the body is over the limit
-├─ UpgradeRequired     426  a WebSocket where none is served
-├─ UpstreamFailed      502  the upstream refused, broke or said nonsense; carries its status where there was one
+GatewayError           500  an internal error of the gateway
+├─ BadRequest          400  the body is invalid in its dialect, or the model is unknown; may name the field
+├─ NotAllowed          401  an invalid key, or a missing one
+├─ Forbidden           403  the key or client lacks permission
+├─ NotFound            404  unknown path
+├─ TooLarge            413  the body exceeds the limit
+├─ UpgradeRequired     426  a WebSocket request where none is served
+├─ UpstreamFailed      502  the upstream refused, failed, or sent an invalid response; keeps its status if it had one
 ├─ TimedOut            504  a deadline passed
-├─ RateLimited         429  knows how long to wait
-└─ Exhausted           503  every target was tried or none can be
+├─ RateLimited         429  carries the time to wait
+└─ Exhausted           503  every target failed, or none is available
 """
 
 
 class GatewayError(Exception):
-    """A failure the client may read: kind and status are the class's, the words are ours."""
+    """An error that clients may see: kind and default status by class, with a message of the gateway."""
 
     kind = "internal_error"
     status = 500
@@ -30,9 +30,9 @@ class GatewayError(Exception):
         retry_after: float | None = None,
         final: bool = False,
     ) -> None:
-        """Say what happened in `message`; `param` is the path of a field, `retry_after` counts seconds.
+        """Take the message; `param` is the path of a field, `retry_after` is in seconds.
 
-        `final` is for what asking again does not mend before long.
+        `final` marks an error that a retry within a short time cannot resolve.
         """
         super().__init__(message)
         self.message = message

@@ -1,4 +1,4 @@
-"""Takes secrets out of texts that people will see: the known ones exactly, others by their shape."""
+"""Redaction of secrets in logs and displayed texts: known ones exactly, others by their pattern."""
 
 import base64
 import json
@@ -9,21 +9,21 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 SHORTEST_SECRET = 8
-"""A known secret below this is a placeholder such as `none`; masking it everywhere would ruin the text."""
+"""Known secrets shorter than this are placeholders such as `none`; masking them would garble texts."""
 SHORTEST_WITH_TAIL = 24
 TAIL = 4
 FEW = 150
-"""Forms of secrets up to which looking for each is quicker than taking a text apart."""
+"""Number of forms of secrets up to which a linear search for each is faster than the index."""
 
 MAX_RECORD = 32 * 1024
-"""Characters of a message, a traceback or a stack in the log; redaction costs time on the event loop."""
+"""Characters of a message, traceback or stack in the log; redaction takes time on the event loop."""
 LONGEST_SECRET = 8 * 1024
-"""Characters behind a cut that are redacted too and then dropped: a secret that the cut divides is in them."""
+"""Characters after the cut that are redacted too and then dropped, in case the cut divides a secret."""
 
 _TOKEN = r"[A-Za-z0-9._~+/=-]"
 _MARKS = ("sk-", "gsk_", "xai-", "pplx-", "nvapi-", "csk-", "fw_", "hf_", "ghp_", "gho_", "ghu_", "AIza")
-# Every branch begins with a literal and goes on with one greedy run, so a text is read in linear time. No run
-# takes a bracket, so what was masked once is left alone; `Bearer` is never itself the value of a header.
+# Every branch begins with a literal and continues with one greedy run, so a text is matched in linear time. No run
+# contains a bracket, so that masked values do not match again; `Bearer` is never matched as a header's value itself.
 _SHAPES = re.compile(
     rf"""
       (?<![A-Za-z0-9]) (?P<token> (?:{"|".join(_MARKS)}) [A-Za-z0-9_-]{{8,}} )
@@ -43,23 +43,23 @@ _SHAPES = re.compile(
 
 
 _WIRE = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))""", re.DOTALL)
-"""Bytes as Python writes them."""
+"""Matches bytes literals in Python's notation."""
 
 
 def mask(secret: str) -> str:
-    """Stand in for a secret; of a long one the end stays, so that a person can tell which it was."""
+    """Return the mask for a secret; of a long one, the last characters stay, to tell it from others."""
     return f"[hidden:{secret[-TAIL:]}]" if len(secret) >= SHORTEST_WITH_TAIL else "[hidden]"
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Mask the given secrets and everything that looks like one. Doing it twice changes nothing more."""
+    """Mask the given secrets and everything that matches a secret's pattern. Idempotent."""
     return KnownSecrets(secrets).redact(text)
 
 
 class KnownSecrets:
-    """Secrets that are known, in every form that a text may have them in, ready to be looked for.
+    """Known secrets in every form in which a text may contain them, indexed for search.
 
-    Of many, a text is read once: its runs of eight characters are looked up among their beginnings.
+    With many secrets, a text is scanned once: its substrings of eight characters are looked up among their beginnings.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -72,13 +72,13 @@ class KnownSecrets:
             self._starts.setdefault(form[:SHORTEST_SECRET], []).append(form)
 
     def redact(self, text: str) -> str:
-        """Mask what is known and what looks like a secret."""
+        """Mask the known secrets, and everything that matches a secret's pattern."""
         for form in sorted(self._seen(text), key=len, reverse=True):
             text = text.replace(form, self._masks[form])
         return _SHAPES.sub(_hide, text)
 
     def _seen(self, text: str) -> list[str]:
-        """Find the forms that may be in a text, by the quicker way for as many as there are."""
+        """Return the forms that a text may contain, by the faster method for their number."""
         if len(self._masks) <= FEW:
             return [form for form in self._masks if form in text]
         runs = {text[at : at + SHORTEST_SECRET] for at in range(len(text) - SHORTEST_SECRET + 1)}
@@ -86,7 +86,7 @@ class KnownSecrets:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Give a secret as it is, as it stands in URLs, JSON and Python, and as a part of whatever was put in base64."""
+    """Yield a secret as it is, escaped as in URLs, JSON and Python, and as part of a base64 encoding."""
     yield secret
     content = secret.encode("utf-8", "surrogateescape")
     for written in (quote(content, safe=""), quote(content), quote_plus(content)):
@@ -94,7 +94,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield re.sub("%..", lambda found: found[0].lower(), written)
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
     for before, unsure in ((0, 0), (1, 2), (2, 3)):
-        # Three bytes make four characters: what shares some with its neighbours is left out at both ends.
+        # Three bytes are four characters: those that depend on adjacent bytes are left out at both ends.
         coded = base64.b64encode(b"\0" * before + content).rstrip(b"=").decode()
         sure = coded[unsure : len(coded) - (1 if (before + len(content)) % 3 else 0)]
         if len(sure) >= SHORTEST_SECRET:
@@ -112,7 +112,7 @@ def _hide(match: re.Match[str]) -> str:
 
 
 class Redactor:
-    """Redacts log records as they are made: for every logger and handler, those that come later too, and once."""
+    """A log record factory that redacts each record once, for all loggers and handlers."""
 
     def __init__(self, known: Callable[[], KnownSecrets]) -> None:
         self._known = known
@@ -120,41 +120,41 @@ class Redactor:
         self._before: Callable[..., logging.LogRecord] | None = None
 
     def install(self) -> None:
-        """Begin, for the whole process."""
+        """Install it as the record factory of the process."""
         if self._before is None:
             self._before = logging.getLogRecordFactory()
             logging.setLogRecordFactory(self)
 
     def remove(self) -> None:
-        """End; where another one was put above this, it goes on and this one only passes records through."""
+        """Restore the previous factory; if another was installed on top, stay as a pass-through."""
         if logging.getLogRecordFactory() is self and self._before:
             logging.setLogRecordFactory(self._before)
             self._before = None
         self._known = KnownSecrets
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        """Make a record as before, and redact it."""
+        """Create a record with the previous factory, and redact it."""
         record = (self._before or logging.LogRecord)(*args, **kwargs)
-        if record.msg is not None:  # `makeLogRecord` fills an empty one afterwards
+        if record.msg is not None:  # `makeLogRecord` fills an empty record afterwards
             self.redact(record)
         return record
 
     def redact(self, record: logging.LogRecord) -> None:
-        """Replace the texts of a record: message, exception and stack alike."""
+        """Replace the texts of a record: message, exception and stack."""
         known = self._known()
         try:
             message = record.getMessage()
         except Exception:
-            # Left as it is, logging would print the arguments, secrets and all, with its complaint.
+            # Otherwise logging would print the arguments, with secrets, in its error report.
             message = f"{record.msg if isinstance(record.msg, str) else type(record.msg)} (the arguments do not fit)"
         size, message = len(message), message[: MAX_RECORD + LONGEST_SECRET]
         if record.levelno <= logging.DEBUG and record.name.startswith("mitmproxy."):
-            # What `proxy_debug` shows is cut where the network cut it, so a secret may be there in two halves.
+            # `proxy_debug` logs raw network reads, which may contain a part of a secret only.
             message = _WIRE.sub("b[hidden]", message)
         record.msg, record.args = _shorten(known.redact(message), size), None
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
-        record.exc_info = None  # or a formatter that ignores exc_text would write it anew
+        record.exc_info = None  # a formatter that ignores exc_text would format it again
         if record.exc_text:
             record.exc_text = _redact_text(known, record.exc_text)
         if record.stack_info:
@@ -166,7 +166,7 @@ def _redact_text(known: KnownSecrets, text: str) -> str:
 
 
 def _shorten(redacted: str, size: int) -> str:
-    """Cut a redacted text of once `size` characters, of which `MAX_RECORD + LONGEST_SECRET` at most were redacted."""
+    """Cut a redacted text of originally `size` characters, of which `MAX_RECORD + LONGEST_SECRET` were redacted."""
     if size <= MAX_RECORD:
         return redacted
     if size <= MAX_RECORD + LONGEST_SECRET:

@@ -1,4 +1,4 @@
-"""The addons in the order in which a request meets them."""
+"""The addons, in the order in which they handle a request."""
 
 from omniroute.addons.access import Access
 from omniroute.addons.body import RequestBody
@@ -21,27 +21,27 @@ from omniroute.mitm import seam
 
 
 def build(runtime: Runtime | None = None) -> list[object]:
-    """Make a fresh suite; called anew each time mitmproxy reloads the script.
+    """Build a new suite of addons; called each time mitmproxy reloads the script.
 
-    Raises DependencyError for a mitmproxy that the HTTP layer does not work with.
+    Raises DependencyError for a mitmproxy version that the HTTP layer does not support.
     """
     seam.verify()
     runtime = runtime or Runtime()
     return [
-        Lifecycle(runtime),  # options in; opens and closes what is shared
-        Connections(runtime),  # bounds the connections of clients, watches the event loop
-        HttpLayer(runtime),  # puts our HTTP layer on the port
-        Intake(runtime),  # claims flows, takes the client's key out of them, reads the path
-        Access(runtime),  # who is asking
-        RequestBody(runtime),  # which model is asked
-        CountTokens(runtime),  # how long is it
-        Models(runtime),  # what can be asked for
-        Conversations(runtime),  # which reply does it go on from; keeps the new one
-        Cache(runtime),  # was it answered before, or is it being answered now
+        Lifecycle(runtime),  # reads options; opens and closes the runtime
+        Connections(runtime),  # limits client connections, watches the event loop
+        HttpLayer(runtime),  # installs our HTTP layer on the port
+        Intake(runtime),  # claims flows, extracts the client's key, parses the path
+        Access(runtime),  # authenticates the client
+        RequestBody(runtime),  # reads the body and the requested model
+        CountTokens(runtime),  # counts tokens
+        Models(runtime),  # lists models
+        Conversations(runtime),  # resolves the previous reply; stores the new one
+        Cache(runtime),  # replays cached answers, joins identical requests
         Dispatch(runtime),  # plans; writes each attempt into the flow
-        Hedging(runtime),  # asks a second target beside one that is late
-        Meter(runtime),  # what it cost
-        Monitor(runtime),  # who wants to see it pass
-        Panel(runtime),  # how a person and a program see and steer it
-        Views(runtime),  # how mitmproxy shows it
+        Hedging(runtime),  # starts a second attempt beside a slow one
+        Meter(runtime),  # computes the cost
+        Monitor(runtime),  # feeds the live monitor
+        Panel(runtime),  # serves the panel and the management API
+        Views(runtime),  # shows flows in mitmproxy
     ]

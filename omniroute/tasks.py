@@ -1,4 +1,4 @@
-"""What runs beside the traffic."""
+"""Background tasks of the gateway."""
 
 import asyncio
 import logging
@@ -9,19 +9,19 @@ log = logging.getLogger(__name__)
 
 
 class Tasks:
-    """Tasks with names, which are kept until they end, and whose failures are said."""
+    """Named background tasks. References are kept until they end, and failures are logged."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run something beside the traffic; it ends with the gateway at the latest."""
+        """Start a background task; it is cancelled on `close` at the latest."""
         task = asyncio.get_running_loop().create_task(work, name=f"omniroute: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def close(self) -> None:
-        """Cancel all of them."""
+        """Cancel all tasks."""
         for task in self._tasks:
             task.cancel()
 

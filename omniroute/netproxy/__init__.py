@@ -1,1 +1,1 @@
-"""Network proxies: what they are, when the environment names one, and how a tunnel through one is opened. Pure."""
+"""Network proxies: their URLs, the proxy variables of the environment, and tunnel handshakes. Pure."""

@@ -1,8 +1,8 @@
-"""Which proxy the environment names for an upstream: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, and NO_PROXY against them.
+"""Proxy settings from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, with exemptions by NO_PROXY.
 
-Programs agree on most of it. Where they differ, this is as in curl: the name in small letters counts first and an
-empty one says that there is none; a name in NO_PROXY stands for itself and all below it, with or without a dot or
-`*.` before it. What is on this machine is reached directly whatever the environment says.
+Programs agree on most of it. Where they differ, this follows curl: the lower-case variable takes precedence, and an
+empty one disables the proxy; a name in NO_PROXY stands for itself and all its subdomains, with or without a leading
+dot or `*.`. Hosts on this machine are always reached directly.
 """
 
 import re
@@ -21,18 +21,18 @@ _PORT = re.compile(r"(?P<host>.+):(?P<port>\d{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class ProxyEnvironment:
-    """What the environment of a process says about proxies."""
+    """The proxy settings in the environment of a process."""
 
     https: Proxy | None = None
     http: Proxy | None = None
-    """For upstreams that are not encrypted."""
+    """For plain HTTP upstreams."""
     names: tuple[str, str] = ("", "")
-    """The variables that name them, in the same order."""
+    """The variables that they come from, in the same order."""
     without: tuple[Rule, ...] = ()
-    """What NO_PROXY exempts."""
+    """The exemptions of NO_PROXY."""
 
     def proxy_for(self, scheme: str, host: str, port: int) -> tuple[Proxy, str] | None:
-        """Give the proxy for an upstream and the variable that names it; None where it is reached directly."""
+        """Return the proxy for an upstream and the variable that it comes from; None for a direct connection."""
         proxy, name = (self.https, self.names[0]) if scheme == "https" else (self.http, self.names[1])
         if proxy is None or is_here(host) or any(rule(host, port) for rule in self.without):
             return None
@@ -40,7 +40,7 @@ class ProxyEnvironment:
 
 
 def read_environment(environ: Mapping[str, str]) -> ProxyEnvironment:
-    """Read the variables in both spellings. SettingsError names the one that is no proxy's URL."""
+    """Read the proxy variables in both spellings. Raises EnvironmentError_ for a value that is no proxy URL."""
     https, https_name = _proxy(environ, "HTTPS_PROXY", "ALL_PROXY")
     http, http_name = _proxy(environ, "HTTP_PROXY", "ALL_PROXY")
     if https is None and http is None:
@@ -49,12 +49,12 @@ def read_environment(environ: Mapping[str, str]) -> ProxyEnvironment:
 
 
 def no_proxy(text: str) -> tuple[Rule, ...]:
-    """Read what NO_PROXY says: names, addresses and networks, each with a port if need be, or `*` for all."""
+    """Parse NO_PROXY: names, addresses and networks, each with an optional port, or `*` for all."""
     return tuple(_rule(word.lower()) for word in re.split(r"[,\s]+", text) if word)
 
 
 def is_here(host: str) -> bool:
-    """Tell whether a host is this machine by its name or address."""
+    """Return whether a host name or address is this machine's own."""
     host = _plain(host)
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -71,12 +71,12 @@ def _proxy(environ: Mapping[str, str], *names: str) -> tuple[Proxy | None, str]:
             except ValueError as error:
                 raise EnvironmentError_(f"{spelled} cannot be used: {error}") from error
         if spelled:
-            return None, ""  # said to be none: the next name is not asked
+            return None, ""  # explicitly none: do not try the next variable
     return None, ""
 
 
 def _said(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Give the spelling that counts, and what it says; no spelling where nothing is said."""
+    """Return the spelling of a variable that takes precedence, and its value; empty strings if it is not set."""
     if name.lower() in environ:
         return name.lower(), environ[name.lower()].strip()
     text = environ.get(name, "").strip()
@@ -101,7 +101,7 @@ def _matcher(word: str) -> Callable[[str], bool]:
         try:
             network = ip_network(bare, strict=False)
         except ValueError:
-            return lambda host: False  # no network, and no host has a slash in its name
+            return lambda host: False  # not a network, and host names contain no slash
         return lambda host: (address := _address(host)) is not None and address in network
     name = _plain(bare.removeprefix("*").removeprefix("."))
     return lambda host: bool(name) and (host == name or host.endswith(f".{name}"))
@@ -112,7 +112,7 @@ def _plain(host: str) -> str:
 
 
 def _address(host: str) -> Address | None:
-    """Read an address; an IPv4 one that is written as IPv6 is the same place."""
+    """Parse an address, an IPv4-mapped IPv6 one as IPv4; None for any other text."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -1,8 +1,8 @@
-"""What is said to a proxy until it lets bytes through: sans-io, one object a tunnel.
+"""Client side of the handshake with an HTTP proxy: sans-io, one object per tunnel.
 
     start() ─► bytes to send;  feed(bytes) ─► bytes to send, until `done`
 
-Both raise `Refused` when there will be no tunnel.
+Both raise `TunnelRefused` when the tunnel cannot be opened.
 """
 
 from http import HTTPStatus
@@ -11,14 +11,14 @@ from typing import Protocol
 from omniroute.netproxy.proxy_url import Proxy
 
 MAX_HEAD = 64 * 1024
-"""Bytes of the head of an answer to CONNECT."""
+"""Maximum bytes of the response head to CONNECT."""
 
 NO_TUNNEL = (400, 403, 404, 405, 501)
-"""With these a proxy says that it opens no tunnel there: many do so for any port but 443."""
+"""Statuses by which a proxy refuses to tunnel to a port: many do so for any port but 443."""
 
 
 class TunnelRefused(Exception):
-    """The proxy opens no tunnel; the text names proxy and reason, and no secret."""
+    """The proxy refused to open the tunnel. The message has proxy and reason, and no secret."""
 
     def __init__(self, proxy: Proxy, why: str, *, status: int | None = None) -> None:
         super().__init__(f"proxy {proxy}: {why}")
@@ -26,11 +26,11 @@ class TunnelRefused(Exception):
 
     @property
     def may_forward(self) -> bool:
-        """Whether it may still forward requests that are not encrypted."""
+        """Whether the proxy may still forward plain HTTP requests."""
         return self.status in NO_TUNNEL
 
     def again(self, status: int) -> str | None:
-        """Say what the status of a forwarded request means, where it is the proxy's own word and not the upstream's."""
+        """Describe the status of a forwarded request if it is an error of the proxy itself; None if of the upstream."""
         if status == 407:
             return f"proxy {self.proxy}: {basic_authorization(self.proxy)} (407)"
         return f"{self}, and forwards nothing to it" if status == self.status else None
@@ -39,17 +39,17 @@ class TunnelRefused(Exception):
 class Handshake(Protocol):
     @property
     def done(self) -> bool:
-        """The tunnel is open: all that follows is the upstream's."""
+        """Whether the tunnel is open: all further bytes are the upstream's."""
 
     def start(self) -> bytes:
-        """Say the first words."""
+        """Return the first bytes to send."""
 
     def feed(self, data: bytes) -> bytes:
-        """Hear the proxy, in pieces of any size, and answer."""
+        """Feed bytes from the proxy, in pieces of any size; return the bytes to send."""
 
 
 class HttpConnect:
-    """CONNECT of HTTP/1.1 (RFC 9110 section 9.3.6)."""
+    """HTTP/1.1 CONNECT (RFC 9110 section 9.3.6)."""
 
     def __init__(self, proxy: Proxy, host: str, port: int) -> None:
         self.done = False
@@ -91,10 +91,10 @@ class HttpConnect:
 
 
 def basic_authorization(proxy: Proxy) -> str:
-    """Say that a proxy wants another user and password, or any at all."""
+    """Describe why authentication at the proxy failed: wrong credentials, or none."""
     return "it does not accept the user and the password" if proxy.credential else "it wants a user and a password"
 
 
 def place(host: str, port: int) -> str:
-    """Write host and port as both proxies and people read them."""
+    """Format host and port, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""A network proxy, read from the URL that a person or the environment gives."""
+"""A network proxy, parsed from the URL in a setting or the environment."""
 
 import re
 from base64 import b64encode
@@ -12,10 +12,10 @@ type Scheme = Literal["http", "https", "socks5", "socks5h"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme.__value__)
 PORTS: dict[Scheme, int] = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 DIRECT = "direct"
-"""Said in the place of a URL: no proxy."""
+"""Value in place of a URL for a direct connection."""
 TAKEN = "it takes http://, https://, socks5:// or socks5h://, with USER:PASSWORD@ where the proxy wants them"
 MAX_CREDENTIAL = 255
-"""Bytes of a user and of a password: SOCKS5 counts them in one byte (RFC 1929)."""
+"""Maximum bytes of a user and of a password, which is that of SOCKS5 (RFC 1929)."""
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -25,7 +25,7 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where it is, how it is spoken to, and what opens it; its text is without that."""
+    """Scheme, address and credentials of a proxy. `str()` omits the credentials."""
 
     scheme: Scheme
     host: str
@@ -33,7 +33,7 @@ class Proxy:
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     locked: bool = False
-    """It is opened by a user and a password, which may be kept elsewhere."""
+    """Whether it has a user and a password, which may be stored elsewhere."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -41,47 +41,47 @@ class Proxy:
 
     @property
     def masked(self) -> str:
-        """Its URL for people: that there are a user and a password shows, and nothing of them."""
+        """Its URL for display, with user and password masked."""
         scheme, _, rest = str(self).partition("://")
         return f"{scheme}://••••:••••@{rest}" if self.locked else f"{scheme}://{rest}"
 
     @property
     def credential(self) -> str:
-        """User and password as they stand in a URL; empty without."""
+        """User and password, percent-encoded as in a URL; empty if it has none."""
         return f"{quote(self.user, safe='')}:{quote(self.password, safe='')}" if self.user or self.password else ""
 
     @property
     def authorization(self) -> str | None:
-        """What `Proxy-Authorization` says to an HTTP proxy (RFC 7617)."""
+        """The value of `Proxy-Authorization` for an HTTP proxy (RFC 7617); None without credentials."""
         if not self.credential:
             return None
         return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What nobody may read, in the forms in which it travels."""
+        """Its secrets in all forms in which they are sent, for redaction."""
         basic = (self.authorization or "").removeprefix("Basic ")
         return tuple(filter(None, (self.user, self.password, self.credential, basic)))
 
     @property
     def tunnels_all(self) -> bool:
-        """SOCKS carries anything; an HTTP proxy may want to read requests that are not encrypted."""
+        """Whether even plain HTTP is tunneled, as by SOCKS; an HTTP proxy gets plain requests to forward."""
         return self.scheme in ("socks5", "socks5h")
 
     def locked_with(self, credential: str) -> "Proxy":
-        """Give it with the user and the password that `credential` made of them."""
+        """Return it with the user and password of a percent-encoded credential."""
         user, _, password = credential.partition(":")
         return replace(self, user=_decoded(user), password=_decoded(password), locked=bool(credential))
 
     def bare(self) -> "Proxy":
-        """Give it without what opens it."""
+        """Return it without its credentials."""
         return replace(self, user="", password="")
 
 
 def read_proxy(text: str, *, scheme: Scheme | None = None) -> Proxy:
-    """Read a proxy's URL; one without a scheme is taken for `scheme`, where that is given.
+    """Parse a proxy URL; `scheme` is the default for one without a scheme.
 
-    ValueError with a sentence for a person, which repeats neither user nor password.
+    Raises ValueError with a readable reason, which contains neither user nor password.
     """
     if not text:
         raise ValueError(f"the proxy's URL is empty: {TAKEN}")
@@ -135,7 +135,7 @@ def _place(scheme: Scheme, place: str) -> Proxy:
         parts = urlsplit(f"//{place}")
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        # What stands there is not repeated: without an '@' it may be a user and a password.
+        # The text is not repeated: without an '@' it may be a user and a password.
         raise ValueError("the proxy's host and port cannot be read: a port is 1 to 65535") from error
     if parts.path not in ("", "/") or parts.query or parts.fragment or place.endswith(("?", "#")):
         raise ValueError("the proxy's URL goes on after the port: it takes no path and no query")

@@ -1,7 +1,7 @@
-"""SOCKS5 (RFC 1928) with user and password (RFC 1929), the client's side.
+"""Client side of SOCKS5 (RFC 1928) with user and password (RFC 1929).
 
-A host's name is sent as a name and looked up by the proxy, with `socks5` as with `socks5h`: what is asked is known
-to the proxy alone, and a name that only the proxy can look up works.
+Host names are resolved by the proxy, with `socks5` as with `socks5h`: only the proxy sees the lookup, and names that
+only the proxy can resolve work.
 """
 
 from ipaddress import ip_address
@@ -27,7 +27,7 @@ REPLIES = {
 
 
 class Socks5:
-    """One tunnel. Waits for: method ─► login ─► reply ─► done."""
+    """One tunnel. Steps: method ─► login ─► reply ─► done."""
 
     def __init__(self, proxy: Proxy, host: str, port: int) -> None:
         self.done = False
@@ -81,7 +81,7 @@ class Socks5:
     def _login(self) -> bytes | None:
         if (taken := self._take(2)) is None:
             return None
-        if taken[1] != 0:  # the version before it is wrong in too many servers to be looked at
+        if taken[1] != 0:  # too many servers send a wrong version before it to check that
             raise TunnelRefused(self._proxy, basic_authorization(self._proxy))
         return self._ask()
 
@@ -94,7 +94,7 @@ class Socks5:
             return None
         if self._heard[0] != VERSION:
             raise TunnelRefused(self._proxy, "its reply is not SOCKS5")
-        if code := self._heard[1]:  # some servers close without the rest
+        if code := self._heard[1]:  # some servers close without the rest of the reply
             said = REPLIES.get(code, f"it gave a reply that has no meaning ({code}) for {{}}")
             raise TunnelRefused(self._proxy, said.format(self._place))
         if len(self._heard) < 5:
