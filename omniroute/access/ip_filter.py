@@ -42,7 +42,7 @@ class IpFilter:
     banned: Networks = UNREADABLE_ADDRESS
     """The networks of `bans`."""
     trusted: Networks = UNREADABLE_ADDRESS
-    """Proxies whose forwarding headers are trusted."""
+    """Proxies with trusted forwarding headers."""
 
     def refusal(self, address: str, now: float) -> str | None:
         """Return why requests from an address are refused; None when they are not."""

@@ -15,7 +15,7 @@ from omniroute.access.client_address import is_loopback
 type Kind = Literal["key", "login"]
 
 MAX_IDENTIFIERS = 10_000
-"""Maximum number of identifiers to remember; those whose last failure is the oldest are evicted first."""
+"""Maximum number of identifiers to remember; those with the oldest last failure are evicted first."""
 MAX_DELAY = 30.0
 """Maximum delay in seconds before a source is locked."""
 DOUBLINGS = 32
@@ -121,7 +121,7 @@ class Lockouts:
                 self._changed.add(each)
 
     def forget(self, rules: LockoutSettings, now: float) -> None:
-        """Drop identifiers whose count has expired."""
+        """Drop identifiers with an expired count."""
         over = [name for name, each in self._held.items() if max(each.at, each.until) + rules.forget <= now]
         self.unlock(over)
 

@@ -163,7 +163,7 @@ class ResponseCache:
     # requests in flight
 
     def flight(self, kind: Kind, key: str) -> Flight | None:
-        """Return the flight of a key that is in progress, or whose answer is still within the idempotency window."""
+        """Return the flight of a key in progress, or that ended with an answer within the idempotency window."""
         if flight := self._flights.get((kind, key)):
             return flight
         while (oldest := self._ended.least_used()) and oldest[1].until <= self._clock():

@@ -12,7 +12,7 @@ type Source = Kind | Literal["similar"]
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A request whose answer others may share. If it yields none, the next follower becomes the leader."""
+    """A request with an answer that others may share. If it yields none, the next follower becomes the leader."""
 
     kind: Kind
     key: str

@@ -20,7 +20,7 @@ GEMINI: Paths = {"gemini": "/models/{model}:{verb}"}
 CLAUDE_VERSION = {"anthropic-version": "2023-06-01"}
 
 COUNTS_UNASKED = Quirks(stream_usage=False)
-"""For providers whose streams always report usage, and which may refuse the option as an unknown field."""
+"""For providers that always report usage in streams, and may refuse the option as an unknown field."""
 KEEPS_STATE = Quirks(keeps_state=True)
 """OpenAI and xAI keep replies for 30 days; OpenRouter calls its own Responses API stateless.
 (https://developers.openai.com/api/docs/guides/conversation-state,

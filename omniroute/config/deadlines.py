@@ -13,14 +13,14 @@ PHASES = {
 }
 """Phase -> what its deadline limits."""
 MAY_BE_NONE = frozenset({"queue", "total"})
-"""Phases whose deadline may be 0."""
+"""Phases with a deadline that may be 0."""
 THINKING = frozenset({"first_byte", "first_content", "idle"})
-"""Phases whose deadlines are extended for reasoning models."""
+"""Phases with deadlines that are extended for reasoning models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Deadlines in seconds, each counted from the start of its own phase."""
+    """Deadlines in seconds, each counted from the start of its phase."""
 
     queue: float = 30.0
     """Total time in the queue, over all accounts."""

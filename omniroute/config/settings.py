@@ -73,7 +73,7 @@ MOST_RESUMED = 3
 
 @dataclass(frozen=True, slots=True)
 class ResumeSettings:
-    """Whether another target resumes an answer whose stream was interrupted."""
+    """Whether another target resumes an interrupted answer."""
 
     enabled: bool = False
     most: int = 1

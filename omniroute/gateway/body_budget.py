@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from omniroute.errors import GatewayError, TooLarge
 
 RETRY_AFTER = 2.0
-"""Retry-After in seconds for a client whose body was refused for lack of room."""
+"""Retry-After in seconds for a client with a body that was refused for lack of room."""
 
 
 class BodyAccount:

@@ -197,7 +197,7 @@ def _is_whole(asked: AttemptRecord) -> bool:
 
 
 def _guess(exchange: Exchange, hold: Reservation) -> float:
-    """Estimate the cost of an exchange whose upstream did not report all of its usage; 0 where nothing is known."""
+    """Estimate the cost of an exchange without complete usage from its upstream; 0 where nothing is known."""
     answering = exchange.answering_attempt
     if len(answering) > 1:
         counted = [(asked, asked.attempt.stream.own if asked.attempt.stream else asked.usage) for asked in answering]

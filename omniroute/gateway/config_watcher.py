@@ -47,7 +47,7 @@ def read(store: Store, environment: ProxyEnvironment) -> ActiveConfig:
 
 
 class ConfigWatcher:
-    """Call `found`, in a thread of its own, with each configuration that is newer than revision `seen`."""
+    """Call `found`, in a separate thread, with each configuration that is newer than revision `seen`."""
 
     def __init__(
         self, store: Store, environment: ProxyEnvironment, seen: int, found: Callable[[ActiveConfig], None]

@@ -126,7 +126,7 @@ class Exchange:
     """The session that it belongs to, as far as one can be detected."""
     plan: Plan | None = None
     combos_used: set[str] = field(default_factory=set)
-    """The combos whose turn counters it has advanced."""
+    """The combos with turn counters that it has advanced."""
     attempts_made: list[AttemptRecord] = field(default_factory=list)
     remaining: list[Target] = field(default_factory=list)
     """The targets of the plan that have not been tried, in order."""
@@ -140,7 +140,7 @@ class Exchange:
     queued_at: float | None = None
     """When it first entered the queue, on the runtime's clock."""
     refused: BadRequest | None = field(default=None, repr=False)
-    """Why the request cannot be translated for the last target for which it cannot."""
+    """Why the request could not be translated, at the last such target."""
     repeats: int = 0
     """How often the newest attempt's target has been retried."""
     overhead: float | None = None

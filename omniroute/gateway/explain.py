@@ -51,7 +51,7 @@ def explain(
 ) -> Explanation:
     """Plan a request as the gateway would, without advancing any turn counter. Random strategies draw anew each time.
 
-    `running` says whether a gateway runs, whose rate-limit usage then counts. Raises StoreError for an unknown key.
+    `running` is whether a gateway runs, so that its rate-limit usage counts. Raises StoreError for an unknown key.
     """
     config, memory, felt = snapshot.load(store), strategy_state.load(store), health.load(store)
     client = None if key is None else _find_key(key, config)

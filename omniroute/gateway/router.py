@@ -92,7 +92,7 @@ class Router:
         return made
 
     def embedding(self, name: str, config: Config) -> tuple[Target, ...]:
-        """Return the available targets of an embedding model, in order; all share one model, so that vectors compare.
+        """Return the available targets of an embedding model, in order. All share model and base URL.
 
         Raises BadRequest when the name is unknown, and Exhausted when no target is available.
         """

@@ -204,7 +204,7 @@ class Admission:
         return place, ticket.at
 
     def give_back(self, account: str, at: float) -> None:
-        """Release an admission whose request was never sent to the upstream."""
+        """Release an admission for a request that was never sent to the upstream."""
         self.limits.take_back(account, at)
         if self._begun[account, at] > 1:
             self._begun[account, at] -= 1

@@ -128,13 +128,13 @@ def feature_flag(what: Switch, target: Target, rules: Settings) -> FeatureFlag:
 MAY_PASS = frozenset({"rate", "overload", "server", "network", "timeout"})
 """Causes that may have passed on a retry of the same target."""
 NOT_AGAIN = frozenset({"deadline", "tls"})
-"""Failure kinds not to retry: the total time is used up, or a certificate is invalid and stays so."""
+"""Failure kinds not to retry: another full deadline would take too long, and an invalid certificate stays invalid."""
 
 
 def retry_delay(failure: Failure, combo: Combo | None, rules: Settings, repeats: int) -> float | None:
     """Return the seconds after which to retry the same target; None to fail over to the next one.
 
-    `repeats` is the number of retries so far. A target whose Retry-After is longer than the delay is not retried.
+    `repeats` is the number of retries so far. A target with a Retry-After longer than the delay is not retried.
     """
     if combo is None:
         return None

@@ -187,7 +187,7 @@ class Health:
         self._breakers: dict[BreakerKey, Breaker] = dict(saved.breakers) if saved else {}
         self._probes: dict[BreakerKey, str] = {}
         self._recovered: dict[BreakerKey, float] = {}
-        """Breaker -> start of the attempt whose success has closed it last."""
+        """Breaker -> start of the attempt that closed it last by its success."""
         self.revision = 0
         """Counts what may change a plan: failures, and cooldowns and breakers that were cleared."""
         self._changed: set[Key] = set()

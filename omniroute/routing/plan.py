@@ -53,7 +53,7 @@ def check_capabilities(model: Model | None, needs: Needs) -> CapabilityMismatch 
 
 ONLY = "the only account"
 STEADY = ("fill-first", ONLY)
-"""Account strategies whose order is constant."""
+"""Account strategies with a constant order."""
 
 type Stay = tuple[str, str]
 """The account id and the target name that served a conversation last."""
@@ -89,7 +89,7 @@ class PlanBuilder:
     def _last_resorts(self) -> list[Target]:
         """Return the targets in cooldown that may still be tried after all others, soonest end first.
 
-        A target whose provider gave a time is not tried before it, and is excluded when that is too far away.
+        A target is not tried before a time that its provider gave, and is excluded when that is too far away.
         """
         now, patience = self._known.state.now, self._rules.cooldown_wait
         found = []
