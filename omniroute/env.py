@@ -15,7 +15,7 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
 
-class EnvironmentError_(Exception):
+class InvalidEnvironment(Exception):
     """An invalid environment variable; the message has its name and what is accepted."""
 
 
@@ -46,7 +46,7 @@ def read(environ: Mapping[str, str]) -> Environment:
     """Read the settings from environment variables; an empty one counts as unset.
 
     Shells and containers set HOSTNAME to the machine's name, which is not meant for the gateway: only an IP address or
-    `localhost` is used, any other value is ignored. Raises EnvironmentError_.
+    `localhost` is used, any other value is ignored. Raises InvalidEnvironment.
     """
     return Environment(
         data_dir=_directory(environ),
@@ -75,7 +75,7 @@ def _directory(environ: Mapping[str, str]) -> Path:
     try:
         return Path(text).expanduser().absolute()
     except RuntimeError as exc:
-        raise EnvironmentError_(f"DATA_DIR is {text!r}, and that home directory is unknown: give a full path") from exc
+        raise InvalidEnvironment(f"DATA_DIR is {text!r}, and that home directory is unknown: give a full path") from exc
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -83,7 +83,7 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and int(text) <= MAX_PORT):
-        raise EnvironmentError_(f"{name} is {text!r}: it takes a port from 0 to {MAX_PORT}")
+        raise InvalidEnvironment(f"{name} is {text!r}: it takes a port from 0 to {MAX_PORT}")
     return int(text)
 
 
@@ -100,7 +100,7 @@ def _host(text: str) -> str:
 def _base_url(text: str) -> str:
     parts = urlsplit(text)
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
-        raise EnvironmentError_(f"BASE_URL is {text!r}: it takes a URL such as https://llm.example.org")
+        raise InvalidEnvironment(f"BASE_URL is {text!r}: it takes a URL such as https://llm.example.org")
     return text.rstrip("/")
 
 
@@ -112,4 +112,4 @@ def _switch(environ: Mapping[str, str], name: str) -> bool | None:
         return True
     if text in FALSE:
         return False
-    raise EnvironmentError_(f"{name} is {environ[name]!r}: it takes true or false")
+    raise InvalidEnvironment(f"{name} is {environ[name]!r}: it takes true or false")

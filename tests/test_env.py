@@ -5,7 +5,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.env import Environment, EnvironmentError_, read
+from omniroute.env import Environment, InvalidEnvironment, read
 
 
 def test_the_defaults() -> None:
@@ -60,7 +60,7 @@ def test_whoever_can_be_reached_by_others_requires_a_key(host: str, required: bo
      ("REQUIRE_API_KEY", "maybe"), ("DATA_DIR", "~nobody-of-this-name/x")],
 )  # fmt: skip
 def test_a_refusal_names_the_variable_and_the_value(name: str, value: str) -> None:
-    with pytest.raises(EnvironmentError_) as refused:
+    with pytest.raises(InvalidEnvironment) as refused:
         read({name: value})
     assert name in str(refused.value)
     assert repr(value) in str(refused.value)
@@ -70,6 +70,6 @@ def test_a_refusal_names_the_variable_and_the_value(name: str, value: str) -> No
 def test_reading_gives_settings_or_a_settings_error(environ: dict[str, str]) -> None:
     try:
         settings = read(environ)
-    except EnvironmentError_:
+    except InvalidEnvironment:
         return
     assert 0 <= settings.port <= 65535

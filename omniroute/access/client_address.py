@@ -19,7 +19,7 @@ IPV6_SITE_PREFIX = 64
 UNKNOWN = "unknown"
 BROWSER_MARK = "browser-"
 """Prefix of a source that is no address, but a browser that has logged in before."""
-MAX_NETWORKS = 100
+MAX_ADDRESS_LENGTH = 100
 """Maximum characters of an address with its zone."""
 
 
@@ -29,7 +29,7 @@ def read_address(text: str) -> Address:
 
     An IPv4-mapped IPv6 address becomes the IPv4 address. A zone id is ignored, as it names a local interface only.
     """
-    if len(text) > MAX_NETWORKS:
+    if len(text) > MAX_ADDRESS_LENGTH:
         raise ValueError("too long for an address")
     address = ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -141,7 +141,7 @@ _small = lru_cache(maxsize=1024)(Networks)
 _large = lru_cache(maxsize=4)(Networks)
 """Long lists take much memory, so only the newest are cached."""
 
-UNREADABLE_ADDRESS = networks()
+NO_NETWORKS = networks()
 
 
 type Fields = Sequence[tuple[bytes, bytes]]

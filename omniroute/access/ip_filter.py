@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from omniroute.access.client_address import (
-    UNREADABLE_ADDRESS,
+    NO_NETWORKS,
     ClientAddress,
     Fields,
     Networks,
@@ -35,13 +35,13 @@ class IpFilter:
     mode: str = "off"
     """`blacklist` refuses denied addresses, `whitelist` those not allowed; `whitelist-priority` refuses those that are
     denied and not allowed."""
-    allow: Networks = UNREADABLE_ADDRESS
-    deny: Networks = UNREADABLE_ADDRESS
+    allow: Networks = NO_NETWORKS
+    deny: Networks = NO_NETWORKS
     bans: Mapping[str, Ban] = field(default_factory=dict)
     """Network -> its ban; expired ones are ignored."""
-    banned: Networks = UNREADABLE_ADDRESS
+    banned: Networks = NO_NETWORKS
     """The networks of `bans`."""
-    trusted: Networks = UNREADABLE_ADDRESS
+    trusted: Networks = NO_NETWORKS
     """Proxies with trusted forwarding headers."""
 
     def refusal(self, address: str, now: float) -> str | None:

@@ -15,7 +15,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from omniroute.addons.meter import break_off
-from omniroute.env import EnvironmentError_, is_loopback, read
+from omniroute.env import InvalidEnvironment, is_loopback, read
 from omniroute.gateway import allocator
 from omniroute.gateway.runtime import Limits, Runtime
 from omniroute.netproxy.env_proxies import read_environment
@@ -71,7 +71,7 @@ class Lifecycle:
         try:
             settings = read(os.environ)
             self.runtime.environment = read_environment(os.environ)
-        except EnvironmentError_ as error:
+        except InvalidEnvironment as error:
             raise exceptions.OptionsError(str(error)) from error
         self.runtime.limits = Limits(
             max_body=options.omniroute_max_body,

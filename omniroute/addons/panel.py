@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mitmproxy import ctx, exceptions
 
-from omniroute.env import EnvironmentError_, is_loopback, read
+from omniroute.env import InvalidEnvironment, is_loopback, read
 from omniroute.gateway.runtime import Runtime
 from omniroute.mitm.management_relay import Relay
 from omniroute.store.db.files import StoreError
@@ -43,7 +43,7 @@ class Panel:
     def configure(self, updated: set[str]) -> None:
         try:
             self._settings = read(os.environ)
-        except EnvironmentError_ as error:
+        except InvalidEnvironment as error:
             raise exceptions.OptionsError(str(error)) from error
         if not self._settings.require_login and not is_loopback(ctx.options.listen_host or self._settings.host):
             raise exceptions.OptionsError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 
-PER_MILLION = "*"
+ALL_MODELS = "*"
 """Model name that stands for every model of a provider."""
 
 
@@ -37,7 +37,7 @@ class Price:
 
 
 type Prices = Mapping[tuple[str, str], Price]
-"""(provider id, model or `PER_MILLION`) -> the user's price."""
+"""(provider id, model or `ALL_MODELS`) -> the user's price."""
 
 CLASSES: tuple[str, ...] = tuple(field.name for field in fields(Price))
 
@@ -147,7 +147,7 @@ def expected(
 
 def _over(provider_id: str, model: str, listed: Rates, prices: Prices) -> Rates:
     if prices:
-        for name in (PER_MILLION, model.partition("[")[0], model):  # later ones are more specific
+        for name in (ALL_MODELS, model.partition("[")[0], model):  # later ones are more specific
             if said := prices.get((provider_id, name)):
                 listed = listed.under(said)
     return listed

@@ -41,7 +41,7 @@ class State:
 
     @property
     def data_dir(self) -> Path:
-        """The data directory from `--data-dir`, $DATA_DIR or the default. Raises EnvironmentError_ if it is invalid."""
+        """The data directory from `--data-dir`, $DATA_DIR or the default. Raises InvalidEnvironment."""
         said = str(self.chosen_dir or os.environ.get("DATA_DIR", ""))
         return env.read({"DATA_DIR": said}).data_dir  # only `serve` needs the other variables
 
@@ -136,7 +136,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from omniroute.errors import GatewayError
     from omniroute.store.db.files import StoreError
 
-    return GatewayError, env.EnvironmentError_, StoreError
+    return GatewayError, env.InvalidEnvironment, StoreError
 
 
 def explain_error(error: Exception, words: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ from omniroute.cli.gateway_process import Running, answers, read_runtime
 from omniroute.config.model import Account, Config
 from omniroute.config.resilience_profiles import is_local
 from omniroute.distribution.requirements import DependencyError, explain, installed, mend
-from omniroute.env import EnvironmentError_, is_loopback
+from omniroute.env import InvalidEnvironment, is_loopback
 from omniroute.mitm import seam
 from omniroute.netproxy.env_proxies import read_environment
 from omniroute.routing.combo_impact import targets_of
@@ -219,7 +219,7 @@ def check_store(state: State, running: Running | None) -> Iterator[Check]:
             snapshot.credentials(store)
             yield Check("ok", "database", "opens and is whole, and so are the secrets in it")
             yield Check("ok", "leftovers", str(recover(store)) or "killed processes have left nothing behind")
-            with suppress(EnvironmentError_):  # `check_port` reports it
+            with suppress(InvalidEnvironment):  # `check_port` reports it
                 yield from check_setup(store, config, os.environ, running)
     except StoreError as error:
         yield Check("fail", "database", str(error), "put it back from a copy, or begin with another --data-dir")
@@ -296,9 +296,9 @@ def check_environment(environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("ok", "environment", "no secret that is short, or that everybody knows")
     try:
         read_environment(environ)
-    except EnvironmentError_ as error:
+    except InvalidEnvironment as error:
         yield Check("fail", "network proxy", str(error), "mend the variable or unset it")
-    with suppress(EnvironmentError_):  # `check_port` reports it
+    with suppress(InvalidEnvironment):  # `check_port` reports it
         if not env.is_loopback(env.read(environ).host):
             yield Check("warn", "environment", "HOSTNAME lets other machines in, so each client needs a key")
 
@@ -311,7 +311,7 @@ def check_port(state: State, environ: Mapping[str, str]) -> Check:
         return Check("fail", "port", f"process {running.pid} runs but does not answer at {running.url}", "restart it")
     try:
         said = env.read(environ)
-    except EnvironmentError_ as error:
+    except InvalidEnvironment as error:
         return Check("fail", "port", str(error), "mend the variable or unset it")
     family = socket.AF_INET6 if ":" in said.host else socket.AF_INET
     try:

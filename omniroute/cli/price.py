@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from omniroute.catalog.pricing import CLASSES, PER_MILLION, Price
+from omniroute.catalog.pricing import ALL_MODELS, CLASSES, Price
 from omniroute.cli.base import Group, State
 from omniroute.cli.output import say, show_json, table
 from omniroute.store.config import prices as kept
@@ -84,7 +84,7 @@ def list_(state: State, provider: str | None, unknown: bool, everything: bool) -
     with state.store() as store:
         config = snapshot.load(store)
         seen = [] if everything and not unknown else usage.models(store)
-        chosen = kept.named(store, f"{provider}/{PER_MILLION}")[0] if provider else None
+        chosen = kept.named(store, f"{provider}/{ALL_MODELS}")[0] if provider else None
     rows = [row for row in rows_of(config, seen, everything) if chosen in (None, row["provider"])]
     rows = [row for row in rows if row["known"] is False] if unknown else rows
     if state.as_json:

@@ -6,15 +6,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Self, get_args
 
-from omniroute.access.client_address import UNREADABLE_ADDRESS, Networks
+from omniroute.access.client_address import NO_NETWORKS, Networks
 from omniroute.access.ip_filter import IpFilter
 from omniroute.budgets.ledger import Budgets
 from omniroute.catalog.pricing import Prices
 from omniroute.catalog.provider import Model, Provider
 from omniroute.config.settings import RetrySettings, Settings
 from omniroute.netproxy.proxy_url import Proxy
-
-pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Key:
     scopes: tuple[Scope, ...] = ("inference",)
     """What it may be used for. An admin key may not send inference requests unless it has that scope too."""
     expires_at: float | None = None
-    ips: Networks = UNREADABLE_ADDRESS
+    ips: Networks = NO_NETWORKS
     """Networks that it may be used from; empty for any."""
     limit: Limit = UNLIMITED
     """Its rate limit."""

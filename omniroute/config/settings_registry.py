@@ -30,9 +30,6 @@ from omniroute.config.settings import (
 )
 from omniroute.dialects.shaping.common import EFFORTS, MAX_BUDGET, MAX_PROMPT, MODES
 
-pass
-
-
 MAX_NAME_LENGTH = 512
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from omniroute.env import EnvironmentError_
+from omniroute.env import InvalidEnvironment
 from omniroute.netproxy.proxy_url import Proxy, read_proxy
 
 type Address = IPv4Address | IPv6Address
@@ -40,7 +40,7 @@ class ProxyEnvironment:
 
 
 def read_environment(environ: Mapping[str, str]) -> ProxyEnvironment:
-    """Read the proxy variables in both spellings. Raises EnvironmentError_ for a value that is no proxy URL."""
+    """Read the proxy variables in both spellings. Raises InvalidEnvironment for a value that is no proxy URL."""
     https, https_name = _proxy(environ, "HTTPS_PROXY", "ALL_PROXY")
     http, http_name = _proxy(environ, "HTTP_PROXY", "ALL_PROXY")
     if https is None and http is None:
@@ -69,7 +69,7 @@ def _proxy(environ: Mapping[str, str], *names: str) -> tuple[Proxy | None, str]:
             try:
                 return read_proxy(text, scheme="http"), spelled
             except ValueError as error:
-                raise EnvironmentError_(f"{spelled} cannot be used: {error}") from error
+                raise InvalidEnvironment(f"{spelled} cannot be used: {error}") from error
         if spelled:
             return None, ""  # explicitly none: do not try the next variable
     return None, ""

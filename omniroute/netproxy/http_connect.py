@@ -32,7 +32,7 @@ class TunnelRefused(Exception):
     def again(self, status: int) -> str | None:
         """Describe the status of a forwarded request if it is an error of the proxy itself; None if of the upstream."""
         if status == 407:
-            return f"proxy {self.proxy}: {basic_authorization(self.proxy)} (407)"
+            return f"proxy {self.proxy}: {authentication_problem(self.proxy)} (407)"
         return f"{self}, and forwards nothing to it" if status == self.status else None
 
 
@@ -81,7 +81,7 @@ class HttpConnect:
 
     def _refused(self, status: int) -> TunnelRefused:
         if status == 407:
-            return TunnelRefused(self._proxy, basic_authorization(self._proxy) + " (407)")
+            return TunnelRefused(self._proxy, authentication_problem(self._proxy) + " (407)")
         try:
             shown = f"{status} {HTTPStatus(status).phrase}"
         except ValueError:
@@ -90,7 +90,7 @@ class HttpConnect:
         return TunnelRefused(self._proxy, f"it {said} {self._place} ({shown})", status=status)
 
 
-def basic_authorization(proxy: Proxy) -> str:
+def authentication_problem(proxy: Proxy) -> str:
     """Describe why authentication at the proxy failed: wrong credentials, or none."""
     return "it does not accept the user and the password" if proxy.credential else "it wants a user and a password"
 

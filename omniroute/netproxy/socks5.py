@@ -6,7 +6,7 @@ only the proxy can resolve work.
 
 from ipaddress import ip_address
 
-from omniroute.netproxy.http_connect import TunnelRefused, basic_authorization, place
+from omniroute.netproxy.http_connect import TunnelRefused, authentication_problem, place
 from omniroute.netproxy.proxy_url import MAX_CREDENTIAL, Proxy
 
 VERSION, LOGIN_VERSION = 5, 1
@@ -75,14 +75,14 @@ class Socks5:
             user, password = self._proxy.user.encode(), self._proxy.password.encode()
             return bytes([LOGIN_VERSION, len(user)]) + user + bytes([len(password)]) + password
         if method in (BY_PASSWORD, NOTHING_SUITS):
-            raise TunnelRefused(self._proxy, basic_authorization(self._proxy))
+            raise TunnelRefused(self._proxy, authentication_problem(self._proxy))
         raise TunnelRefused(self._proxy, f"it wants a way to log in that was not offered ({method})")
 
     def _login(self) -> bytes | None:
         if (taken := self._take(2)) is None:
             return None
         if taken[1] != 0:  # too many servers send a wrong version before it to check that
-            raise TunnelRefused(self._proxy, basic_authorization(self._proxy))
+            raise TunnelRefused(self._proxy, authentication_problem(self._proxy))
         return self._ask()
 
     def _ask(self) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.catalog import price_library
-from omniroute.catalog.pricing import PER_MILLION, Price, Rate, Rates, cost, expected, rates
+from omniroute.catalog.pricing import ALL_MODELS, Price, Rate, Rates, cost, expected, rates
 from omniroute.catalog.providers import PROVIDERS, find, node
 from omniroute.dialects.ir import Usage
 from omniroute.dialects.registry import DIALECTS
@@ -127,7 +127,7 @@ def test_reasoning_that_a_provider_counts_apart_is_added_once() -> None:
 def test_what_is_set_for_a_model_goes_before_its_provider_and_that_before_the_library() -> None:
     usage = Usage(1_000_000, 1_000_000)
     assert cost(OPENAI, "gpt-4o", usage, AT) == pytest.approx(12.5)
-    wide = {("openai", PER_MILLION): Price(output=1)}
+    wide = {("openai", ALL_MODELS): Price(output=1)}
     assert cost(OPENAI, "gpt-4o", usage, AT, wide) == pytest.approx(3.5), "the input is the library's"
     exact = wide | {("openai", "gpt-4o"): Price(input=7)}
     assert cost(OPENAI, "gpt-4o", usage, AT, exact) == pytest.approx(8)

@@ -8,7 +8,7 @@ from mutate import Mutator, dump
 
 from omniroute.access.client_address import networks, read_network, resolve_client, source_of
 from omniroute.access.url_keys import MARK, clean
-from omniroute.env import EnvironmentError_
+from omniroute.env import InvalidEnvironment
 from omniroute.errors import BadRequest
 from omniroute.netproxy.env_proxies import no_proxy
 from omniroute.netproxy.http_connect import MAX_HEAD, Handshake, HttpConnect, TunnelRefused
@@ -75,7 +75,7 @@ def check(data: bytes) -> None:
         case "url" | "no_proxy" as kind:
             try:
                 (read_proxy if kind == "url" else no_proxy)(text)
-            except (ValueError, EnvironmentError_) as error:
+            except (ValueError, InvalidEnvironment) as error:
                 assert len(str(error)) < 4096
         case "address":
             source_of(text)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.access.client_address import UNREADABLE_ADDRESS, networks, resolve_client
+from omniroute.access.client_address import NO_NETWORKS, networks, resolve_client
 from omniroute.access.lockouts import Lockouts, LockoutSettings
 from omniroute.config.model import SCOPES, Config, Key, Limit, Scope
 from omniroute.config.settings import Settings
@@ -38,9 +38,7 @@ def gate(clock: Clock) -> Authenticator:
 
 
 def show(gate: Authenticator, text: str, peer: str = FAR) -> Key:
-    return gate.key(
-        (text,), resolve_client(peer, (), UNREADABLE_ADDRESS), CONFIG, lambda shown: f"digest of {shown}".encode()
-    )
+    return gate.key((text,), resolve_client(peer, (), NO_NETWORKS), CONFIG, lambda shown: f"digest of {shown}".encode())
 
 
 def lock(gate: Authenticator, clock: Clock, peer: str = FAR) -> None:
@@ -156,7 +154,7 @@ def may(gate: Authenticator, key: Key, peer: str = FAR, scope: Scope = "inferenc
     config = Config(keys=() if key.revoked_at else (key,), revoked=(key,) if key.revoked_at else ())
     return gate.key(
         ("right",),
-        resolve_client(peer, (), UNREADABLE_ADDRESS),
+        resolve_client(peer, (), NO_NETWORKS),
         config,
         lambda shown: f"digest of {shown}".encode(),
         scope,
@@ -211,8 +209,8 @@ def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Authenticato
     )
     gone = replace(RIGHT, id="gone", revoked_at=1.0)
     config = Config(keys=(RIGHT, over, admin, there), revoked=(gone,))
-    assert gate.named("k1", resolve_client(FAR, (), UNREADABLE_ADDRESS), config) is RIGHT
-    assert gate.named("there", resolve_client("10.1.1.1", (), UNREADABLE_ADDRESS), config) is there
+    assert gate.named("k1", resolve_client(FAR, (), NO_NETWORKS), config) is RIGHT
+    assert gate.named("there", resolve_client("10.1.1.1", (), NO_NETWORKS), config) is there
     for id, refused in (
         ("over", NotAllowed),
         ("gone", NotAllowed),
@@ -221,7 +219,7 @@ def test_who_asks_as_the_owner_of_a_key_may_what_that_key_may(gate: Authenticato
         ("there", Forbidden),
     ):
         with pytest.raises(refused):
-            gate.named(id, resolve_client(FAR, (), UNREADABLE_ADDRESS), config)
+            gate.named(id, resolve_client(FAR, (), NO_NETWORKS), config)
     assert not gate.uses(), "it was not shown, so it was not used from anywhere"
 
 
@@ -230,9 +228,7 @@ def test_the_first_key_that_opens_counts(gate: Authenticator) -> None:
     config = Config(keys=(RIGHT,), revoked=(gone,))
 
     def shown(*texts: str) -> Key:
-        return gate.key(
-            texts, resolve_client(FAR, (), UNREADABLE_ADDRESS), config, lambda text: f"digest of {text}".encode()
-        )
+        return gate.key(texts, resolve_client(FAR, (), NO_NETWORKS), config, lambda text: f"digest of {text}".encode())
 
     assert shown("other", "right") is RIGHT
     assert shown("right", "other") is RIGHT
@@ -264,8 +260,8 @@ def test_only_whole_digests_are_compared_and_in_constant_time(
     wrong = [right[:n] + "b" + right[n + 1 :] for n in range(len(right))]
     for text in wrong:
         with pytest.raises(NotAllowed):
-            gate.key((text,), resolve_client(FAR, (), UNREADABLE_ADDRESS), config, digest)
-    assert gate.key((right,), resolve_client(FAR, (), UNREADABLE_ADDRESS), config, digest) is key
+            gate.key((text,), resolve_client(FAR, (), NO_NETWORKS), config, digest)
+    assert gate.key((right,), resolve_client(FAR, (), NO_NETWORKS), config, digest) is key
     assert digested == [right, *wrong, right], "each is digested once, and whole"
     assert compared == [(key.digest, key.digest)], "nothing but a digest is ever compared"
 

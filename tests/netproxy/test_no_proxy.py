@@ -7,7 +7,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.env import EnvironmentError_
+from omniroute.env import InvalidEnvironment
 from omniroute.netproxy.env_proxies import is_here, no_proxy, read_environment
 
 LABELS = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9]", fullmatch=True)
@@ -127,10 +127,10 @@ def test_the_variable_that_said_it_is_named() -> None:
 
 def test_nonsense_is_refused_by_the_variables_name() -> None:
     with pytest.raises(
-        EnvironmentError_, match=r"^https_proxy cannot be used: the proxy's URL has the scheme 'socks4'"
+        InvalidEnvironment, match=r"^https_proxy cannot be used: the proxy's URL has the scheme 'socks4'"
     ):
         read_environment({"https_proxy": "socks4://a:1"})
-    with pytest.raises(EnvironmentError_) as refused:
+    with pytest.raises(InvalidEnvironment) as refused:
         read_environment({"ALL_PROXY": "http://u:Okapi9mN@a:0"})
     assert "Okapi" not in str(refused.value)
     assert read_environment({"FTP_PROXY": "nonsense://"}).https is None

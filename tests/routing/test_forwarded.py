@@ -8,7 +8,7 @@ from cases import every
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute.access.client_address import UNREADABLE_ADDRESS, ClientAddress, Networks, resolve_client
+from omniroute.access.client_address import NO_NETWORKS, ClientAddress, Networks, resolve_client
 from omniroute.errors import BadRequest
 
 PROXIES = Networks(["127.0.0.1", "10.0.0.0/8", "2001:db8:ffff::/48"])
@@ -72,9 +72,7 @@ def test_what_cannot_be_understood_is_refused(headers: list[tuple[str, str]]) ->
 @every("value", ["127.0.0.1", "for=127.0.0.1", "garbage"])
 def test_who_is_not_trusted_is_not_believed_but_noticed(header: str, value: str) -> None:
     assert asked((header, value), peer=CLIENT) == ClientAddress(CLIENT, proxied=True)
-    assert asked((header, value), peer="127.0.0.1", trusted=UNREADABLE_ADDRESS) == ClientAddress(
-        "127.0.0.1", proxied=True
-    )
+    assert asked((header, value), peer="127.0.0.1", trusted=NO_NETWORKS) == ClientAddress("127.0.0.1", proxied=True)
 
 
 def test_a_trusted_proxy_that_does_not_say_whom_is_noticed_too() -> None:

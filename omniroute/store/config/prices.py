@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from omniroute.catalog.pricing import CLASSES, PER_MILLION, Price, Rate, rates
+from omniroute.catalog.pricing import ALL_MODELS, CLASSES, Price, Rate, rates
 from omniroute.catalog.provider import Provider
 from omniroute.catalog.providers import PROVIDERS, find
 from omniroute.config.model import Config
@@ -34,7 +34,7 @@ def named(store: Store, ref: str) -> tuple[str, str]:
     if not slash or not model:
         raise StoreError(f"{quoted(ref)} names no model: say PROVIDER/MODEL, or PROVIDER/* for all of its models")
     owner = provider_id(prefix, read.nodes(store))
-    return owner, PER_MILLION if model == PER_MILLION else model_id(model)
+    return owner, ALL_MODELS if model == ALL_MODELS else model_id(model)
 
 
 def put(store: Store, ref: str, price: Price) -> tuple[tuple[str, str], Price]:
@@ -103,21 +103,21 @@ def _row(config: Config, owner: str, model: str) -> dict[str, Any]:
     if provider is None:
         return {}  # a node that is gone
     found = rates(provider, model, datetime.now(UTC), config.prices)
-    wide, exact = (asdict(config.prices.get((owner, of), Price())) for of in (PER_MILLION, model))
+    wide, exact = (asdict(config.prices.get((owner, of), Price())) for of in (ALL_MODELS, model))
     said = wide | {name: value for name, value in exact.items() if value is not None}
     own = [name for name in CLASSES if said[name] is not None]
     return {
         "model": f"{provider.prefix}/{model}",
         "provider": owner,
-        **{name: _tiers(said[name] if model == PER_MILLION else getattr(found, name)) for name in CLASSES},
-        "known": None if model == PER_MILLION else found.known,
+        **{name: _tiers(said[name] if model == ALL_MODELS else getattr(found, name)) for name in CLASSES},
+        "known": None if model == ALL_MODELS else found.known,
         "set": own,
         "by": _by(provider, model, found.known, own),
     }
 
 
 def _by(provider: Provider, model: str, known: bool, own: list[str]) -> str:
-    if model == PER_MILLION:
+    if model == ALL_MODELS:
         return "set by you, for all models"
     if not known:
         return "unknown" if not own else "unknown: set --input and --output"
