@@ -9,7 +9,6 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Literal
@@ -20,7 +19,8 @@ from packaging.requirements import Requirement
 from omniroute import __version__, env
 from omniroute.catalog.endpoints import check_base_url, embedding_url
 from omniroute.cli.base import State
-from omniroute.cli.checks_bounds import available_memory, check_bounds, open_files
+from omniroute.cli.check_result import Check
+from omniroute.cli.doctor_bounds import available_memory, check_bounds, open_files
 from omniroute.cli.gateway_process import Running, answers, read_runtime
 from omniroute.config.model import Account, Config
 from omniroute.config.resilience_profiles import is_local
@@ -39,15 +39,6 @@ from omniroute.store.db.secrets import PASSWORD_VARIABLE, VARIABLES, is_known_to
 from omniroute.store.db.upgrade import inspect, needs_migration
 from omniroute.store.history import usage
 from omniroute.store.state import health, password
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    verdict: Literal["ok", "warn", "fail"]
-    name: str
-    found: str
-    advice: str | None = None
-
 
 KNOCK = 1.0
 """Timeout of a connection to a server on this machine, in seconds."""

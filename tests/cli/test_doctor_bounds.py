@@ -8,7 +8,7 @@ import pytest
 from cases import every
 from stand_ins import Ctl
 
-from omniroute.cli.checks_bounds import available_memory, check_bounds
+from omniroute.cli.doctor_bounds import available_memory, check_bounds
 from omniroute.config.server_limits import ServerLimits
 
 DEFAULT = ServerLimits()

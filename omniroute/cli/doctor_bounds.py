@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
-from omniroute.cli.doctor import Check
+from omniroute.cli.check_result import Check
 from omniroute.config.server_limits import ServerLimits
 from omniroute.mitm.client_connections import ClientConnections
 
