@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from omniroute.access import lockouts
+from omniroute.config import settings_registry
 from omniroute.config.server_limits import ServerLimits
 from omniroute.config.settings_registry import SETTINGS
 from omniroute.gateway.metrics import MAX_OUTCOMES, MAX_PROVIDERS
@@ -11,7 +12,6 @@ from omniroute.gateway.runtime import Limits
 from omniroute.mitm import client_connections, client_tls, http1_syntax, ports, upload_pace, upstream_reply
 from omniroute.panel import app, live_socket, routes, web_limits
 from omniroute.panel.api import translator
-from omniroute.routing import resolve
 from omniroute.store.config import validation
 from omniroute.store.transfer import import_, read_archive, untrusted
 
@@ -43,7 +43,7 @@ def test_constants_in_the_tables_are_the_real_ones() -> None:
         ("bytes of a refused body", 64, upload_pace.MAX_DRAINED / mb),
         ("bytes of a TLS ClientHello", 64, client_tls.MAX_CLIENT_HELLO / kb),
         ("client connections in all", 64, client_connections.SPARE),
-        ("characters of a model name", 512, resolve.LONGEST),
+        ("characters of a model name", 512, settings_registry.MAX_NAME_LENGTH),
         ("body of a management request", 1, routes.LARGEST / mb),
         ("body of a management request", 4, translator.LARGEST / mb),
         ("body of a management request", 100, untrusted.MOST_BYTES / mb),
