@@ -1,1 +1,1 @@
-"""What is kept on disk. Rows do not leave this package: queries give dataclasses."""
+"""Persistent storage in SQLite. Queries return dataclasses; database rows do not leave this package."""

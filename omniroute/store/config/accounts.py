@@ -1,4 +1,4 @@
-"""Accounts: one credential at one provider, sealed before it touches the disk."""
+"""Accounts: one credential at one provider each, encrypted before it is written to disk."""
 
 from dataclasses import replace
 
@@ -27,7 +27,10 @@ def add(
     priority: int = 1,
     base_url: str | None = None,
 ) -> Account:
-    """Add an account at a provider or node, named by id or prefix. Raises StoreError and keeps nothing then."""
+    """Add an account at a provider or node, given by its id or prefix.
+
+    Raises StoreError, and stores nothing, for an unknown provider, an invalid value or a name that is taken.
+    """
     _check_priority(priority)
     with store.change():
         draft, served_by, key = drafted(store, provider, api_key=api_key, base_url=base_url)
@@ -58,7 +61,10 @@ def add(
 def drafted(
     store: Store, provider: str, *, api_key: str | None, base_url: str | None = None
 ) -> tuple[Account, Provider, str | None]:
-    """Check what an account would be without adding it, and give it with its provider and its key; it has no id."""
+    """Validate an account without storing it, and return it with its provider and its checked API key.
+
+    The returned account has an empty id. Raises StoreError for an unknown provider, an invalid key or an invalid URL.
+    """
     served_by = _provider(provider, rows.nodes(store))
     key = checked_key(api_key, served_by, base_url)
     url = None if base_url is None else checked_url(base_url)
@@ -66,7 +72,11 @@ def drafted(
 
 
 def find(store: Store, ref: str) -> Account:
-    """Return the account that a person means: by id, name, provider where that has just one, or start of the id."""
+    """Return the one account that matches a reference.
+
+    Tried in this order: id, name, provider or prefix, and the beginning of the id. Raises StoreError when none or
+    several match.
+    """
     with store.view():
         accounts, nodes = rows.accounts(store), rows.nodes(store)
     provider = find_provider(ref, nodes)
@@ -87,14 +97,20 @@ def find(store: Store, ref: str) -> Account:
 
 
 def set_enabled(store: Store, id: str, enabled: bool) -> None:
-    """Let an account be asked, or keep it and leave it out."""
+    """Enable or disable an account; a disabled one stays stored but is not used for requests.
+
+    Raises StoreError if unknown.
+    """
     with store.change():
         if not store.run(ProviderConnections.update(enabled=enabled).where(ProviderConnections.id == id)):
             raise StoreError(f"there is no account with the id {id!r}")
 
 
 def set_key(store: Store, id: str, api_key: str | None) -> Account:
-    """Give an account another credential and let it be asked. Raises StoreError and changes nothing then."""
+    """Replace the credential of an account and enable it.
+
+    Raises StoreError, and changes nothing, when that is not possible.
+    """
     with store.change():
         account = next((each for each in rows.accounts(store) if each.id == id), None)
         if account is None:
@@ -113,7 +129,10 @@ def edit(
     priority: int | None = None,
     base_url: str | None = None,
 ) -> Account:
-    """Change an account; what is None stays, and an empty base URL goes back to the provider's own."""
+    """Change fields of an account; None leaves a field unchanged, an empty base URL restores the provider's default.
+
+    Raises StoreError for an unknown account, an invalid value or a name that is taken.
+    """
     with store.change():
         accounts = rows.accounts(store)
         account = next((each for each in accounts if each.id == id), None)
@@ -134,7 +153,7 @@ def edit(
 
 
 def with_key(store: Store) -> frozenset[str]:
-    """Name the accounts that have a credential, without opening any."""
+    """Return the ids of the accounts that have a credential, without decrypting any."""
     kept = ProviderConnections.select(ProviderConnections.id).where(ProviderConnections.secret.is_null(False))
     return frozenset(row["id"] for row in store.rows(kept))
 
@@ -146,7 +165,7 @@ def remove(store: Store, id: str) -> None:
 
 
 def sealed_for(id: str) -> str:
-    """Say what an account's credential is bound to."""
+    """Return the associated data that binds an encrypted credential to its account."""
     return f"account {id}"
 
 
@@ -170,11 +189,14 @@ def _provider(ref: str, nodes: tuple[Provider, ...]) -> Provider:
 
 
 def checked_key(api_key: str | None, provider: Provider, base_url: str | None) -> str | None:
-    """Return a key as it is kept, or raise StoreError."""
-    # No message repeats the key, not even a bad one.
+    """Return an API key without surrounding whitespace, or None where the provider needs none.
+
+    Raises StoreError if invalid.
+    """
+    # Error messages never contain the key, not even an invalid one.
     if api_key is None:
         if provider.auth == "none" or provider.node or base_url is not None:
-            return None  # a mirror may want no key
+            return None  # a mirror or a custom server may need no key
         raise StoreError(f"{provider.id!r} needs an API key", field="api_key")
     key = api_key.strip()
     if not key:

@@ -1,4 +1,4 @@
-"""Aliases: other names for models and combos."""
+"""Aliases: alternative names for models and combos."""
 
 from omniroute.catalog.providers import find
 from omniroute.config.model import Alias, Config
@@ -12,7 +12,11 @@ from omniroute.store.db.tables import ModelAliases
 
 
 def add(store: Store, alias: str, target: str) -> Alias:
-    """Add an alias, or give one that is there another target. StoreError for one that would never act, or loop."""
+    """Add an alias, or replace the target of an existing one.
+
+    Raises StoreError for an invalid pattern, for an alias that a combo or a provider prefix would hide, for an unknown
+    target, and for an alias that leads back to itself.
+    """
     try:
         pattern(alias)
     except StoreError as error:

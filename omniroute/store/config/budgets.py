@@ -1,4 +1,4 @@
-"""What keys may spend, and what the history says they have spent."""
+"""Budgets per gateway key and period, and the spending of keys, calculated from the usage history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from omniroute.store.history import bounds
 from omniroute.store.history.summaries import MAX_SUM, within
 
 LEAST, MOST = 0.000001, 1_000_000.0
-"""USD."""
+"""Smallest and largest budget, in USD."""
 NOBODY = "-"
-"""How people name the requests without a key."""
+"""The reference that commands and the API use for requests without a gateway key."""
 E, S = BudgetEstimates, UsageSlots
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is counted against budgets over what an exchange is known to have cost."""
+    """An amount that counts against a budget in addition to the known cost of an exchange."""
 
     exchange: str
     key: str
@@ -37,17 +37,20 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class SpendRecord:
-    """What a key has spent in a period."""
+    """The spending of one gateway key in one period."""
 
     usd: float = 0.0
     estimated: float = 0.0
-    """The part of it that nobody has said."""
+    """The part of `usd` that is estimated, since the provider reported no usage."""
     unpriced: int = 0
-    """Exchanges whose price is unknown: nothing of them is in this."""
+    """Number of exchanges whose price is unknown; they are not included in `usd`."""
 
 
 def owner(store: Store, ref: str) -> tuple[str, str]:
-    """Give the id and the name of the key that is meant; `-` is no key."""
+    """Return the id and the name of the key that a reference names; `-` means requests without a key.
+
+    Raises StoreError when the reference matches no live key or several.
+    """
     if ref == NOBODY:
         return NO_KEY, "no key"
     key = keys.find(store, ref)
@@ -55,7 +58,10 @@ def owner(store: Store, ref: str) -> tuple[str, str]:
 
 
 def load(store: Store) -> dict[str, tuple[Budget, ...]]:
-    """Return all budgets by key id, the shortest period first; one that a newer program has stored is left out."""
+    """Return all budgets by key id, the shortest period first.
+
+    Budgets with a period that this version does not know, stored by a newer one, are left out.
+    """
     found: dict[str, list[Budget]] = {}
     for row in store.rows(Budgets.select()):
         if row["period"] in PERIODS:
@@ -64,7 +70,11 @@ def load(store: Store) -> dict[str, tuple[Budget, ...]]:
 
 
 def put(store: Store, ref: str, period: str, usd: float, warn: float | None = None) -> Budget:
-    """Set what a key may spend in a period; a threshold that is not said stays. StoreError for what cannot be."""
+    """Set the budget of a key for a period, in USD.
+
+    `warn` is the warning threshold, a part of 1; None keeps the previous one. Raises StoreError for an unknown key or
+    period and for a number out of range.
+    """
     if period not in PERIODS:
         raise StoreError(f"there is no period {quoted(period)}: it takes one of {', '.join(PERIODS)}")
     if not (isfinite(usd) and LEAST <= usd <= MOST):
@@ -82,7 +92,10 @@ def put(store: Store, ref: str, period: str, usd: float, warn: float | None = No
 
 
 def clear(store: Store, ref: str, period: str | None = None) -> list[str]:
-    """Let a key spend without limit, in one period or in all, and return the periods; StoreError where none is set."""
+    """Delete the budget of a key for one period, or for all, and return those periods.
+
+    Raises StoreError if none is set.
+    """
     if period is not None and period not in PERIODS:
         raise StoreError(f"there is no period {quoted(period)}: it takes one of {', '.join(PERIODS)}")
     with store.change():
@@ -95,7 +108,7 @@ def clear(store: Store, ref: str, period: str | None = None) -> list[str]:
 
 
 def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tuple[str, Period], SpendRecord]:
-    """Add up what keys have spent in some periods, by (key id, period)."""
+    """Add up the spending of all keys in the given periods, by (key id, period)."""
     found: dict[tuple[str, Period], SpendRecord] = {}
     with store.view():
         for period, (start, end) in spans.items():
@@ -118,7 +131,7 @@ def spent(store: Store, spans: Mapping[Period, tuple[float, float]]) -> dict[tup
 
 
 def record(store: Store, estimates: Sequence[Estimate]) -> None:
-    """Write down estimates; safe to repeat."""
+    """Store estimates; repeating the call has no effect."""
     with store.change():
         store.run_many(
             "insert into budget_estimates (exchange, key, at, usd) values (?, ?, ?, ?) on conflict do nothing",

@@ -1,4 +1,4 @@
-"""Fallback chains: models that are asked when all that a request itself means has failed."""
+"""Fallback chains: models that are tried after all targets of the requested model have failed."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,11 @@ from omniroute.store.db.tables import FallbackChains
 
 
 def add(store: Store, name: str, models: Sequence[str], serves: Sequence[str] = ()) -> Chain:
-    """Add a chain, behind those that are there. Raises StoreError and keeps nothing when it could not work."""
+    """Add a chain after the existing ones.
+
+    Raises StoreError, and stores nothing, for an invalid name or pattern, an unknown or repeated model, or a name in
+    use.
+    """
     chain = Chain(combo_name(name, "a chain"), tuple(models), patterns(serves))
     if not 1 <= len(chain.models) <= MAX_MODELS:
         raise StoreError(
@@ -47,7 +51,7 @@ def add(store: Store, name: str, models: Sequence[str], serves: Sequence[str] = 
 
 
 def find(store: Store, name: str) -> Chain:
-    """Return the chain of that name or raise StoreError with near ones."""
+    """Return the chain with this name, or raise StoreError with similar names."""
     known = {chain.name: chain for chain in rows.chains(store)}
     if name not in known:
         raise StoreError(f"there is no chain {name!r}{suggest(close_matches(name, list(known)))}")

@@ -19,7 +19,7 @@ from omniroute.store.db.tables import Combos
 
 MAX_MODELS = 50
 MAX_LEAVES = 500
-"""Models that a combo leads to with all that is nested in it: each request plans them all."""
+"""Maximum number of models in a combo including its nested combos; each request plans all of them."""
 MAX_WEIGHT = 1_000_000.0
 NO_TRIES = RetrySettings()
 
@@ -32,7 +32,7 @@ def add(
     weights: Mapping[str, float] | None = None,
     tries: RetrySettings = NO_TRIES,
 ) -> Combo:
-    """Add a combo. Raises StoreError and keeps nothing when it could not work as it is."""
+    """Add a combo. Raises StoreError, and stores nothing, when the name is taken or the combo is not valid."""
     combo = Combo(combo_name(name), tuple(models), strategy, dict(weights or {}), tries)
     with store.change():
         known = {each.name: each for each in rows.combos(store)}
@@ -46,9 +46,10 @@ def add(
 
 
 def edit(store: Store, name: str, changed: Callable[[Combo], Combo]) -> Combo:
-    """Make of a combo what `changed` makes of it; nobody else changes it meanwhile. StoreError as for `add`.
+    """Replace a combo by the result of `changed`, within one transaction, and return it. Raises StoreError like `add`.
 
-    Weights of what it lists no more are forgotten, unless they are new.
+    Weights of models that are no longer listed are deleted, unless `changed` has set new ones. The call counters of the
+    combo are reset.
     """
     with store.change():
         known = {each.name: each for each in rows.combos(store)}
@@ -64,7 +65,7 @@ def edit(store: Store, name: str, changed: Callable[[Combo], Combo]) -> Combo:
 
 
 def find(store: Store, name: str) -> Combo:
-    """Return the combo of that name or raise StoreError with near ones."""
+    """Return the combo with this name, or raise StoreError with similar names."""
     known = {combo.name: combo for combo in rows.combos(store)}
     if name not in known:
         raise StoreError(f"there is no combo {name!r}{suggest(close_matches(name, list(known)))}")
@@ -78,7 +79,7 @@ def remove(store: Store, name: str) -> None:
 
 
 def _forget_turns(store: Store, name: str) -> None:
-    """Let all begin alike: what is new to a combo would else be asked until it has caught up with the others."""
+    """Reset the call counters of a combo; a new member would otherwise get all requests until its counter caught up."""
     store.run(ComboCalls.delete().where(ComboCalls.combo == name))
 
 
@@ -138,7 +139,10 @@ def _check_tries(tries: RetrySettings) -> None:
 
 
 def _check_nesting(combo: Combo, known: Mapping[str, Combo]) -> None:
-    """Refuse circles, and depths at which nothing would be asked, above this combo and below it."""
+    """Check the combo and all combos that may contain it for cycles, depth and size.
+
+    Raises StoreError for a cycle, for nesting deeper than `MAX_DEPTH`, and for more than `MAX_LEAVES` models.
+    """
     everything = {**known, combo.name: combo}
     for start in everything.values():
         leaves = _walk(start, everything, ())
@@ -151,7 +155,10 @@ def _check_nesting(combo: Combo, known: Mapping[str, Combo]) -> None:
 
 
 def _walk(combo: Combo, known: Mapping[str, Combo], above: tuple[str, ...]) -> int:
-    """Count the models that a combo leads to."""
+    """Count the models of a combo including nested ones.
+
+    Raises StoreError for a cycle or for nesting over `MAX_DEPTH`.
+    """
     above = (*above, combo.name)
     leaves = 0
     for listed in combo.models:

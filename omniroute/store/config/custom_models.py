@@ -1,4 +1,4 @@
-"""Models that the user adds to a provider, or knows better than the catalog does."""
+"""Custom models: models that the user adds to a provider, or whose catalog entry the user overrides."""
 
 from omniroute.catalog.provider import Model
 from omniroute.routing.suggestions import close_matches
@@ -12,7 +12,10 @@ MOST_TOKENS = 1_000_000_000
 
 
 def add(store: Store, provider: str, model: Model) -> str:
-    """Add a model, or replace what was said of it, and return the provider's id."""
+    """Add a custom model, or replace its stored properties, and return the id of its provider.
+
+    Raises StoreError for an unknown provider, an invalid name, or a number of tokens out of range.
+    """
     model_id(model.id)
     if model.name is not None:
         label(model.name, "a model")
@@ -28,7 +31,7 @@ def add(store: Store, provider: str, model: Model) -> str:
 
 
 def remove(store: Store, provider: str, model: str) -> str:
-    """Remove a model that was added, and return the provider's id."""
+    """Remove a custom model and return the id of its provider; raise StoreError if it does not exist."""
     with store.change():
         owner = provider_id(provider, rows.nodes(store))
         if not _delete(store, owner, model):

@@ -1,4 +1,4 @@
-"""Who may come in: lists of networks, bans, and how they act. Nobody locks himself out by mistake."""
+"""IP filter: allow and deny lists of networks, bans, and the filter mode, with a check against locking oneself out."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from omniroute.store.db.tables import IpRules, Settings
 type Kind = Literal["allow", "deny", "ban"]
 
 MODE = "ip.mode"
-"""No setting like others: a change is looked at before it is made."""
+"""Name of the stored mode. It has commands of its own, since each change is checked for locking out the caller."""
 MOST = 100_000
-"""Networks in all lists together."""
+"""Maximum number of networks in all lists together."""
 MAX_REASON = 200
 LONGEST_BAN = 10 * 365 * 86400.0
 HERE = ("127.0.0.1", "::1")
-"""Where `omniroute-ctl` and most clients are."""
+"""The loopback addresses, from which `omniroute-ctl` and most clients connect."""
 
 
 def load(store: Store, values: Mapping[str, Any]) -> IpFilter:
-    """Read the lists; `values` are the settings."""
+    """Read the filter from the database, without bans that have expired; `values` are the stored settings by name."""
     found: dict[str, list[dict[str, Any]]] = {"allow": [], "deny": [], "ban": []}
     for row in store.rows(IpRules.select().order_by(IpRules.created_at, IpRules.network)):
         found[row["kind"]].append(row)
@@ -44,12 +44,15 @@ def load(store: Store, values: Mapping[str, Any]) -> IpFilter:
 
 
 def now(store: Store) -> IpFilter:
-    """Read the lists as they are."""
+    """Read the current filter, including its settings, from the database."""
     return load(store, read.settings(store))
 
 
 def set_mode(store: Store, mode: str, *, caller: Sequence[str] = HERE, force: bool = False) -> None:
-    """Say how the lists act; StoreError for who would lock himself out without `force`."""
+    """Set the filter mode.
+
+    Raises StoreError for an unknown mode, or without `force` when it would lock out the caller.
+    """
     if mode not in MODES:
         raise StoreError(
             f"the mode {quoted(mode)} is none of {', '.join(MODES)}{suggest(close_matches(mode, list(MODES)))}"
@@ -70,9 +73,10 @@ def put(
     caller: Sequence[str] = HERE,
     force: bool = False,
 ) -> list[str]:
-    """Put networks on a list, all or none, and return them in their usual form; a ban has an end.
+    """Add networks to a list in one transaction and return them in canonical form; `until` is the end of a ban.
 
-    StoreError names what is no network, and refuses what would lock out the `caller` or this machine unless forced.
+    Raises StoreError for an invalid network, reason or end, for too many networks, and, unless `force` is set, for a
+    change that would lock out the `caller` or this machine.
     """
     found = list(dict.fromkeys(network(text) for text in texts))
     if len(reason) > MAX_REASON or not reason.isprintable():
@@ -98,7 +102,11 @@ def remove(
     caller: Sequence[str] = HERE,
     force: bool = False,
 ) -> list[str]:
-    """Take networks off the lists, all or none, and return them; StoreError for one that is on none of them."""
+    """Remove networks from the lists in one transaction and return them in canonical form.
+
+    Raises StoreError when one of them is on none of the lists, or when the change would lock out the caller without
+    `force`.
+    """
     found = list(dict.fromkeys(network(text) for text in texts))
     with changing(store, caller, force=force):
         for each in found:
@@ -114,7 +122,10 @@ def remove(
 
 @contextmanager
 def changing(store: Store, caller: Sequence[str], *, force: bool) -> Iterator[None]:
-    """Make a change, and take it back when it keeps out who makes it, or this machine."""
+    """Run a change in a transaction and roll it back with StoreError when it would lock out the caller or this machine.
+
+    `force` skips that check.
+    """
     with store.change():
         at = store.clock()
         before = now(store)
@@ -132,7 +143,10 @@ def changing(store: Store, caller: Sequence[str], *, force: bool) -> Iterator[No
 
 
 def network(text: str) -> str:
-    """Return a network in its usual form, or raise StoreError."""
+    """Return a network in canonical form, a single address without its prefix length.
+
+    Raises StoreError if it is invalid.
+    """
     try:
         found = read_network(text)
     except ValueError as exc:

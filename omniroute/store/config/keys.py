@@ -1,4 +1,4 @@
-"""Keys: what clients show us, kept as digests only."""
+"""Gateway API keys, which clients present. Only their digests are stored."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ from omniroute.store.db.state_tables import KeyUses
 from omniroute.store.db.tables import ApiKeys
 
 MARK = "sk-omni-"
-"""Every key begins so: a person who finds one sees what it opens, and `redact` knows it."""
+"""Prefix of every key, by which users and `redact` recognize one."""
 RANDOM_BYTES = 32
 MOST = 1_000_000
 MOST_NETWORKS = 1000
@@ -26,21 +26,24 @@ MOST_NETWORKS = 1000
 
 @dataclass(frozen=True, slots=True)
 class KeyEdit:
-    """What a key is to be from now on; None leaves it as it is."""
+    """Changes of a key; None leaves a field unchanged."""
 
     name: str | None = None
     allow: Iterable[str] | None = None
     scopes: Iterable[str] | None = None
     expires_at: float | None = None
-    """0 is never."""
+    """Seconds of the epoch; 0 removes the expiry."""
     ips: Iterable[str] | None = None
     rpm: int | None = None
-    """0 is no limit, as below."""
+    """Requests a minute; 0 removes the limit, here and in `concurrency`."""
     concurrency: int | None = None
 
 
 def create(store: Store, name: str, allow: Iterable[str] = (), change: KeyEdit = KeyEdit()) -> tuple[Key, str]:
-    """Make a key and return it with what the client must show, which is nowhere else and never seen again."""
+    """Create a key and return it with its secret text, which is not stored and cannot be shown again.
+
+    Raises StoreError for an invalid value or a name in use.
+    """
     shown = MARK + secrets.token_urlsafe(RANDOM_BYTES)
     blank = Key(new_id(), "", store.digest(shown), hint=shown[-4:], created_at=store.clock())
     key = _changed(blank, replace(change, name=name, allow=patterns(allow)), store.clock())
@@ -51,7 +54,10 @@ def create(store: Store, name: str, allow: Iterable[str] = (), change: KeyEdit =
 
 
 def edit(store: Store, ref: str, change: KeyEdit) -> Key:
-    """Change a live key, named by id, name or start of the id; all or nothing."""
+    """Change a live key, given by id, name or beginning of the id, in one transaction.
+
+    Raises StoreError if not possible.
+    """
     with store.change():
         key = _changed(find(store, ref), change, store.clock())
         _check_name(store, key)
@@ -60,7 +66,10 @@ def edit(store: Store, ref: str, change: KeyEdit) -> Key:
 
 
 def rotate(store: Store, ref: str) -> tuple[Key, str]:
-    """Give a live key another secret: what it may, has used and has spent stays. The old one opens nothing any more."""
+    """Replace the secret of a live key and return both; the old secret stops working.
+
+    Permissions, limits, usage and spending of the key are unchanged.
+    """
     shown = MARK + secrets.token_urlsafe(RANDOM_BYTES)
     with store.change():
         key = replace(find(store, ref), digest=store.digest(shown), hint=shown[-4:])
@@ -69,7 +78,10 @@ def rotate(store: Store, ref: str) -> tuple[Key, str]:
 
 
 def revoke(store: Store, ref: str) -> Key:
-    """Make a live key open nothing any more: named by id, name or start of the id."""
+    """Revoke a live key, given by id, name or beginning of the id, and return it.
+
+    Raises StoreError if there is none.
+    """
     with store.change():
         meant = find(store, ref)
         now = store.clock()
@@ -78,7 +90,7 @@ def revoke(store: Store, ref: str) -> Key:
 
 
 def find(store: Store, ref: str) -> Key:
-    """Find a live key by its id, its name or the start of its id; StoreError when not exactly one is meant."""
+    """Return the live key with this id, name or beginning of the id; raise StoreError when none or several match."""
     live = [key for key in rows.keys(store) if key.revoked_at is None]
     ways = (
         [key for key in live if key.id == ref or key.name == ref],
@@ -94,17 +106,17 @@ def find(store: Store, ref: str) -> Key:
 
 
 def digest(store: Store, shown: str) -> bytes:
-    """Digest what a client showed, to be looked up among the keys of a config."""
+    """Return the digest of a key that a client presented, for the lookup among the keys of a config."""
     return store.digest(shown)
 
 
 def uses(store: Store) -> dict[str, tuple[float, str]]:
-    """Return when keys were used last, and from where, by their ids."""
+    """Return the time and the client address of the last use of each key, by key id."""
     return {row["key"]: (row["at"], row["source"]) for row in store.rows(KeyUses.select())}
 
 
 def save_uses(store: Store, used: Mapping[str, tuple[float, str]]) -> None:
-    """Write down when keys were used; safe to repeat."""
+    """Store the time and the client address of the last use of keys; repeating the call has no effect."""
     with store.change():
         store.run_many(
             "insert or replace into key_uses (key, at, source) values (?, ?, ?)",
@@ -113,7 +125,7 @@ def save_uses(store: Store, used: Mapping[str, tuple[float, str]]) -> None:
 
 
 def _changed(key: Key, change: KeyEdit, now: float) -> Key:
-    """Change a key as it is kept; StoreError names what cannot be."""
+    """Return a key with changes applied; raise StoreError for an invalid value."""
     made: dict[str, Any] = {}
     if change.name is not None:
         made["name"] = label(change.name, "a key")

@@ -1,4 +1,4 @@
-"""What accounts may be asked, and what the running gateway says of that, so that other processes can show it."""
+"""Rate limits of accounts, and their current use as stored by the running gateway for other processes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,23 +18,26 @@ from omniroute.store.db.tables import AccountLimits
 MOST = 1_000_000
 KEY = "key:"
 APART = 1e-5
-"""Seconds between the noted beginnings of requests that began at the same moment."""
+"""Seconds added to the stored start of a request when another request of the account started at the same time."""
 LONGEST_GAP = 600_000
-"""Milliseconds."""
+"""Largest gap between two requests, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
-    """What the gateway wrote down last."""
+    """The use of rate limits as the gateway stored it last."""
 
     in_use: Mapping[str, tuple[LimitUse, float]]
-    """Account id -> what it was doing, and when that was."""
+    """Account id -> its use, and the time of that measurement, in seconds of the epoch."""
     learned: Mapping[tuple[str, str], float]
-    """(account id, model) -> until when its provider allows no request; both are seconds of the epoch."""
+    """(account id, model) -> the time until which the provider refuses requests, in seconds of the epoch."""
 
 
 def find(store: Store, ref: str) -> Account:
-    """Find an account, or the one that a node without accounts has; StoreError when nobody is meant."""
+    """Return an account, or the implicit account of a node that has none.
+
+    Raises StoreError when none or several match.
+    """
     config = snapshot.load(store)
     prefix = ref.removeprefix("node:")
     for node in config.nodes:
@@ -44,7 +47,7 @@ def find(store: Store, ref: str) -> Account:
 
 
 def put(store: Store, account: str, limit: Limit) -> None:
-    """Set all limits of an account; None is no limit. StoreError says which value is out of range."""
+    """Replace all limits of an account; None means no limit. Raises StoreError for a value out of range."""
     for field, name, value, least, most in (
         ("rpm", "requests a minute", limit.rpm, 1, MOST),
         ("gap_ms", "the gap in ms", None if limit.gap is None else limit.gap * 1000, 1, LONGEST_GAP),
@@ -61,7 +64,7 @@ def put(store: Store, account: str, limit: Limit) -> None:
 
 
 def seen(store: Store) -> LimitState:
-    """Return what the gateway has written down."""
+    """Return the use and the learned limits that the gateway has stored."""
     return LimitState(
         {
             row["account"]: (LimitUse(row["in_flight"], row["waiting"], row["minute"]), row["at"])
@@ -72,14 +75,17 @@ def seen(store: Store) -> LimitState:
 
 
 def start(store: Store) -> Mapping[tuple[str, str], float]:
-    """Take up what was learned; what accounts were doing when the last gateway ended says nothing any more."""
+    """Delete the stored use of the previous gateway process, which is out of date, and return the learned limits."""
     with store.change():
         store.run(LimitsInUse.delete())
     return seen(store).learned
 
 
 def begun(store: Store, now: float) -> Mapping[str, Sequence[float]]:
-    """Give when accounts were asked in the last minute: account id -> seconds of the epoch, the oldest first."""
+    """Return the start times of requests in the last minute, by account id: seconds of the epoch, the oldest first.
+
+    Entries of gateway keys are named by `of_key`.
+    """
     found: dict[str, list[float]] = {}
     for row in store.rows(LimitsBegun.select().where(LimitsBegun.at > now - MINUTE).order_by(LimitsBegun.at)):
         found.setdefault(row["account"], []).append(row["at"])
@@ -87,7 +93,10 @@ def begun(store: Store, now: float) -> Mapping[str, Sequence[float]]:
 
 
 def save_begun(store: Store, begun: Sequence[tuple[str, float]], at: float) -> None:
-    """Write when requests of accounts, and of keys by `of_key`, have begun: how many seconds before `at`."""
+    """Store start times of requests, and delete those over a minute old.
+
+    `begun` holds (account id or `of_key` name, seconds before `at`).
+    """
     if not begun:
         return
     with store.change():
@@ -95,21 +104,24 @@ def save_begun(store: Store, begun: Sequence[tuple[str, float]], at: float) -> N
         for account, age in begun:
             moment = at - age
             while not store.run(LimitsBegun.insert(account=account, at=moment).on_conflict_ignore().as_rowcount()):
-                moment += APART  # several began at the same moment, and each counts
+                moment += APART  # several started at the same time, and each of them counts
 
 
 def of_key(id: str) -> str:
-    """Name what the requests of a key are noted under, beside those of accounts."""
+    """Return the name under which the request start times of a gateway key are stored, beside those of accounts."""
     return f"{KEY}{id}"
 
 
 def begun_by_key(begun: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    """Take those of keys out of what `begun` gives, by the keys' ids."""
+    """Select the start times of gateway keys from the result of `begun`, by key id."""
     return {name.removeprefix(KEY): times for name, times in begun.items() if name.startswith(KEY)}
 
 
 def save(store: Store, changes: AdmissionChanges, at: float) -> None:
-    """Write what has changed at a time. Repeated, it counts what has begun once more."""
+    """Store changed use, learned limits and request start times as of `at`.
+
+    Not idempotent: start times are added each time.
+    """
     with store.change():
         store.run_many(
             "insert or replace into limits_in_use (account, in_flight, waiting, minute, at) values (?, ?, ?, ?, ?)",
@@ -135,7 +147,7 @@ def save(store: Store, changes: AdmissionChanges, at: float) -> None:
 
 
 def at_limits(config: Config, seen: LimitState, now: float) -> dict[tuple[str, str | None], str]:
-    """Say why accounts, or models of theirs, would be passed over: by account id, and model where it is one."""
+    """Return why accounts or single models are at their limit, by (account id, model or None for all models)."""
     full: dict[tuple[str, str | None], str] = {}
     for account, limit in config.limits.items():
         use, at = seen.in_use.get(account, (None, 0.0))
@@ -152,5 +164,5 @@ def at_limits(config: Config, seen: LimitState, now: float) -> dict[tuple[str, s
 
 
 def limited(target: Target, full: Mapping[tuple[str, str | None], str]) -> str | None:
-    """Say why a target would be passed over now; None when it would not be."""
+    """Return the reason why a target is at its limit now, or None."""
     return full.get((target.account.id, target.model)) or full.get((target.account.id, None))

@@ -1,4 +1,4 @@
-"""Nodes: providers that the user added."""
+"""Nodes: custom providers that the user added."""
 
 from typing import get_args
 
@@ -16,7 +16,10 @@ DIALECTS: tuple[str, ...] = get_args(DialectName.__value__)
 
 
 def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
-    """Add a node under a prefix of its own. Raises StoreError and keeps nothing then."""
+    """Add a node under its own prefix.
+
+    Raises StoreError, and stores nothing, for an invalid value or a prefix in use.
+    """
     added = drafted(prefix, dialect, base_url, name)
     with store.change():
         if any(known.prefix == prefix for known in rows.nodes(store)):
@@ -32,7 +35,7 @@ def add(store: Store, prefix: str, dialect: DialectName, base_url: str, name: st
 
 
 def drafted(prefix: str, dialect: DialectName, base_url: str, name: str | None = None) -> Provider:
-    """Check what a node would be, and give it without adding it."""
+    """Validate a node and return it without storing it. Raises StoreError for an invalid value."""
     if dialect not in DIALECTS:
         raise StoreError(f"{dialect!r} is no dialect: it is one of {', '.join(DIALECTS)}", field="dialect")
     return node(node_prefix(prefix), dialect, checked_url(base_url), prefix if name is None else label(name, "a node"))
@@ -46,7 +49,11 @@ def edit(
     base_url: str | None = None,
     name: str | None = None,
 ) -> Provider:
-    """Change a node; what is None stays. Its prefix stays: it stands in combos, aliases and clients' settings."""
+    """Change fields of a node; None leaves a field unchanged.
+
+    Raises StoreError for an unknown node or an invalid value. The prefix cannot be changed, since combos, aliases and
+    client settings refer to it.
+    """
     with store.change():
         before = next((each for each in rows.nodes(store) if each.prefix == prefix), None)
         if before is None:
@@ -65,9 +72,11 @@ def edit(
 
 
 def remove(store: Store, prefix: str) -> int:
-    """Remove a node with its accounts and return how many those were. What names its models finds nothing there.
+    """Remove a node with its accounts and return the number of those accounts.
 
-    What was said of it goes with it: a node that is added under the same prefix later is another one.
+    Raises StoreError if there is no such node. Its custom models, its block and its settings are deleted too, so that
+    they do not apply to a later node with the same prefix. Combos and aliases that name its models stay, and no longer
+    resolve.
     """
     with store.change():
         known = [each.prefix for each in rows.nodes(store)]

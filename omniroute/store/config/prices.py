@@ -1,4 +1,4 @@
-"""Prices that somebody has set, over those of the price library."""
+"""Custom prices, which override those of the price library."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -17,11 +17,11 @@ from omniroute.store.db.files import StoreError
 from omniroute.store.db.tables import Prices
 
 MOST = 100_000.0
-"""USD for a million tokens: some hundred times what the dearest model costs."""
+"""Highest price in USD per million tokens, some hundred times that of the most expensive model."""
 
 
 def load(store: Store) -> dict[tuple[str, str], Price]:
-    """Return what is set: (provider id, model or `*`) -> price."""
+    """Return all custom prices: (provider id, model or `*`) -> price."""
     query = Prices.select().order_by(Prices.provider, Prices.model)
     return {
         (row["provider"], row["model"]): Price(**{name: row[name] for name in CLASSES}) for row in store.rows(query)
@@ -29,7 +29,10 @@ def load(store: Store) -> dict[tuple[str, str], Price]:
 
 
 def named(store: Store, ref: str) -> tuple[str, str]:
-    """Read `PROVIDER/MODEL`, or `PROVIDER/*` for all its models; StoreError when no provider is meant."""
+    """Parse `PROVIDER/MODEL`, or `PROVIDER/*` for all its models, into (provider id, model).
+
+    Raises StoreError if invalid.
+    """
     prefix, slash, model = ref.partition("/")
     if not slash or not model:
         raise StoreError(f"{quoted(ref)} names no model: say PROVIDER/MODEL, or PROVIDER/* for all of its models")
@@ -38,7 +41,10 @@ def named(store: Store, ref: str) -> tuple[str, str]:
 
 
 def put(store: Store, ref: str, price: Price) -> tuple[tuple[str, str], Price]:
-    """Set classes of a price and return all that is set there; what is not said stays."""
+    """Set the given token classes of a price and return its place and the whole price; other classes are unchanged.
+
+    Raises StoreError for an unknown provider or a price out of range.
+    """
     said = {name: value for name in CLASSES if (value := getattr(price, name)) is not None}
     for name, value in said.items():
         if not (isfinite(value) and 0 <= value <= MOST):
@@ -53,7 +59,10 @@ def put(store: Store, ref: str, price: Price) -> tuple[tuple[str, str], Price]:
 
 
 def reset(store: Store, ref: str) -> tuple[str, str]:
-    """Go back to the library's price; StoreError where nothing is set."""
+    """Delete a custom price, so that the price library applies, and return its place.
+
+    Raises StoreError if none is set.
+    """
     with store.change():
         place = named(store, ref)
         if not _delete(store, place):
@@ -62,13 +71,13 @@ def reset(store: Store, ref: str) -> tuple[str, str]:
 
 
 def reset_all(store: Store) -> int:
-    """Go back to the library's prices, and return how many were set."""
+    """Delete all custom prices and return how many there were."""
     with store.change():
         return store.run(Prices.delete())
 
 
 def shown_as(store: Store, place: tuple[str, str]) -> str:
-    """Name a place as models are named: with the prefix."""
+    """Return a (provider id, model) pair as `prefix/model`."""
     provider = find(place[0], read.nodes(store))
     return f"{provider.prefix if provider else place[0]}/{place[1]}"
 
@@ -78,11 +87,12 @@ def _delete(store: Store, place: tuple[str, str]) -> int:
 
 
 def rows(config: Config, seen: Iterable[tuple[str, str]], everything: bool) -> list[dict[str, Any]]:
-    """List prices in USD for a million tokens: of models that were asked, are set up, or have a price of one's own.
+    """List the prices of models that were used, are configured or have a custom price, in USD per million tokens.
 
-    A price with steps is `{"base": …, "over": {tokens: price}}`. `everything` adds what the library knows.
+    `seen` holds the used (provider id, model) pairs. A tiered price is `{"base": …, "over": {tokens: price}}`.
+    `everything` adds all models of the price library.
     """
-    from omniroute.catalog.models import known_models  # late, as it loads the price library
+    from omniroute.catalog.models import known_models  # imported late, as it loads the price library
 
     places = {(owner, model): True for owner, model in config.prices}
     places |= {(owner, model.id): True for owner, added in config.models.items() for model in added}
@@ -101,7 +111,7 @@ def rows(config: Config, seen: Iterable[tuple[str, str]], everything: bool) -> l
 def _row(config: Config, owner: str, model: str) -> dict[str, Any]:
     provider = find(owner, config.nodes)
     if provider is None:
-        return {}  # a node that is gone
+        return {}  # the node was removed
     found = rates(provider, model, datetime.now(UTC), config.prices)
     wide, exact = (asdict(config.prices.get((owner, of), Price())) for of in (ALL_MODELS, model))
     said = wide | {name: value for name, value in exact.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Network proxies: what opens them is sealed before it touches the disk."""
+"""Network proxies. Their credentials are encrypted before they are written to disk."""
 
 from omniroute.config.model import LEVELS, Level, Place
 from omniroute.netproxy.proxy_url import DIRECT, Proxy, read_proxy
@@ -10,7 +10,10 @@ from omniroute.store.db.tables import NetworkProxies
 
 
 def place(store: Store, level: str, ref: str | None) -> Place:
-    """Find the place that a person means: an account as `accounts.find` does, a combo by its name, a provider."""
+    """Resolve a level and a reference to the place that a proxy is set for.
+
+    Accounts are found as by `accounts.find`, combos by name, providers by id or prefix. Raises StoreError if not found.
+    """
     match level:
         case "global" if ref is None:
             return "global", ""
@@ -29,7 +32,10 @@ def place(store: Store, level: str, ref: str | None) -> Place:
 
 
 def put(store: Store, level: str, ref: str | None, url: str) -> tuple[Place, Proxy | None]:
-    """Set the proxy of a place, or `direct` for none at all. StoreError says what a URL takes."""
+    """Set the network proxy of a place, or `direct` for connections without one.
+
+    Raises StoreError for an invalid URL.
+    """
     try:
         proxy = None if url == DIRECT else read_proxy(url)
     except ValueError as exc:
@@ -46,7 +52,7 @@ def put(store: Store, level: str, ref: str | None, url: str) -> tuple[Place, Pro
 
 
 def clear(store: Store, level: str, ref: str | None) -> Place:
-    """Let a place say nothing about proxies any more."""
+    """Delete the proxy setting of a place, so that the next level applies; raise StoreError if none is set."""
     with store.change():
         where = place(store, level, ref)
         if not _delete(store, where):
@@ -55,7 +61,7 @@ def clear(store: Store, level: str, ref: str | None) -> Place:
 
 
 def sealed_for(where: Place, url: str) -> str:
-    """Say what a proxy's credential is bound to: in another place, or at another proxy, it does not open."""
+    """Return the associated data that binds an encrypted proxy credential to its place and URL."""
     return f"proxy {' '.join(where)} {url}"
 
 

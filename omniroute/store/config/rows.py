@@ -1,4 +1,4 @@
-"""Rows made into values: what is set up, as the rest of the program knows it."""
+"""Conversion of configuration rows into the dataclasses of the config model."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ from omniroute.store.db.tables import (
 
 
 def accounts(store: Store) -> tuple[Account, ...]:
-    """Return all accounts in the order of priority, then age."""
+    """Return all accounts, ordered by priority, then age."""
     query = ProviderConnections.select().order_by(
         ProviderConnections.priority, ProviderConnections.created_at, ProviderConnections.id
     )
@@ -83,7 +83,7 @@ def chains(store: Store) -> tuple[Chain, ...]:
 
 
 def models(store: Store) -> dict[str, tuple[Model, ...]]:
-    """Return the models that the user added, by provider, the oldest first."""
+    """Return the custom models by provider id, the oldest first."""
     found: dict[str, list[Model]] = {}
     for row in store.rows(CustomModels.select().order_by(CustomModels.created_at, CustomModels.model)):
         known = {name: row[name] for name in ("name", "context", "max_output", "images", "tools")}
@@ -92,24 +92,24 @@ def models(store: Store) -> dict[str, tuple[Model, ...]]:
 
 
 def settings(store: Store) -> dict[str, Any]:
-    """Return what somebody has set, by name."""
+    """Return the stored settings by name."""
     return {row["name"]: json.loads(row["value"]) for row in store.rows(Settings.select().order_by(Settings.name))}
 
 
 def limits(store: Store) -> dict[str, Limit]:
-    """Return what accounts may be asked, by id."""
+    """Return the rate limits of accounts by account id."""
     return {
         row["account"]: Limit(row["rpm"], row["gap"], row["concurrency"]) for row in store.rows(AccountLimits.select())
     }
 
 
 def blocked(store: Store) -> frozenset[str]:
-    """Return the ids of the providers that nobody may ask."""
+    """Return the ids of the blocked providers."""
     return frozenset(row["provider"] for row in store.rows(BlockedProviders.select()))
 
 
 def proxies(store: Store) -> dict[Place, Proxy | None]:
-    """Return the network proxies by where they are set, without what opens them; None is no proxy at all."""
+    """Return the network proxies by place, without their credentials; None means a direct connection."""
     found: dict[Place, Proxy | None] = {}
     for row in store.rows(NetworkProxies.select().order_by(NetworkProxies.level, NetworkProxies.ref)):
         proxy = None if row["url"] == DIRECT else replace(read_proxy(row["url"]), locked=row["secret"] is not None)
@@ -118,7 +118,7 @@ def proxies(store: Store) -> dict[Place, Proxy | None]:
 
 
 def keys(store: Store) -> tuple[Key, ...]:
-    """Return all keys, the oldest first, with those that were revoked."""
+    """Return all keys including revoked ones, the oldest first."""
     return tuple(
         Key(
             id=row["id"],
@@ -141,5 +141,5 @@ def keys(store: Store) -> tuple[Key, ...]:
 
 @lru_cache(maxsize=1024)
 def _texts(text: str) -> tuple[Any, ...]:
-    """Read a list of texts; thousands of keys have the same few."""
+    """Parse a JSON list of strings; cached, since thousands of keys have the same few values."""
     return tuple(json.loads(text))

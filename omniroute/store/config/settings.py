@@ -1,4 +1,4 @@
-"""Settings of choosing, and the providers that are blocked."""
+"""Settings of routing and resilience, and blocked providers."""
 
 import json
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from omniroute.store.db.tables import BlockedProviders, Settings
 PER_PROVIDER = "strategy."
 RESET = "reset"
 SHOWN = 60
-"""Characters of a refused value that are repeated."""
+"""Number of characters of an invalid value that an error message repeats."""
 
 
 def known(store: Store, name: str) -> tuple[str, Setting]:
-    """Give a setting by its name, and the name under which it is kept; StoreError for one that does not exist."""
+    """Return the stored name and the definition of a setting; raise StoreError for one that does not exist."""
     if name.startswith(PER_PROVIDER):
         provider = provider_id(name.removeprefix(PER_PROVIDER), rows.nodes(store))
         return PER_PROVIDER + provider, SETTINGS["strategy"]
@@ -39,25 +39,28 @@ def known(store: Store, name: str) -> tuple[str, Setting]:
 
 
 def is_setting(name: str) -> bool:
-    """Tell whether what is kept under a name is a setting of that name, and nothing that has commands of its own."""
+    """Return whether a stored name is that of a setting, not that of a value with commands of its own."""
     return name in SETTINGS or name.startswith(PER_PROVIDER) or split(name) is not None
 
 
 def kind_of(name: str) -> Setting:
-    """Give what a kept setting takes and does, which is the same for all requests and for one provider."""
+    """Return the definition of a stored setting, which is the same for all requests and for one provider."""
     place = split(name)
     return SETTINGS[f"deadlines.{place[1]}" if place else "strategy" if name.startswith(PER_PROVIDER) else name]
 
 
 def forget_provider(store: Store, provider: str) -> None:
-    """Unset what was set for a provider alone."""
+    """Delete all settings that apply to one provider only."""
     names = [PER_PROVIDER + provider, *(f"deadlines.{provider}.{phase}" for phase in PHASES)]
     names += [f"resilience.{provider}.{field}" for field in RESILIENCE]
     store.run(Settings.delete().where(Settings.name.in_(names)))
 
 
 def put(store: Store, name: str, text: str) -> tuple[str, Any]:
-    """Set something and return it; StoreError says what it takes."""
+    """Set a setting from text and return its stored name and value.
+
+    Raises StoreError if the name or the value is invalid.
+    """
     with store.change():
         name, setting = known(store, name)
         try:
@@ -84,13 +87,16 @@ def _check_means_something(store: Store, name: str, field: str) -> None:
 
 
 def note(store: Store, name: str, value: Any) -> None:
-    """Keep what the gateway has to know and nobody sets by hand; a running gateway notices."""
+    """Store an internal value that users do not set, within the caller's transaction; a running gateway is notified."""
     store.run(Settings.delete().where(Settings.name == name))
     store.run(Settings.insert(name=name, value=json.dumps(value)))
 
 
 def unset(store: Store, name: str) -> str:
-    """Go back to what holds where nobody has set it."""
+    """Delete a setting, so that its default applies, and return its stored name.
+
+    Raises StoreError if it does not exist.
+    """
     with store.change():
         name, _ = known(store, name)
         store.run(Settings.delete().where(Settings.name == name))
@@ -98,7 +104,7 @@ def unset(store: Store, name: str) -> str:
 
 
 def block(store: Store, provider: str) -> str:
-    """Let nobody ask a provider, and return its id."""
+    """Block a provider and return its id. Raises StoreError for an unknown provider."""
     with store.change():
         owner = provider_id(provider, rows.nodes(store))
         if owner not in rows.blocked(store):
@@ -107,7 +113,7 @@ def block(store: Store, provider: str) -> str:
 
 
 def unblock(store: Store, provider: str) -> str:
-    """Let a provider be asked again, and return its id."""
+    """Unblock a provider and return its id. Raises StoreError when it is unknown or not blocked."""
     with store.change():
         owner = provider_id(provider, rows.nodes(store))
         if not store.run(BlockedProviders.delete().where(BlockedProviders.provider == owner)):
@@ -116,12 +122,15 @@ def unblock(store: Store, provider: str) -> str:
 
 
 def of_resilience(store: Store) -> dict[str, dict[str, Any]]:
-    """Give what is set for profiles and providers: name -> field -> value."""
+    """Return the resilience settings of profiles and providers: name -> field -> value."""
     return resilience_of(rows.settings(store))
 
 
 def put_resilience(store: Store, name: str, values: dict[str, str]) -> str:
-    """Set fields of a profile or a provider, all or none, and return its name; an empty text unsets."""
+    """Set resilience fields of a profile or a provider in one transaction and return its name.
+
+    An empty text unsets a field. Raises StoreError for an unknown provider or field and for an invalid value.
+    """
     with store.change():
         owner = name if name in PROFILES else provider_id(name, rows.nodes(store))
         for field, text in values.items():
@@ -139,7 +148,10 @@ def put_resilience(store: Store, name: str, values: dict[str, str]) -> str:
 
 
 def meant(store: Store, ref: str) -> list[str]:
-    """Find an account, or a provider with all its accounts."""
+    """Return the id of an account, or the id of a provider with those of all its accounts.
+
+    Raises StoreError if neither.
+    """
     provider = provider_or_none(store, ref)
     if provider is None:
         return [accounts.find(store, ref).id]
@@ -147,7 +159,10 @@ def meant(store: Store, ref: str) -> list[str]:
 
 
 def reset_health(store: Store, ids: Sequence[str]) -> None:
-    """Forget what is held against some accounts and providers, or against all; a running gateway notices."""
+    """Delete the cooldowns and circuit breakers of the given accounts and providers, or of all if `ids` is empty.
+
+    A running gateway is notified.
+    """
     with store.change():
         cooling, breakers = Coolings.delete(), Breakers.delete()
         store.run(cooling.where(Coolings.whose.in_(list(ids))) if ids else cooling)
@@ -156,6 +171,6 @@ def reset_health(store: Store, ids: Sequence[str]) -> None:
 
 
 def provider_or_none(store: Store, text: str) -> str | None:
-    """Return the id of the provider or node that is meant, if one is."""
+    """Return the id of the provider or node with this id or prefix, or None."""
     found = find(text, rows.nodes(store))
     return found.id if found else None

@@ -1,4 +1,4 @@
-"""All that is set up, at one moment."""
+"""Snapshots of the whole configuration, and decrypted credentials."""
 
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from omniroute.store.db.tables import NetworkProxies, ProviderConnections
 
 
 def load(store: Store) -> Config:
-    """Read everything as of one revision. Keys that were revoked are apart: they open nothing."""
+    """Read the configuration as of one revision. Revoked keys are in a field of their own, as they grant no access."""
     with store.view():
         keys, set_ = rows.keys(store), rows.settings(store)
         return Config(
@@ -37,7 +37,10 @@ def load(store: Store) -> Config:
 
 
 def credentials(store: Store) -> dict[str, str]:
-    """Return account id -> API key for the accounts that have one. Only who sends requests may hold these."""
+    """Return account id -> decrypted API key. Only code that sends requests upstream may hold these.
+
+    Raises StoreError when a key cannot be decrypted.
+    """
     opened: dict[str, str] = {}
     for row in store.rows(ProviderConnections.select().where(ProviderConnections.secret.is_null(False))):
         try:
@@ -51,7 +54,10 @@ def credentials(store: Store) -> dict[str, str]:
 
 
 def proxies(store: Store) -> dict[Place, Proxy]:
-    """Return the network proxies with what opens them. Only who sends requests may hold these."""
+    """Return the network proxies with decrypted credentials. Only code that sends requests upstream may hold these.
+
+    Raises StoreError when a credential cannot be decrypted.
+    """
     opened: dict[Place, Proxy] = {}
     sealed = {
         (row["level"], row["ref"]): row["secret"]

@@ -1,4 +1,4 @@
-"""What names may look like, said the same way wherever one is refused."""
+"""Validation of names, patterns, model ids and URLs, with the same error messages everywhere."""
 
 import re
 import secrets
@@ -13,21 +13,21 @@ from omniroute.store.db.files import StoreError
 MAX_NAME = 100
 MAX_PATTERN = 200
 MAX_LISTED = 300
-"""Characters of what combos, chains and aliases name: a model behind a prefix."""
+"""Maximum length of a model name with its prefix, as listed in combos, chains and aliases."""
 COMBO = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_./-]{1,100}")
-"""Neither `.` nor `..`: no client leaves them in a path, so `/api/combos/..` leads elsewhere."""
+"""`.` and `..` are excluded: clients normalize them in paths, so `/api/combos/..` would address something else."""
 PREFIX = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 ID_BYTES = 6
 SHORTEST_ID_PREFIX = 4
 
 
 def new_id() -> str:
-    """Make an id that is short enough to be typed and safe in a URL."""
+    """Generate a random id that is short enough to be typed and safe in a URL."""
     return secrets.token_hex(ID_BYTES)
 
 
 def label(name: str, what: str) -> str:
-    """Return the name of an account or a key, or raise StoreError."""
+    """Return a display name if it is valid, else raise StoreError; `what` describes its owner in the message."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
         raise StoreError(
             f"{quoted(name)} cannot be the name of {what}: it takes 1 to {MAX_NAME} printable characters "
@@ -48,7 +48,7 @@ def combo_name(name: str, what: str = "a combo") -> str:
 
 
 def node_prefix(prefix: str) -> str:
-    """Return the prefix of a new node, or raise StoreError; whether another node has it is not asked here."""
+    """Return the prefix of a new node, or raise StoreError; whether another node has it is not checked here."""
     if not PREFIX.fullmatch(prefix):
         raise StoreError(
             f"{quoted(prefix)} cannot be the prefix of a node: it takes up to 32 of a-z, 0-9, '_', '.', '-' "
@@ -63,7 +63,7 @@ def node_prefix(prefix: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """Return a base URL in its usual form or raise StoreError."""
+    """Return a base URL in canonical form, or raise StoreError."""
     try:
         return check_base_url(text)
     except ValueError as exc:
@@ -71,7 +71,7 @@ def base_url(text: str) -> str:
 
 
 def patterns(allow: Iterable[str]) -> tuple[str, ...]:
-    """Return model patterns, each once, or raise StoreError."""
+    """Return model patterns without duplicates, or raise StoreError."""
     return tuple(dict.fromkeys(pattern(text) for text in allow))
 
 
@@ -99,9 +99,9 @@ def model_id(text: str) -> str:
 def listed_name(
     name: str, nodes: Sequence[Provider], added: Mapping[str, Sequence[Model]], field: str = "models"
 ) -> str:
-    """Return a model that a combo, a chain or an alias may name, or raise StoreError.
+    """Return a model name that a combo, a chain or an alias may list, or raise StoreError with similar names.
 
-    It is `prefix/model`, or a bare name that the catalog or the user's own models have.
+    It is `prefix/model`, or a name without a prefix from the catalog or the custom models.
     """
     prefix, slash, model = name.partition("/")
     if not name.isprintable() or name != name.strip() or len(name) > MAX_LISTED:
@@ -125,7 +125,7 @@ def listed_name(
 
 
 def provider_id(text: str, nodes: Sequence[Provider]) -> str:
-    """Return the id of a provider or node that is meant by its id or prefix, or raise StoreError."""
+    """Return the id of the provider or node with this id or prefix, or raise StoreError with similar names."""
     if (found := find(text, nodes)) is None:
         known = [name for provider in (*nodes, *PROVIDERS) for name in (provider.prefix, provider.id)]
         raise StoreError(
@@ -135,17 +135,17 @@ def provider_id(text: str, nodes: Sequence[Provider]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Quote what was said, or its beginning: an error is one line that a person can read."""
+    """Quote a text for an error message, truncated to `MAX_NAME` characters."""
     return repr(text if len(text) <= MAX_NAME else f"{text[:MAX_NAME]}…")
 
 
 def suggest(candidates: Sequence[str]) -> str:
-    """Say near names at the end of a refusal."""
+    """Return the "did you mean" suffix of an error message, empty without candidates."""
     return f"; did you mean {' or '.join(repr(candidate) for candidate in candidates)}?" if candidates else ""
 
 
 def first_free(base: str, taken: Iterable[str]) -> str:
-    """Return `base`, `base-2`, `base-3`: the first that is free."""
+    """Return the first of `base`, `base-2`, `base-3`, … that is not taken."""
     used = set(taken)
     name, number = base, 1
     while name in used:
