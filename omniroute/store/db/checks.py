@@ -1,4 +1,4 @@
-"""Whether the database is well: each check gives what it found and, where that is not well, what to do."""
+"""Checks of the database; each returns what it found and, if there is a problem, what to do about it."""
 
 import contextlib
 import shutil
@@ -17,7 +17,7 @@ from omniroute.store.transfer.untrusted import differences, shape, shape_of
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check has found."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -29,12 +29,12 @@ RESTORE = "omniroute-ctl db backups; omniroute-ctl db restore ID"
 
 
 def check(store: Store) -> list[CheckResult]:
-    """Run every check. Reads the whole database, so it takes long when the history is."""
+    """Run every check. Reads the whole database, so it takes long when the history is large."""
     return [_told(name, look) for name, look in _looks(store)]
 
 
 def failed_to_open(error: StoreError) -> CheckResult:
-    """Say that there is nothing to be checked."""
+    """Return the check result for a database that could not be opened."""
     return CheckResult("opens", False, str(error))
 
 

@@ -1,4 +1,7 @@
-"""The step that has what combos do added up as the history grows, as `slots` has all else. Frozen, as every step."""
+"""The migration that adds `combo_slots`, the rollup of usage by combo and target, kept up to date by triggers.
+
+Frozen, as every migration is.
+"""
 
 from peewee import SqliteDatabase
 
@@ -18,12 +21,12 @@ SUMS = {
     "latency": "{row}.latency_ms",
 }
 COUNTS = "{row}.combo is not null and {row}.replayed is null"
-"""Which exchanges: of those that the cache answered, nobody was asked."""
+"""Condition for exchanges that are counted: those of a combo that were not answered from the cache."""
 THIS = f"where slot = {OF[0]} and combo = {OF[1]} and target = {OF[2]}"
 
 
 def m016_combo_slots(db: SqliteDatabase) -> None:
-    """Add up what there is, and all that comes."""
+    """Create the rollup table, fill it from the existing history, and create the triggers that keep it up to date."""
     db.execute_sql(
         """create table combo_slots (
         slot integer not null, combo text not null, target text not null, requests integer not null,

@@ -1,4 +1,4 @@
-"""Whole, private copies of a database that others go on writing to."""
+"""Consistent, private copies of a database while other processes write to it."""
 
 import contextlib
 import os
@@ -11,20 +11,20 @@ from omniroute.store.db import files
 from omniroute.store.db.files import StoreError, sync
 
 SPARE = 16 * 1024 * 1024
-"""Bytes that stay free beside a copy: a full disk would stop the gateway's own writing."""
+"""Bytes of disk space that must stay free after a copy, since a full disk would stop the gateway's own writes."""
 PAGES = 4096
-"""Pages that are copied between two reports of progress."""
+"""Number of pages copied between two progress reports."""
 
 type Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Callback that gets the current step, the amount done and the total amount."""
 
 
 def no_progress(what: str, done: int, total: int) -> None:
-    """Report nothing."""
+    """Ignore a progress report."""
 
 
 def need_room(directory: Path, size: int) -> None:
-    """Raise StoreError unless so many bytes fit and some are left."""
+    """Raise StoreError unless `size` bytes fit into the file system of a directory and `SPARE` bytes remain free."""
     free = shutil.disk_usage(directory).free
     if free < size + SPARE:
         raise StoreError(
@@ -35,9 +35,9 @@ def need_room(directory: Path, size: int) -> None:
 
 @contextlib.contextmanager
 def draft_of(target: Path, *, replace: bool) -> Iterator[Path]:
-    """Give a private file to write `target` in: its name appears only when all of it is there.
+    """Yield a private file that becomes `target` atomically when the block ends without an exception.
 
-    StoreError when it cannot be written, or is there already and shall not be replaced; nothing is left behind then.
+    Raises StoreError when `target` cannot be written, or exists and `replace` is not set; no file is left behind then.
     """
     try:
         with files.folder(target.parent, files.DRAFT) as folder:
@@ -58,10 +58,10 @@ def draft_of(target: Path, *, replace: bool) -> Iterator[Path]:
 
 
 def copy_database(source: Path, target: Path, *, without: Sequence[str] = (), replace: bool = False) -> int:
-    """Copy a database as last committed, and give the bytes of the copy, which is one file of mode 0600.
+    """Copy the last committed state of a database into one file of mode 0600, and return its size in bytes.
 
-    The rows of the tables `without` are left out, and nothing of them stays in the file. It is sound, or StoreError
-    says why there is none.
+    Rows of the tables in `without` are left out, and none of their content stays in the file. Raises StoreError when
+    the source cannot be copied or the copy is damaged.
     """
     with prepared(source, target, without=without, replace=replace) as size:
         return size
@@ -76,7 +76,7 @@ def prepared(
     replace: bool = False,
     progress: Progress = no_progress,
 ) -> Iterator[int]:
-    """Copy a database as `copy_database` does; the copy appears when the block ends well, and never when it fails."""
+    """Copy a database as `copy_database` does; the copy appears only when the block ends without an exception."""
     with draft_of(target, replace=replace) as draft:
         try:
             size = _copy(source, draft, without, progress)
@@ -93,14 +93,14 @@ def _copy(source: Path, draft: Path, without: Sequence[str], progress: Progress)
         pages, page = (int(live.execute(f"pragma {what}").fetchone()[0]) for what in ("page_count", "page_size"))
         need_room(draft.parent, pages * page * (2 if without else 1))
         if progress is no_progress:
-            live.backup(copy)  # one step: a moment of the database, while others write on
-        else:  # the caller holds the write lock, or the copy would begin anew with each write of others
+            live.backup(copy)  # in one step, so that writes of other processes do not restart it
+        else:  # the caller holds the write lock; otherwise each write of others would restart the copy
 
             def report(_status: int, left: int, total: int) -> None:
                 progress("copying the database", total - left, total)
 
             live.backup(copy, pages=PAGES, progress=report)
-        copy.execute("pragma journal_mode = delete")  # else it would want files beside it to be read
+        copy.execute("pragma journal_mode = delete")  # in WAL mode, reading it would need further files beside it
         _leave_out(copy, without)
         if (said := copy.execute("pragma quick_check").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(said)

@@ -1,4 +1,4 @@
-"""The database of one data directory: opened with care, closed whole."""
+"""Access to the database of one data directory: connections, transactions, locking and decryption."""
 
 import contextlib
 import hmac
@@ -35,14 +35,14 @@ from omniroute.store.db.upgrade import Migrated, inspect, migrate, needs_migrati
 from omniroute.store.db.write_health import WriteHealth
 
 BUSY_SECONDS = 5
-"""How long a connection waits for another process's write to end."""
+"""Seconds that a connection waits for a write of another process."""
 
 # peewee logs every statement at DEBUG, and mitmproxy keeps the root logger at DEBUG.
 logging.getLogger("peewee").setLevel(logging.INFO)
 
 
 class Connections(SqliteDatabase):
-    """SQLite with one connection a thread, known here so that any thread can close them all."""
+    """A peewee SQLite database with one connection per thread, tracked so that any thread can close all of them."""
 
     def __init__(self, path: Path) -> None:
         pragmas = {"busy_timeout": BUSY_SECONDS * 1000, "synchronous": "normal", "foreign_keys": 1}
@@ -51,17 +51,17 @@ class Connections(SqliteDatabase):
         super().__init__(str(path), pragmas=pragmas, timeout=BUSY_SECONDS, check_same_thread=False)
 
     def connection(self) -> sqlite3.Connection:
-        """Return this thread's connection, opened now if need be."""
+        """Return the connection of this thread; open it if necessary."""
         return cast(sqlite3.Connection, super().connection())  # type: ignore[no-untyped-call]
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
-        """Run a statement, but roll no savepoint back that SQLite has ended: an error such as a full disk ends all."""
+        """Run a statement; skip a rollback to a savepoint that SQLite has ended itself, as it does on a full disk."""
         if sql.startswith("ROLLBACK TO ") and not self.connection().in_transaction:
             return None
         return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
 
     def rollback(self) -> None:
-        """Roll the transaction back, unless SQLite has done so itself: its own error is the one to report."""
+        """Roll the transaction back, unless SQLite has already done so: the original error is the one to report."""
         if not self.is_closed() and self.connection().in_transaction:
             super().rollback()
 
@@ -72,7 +72,7 @@ class Connections(SqliteDatabase):
             for thread, connection in self._opened:
                 if thread.is_alive():
                     alive.append((thread, connection))
-                else:  # it has ended without closing what it opened
+                else:  # the thread has ended without closing its connection
                     connection.close()
             self._opened = [*alive, (threading.current_thread(), fresh)]
         return fresh
@@ -83,15 +83,15 @@ class Connections(SqliteDatabase):
         conn.close()
 
     def release(self) -> None:
-        """Close this thread's connection, if there is one left to close."""
+        """Close the connection of this thread, if it has one."""
         if not self.deferred:
             self.close()
 
     def shut(self) -> None:
-        """Close the connections of all threads; whoever asks after this gets an error."""
+        """Close the connections of all threads; later queries raise an error."""
         if self.deferred:
             return
-        self.deferred = True  # peewee's word for "has no file to connect to"
+        self.deferred = True  # peewee's term for a database without a file
         with self._guard:
             opened, self._opened = self._opened, []
         for _, connection in opened:
@@ -102,7 +102,7 @@ type Row = dict[str, Any]
 
 
 class QueryRunner:
-    """One database file, asked from any thread; each has a connection of its own."""
+    """Queries on one database file from any thread, each with its own connection."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -110,23 +110,26 @@ class QueryRunner:
         self.write_health = WriteHealth()
 
     def rows(self, query: Query) -> list[Row]:
-        """Run a query that gives rows."""
+        """Run a query and return its rows. Raises StoreFailed."""
         with self.failures():
             return list(query.dicts().execute(self.db))
 
     def run(self, query: Query) -> int:
-        """Run a statement; an update or delete returns how many rows it touched. Call it inside `change`."""
+        """Run a statement and return the number of rows that an update or delete changed. Call it inside `change`."""
         with self.failures():
             return int(query.execute(self.db))
 
     def run_many(self, sql: str, values: list[tuple[Any, ...]]) -> None:
-        """Run one statement for each tuple; call it inside `change`."""
+        """Run one statement for each tuple of parameters. Call it inside `change`."""
         with self.failures():
             self.db.connection().executemany(sql, values)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
-        """All or nothing: one transaction, or a part of the one that is open in this thread already."""
+        """Run the block in a write transaction, or in a savepoint of the transaction that this thread has open.
+
+        Raises StoreFailed when the database takes no writes.
+        """
         if self.write_health.stopped:
             raise StoreFailed(f"nothing is written: {self.write_health.reason}")
         try:
@@ -139,13 +142,13 @@ class QueryRunner:
 
     @contextlib.contextmanager
     def view(self) -> Iterator[None]:
-        """Several reads that see the same moment."""
+        """Run several reads on one consistent snapshot of the database."""
         with self.failures(), self.db.atomic():
             yield
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
-        """Turn what peewee and SQLite raise into a sentence."""
+        """Convert exceptions of peewee and SQLite into StoreFailed with a readable message."""
         try:
             yield
         except (PeeweeException, sqlite3.Error) as exc:
@@ -156,7 +159,7 @@ class QueryRunner:
             raise StoreFailed(f"the database {str(self.path)!r} failed: {exc}") from exc
 
     def close(self) -> None:
-        """Close every thread's connection; nothing can be asked after this."""
+        """Close the connections of all threads; no query is possible afterwards."""
         self.db.shut()
 
 
@@ -167,9 +170,10 @@ SALT_BYTES = 16
 
 
 def unlock(queries: QueryRunner, *, password: str | None, file_key: bytes, key_file: Path) -> Vault:
-    """Open the vault, under the password where one is set; at the first start this chooses the key for good.
+    """Return the vault for encrypted values, with a key from the password if one is set, else from the key file.
 
-    Raises StoreError, having changed nothing, when the secrets were sealed under another key.
+    At the first start, the choice of key is recorded in the database. Raises StoreError, and changes nothing, when
+    existing secrets were encrypted with another key.
     """
     with queries.change() if _remembered(queries, "check") is None else contextlib.nullcontext():
         check, salt = _remembered(queries, "check"), _remembered(queries, "salt") or secrets.token_bytes(SALT_BYTES)
@@ -190,7 +194,7 @@ def unlock(queries: QueryRunner, *, password: str | None, file_key: bytes, key_f
 
 
 def note_api_key_secret(queries: QueryRunner, secret: bytes) -> None:
-    """Say it when the keys of clients have stopped working because their secret is another one now."""
+    """Log a warning when gateway keys no longer work because the secret of their digests has changed."""
     mark, known = hmac_sha256(secret, PROBE), _remembered(queries, "api_key_check")
     if known is None:
         with queries.change():
@@ -209,9 +213,9 @@ def _remembered(queries: QueryRunner, name: str) -> bytes | None:
 
 
 class Store(QueryRunner):
-    """What is kept on disk. Blocks while the disk works, so it is never called on the event loop.
+    """The database of the gateway. Its methods block on disk I/O, so they are never called on the event loop.
 
-    Raises StoreError for a directory, a database or a key that it cannot use, and leaves what it found as it was.
+    Raises StoreError for a directory, database or key that it cannot use, and leaves the existing files unchanged.
     """
 
     def __init__(
@@ -223,7 +227,7 @@ class Store(QueryRunner):
         upgrade: bool = True,
         progress: Progress = no_progress,
     ) -> None:
-        """Open it. `upgrade` brings a database of an older version up to date, else NeedsMigration is raised."""
+        """Open or create the database; with `upgrade`, migrate an older version, else raise NeedsMigration for one."""
         said = {name: from_environment(environ, name) for name in VARIABLES}
         password = said[STORAGE_VARIABLE]
         self._password = password
@@ -247,7 +251,10 @@ class Store(QueryRunner):
             raise
 
     def _wait_for_others(self, path: Path, version: int) -> None:
-        """Share the data directory with other processes, or have it alone for a migration."""
+        """Take a shared lock on the data directory, or an exclusive one if a migration is needed.
+
+        Raises StoreError if in use.
+        """
         if not 0 < version < len(MIGRATIONS):
             self._lock.share()
             return
@@ -265,20 +272,20 @@ class Store(QueryRunner):
         self, path: Path, key_file: Path, version: int, said: Mapping[str, str | None], progress: Progress
     ) -> None:
         password, api_key_secret = said[STORAGE_VARIABLE], said[API_KEY_VARIABLE]
-        # The keys are on disk before the database is, so whoever finds a database finds its keys too.
+        # The key file is written before the database, so a process that finds a database also finds its keys.
         keys = load_or_make(key_file)
         self._api_key_secret = _bytes(api_key_secret) if api_key_secret else keys.api_keys
         reserve(path)
         super().__init__(path)
         self.migrated: Migrated | None = None
-        """What was migrated when this was opened."""
+        """The migration done while opening, or None."""
         self._seen = threading.local()
         try:
             with self.failures():
                 use_wal(self.db)
                 if not version:
                     migrate(self.db, path, clock=self.clock)
-                # A database that is there already is changed only by who has its key.
+                # An existing database is migrated only after the check that this process has its key.
                 self.vault = unlock(self, password=password, file_key=keys.storage, key_file=key_file)
                 self.migrated = migrate(self.db, path, clock=self.clock, progress=progress)
             self._lock.share()
@@ -290,10 +297,10 @@ class Store(QueryRunner):
             raise
 
     def revision(self) -> int:
-        """Return a number that grows whenever accounts, nodes, combos or keys change, in whatever process.
+        """Return a number that increases with each configuration change in any process.
 
-        While nobody writes this costs one pragma: `data_version` tells of the commits of other connections,
-        `total_changes` of this one's own.
+        Without writes, this costs one pragma: `data_version` changes with commits of other connections, `total_changes`
+        with those of this connection.
         """
         with self.failures():
             connection = self.db.connection()
@@ -304,27 +311,27 @@ class Store(QueryRunner):
         return int(self._seen.revision)
 
     def alone(self) -> bool:
-        """Say whether no other process has this database open."""
+        """Return whether no other process has this database open."""
         try:
             return self._lock.take_alone()
         finally:
             self._lock.share()
 
     def close(self) -> None:
-        """Close every thread's connection; nothing can be asked after this."""
+        """Close the connections of all threads; no query is possible afterwards."""
         super().close()
         self._lock.close()
 
     def verify(self) -> None:
-        """Read the whole database and raise StoreError where it is damaged; takes long when the history is."""
+        """Check the integrity of the whole database; slow with a large history. Raises StoreError if it is damaged."""
         inspect(self.path, thorough=True)
 
     def vaults(self, salt: bytes) -> list[Vault]:
-        """Give what may open a database with another salt: what opens this one, and the password if there is one."""
+        """Return the vaults to try on a database with another salt: the current one, and one from a password if set."""
         return [self.vault, *([Vault(stretch(self._password, salt))] if self._password is not None else [])]
 
     def digest(self, shown: str) -> bytes:
-        """Digest a key that a client showed."""
+        """Return the digest of a key that a client presented."""
         return hmac_sha256(self._api_key_secret, shown)
 
 

@@ -1,4 +1,4 @@
-"""Locks on a data directory: shared by every process that has its database open, exclusive for a migration."""
+"""Locks on a data directory: shared by all processes that have its database open, exclusive for a migration."""
 
 import contextlib
 import fcntl
@@ -9,27 +9,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE, PAUSE = 30.0, 0.05
-"""Seconds to wait for other processes to close the database; between two attempts."""
+"""Seconds to wait for other processes to close the database, and seconds between two attempts."""
 RUNTIME = "runtime.json"
-"""The file in which a running gateway says where it is."""
+"""Name of the file in which a running gateway stores its process id and addresses."""
 NAMES = (b"omniroute", b"mitm")
-"""One of these stands in the command line of a gateway."""
+"""Strings of which at least one is in the command line of a gateway process."""
 
 
 class DirectoryLock:
-    """A lock on the directory itself, so that no file is needed. It ends with the process."""
+    """A lock on the directory itself, without a lock file. The operating system releases it when the process ends."""
 
     def __init__(self, directory: Path) -> None:
         self._descriptor: int | None = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
 
     def share(self) -> None:
-        """Hold it together with other processes that read and write."""
+        """Take the lock in shared mode, with other processes that read and write."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def take_alone(self) -> bool:
-        """Hold it alone, and say whether that is so; does not wait."""
+        """Try to take the lock exclusively, without waiting, and return whether that succeeded."""
         assert self._descriptor is not None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,7 +40,7 @@ class DirectoryLock:
         return True
 
     def wait_alone(self, needed: Callable[[], bool]) -> bool:
-        """Wait until it is held alone, or is not `needed` any more; False when neither comes in time."""
+        """Wait for the exclusive lock until `needed` returns False; return False on timeout."""
         end = time.monotonic() + PATIENCE
         while not self.take_alone():
             if not needed():
@@ -57,10 +57,10 @@ class DirectoryLock:
 
 
 def running_gateway(directory: Path) -> int | None:
-    """Return the process id of another gateway that serves from this data directory, by the file that it keeps.
+    """Return the process id of another running gateway of this data directory, from its runtime file, or None.
 
-    Gateways of older versions hold no lock. Another program that has the id of one that was killed is told apart by
-    its command line, where the system shows it.
+    This also finds gateways of older versions, which hold no lock. The command line, where the system shows it,
+    distinguishes a gateway from an unrelated program that has reused the id of a killed one.
     """
     try:
         pid = int(json.loads((directory / RUNTIME).read_bytes())["pid"])

@@ -1,4 +1,4 @@
-"""Recognize errors that concern the whole database or its disk, and describe them with what to do."""
+"""Detection of errors that concern the whole database or its disk, with a description and advice for each."""
 
 import errno
 import shutil
@@ -53,27 +53,27 @@ REASONS: dict[Kind, str] = {
     "memory": "there is not enough memory to write to the database in {where}",
 }
 LEAST_FREE = 128 * 1024
-"""Bytes below which an I/O error is taken for a full disk: SQLite says so when it cannot grow its shared memory."""
+"""Free bytes below which an I/O error means a full disk: SQLite reports one when it cannot grow its shared memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskError:
-    """An error that concerns the whole database, not one statement."""
+    """An error that concerns the whole database, not just one statement."""
 
     kind: Kind
     reason: str
-    """One sentence: what is wrong, and what to do."""
+    """One sentence that describes the problem and what to do."""
     public: str
-    """The same without the path, for who is not logged in."""
+    """`reason` without the path, for clients that are not logged in."""
 
     @property
     def final(self) -> bool:
-        """Whether writing again could do harm."""
+        """Whether further writes could cause damage."""
         return self.kind == "corrupt"
 
 
 def disk_error(exc: BaseException, directory: Path) -> DiskError | None:
-    """Return what is wrong with the database or its disk; None for an error of one statement."""
+    """Return the database or disk error behind an exception, or None if it concerns only one statement."""
     for error in _causes(exc):
         if kind := _kind(error):
             if kind == "io" and _is_full(directory):
@@ -85,7 +85,7 @@ def disk_error(exc: BaseException, directory: Path) -> DiskError | None:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """Give an error, what peewee has wrapped in it, and what it was raised from."""
+    """Yield an exception, the SQLite error that peewee has wrapped, and the chain of its causes."""
     seen: BaseException | None = exc
     while seen is not None:
         yield seen

@@ -1,4 +1,4 @@
-"""The data directory: made private, written whole or not at all."""
+"""Files of the data directory: private permissions, atomic writes and temporary folders."""
 
 import contextlib
 import fcntl
@@ -14,33 +14,33 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 BACKUPS = "backups"
-"""The folder of the copies of the database, beside it."""
+"""Name of the folder for backups, beside the database."""
 KEY_FILE = "secrets.json"
-"""What was made at the first start: the key of all that is sealed, beside the database."""
+"""Name of the key file, written at the first start, with the key of all encrypted values."""
 
 
 class StoreError(Exception):
-    """A refusal or a failure of the store: one sentence for the person who has to act on it."""
+    """A refusal or failure of the store, described in one sentence for the user."""
 
     def __init__(self, message: str, *, field: str = "") -> None:
-        """Say what is wrong; `field` names what was given that is."""
+        """Set the message; `field` is the name of the invalid input field, if there is one."""
         super().__init__(message)
         self.field = field
 
 
 class NeedsMigration(StoreError):
-    """The database is of an older version than this program."""
+    """The database has an older schema version than this program."""
 
 
 class StoreFailed(StoreError):
-    """The database itself is busy or broken, whatever was asked of it."""
+    """The database itself is busy or broken, whatever the query."""
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the directory, readable by its owner alone, and see that it can be written.
+    """Create the data directory with mode 0700 and check that it is writable.
 
-    The mode of a directory that is there already stays as it is: it may be shared on purpose, and every
-    file of ours is private by itself. Raises StoreError.
+    The mode of an existing directory is not changed: it may be shared on purpose, and each file of the gateway is
+    private itself. Raises StoreError.
     """
     try:
         if not data_dir.exists():
@@ -58,9 +58,9 @@ def prepare(data_dir: Path) -> None:
 
 
 def reserve(path: Path) -> None:
-    """Make an empty private file where there is none; private what is there, what SQLite put beside it, and copies.
+    """Create an empty private file unless it exists; make it, SQLite's files beside it and all backups private.
 
-    What SQLite adds later gets the same mode.
+    SQLite gives the same mode to files that it adds later. Raises StoreError.
     """
     try:
         with contextlib.suppress(FileExistsError):
@@ -70,14 +70,14 @@ def reserve(path: Path) -> None:
                 keep_private(path.with_name(path.name + end))
         for copy in path.parent.glob(f"{BACKUPS}/*"):
             with contextlib.suppress(FileNotFoundError):  # another process has just finished or deleted it
-                if not copy.is_dir():  # a copy that is being made has a private folder
+                if not copy.is_dir():  # an unfinished copy has a private folder
                     keep_private(copy)
     except OSError as exc:
         raise StoreError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
 
 
 def keep_private(path: Path) -> None:
-    """Set the mode to 0600 where it is anything else, and say so where others could read it."""
+    """Set the mode to 0600 if it differs, and log a warning if other users could access the file."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode != 0o600:
         path.chmod(0o600)
@@ -86,9 +86,9 @@ def keep_private(path: Path) -> None:
 
 
 def publish(path: Path, content: bytes) -> bool:
-    """Put a private file in place, complete and on disk; False when another process was first.
+    """Create a private file atomically, synced to disk; return False when the file exists already.
 
-    Nobody can ever see half of it: the name appears only when the content is there.
+    No process can see partial content, since the name is linked only after the content is complete.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
@@ -108,7 +108,7 @@ def publish(path: Path, content: bytes) -> bool:
 
 
 def sync(directory: Path) -> None:
-    """See that the names in the directory survive a loss of power."""
+    """Sync a directory, so that its entries survive a power failure."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -117,19 +117,19 @@ def sync(directory: Path) -> None:
 
 
 FOLDER = ".import-"
-"""Beginning of the names of folders of imports."""
+"""Name prefix of temporary folders for imports."""
 DRAFT = ".copy-"
-"""Beginning of the names of folders in which copies are written."""
+"""Name prefix of temporary folders for copies."""
 LEFT_BEHIND = 3600.0
-"""Seconds after which a file is that of a process that was killed, where no lock says more."""
+"""Age in seconds after which a temporary file counts as left by a killed process, where no lock tells."""
 
 _locks: dict[Path, int] = {}
-"""Folder of this process -> the descriptor that holds its lock."""
+"""Temporary folder of this process -> descriptor that holds its lock."""
 
 
 @contextlib.contextmanager
 def folder(parent: Path, prefix: str = FOLDER) -> Iterator[Path]:
-    """Make one, for as long as it is needed."""
+    """Create a locked temporary folder and remove it at the end of the block."""
     made = make(parent, prefix)
     try:
         yield made
@@ -138,30 +138,30 @@ def folder(parent: Path, prefix: str = FOLDER) -> Iterator[Path]:
 
 
 def make(parent: Path, prefix: str = FOLDER) -> Path:
-    """Make one that `remove` takes away."""
+    """Create a locked temporary folder, to be deleted by `remove`. Raises StoreError."""
     try:
         while True:
             made = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
             descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-            with contextlib.suppress(OSError):  # a file system without locks: only age tells then
+            with contextlib.suppress(OSError):  # a file system without locks: only the age tells then
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if made.exists():
                 _locks[made] = descriptor
                 return made
-            os.close(descriptor)  # another process took it for a leftover before it was locked
+            os.close(descriptor)  # another process removed it as a leftover before it was locked
     except OSError as exc:
         raise StoreError(f"{str(parent)!r} cannot be written: {exc.strerror}") from exc
 
 
 def remove(made: Path) -> None:
-    """Take a folder away with all that is in it."""
+    """Delete a temporary folder with its content and release its lock."""
     shutil.rmtree(made, ignore_errors=True)
     if (descriptor := _locks.pop(made, None)) is not None:
         os.close(descriptor)
 
 
 def is_in_use(made: Path) -> bool:
-    """Say whether a process, this one or another, still works in a folder."""
+    """Return whether a process, this one or another, still uses a temporary folder."""
     try:
         descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -179,9 +179,9 @@ def is_in_use(made: Path) -> bool:
 
 
 def sweep(directory: Path, prefix: str, *, alone: bool = False) -> list[Path]:
-    """Delete what killed processes left behind, and return it.
+    """Delete temporary files and folders of killed processes and return their paths.
 
-    `alone` says that no other process uses the data directory, so also files without locks belong to none.
+    With `alone`, no other process uses the data directory, so files without a lock are deleted whatever their age.
     """
     gone = []
     with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Tables of what was asked and answered."""
+"""Tables of the usage history, its rollups, conversations and cached answers."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from omniroute.store.db.tables import Table
 
 
 class AnyInteger(IntegerField):
-    """An integer column whose values are read as they are: `bounds` sorts out those that are none."""
+    """An integer column without conversion of its values; `bounds` handles invalid ones."""
 
     def python_value(self, value: Any) -> Any:
         return value
 
 
 class AnyReal(FloatField):
-    """The same for a real column."""
+    """A real column without conversion of its values, like `AnyInteger`."""
 
     def python_value(self, value: Any) -> Any:
         return value
@@ -53,14 +53,14 @@ class UsageHistory(Table):
 
 
 class UsageSlots(Table):
-    """The history added up in quarters of an hour, once for each thing that it is looked at by; triggers keep it."""
+    """Rollup of the usage history in slots of 15 minutes, per dimension; triggers keep it up to date."""
 
     kind = TextField()
     """`total`, `provider`, `model`, `key` or `account`."""
     slot = IntegerField()
-    """When the quarter of an hour begins, as seconds of the epoch."""
+    """Start of the 15-minute slot, in seconds of the epoch."""
     of = TextField()
-    """The id of the thing; empty for none, and for the total."""
+    """The id within the dimension; empty for none and for the total."""
     name = TextField(null=True)
     requests = IntegerField()
     failed = IntegerField()
@@ -72,27 +72,27 @@ class UsageSlots(Table):
     cost = FloatField()
     unknown_cost = IntegerField()
     latency = FloatField()
-    """Milliseconds of all exchanges together, as is `ttft`."""
+    """Sum over all exchanges in milliseconds, as is `ttft`."""
     ttft = FloatField()
     ttfts = IntegerField()
-    """How many exchanges had a first token."""
+    """Number of exchanges with a time to the first token."""
     last = FloatField()
-    """When the last exchange was, which has given the name."""
+    """Time of the last exchange, which also provides `name`."""
 
     class Meta:  # noqa: D106
         primary_key = CompositeKey("kind", "slot", "of")
 
 
 class UsageLatencies(Table):
-    """How long providers took: exchanges that went well, counted by the magnitude of their times."""
+    """Histogram of the latencies of successful exchanges, per hour and provider."""
 
     slot = IntegerField()
-    """When the hour begins, as seconds of the epoch."""
+    """Start of the hour, in seconds of the epoch."""
     provider = TextField()
     what = TextField()
     """`latency` or `ttft`."""
     bucket = IntegerField()
-    """Milliseconds, with two digits of them."""
+    """Milliseconds, rounded to two significant digits."""
     number = IntegerField()
 
     class Meta:  # noqa: D106
@@ -100,32 +100,32 @@ class UsageLatencies(Table):
 
 
 class ComboSlots(Table):
-    """What combos have done in quarters of an hour, by who has answered; triggers keep it."""
+    """Rollup of usage by combo and target in slots of 15 minutes; triggers keep it up to date."""
 
     slot = IntegerField()
-    """When the quarter of an hour begins, as seconds of the epoch."""
+    """Start of the 15-minute slot, in seconds of the epoch."""
     combo = TextField()
     target = TextField()
-    """Empty where nobody was asked, or nobody could answer."""
+    """Empty where no target was tried, or none has answered."""
     requests = IntegerField()
     failed = IntegerField()
     moved_on = IntegerField()
-    """How many took more than one attempt."""
+    """Number of exchanges with more than one attempt."""
     input = IntegerField()
     output = IntegerField()
     cost = FloatField()
     unknown_cost = IntegerField()
     latency = FloatField()
-    """Milliseconds of all exchanges together."""
+    """Sum over all exchanges in milliseconds."""
     last = FloatField()
-    """When the last exchange was."""
+    """Time of the last exchange."""
 
     class Meta:  # noqa: D106
         primary_key = CompositeKey("slot", "combo", "target")
 
 
 class KeptConversation(Table):
-    """Turns that go on from one another; they are kept and forgotten together."""
+    """A conversation: connected turns that expire and are deleted together."""
 
     id = TextField(primary_key=True)
     expires = FloatField()
@@ -133,26 +133,26 @@ class KeptConversation(Table):
 
 
 class KeptReply(Table):
-    """One turn: what the request added, and the reply to it, sealed."""
+    """One turn: the items that the request added and the reply, encrypted."""
 
     exchange = TextField(primary_key=True)
     conversation = TextField()
     parent = TextField(null=True)
-    """The exchange before it in the conversation; empty where that is not kept here."""
+    """The preceding exchange of the conversation; empty if it is not stored here."""
     id = TextField()
     owner = TextField()
-    """The key that asked; empty for who has none."""
+    """The id of the gateway key; empty for requests without one."""
     account = TextField()
     native = BooleanField()
     hidden = BooleanField()
-    """Deleted, and still a part of what goes on from it."""
+    """Whether it was deleted, but is still needed by later turns."""
     at = FloatField()
     bytes = IntegerField()
     content = BlobField()
 
 
 class KeptItem(Table):
-    """Where an item of a reply is found by its id."""
+    """Index of reply items by id."""
 
     number = AutoField()
     id = TextField()
@@ -161,11 +161,11 @@ class KeptItem(Table):
 
 
 class KeptAnswer(Table):
-    """What was answered to a request, sealed."""
+    """A cached answer, encrypted."""
 
     key = TextField(primary_key=True)
-    """The digest of all that shapes the answer, and of who may have it."""
+    """Digest of everything that determines the answer, and of the owner that may receive it."""
     at = FloatField()
     similar = BooleanField()
-    """Whether who says nearly the same may have it too."""
+    """Whether similar requests may receive it too."""
     content = BlobField()

@@ -1,8 +1,9 @@
-"""How the database came to be: append only, in order, each in its own transaction.
+"""Schema migrations: append only, applied in order.
 
-The number of steps that were taken is the database's `user_version`, which SQLite keeps in the same
-transaction as the step itself. Steps are plain SQL and never today's tables: what was done stays done.
-peewee's own runner is not used: it has no lock against a second process and takes a newer database for its own.
+The number of applied migrations is the database's `user_version`, which SQLite stores in the same transaction as the
+migrations themselves. Migrations are plain SQL and never use the current table classes, so that they stay as they were
+released. peewee's own runner is not used: it has no lock against a second process, and takes a newer database for one
+of its own.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from omniroute.store.db.usage_bounds_migration import m017_bounded_usage
 from omniroute.store.db.usage_triggers import m010_usage_slots
 
 APPLICATION_ID = 0x6F6D6E69
-"""Marks the file as ours ("omni"), so that a stranger's database is never migrated."""
+"""SQLite application id ("omni"), so that a database of another program is never migrated."""
 
 type Migration = Callable[[SqliteDatabase], None]
 
@@ -39,7 +40,7 @@ def m001_first(db: SqliteDatabase) -> None:
             id text not null primary key, name text not null, digest blob not null, hint text not null,
             allow text not null, created_at real not null, revoked_at real)""",
         "create unique index api_keys_digest on api_keys (digest)",
-        # A name is free again once its key is revoked.
+        # The name of a revoked key can be used again.
         "create unique index api_keys_live_name on api_keys (name) where revoked_at is null",
         "create table config_revision (id integer not null primary key check (id = 1), number integer not null)",
         "insert into config_revision (id, number) values (1, 1)",
@@ -69,7 +70,7 @@ def m002_usage(db: SqliteDatabase) -> None:
 
 @step
 def m003_kept_replies(db: SqliteDatabase) -> None:
-    # When a conversation expires stands apart from its replies: each turn moves it, and a reply is large.
+    # The expiry is in a table of its own, since each turn changes it and the rows of replies are large.
     for sql in (
         "create table kept_conversation (id text not null primary key, expires real not null, bytes integer not null)",
         "create index kept_conversation_expires on kept_conversation (expires)",
@@ -93,7 +94,7 @@ def m004_choosing(db: SqliteDatabase) -> None:
     for sql in (
         "alter table combos add column weights text not null default '{}'",
         "alter table combos add column tries text not null default '{}'",
-        # There was no other strategy, so nobody has chosen this one: such combos go by the setting for all.
+        # `priority` was the only strategy, so it was no choice of the user: such combos use the setting for all combos.
         "update combos set strategy = '' where strategy = 'priority'",
         """create table model_aliases (
             pattern text not null primary key, target text not null, created_at real not null)""",
@@ -104,7 +105,7 @@ def m004_choosing(db: SqliteDatabase) -> None:
             images integer, tools integer, created_at real not null, primary key (provider, model))""",
         "create table settings (name text not null primary key, value text not null)",
         "create table blocked_providers (provider text not null primary key, created_at real not null)",
-        # What the strategies remember is no configuration: no trigger counts these two.
+        # The state of strategies is not configuration, so it has no revision triggers.
         """create table account_uses (
             account text not null primary key, provider text not null, serial integer not null,
             streak integer not null, at real not null)""",
@@ -146,7 +147,7 @@ def m006_network_proxies(db: SqliteDatabase) -> None:
             f"create trigger network_proxies_{event} after {event} on network_proxies "
             "begin update config_revision set number = number + 1; end"
         )
-    # What was set for something goes with it, or it would hold for the next one of that name.
+    # Settings of an object are deleted with it, so that they do not apply to a later object of the same name.
     for table, level, name in (
         ("provider_connections", "account", "id"),
         ("combos", "combo", "name"),
@@ -162,7 +163,7 @@ def m006_network_proxies(db: SqliteDatabase) -> None:
 def m007_limits(db: SqliteDatabase) -> None:
     for sql in (
         "create table account_limits (account text not null primary key, rpm integer, gap real, concurrency integer)",
-        # What the gateway says of itself is no configuration: no trigger counts these two.
+        # Runtime state of the gateway is not configuration, so it has no revision triggers.
         """create table limits_in_use (
             account text not null primary key, in_flight integer not null, waiting integer not null,
             minute integer not null, at real not null)""",
@@ -195,7 +196,7 @@ def m008_admin_sessions(db: SqliteDatabase) -> None:
 
 @step
 def m009_lockouts(db: SqliteDatabase) -> None:
-    # The gateway writes it with every wrong key: it is no configuration, so no trigger counts it.
+    # The gateway writes it for each wrong key; it is not configuration, so it has no revision trigger.
     db.execute_sql(
         """create table lockouts (
             identifier text not null primary key, failures integer not null, at real not null, until real not null,
@@ -214,7 +215,7 @@ def m011_access(db: SqliteDatabase) -> None:
         "alter table api_keys add column ips text not null default '[]'",
         "alter table api_keys add column rpm integer",
         "alter table api_keys add column concurrency integer",
-        # What the gateway says of itself is no configuration: no trigger counts it.
+        # Runtime state of the gateway is not configuration, so it has no revision trigger.
         "create table key_uses (key text not null primary key, at real not null, source text not null)",
         """create table ip_rules (
             kind text not null, network text not null, until real, reason text not null, created_at real not null,
@@ -230,13 +231,13 @@ def m011_access(db: SqliteDatabase) -> None:
 
 @step
 def m012_limits_begun(db: SqliteDatabase) -> None:
-    # What the gateway says of itself is no configuration: no trigger counts it.
+    # Runtime state of the gateway is not configuration, so it has no revision trigger.
     db.execute_sql("create table limits_begun (account text not null, at real not null, primary key (account, at))")
 
 
 @step
 def m013_kept_answers(db: SqliteDatabase) -> None:
-    # What the gateway keeps of its answers is no configuration: no trigger counts it.
+    # Cached answers are not configuration, so they have no revision trigger.
     db.execute_sql("create table kept_answer (key text not null primary key, at real not null, content blob not null)")
     db.execute_sql("alter table usage_history add column replayed text")
 
@@ -250,11 +251,11 @@ def m014_budgets(db: SqliteDatabase) -> None:
         """create table budgets (
             key text not null, period text not null, usd real not null, warn real not null,
             primary key (key, period))""",
-        # The gateway writes it with exchanges that break off: it is no configuration, so no trigger counts it.
+        # The gateway writes it for cancelled exchanges; it is not configuration, so it has no revision trigger.
         """create table budget_estimates (
             exchange text not null primary key, key text not null, at real not null, usd real not null)""",
         "create index budget_estimates_at on budget_estimates (at)",
-        # What was set for something goes with it, or it would hold for the next one of that name.
+        # Settings of an object are deleted with it, so that they do not apply to a later object of the same name.
         "create trigger prices_node_gone after delete on provider_nodes "
         "begin delete from prices where provider = old.prefix; end",
         "create trigger budgets_key_gone after update of revoked_at on api_keys when new.revoked_at is not null "
@@ -280,7 +281,7 @@ step(m017_bounded_usage)
 
 @step
 def m018_import_journal(db: SqliteDatabase) -> None:
-    # What an import has added to the history so far, to be taken out again if its process is killed.
+    # Rows that a running import has added to the history, to be removed if its process is killed.
     for sql in (
         "create table imports (id text not null primary key, at real not null)",
         """create table import_rows (

@@ -1,4 +1,4 @@
-"""Removal of what killed processes have left in a data directory."""
+"""Removal of leftovers of killed processes from a data directory."""
 
 import logging
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What was removed."""
+    """The leftovers that were removed."""
 
     leftovers: tuple[str, ...] = ()
-    """Names of files and folders, below the data directory."""
+    """Paths of files and folders, relative to the data directory."""
     history: int = 0
-    """Usage records of imports that were interrupted."""
+    """Number of usage records of interrupted imports."""
 
     def __str__(self) -> str:
-        """Say it in one line; empty where nothing was removed."""
+        """Describe the removal in one line; empty if nothing was removed."""
         parts = []
         if self.leftovers:
             parts.append(f"removed what killed processes left behind: {', '.join(self.leftovers)}")
@@ -32,7 +32,7 @@ class Recovered:
 
 
 def recover(store: Store) -> Recovered:
-    """Delete temporary files of processes that are gone and undo their imports; what others work at is left alone."""
+    """Delete temporary files of ended processes and undo their imports; those of running processes are left alone."""
     alone = store.alone() and running_gateway(store.data_dir) is None
     places = [
         (store.data_dir, files.FOLDER),

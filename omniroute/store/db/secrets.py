@@ -1,4 +1,4 @@
-"""What keeps secrets secret: the key that seals credentials, and the one that digests the keys of clients."""
+"""Encryption of credentials, digests of gateway keys, and the key file."""
 
 import base64
 import hashlib
@@ -21,22 +21,22 @@ API_KEY_VARIABLE = "API_KEY_SECRET"
 SESSION_VARIABLE = "JWT_SECRET"
 PASSWORD_VARIABLE = "INITIAL_PASSWORD"
 VARIABLES = (PASSWORD_VARIABLE, SESSION_VARIABLE, API_KEY_VARIABLE, STORAGE_VARIABLE)
-"""The secrets that the environment may give."""
+"""Environment variables that can provide secrets."""
 KEY_BYTES = 32
 NONCE_BYTES = 12
-# Values that stand in guides for everyone to read.
+# Values that are published in guides and documentation.
 KNOWN_TO_ALL = frozenset({"omniroute-default-secret-change-me", "endpoint-proxy-api-key-secret", "123456", "changeme"})
 
 
 class Vault:
-    """Seals with AES-GCM, each secret bound to what it is about: moved elsewhere, it no longer opens."""
+    """Encryption with AES-GCM, where each value is bound to its context: copied elsewhere, it cannot be decrypted."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
         self._key = key
 
     def derive(self, purpose: str) -> bytes:
-        """Make a key for one purpose, the same each time; it says nothing of this one or of another purpose's."""
+        """Derive a key for one purpose, always the same; it reveals neither this vault's key nor other derived keys."""
         return hmac_sha256(self._key, f"omniroute {purpose}")
 
     def seal(self, text: str, about: str) -> bytes:
@@ -47,11 +47,11 @@ class Vault:
         return nonce + self._cipher.encrypt(nonce, content, about.encode())
 
     def unseal(self, sealed: bytes, about: str) -> str:
-        """Raise StoreError when this is another key's work, or was about something else."""
+        """Decrypt a text; raise StoreError when it was encrypted with another key or for another context."""
         return self.unseal_bytes(sealed, about).decode()
 
     def unseal_bytes(self, sealed: bytes, about: str) -> bytes:
-        """As `unseal`."""
+        """Decrypt bytes, with the same errors as `unseal`."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode())
         except (InvalidTag, ValueError) as exc:
@@ -60,19 +60,22 @@ class Vault:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """The secrets that were made at the first start; each may be replaced by an environment variable."""
+    """Secrets that were generated at the first start; environment variables can override each of them."""
 
     storage: bytes
     api_keys: bytes
 
 
 def is_known_to_all(value: str) -> bool:
-    """Tell whether a secret stands in guides, however it is written."""
+    """Return whether a secret is published in guides, ignoring case and surrounding whitespace."""
     return value.strip().lower() in KNOWN_TO_ALL
 
 
 def from_environment(environ: Mapping[str, str], name: str) -> str | None:
-    """Read a secret; empty is unset. A value that the whole world knows raises StoreError."""
+    """Read a secret from the environment; an empty value counts as unset.
+
+    Raises StoreError for a published default value.
+    """
     value = environ.get(name) or None
     if is_known_to_all(value or ""):
         raise StoreError(f"{name} is {value!r}, which stands in public guides: choose a secret of your own or unset it")
@@ -80,7 +83,7 @@ def from_environment(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def load(path: Path) -> KeyFile:
-    """Read the key file; FileNotFoundError when there is none, StoreError when it cannot be used."""
+    """Read the key file. Raises FileNotFoundError when it does not exist and StoreError when it cannot be used."""
     try:
         keep_private(path)
         found = json.loads(path.read_bytes())
@@ -97,7 +100,10 @@ def load(path: Path) -> KeyFile:
 
 
 def load_or_make(path: Path) -> KeyFile:
-    """Read the key file, made now if need be. Processes that start together all get the same keys."""
+    """Read the key file; create it if missing. Processes that start at the same time all get the same keys.
+
+    Raises StoreError when it cannot be read or created.
+    """
     try:
         return load(path)
     except FileNotFoundError:
@@ -110,10 +116,10 @@ def load_or_make(path: Path) -> KeyFile:
 
 
 def stretch(password: str, salt: bytes) -> bytes:
-    """Make a key from words a person chose; slow on purpose."""
+    """Derive a key from a password with scrypt, slow on purpose."""
     return Scrypt(salt=salt, length=KEY_BYTES, n=2**15, r=8, p=1).derive(password.encode("utf-8", "surrogateescape"))
 
 
 def hmac_sha256(secret: bytes, shown: str) -> bytes:
-    """Digest what a client showed; any text that a header can carry has one."""
+    """Return the HMAC-SHA256 of a text, including one with lone surrogates, as a header may contain."""
     return hmac.new(secret, shown.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()

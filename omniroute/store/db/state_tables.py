@@ -1,4 +1,4 @@
-"""Tables of what the gateway notes of itself: for other processes to see, and to go on from after a restart."""
+"""Tables of runtime state, which other processes can read and the gateway restores after a restart."""
 
 from peewee import BlobField, BooleanField, CompositeKey, FloatField, IntegerField, TextField
 
@@ -6,7 +6,7 @@ from omniroute.store.db.tables import Table
 
 
 class AccountUses(Table):
-    """What round-robin and least-used remember of an account."""
+    """State of the round-robin and least-used strategies per account."""
 
     account = TextField(primary_key=True)
     provider = TextField()
@@ -16,7 +16,7 @@ class AccountUses(Table):
 
 
 class ComboCalls(Table):
-    """How often a combo has been asked (listed is empty), and has led to each of the things that it lists."""
+    """Number of requests for a combo (`listed` is empty), and of those sent to each of its members."""
 
     combo = TextField()
     listed = TextField()
@@ -27,7 +27,7 @@ class ComboCalls(Table):
 
 
 class LimitsInUse(Table):
-    """What limited accounts are doing, as the gateway says now and then."""
+    """Current use of rate-limited accounts, stored by the gateway from time to time."""
 
     account = TextField(primary_key=True)
     in_flight = IntegerField()
@@ -37,7 +37,7 @@ class LimitsInUse(Table):
 
 
 class LimitsBegun(Table):
-    """When accounts were asked in the last minute whose requests are counted."""
+    """Start times of requests in the last minute, for accounts with a rate limit."""
 
     account = TextField()
     at = FloatField()
@@ -47,7 +47,7 @@ class LimitsBegun(Table):
 
 
 class LearnedLimits(Table):
-    """Until when providers allow no further request."""
+    """Times until which providers refuse further requests."""
 
     account = TextField()
     model = TextField()
@@ -58,7 +58,7 @@ class LearnedLimits(Table):
 
 
 class KeyUses(Table):
-    """When a key was used last, and from where; the gateway says so now and then."""
+    """Time and client address of the last use of a gateway key, stored from time to time."""
 
     key = TextField(primary_key=True)
     at = FloatField()
@@ -66,7 +66,7 @@ class KeyUses(Table):
 
 
 class Coolings(Table):
-    """What is not to be asked for a while."""
+    """Cooldowns of accounts, providers and their models."""
 
     scope = TextField()
     whose = TextField()
@@ -95,7 +95,7 @@ class Breakers(Table):
 
 
 class AdminSessions(Table):
-    """Who is logged in to administer; no configuration, so no trigger counts it."""
+    """Admin login sessions; not configuration, so without a revision trigger."""
 
     digest = BlobField(primary_key=True)
     created_at = FloatField()
@@ -103,7 +103,7 @@ class AdminSessions(Table):
 
 
 class Lockouts(Table):
-    """Who has shown too many wrong keys or passwords."""
+    """Lockouts of identifiers after too many wrong keys or passwords."""
 
     identifier = TextField(primary_key=True)
     failures = IntegerField()
@@ -113,7 +113,7 @@ class Lockouts(Table):
 
 
 class BudgetEstimates(Table):
-    """What was counted against budgets over what an exchange is known to have cost."""
+    """Amounts counted against budgets in addition to the known cost of an exchange."""
 
     exchange = TextField(primary_key=True)
     key = TextField()
@@ -122,15 +122,15 @@ class BudgetEstimates(Table):
 
 
 class Imports(Table):
-    """Imports that are not complete: what they have added to the history is in `ImportRows`."""
+    """Imports that are not complete; the rows that they have added are in `ImportRows`."""
 
     id = TextField(primary_key=True)
-    """The name of the folder that the process of the import has locked."""
+    """Name of the temporary folder that the importing process has locked."""
     at = FloatField()
 
 
 class ImportRows(Table):
-    """What an import has added to the history."""
+    """Rows that an import has added to the history."""
 
     import_ = TextField(column_name="import")
     tab = TextField()

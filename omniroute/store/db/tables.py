@@ -1,27 +1,27 @@
-"""Tables of what people set up, as they are now; those of what happens are in `noted` and `kept`.
+"""Tables of the configuration; see `history_tables` and `state_tables` for the others.
 
-No table is bound to a database: each query is given the store's own.
+The table classes are not bound to a database: each query is executed on the database of a store.
 """
 
 from peewee import BlobField, BooleanField, CompositeKey, FloatField, IntegerField, Model, TextField
 
 
 class Table(Model):
-    """Base of all tables; a table is called as its class, in snake case."""
+    """Base of all tables; the table name is the class name in snake case."""
 
     class Meta:  # noqa: D106
         legacy_table_names = False
 
 
 class Meta(Table):
-    """Facts about the database itself, such as how its secrets are sealed."""
+    """Properties of the database itself, such as the check value of its encryption key."""
 
     name = TextField(primary_key=True)
     value = BlobField()
 
 
 class ConfigRevision(Table):
-    """One row; triggers count it up with every change of the configuration."""
+    """One row with the configuration revision, which triggers increment with each change."""
 
     id = IntegerField(primary_key=True)
     number = IntegerField()
@@ -50,7 +50,7 @@ class Combos(Table):
     name = TextField(primary_key=True)
     models = TextField()
     strategy = TextField()
-    """Empty goes by the rule for all combos."""
+    """Empty uses the setting for all combos."""
     weights = TextField()
     tries = TextField()
     created_at = FloatField()
@@ -96,9 +96,9 @@ class BlockedProviders(Table):
 class NetworkProxies(Table):
     level = TextField()
     ref = TextField()
-    """An account's id, a combo's name, a provider's id; empty for all."""
+    """Account id, combo name or provider id; empty for the global level."""
     url = TextField()
-    """Without user and password, or `direct`."""
+    """URL without user and password, or `direct`."""
     secret = BlobField(null=True)
     created_at = FloatField()
 
@@ -107,7 +107,7 @@ class NetworkProxies(Table):
 
 
 class AccountLimits(Table):
-    """What an account may be asked, by its id or that of a node without accounts."""
+    """Rate limits by account id, or by the implicit account id of a node without accounts."""
 
     account = TextField(primary_key=True)
     rpm = IntegerField(null=True)
@@ -136,7 +136,7 @@ class IpRules(Table):
     kind = TextField()
     network = TextField()
     until = FloatField(null=True)
-    """The end of a ban."""
+    """End of a ban, in seconds of the epoch."""
     reason = TextField()
     created_at = FloatField()
 
@@ -145,11 +145,11 @@ class IpRules(Table):
 
 
 class Prices(Table):
-    """USD for a million tokens; null leaves a class as the price library has it."""
+    """Custom prices in USD per million tokens; null uses the price library for a token class."""
 
     provider = TextField()
     model = TextField()
-    """`*` is every model of the provider."""
+    """`*` stands for every model of the provider."""
     input = FloatField(null=True)
     output = FloatField(null=True)
     cache_read = FloatField(null=True)
@@ -162,7 +162,7 @@ class Prices(Table):
 
 class Budgets(Table):
     key = TextField()
-    """A key's id; empty for all requests without one."""
+    """Key id; empty for all requests without a key."""
     period = TextField()
     usd = FloatField()
     warn = FloatField()

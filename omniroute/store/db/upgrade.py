@@ -1,4 +1,4 @@
-"""Opens a database file only when it is ours and sound, and brings it up to date, with a copy made first."""
+"""Validation of a database file before it is opened, and schema migration with a backup made first."""
 
 import contextlib
 import sqlite3
@@ -16,22 +16,23 @@ from omniroute.store.db.migrations import APPLICATION_ID, MIGRATIONS, Migration
 from omniroute.store.transfer import backups
 
 SMALLEST = 512
-"""Bytes of a database with one page of the least size."""
+"""Size in bytes of the smallest SQLite database: one page of the smallest page size."""
 WAL_TRIES = 100
 WAL_PAUSE = 0.05
 CONFIG_TABLES = ("meta", "config_revision", "provider_connections", "provider_nodes", "combos", "api_keys")
 
 
 def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False) -> int:
-    """Return the version of the database at `path`, 0 when it is still empty; nothing is written.
+    """Return the schema version of the database at `path`, 0 when it is empty; nothing is written.
 
-    Raises StoreError when it is no database, another program's, newer than we know, or damaged. What the
-    history weighs is looked at only when `thorough` or when a migration is due: it would slow every start.
+    Raises StoreError when it is not a database, belongs to another program, is newer than `known`, or is damaged. The
+    whole file is checked only with `thorough` or before a migration; otherwise a large history would slow down each
+    start.
     """
     try:
-        # SQLite takes a very short file for an empty database. Only the size is looked at: where this process has the
-        # database open, closing a file handle of our own would end SQLite's locks (sqlite.org/howtocorrupt.html, 2.2),
-        # and the next process to close the database would delete the log that this one goes on writing to.
+        # SQLite takes a very short file for an empty database. Only the size is read: closing a file handle of our own
+        # on a database that this process has open would release SQLite's locks (sqlite.org/howtocorrupt.html, 2.2), and
+        # the next process to close the database would delete the log that this process still writes to.
         if 0 < path.stat().st_size < SMALLEST:
             raise sqlite3.DatabaseError("file is not a database")
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
@@ -59,7 +60,7 @@ def inspect(path: Path, *, known: int = len(MIGRATIONS), thorough: bool = False)
 
 
 def needs_migration(data_dir: Path, version: int) -> str:
-    """Say in one sentence what a database of an older version needs."""
+    """Describe in one sentence how to migrate a database of an older version."""
     first = f"stop the gateway that runs on it (process {pid}), then " if (pid := running_gateway(data_dir)) else ""
     return (
         f"the database in {str(data_dir)!r} has version {version} and this program needs version {len(MIGRATIONS)}: "
@@ -68,7 +69,10 @@ def needs_migration(data_dir: Path, version: int) -> str:
 
 
 def use_wal(db: SqliteDatabase) -> None:
-    """Switch to write-ahead logging, for good. SQLite does not wait here for another process that does the same."""
+    """Switch the database to write-ahead logging permanently.
+
+    Retries, since SQLite does not wait for another process that switches at the same time.
+    """
     for left in reversed(range(WAL_TRIES)):
         try:
             db.pragma("journal_mode", "wal")
@@ -82,12 +86,12 @@ def use_wal(db: SqliteDatabase) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a migration has done."""
+    """The result of a migration."""
 
     before: int
     after: int
     backup: str | None
-    """The id of the copy of what was there before; None for a database that was empty."""
+    """Id of the backup made before the migration; None for an empty database."""
 
 
 def migrate(
@@ -99,14 +103,14 @@ def migrate(
     copies: bool = True,
     progress: Progress = no_progress,
 ) -> Migrated | None:
-    """Take the steps that are missing, all in one transaction, and return what was done; None when none is missing.
+    """Apply the missing migrations in one transaction and return the result; None when none is missing.
 
-    One copy is made before the first step, unless the database is empty or a copy itself. It appears together with
-    the result: when a step fails, or the process is killed, the database stays as it was and there is no copy.
+    A backup is made first, unless the database is empty or `copies` is False. It appears together with the result: when
+    a step fails or the process is killed, the database is unchanged and there is no backup.
     """
     made = None
     try:
-        with db.atomic("IMMEDIATE"), contextlib.ExitStack() as stack:  # other processes wait, and find it done
+        with db.atomic("IMMEDIATE"), contextlib.ExitStack() as stack:  # other processes wait, then find it migrated
             version = int(db.pragma("user_version"))
             if version >= len(migrations):
                 return None
@@ -127,7 +131,7 @@ def migrate(
 
 
 def _back_up(stack: contextlib.ExitStack, path: Path, version: int, now: float, progress: Progress) -> backups.Backup:
-    """Make the copy before the first step; it appears when the stack is closed."""
+    """Make the backup before the first migration; it appears when the stack is closed. Raises StoreError."""
     try:
         return stack.enter_context(backups.preparing(path, "migration", version, now, progress=progress))
     except StoreError as exc:

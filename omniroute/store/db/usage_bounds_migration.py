@@ -1,7 +1,7 @@
-"""The migration that bounds the numbers in the usage history and in all that is summed from it. Frozen, as every step.
+"""The migration that bounds the numbers in the usage history and its rollups. Frozen, as every migration is.
 
-A number outside its bounds becomes unknown: upstreams have reported 2**63 - 1 tokens, 1e308 and -5. Triggers take no
-other values into the rollups, so that their sums stay within 64 bits.
+A number outside its bounds becomes unknown: upstreams have reported 2**63 - 1 tokens, 1e308 and -5. The triggers ignore
+such values, so that the sums of the rollups stay within 64 bits.
 """
 
 from peewee import SqliteDatabase
@@ -52,7 +52,7 @@ COMBO_THIS = f"where slot = {COMBO_OF[0]} and combo = {COMBO_OF[1]} and target =
 
 
 def m017_bounded_usage(db: SqliteDatabase) -> None:
-    """Make numbers out of bounds unknown, bound what triggers add up, and add up anew where that was wrong."""
+    """Set numbers out of bounds to unknown, add bounds to the triggers, and rebuild the rollups if they are wrong."""
     for name in ("usage_history_added", "usage_history_gone", "usage_history_priced"):
         db.execute_sql(f"drop trigger {name}")
     for name in ("combo_added", "combo_gone", "combo_priced"):
@@ -63,7 +63,7 @@ def m017_bounded_usage(db: SqliteDatabase) -> None:
 
 
 def _clean(db: SqliteDatabase) -> int:
-    """Set every number that is out of bounds to unknown, and return how many rows were changed."""
+    """Set all numbers out of bounds to unknown and return how many rows were changed."""
     sets = {name: _count(name) for name in COUNTS} | {name: _real(name, most) for name, most in REALS.items()}
     sets["status"] = "case when typeof({row}.status) = 'integer' and {row}.status between 0 and 999 "
     sets["status"] += "then {row}.status end"
@@ -76,7 +76,7 @@ def _clean(db: SqliteDatabase) -> int:
 
 
 def _is_wrong(db: SqliteDatabase) -> bool:
-    """Say whether a sum is none of those that bounded rows make."""
+    """Return whether a rollup has a sum that bounded rows cannot produce."""
     for table, names in (("usage_slots", SUMS), ("combo_slots", COMBO_SUMS)):
         reals = ("cost", "latency", "ttft")
         wrong = [f"typeof({name}) <> '{'real' if name in reals else 'integer'}' or {name} < -0.001" for name in names]

@@ -1,12 +1,12 @@
-"""The step that has the history added up as it grows: a page that shows months must not read every exchange.
+"""The migration that adds the usage rollups, so that a page that shows months need not read every exchange.
 
-Triggers do it, so that whoever writes history, or prices it anew, need not know. Frozen, as every step.
+Triggers update the rollups, so code that writes or reprices the history need not. Frozen, as every migration is.
 """
 
 from peewee import SqliteDatabase
 
 SLOT = "cast({row}.at / 900 as integer) * 900"
-"""Quarters of an hour: the days of all time zones begin with one."""
+"""Slots of 15 minutes: the days of all time zones begin at a slot boundary."""
 OF = {
     "total": ("''", "null"),
     "provider": ("coalesce({row}.provider, '')", "{row}.provider"),
@@ -32,12 +32,12 @@ BUCKET = """case when {ms} < 100 then cast(round({ms}) as integer)
     when {ms} < 10000 then 100 * cast(round({ms} / 100) as integer)
     when {ms} < 100000 then 1000 * cast(round({ms} / 1000) as integer)
     else 10000 * cast(round({ms} / 10000) as integer) end"""
-"""Two digits are enough to read a percentile from, and few enough to be counted."""
+"""Two significant digits are precise enough for percentiles and give few buckets."""
 WELL = "{row}.provider is not null and {row}.error is null and {row}.status < 400 and {ms} is not null"
 
 
 def m010_usage_slots(db: SqliteDatabase) -> None:
-    """Add up what there is, and all that comes."""
+    """Create the rollup tables, fill them from the existing history, and create the triggers that update them."""
     for sql in (
         """create table usage_slots (
             kind text not null, slot integer not null, of text not null, name text, requests integer not null,

@@ -1,4 +1,4 @@
-"""Whether the database takes writes, and what was not written."""
+"""State of database writes, and numbers of usage records that were not written."""
 
 import logging
 import threading
@@ -12,24 +12,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class WriteHealth:
-    """The state of writing to one database, shared by all threads of a process."""
+    """Write state of one database, shared by all threads of a process."""
 
     reason: str | None = None
-    """Why writes fail now, in one sentence; None while they work."""
+    """Reason in one sentence why writes fail now; None while they succeed."""
     public: str | None = None
-    """The same without paths, for who is not logged in."""
+    """`reason` without paths, for clients that are not logged in."""
     stopped: bool = False
-    """Whether nothing is written any more, since writing could do harm."""
+    """Whether writing has stopped permanently, since it could cause damage."""
     dropped: int = 0
-    """Usage records that were given up since the start because too many waited."""
+    """Number of usage records dropped since the start because the queue was full."""
     rejected: int = 0
-    """Usage records since the start that the database refused, each alone."""
+    """Number of usage records since the start that the database refused individually."""
     changed: Callable[[], None] = field(default=lambda: None, repr=False)
-    """Called when writes begin to fail, from any thread."""
+    """Callback for the first failure after successful writes, called from any thread."""
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def failed(self, error: DiskError) -> None:
-        """Note that a write has failed; logged once until writes work again."""
+        """Record a failed write; logged once until writes succeed again."""
         with self._guard:
             first = self.reason is None
             if self.stopped:
@@ -41,7 +41,7 @@ class WriteHealth:
             self.changed()
 
     def succeeded(self) -> None:
-        """Note that a write is on the disk."""
+        """Record a successful commit."""
         if self.reason is None or self.stopped:
             return
         with self._guard:
@@ -49,7 +49,7 @@ class WriteHealth:
         log.warning("the database takes writes again; %d usage records were dropped since the start", self.dropped)
 
     def drop(self, records: int) -> None:
-        """Count usage records that are given up."""
+        """Count dropped usage records."""
         with self._guard:
             self.dropped += records
 

@@ -1,4 +1,4 @@
-"""One thread that writes: many small jobs, one commit."""
+"""The writer thread, which commits many small jobs together."""
 
 import logging
 import threading
@@ -20,14 +20,14 @@ from omniroute.store.db.files import StoreError, StoreFailed
 log = logging.getLogger(__name__)
 
 WINDOW = 0.1
-"""Seconds that a job may wait for company; what a kill can lose."""
+"""Seconds that a job may wait for others; writes of this period can be lost if the process is killed."""
 BATCH = 500
 MOST_WAITING = 20_000
 PATIENCE = 30.0
-"""Seconds to go on asking for the write lock while another process holds it."""
+"""Seconds to keep trying for the write lock while another process holds it."""
 PAUSE = 0.05
 RETRY = 1.0
-"""Seconds between two attempts while the database takes no writes."""
+"""Seconds between two attempts while writes fail."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,22 +37,22 @@ class Job:
     run: Callable[[], Any]
     future: Future[Any]
     keep: bool
-    """Whether it stays in the queue when the database takes no writes; else it fails with the reason."""
+    """Whether it stays in the queue while writes fail; otherwise it fails with the reason."""
     taken: bool = False
 
     def take(self) -> bool:
-        """Mark the future as running; False when it was cancelled before that."""
+        """Mark the future as running; return False when it was cancelled before."""
         self.taken = self.taken or self.future.set_running_or_notify_cancel()
         return self.taken
 
 
 class Writer:
-    """Runs jobs in the order of `submit`, in one thread with a connection of its own.
+    """A thread with its own connection that runs jobs in the order of `submit`.
 
-    A future is settled after the commit: what it says is on disk. A job that raises is undone alone. When the
-    queue is full `submit` refuses at once with StoreError: waiting would stop the event loop, and dropping
-    would lose an exchange without a word. While the disk is full or the database cannot be written for another
-    reason, jobs with `keep` wait and are tried again; `store.write_health` has the reason.
+    A future is settled after the commit, so its result is on disk. A job that raises an exception is rolled back
+    without the others. When the queue is full, `submit` raises StoreError at once: waiting would block the event loop,
+    and dropping the job would lose an exchange silently. While the disk is full or the database is not writable, jobs
+    with `keep` stay queued and are retried; `store.write_health` has the reason.
     """
 
     def __init__(self, store: Store, *, window: float = WINDOW, most_waiting: int = MOST_WAITING) -> None:
@@ -70,13 +70,13 @@ class Writer:
 
     @property
     def failing(self) -> bool:
-        """Whether the database takes no writes at the moment."""
+        """Whether writes to the database fail at the moment."""
         return self._health.reason is not None
 
     def submit[T](self, job: Callable[[], T], *, keep: bool = False, at_once: bool = False) -> Future[T]:
         """Queue a job for the next commit, which follows immediately when `at_once` is set.
 
-        Never waits; raises StoreError when the job cannot be taken.
+        Never waits. Raises StoreError when the queue is full or closed, or writing has stopped.
         """
         future: Future[T] = Future()
         with self._changed:
@@ -88,12 +88,12 @@ class Writer:
                 raise StoreError(f"{len(self._jobs)} writes wait for the disk already: this one was refused")
             self._jobs.append(Job(job, future, keep))
             self._urgent = self._urgent or at_once
-            if at_once or len(self._jobs) in (1, BATCH):  # in between the thread would wake for nothing
+            if at_once or len(self._jobs) in (1, BATCH):  # otherwise the thread would wake up for nothing
                 self._changed.notify()
         return future
 
     def close(self, timeout: float) -> None:
-        """Write what waits and end the thread. What is not on disk after `timeout` is given up and logged."""
+        """Write the queued jobs and end the thread. Jobs not written after `timeout` seconds fail and are logged."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -109,7 +109,7 @@ class Writer:
                 job.future.set_exception(StoreError("the writer was closed before this was written"))
 
     def _wake(self) -> None:
-        """Begin to look whether writes work again, also when no job waits."""
+        """Wake the thread, so that it checks whether writes succeed again, also without a queued job."""
         if threading.current_thread() is not self._thread:
             with self._changed:
                 self._changed.notify()
@@ -120,7 +120,7 @@ class Writer:
         self._store.db.release()
 
     def _next_batch(self) -> list[Job] | None:
-        """Wait for jobs and return them, none for a mere look whether writes work again; None at the end."""
+        """Wait for jobs and return them; an empty list is a check whether writes succeed again, and None is the end."""
         with self._changed:
             if self.failing and not self._health.stopped:
                 self._changed.wait_for(lambda: self._closing, RETRY)
@@ -157,15 +157,15 @@ class Writer:
                         settle.append(partial(self._failed, job.future, exc))
                     else:
                         settle.append(partial(job.future.set_result, result))
-        except BaseException as exc:  # no lock, no room, or the commit itself failed: none of it is on disk
+        except BaseException as exc:  # no lock, a full disk or a failed commit: nothing of the batch is on disk
             self._none_written(wanted, exc)
             return
         self._health.succeeded()
-        for tell in settle:  # only now is it true
+        for tell in settle:  # results are valid only after the commit
             tell()
 
     def _begin(self, stack: ExitStack) -> None:
-        """Take the write lock, however long within reason another process holds it."""
+        """Take the write lock; retry for up to `PATIENCE` seconds while another process holds it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -175,16 +175,16 @@ class Writer:
                 if error is None or error.kind != "busy" or time.monotonic() > deadline:
                     raise
                 self._health.failed(error)
-                time.sleep(PAUSE)  # most of the waiting is SQLite's own; some kinds of lock it does not wait for
+                time.sleep(PAUSE)  # SQLite does most of the waiting itself, but not for every kind of lock
             else:
                 return
 
     def _is_alone(self, exc: BaseException) -> bool:
-        """Say whether an error concerns one job: the transaction is whole, and so are the disk and the database."""
+        """Return whether an error concerns one job only: the transaction is still open, and disk and database work."""
         return self._store.db.connection().in_transaction and disk_error(exc, self._store.data_dir) is None
 
     def _none_written(self, jobs: list[Job], exc: BaseException) -> None:
-        """Put back what is kept for the next attempt, and fail the rest with the reason."""
+        """Requeue the jobs with `keep` for the next attempt and fail the others with the reason."""
         error = disk_error(exc, self._store.data_dir)
         if error:
             self._health.failed(error)
@@ -199,6 +199,6 @@ class Writer:
             job.future.set_exception(said)
 
     def _failed(self, future: Future[Any], exc: BaseException) -> None:
-        if not isinstance(exc, StoreError):  # a refusal is the caller's to show, anything else is a fault
+        if not isinstance(exc, StoreError):  # the caller handles a StoreError; anything else is a bug
             log.error("a write failed: %s", type(exc).__name__)
         future.set_exception(exc)
