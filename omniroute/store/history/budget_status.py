@@ -1,4 +1,4 @@
-"""How budgets stand, for people to read."""
+"""The status of budgets, formatted for the command line and the panel."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,11 +10,11 @@ from omniroute.store.config.budgets import SpendRecord, spent
 from omniroute.store.db.database import Store
 
 type Held = Callable[[str, Period, float], float]
-"""(key id, period, its beginning) -> what is set aside for running requests."""
+"""(key id, period, its start) -> USD reserved for running requests."""
 
 
 def standings(store: Store, found: Iterable[Budget], now: float, held: Held | None = None) -> list[dict[str, Any]]:
-    """Say how budgets stand, by the history; only a running gateway knows what is set aside, beside that."""
+    """Return the status of budgets from the usage history; `held` gives reservations, which only a gateway knows."""
     config = snapshot.load(store)
     names = {key.id: key.name for key in config.keys} | {"": "no key"}
     spans = {period: span(period, now, zone_of(config.rules.budget.zone)) for period in PERIODS}
@@ -22,7 +22,7 @@ def standings(store: Store, found: Iterable[Budget], now: float, held: Held | No
     rows = []
     for one in sorted(found, key=lambda budget: names.get(budget.key, budget.key)):
         if one.key not in names:
-            continue  # its key opens nothing any more
+            continue  # its key was revoked
         of = amounts.get((one.key, one.period), SpendRecord())
         start, end = spans[one.period]
         aside = held(one.key, one.period, start) if held else None

@@ -1,4 +1,4 @@
-"""What combos have done: how often they were asked for, who answered, and what it took."""
+"""Metrics of combos: requests, failures, fallbacks, tokens, cost and latency per target."""
 
 from dataclasses import dataclass
 
@@ -14,31 +14,31 @@ SUMS = ("requests", "failed", "moved_on", "input", "output", "cost", "unknown_co
 
 @dataclass(frozen=True, slots=True)
 class ComboUse:
-    """Exchanges that one target of a combo has ended: with an answer, or as the last that failed."""
+    """Sums over the exchanges in which one target of a combo was the last one tried, successfully or not."""
 
     combo: str
     target: str
-    """`provider/model`; empty where nobody was asked, or nobody could answer."""
+    """`provider/model`; empty where no target was tried, or none has answered."""
     requests: int
     failed: int
     moved_on: int
-    """Of these, how many took more than one attempt."""
+    """Number of exchanges with more than one attempt."""
     input: int
     output: int
     cost: float
-    """US dollars, of the exchanges whose cost is known."""
+    """USD, over the exchanges whose cost is known."""
     unknown_cost: int
-    """How many exchanges used tokens at a price that is not known."""
+    """Number of exchanges that used tokens at an unknown price."""
     latency: float
-    """Milliseconds, of all of these together."""
+    """Sum over all exchanges in milliseconds."""
     last: float
-    """When the last one began, as seconds of the epoch."""
+    """Start time of the last exchange, in seconds of the epoch."""
 
 
 def of_combos(store: Store, since: float) -> list[ComboUse]:
-    """Add up what combos were asked for since the quarter of an hour of a moment, the busiest targets of each first.
+    """Add up the exchanges of combos by target since a time rounded down to 15 minutes, the busiest targets first.
 
-    What the cache has answered is not in it, as nobody was asked.
+    Cache hits are not counted, since no target was tried for them.
     """
     added = [(fn.total if name in REALS else whole)(within(getattr(S, name), MAX_SUM)).alias(name) for name in SUMS]
     query = S.select(S.combo, S.target, *added, fn.max(S.last).alias("last"))

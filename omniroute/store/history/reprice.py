@@ -1,4 +1,4 @@
-"""The history priced anew, a piece at a time: whoever else writes waits for one piece at most."""
+"""Repricing of the usage history in batches, so that other writers wait for one batch at most."""
 
 import json
 import time
@@ -13,19 +13,19 @@ from omniroute.store.db.tables import Settings
 from omniroute.store.history import bounds
 
 PIECE = 2000
-"""Rows that are read, and changed in one transaction."""
+"""Number of rows that are read, and updated in one transaction."""
 PAUSE = 0.01
-"""Seconds between two of them, in which a running gateway writes."""
+"""Seconds between two batches, in which a running gateway can write."""
 REPRICED = "repriced"
 H = UsageHistory
 
 type Pricing = Callable[[str, str, Usage, float], float | None]
-"""(provider id, model, tokens, seconds of the epoch) -> USD."""
+"""(provider id, model, tokens, seconds of the epoch) -> USD, or None if unknown."""
 
 
 @dataclass(slots=True)
 class RepriceResult:
-    """What came of it."""
+    """Result of a repricing: numbers of rows, and total USD before and after."""
 
     rows: int = 0
     changed: int = 0
@@ -44,11 +44,11 @@ def reprice(
     model: str | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> RepriceResult:
-    """Price every exchange since a moment anew that some providers answered; `model` is one as shown, `prefix/model`.
+    """Recalculate the cost of all exchanges since a time that the given providers served; `model` is `prefix/model`.
 
-    Nothing is known any more of providers that are not named, so their exchanges keep what they cost. What is
-    priced is what was there when it began: newer exchanges have today's prices. A price that has become
-    unknown is unknown from then on. Stopped halfway, what was done is done, and beginning anew does the rest.
+    Exchanges of other providers keep their cost, since their prices are no longer known. Exchanges that start after the
+    repricing has started are left out, as they have current prices. A price that is no longer known makes the cost
+    unknown. An interrupted run keeps its completed batches, and a new run does the rest.
     """
     done, last = RepriceResult(), (since, "")
     until = store.clock()
@@ -79,7 +79,7 @@ def reprice(
         last = rows[-1]["at"], rows[-1]["id"]
         pause(PAUSE)
     if done.changed:
-        with store.change():  # a running gateway then reads anew what keys have spent
+        with store.change():  # a running gateway then reloads the spending of keys
             store.run(Settings.delete().where(Settings.name == REPRICED))
             store.run(Settings.insert(name=REPRICED, value=json.dumps(store.clock())))
     return done

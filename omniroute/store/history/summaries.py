@@ -1,7 +1,7 @@
-"""What the history adds up to: by provider, model, key, account or day, and over time.
+"""Summaries of the usage history: by provider, model, key, account or day, and over time.
 
-Whole quarters of an hour come from the sums that triggers keep, so that months cost no more than days; only what
-lies before the first of them is read from the history itself.
+Whole slots of 15 minutes are read from the rollups that triggers maintain, so that months cost no more than days; only
+the time before the first whole slot is read from the history itself.
 """
 
 import math
@@ -25,10 +25,10 @@ type Step = Literal["quarter", "hour", "day"]
 type What = Literal["latency", "ttft"]
 
 MAX_SUM = 1e15
-"""What a quarter of an hour can add up to at most; a larger number is no sum of ours."""
+"""Upper bound of the sums of one slot; a larger value is corrupt and ignored."""
 MINUTE, QUARTER, HOUR = 60, 900, 3600
 H, S, L = UsageHistory, UsageSlots, UsageLatencies
-# What tells things of a kind apart in the history, and the name that is shown.
+# Dimension -> the columns of the history with its id and its display name.
 KINDS: dict[str, tuple[Any, Any]] = {
     "total": (SQL("''"), SQL("null")),
     "provider": (fn.coalesce(H.provider, ""), H.provider),
@@ -40,10 +40,10 @@ KINDS: dict[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class UsageSum:
-    """Many exchanges added up. Names are those of the last exchange: keys and accounts are told apart by id."""
+    """Sums over many exchanges. Keys and accounts are grouped by id and named as in the last exchange."""
 
     name: str | None
-    """None collects what has no such thing: no key, or no account that answered."""
+    """None collects exchanges without a value in this dimension: without a key, or without an account that answered."""
     id: str | None
     requests: int
     failed: int
@@ -53,23 +53,23 @@ class UsageSum:
     cache_write: int
     reasoning: int
     cost: float
-    """Of the exchanges whose cost is known."""
+    """Over the exchanges whose cost is known."""
     unknown_cost: int
-    """How many exchanges used tokens at a price that is not known."""
+    """Number of exchanges that used tokens at an unknown price."""
     latency_ms: float | None
     ttft_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class MinuteSum:
-    """What began in a minute."""
+    """Sums over the exchanges that began in one minute."""
 
     at: float
     requests: int = 0
     input: int = 0
     output: int = 0
     cost: float = 0.0
-    """Of the exchanges whose cost is known."""
+    """Over the exchanges whose cost is known."""
 
 
 SUMS = ("requests", "failed", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unknown_cost")
@@ -78,9 +78,9 @@ REALS = ("cost", "latency", "ttft")
 
 
 def summary(store: Store, by: By, since: float) -> list[UsageSum]:
-    """Add up the exchanges since a moment: days in their order, anything else the busiest first.
+    """Add up the exchanges since a time by one dimension: days in order of time, others with the busiest first.
 
-    A day is one of the local time.
+    Days are those of local time. Raises StoreError for an unknown dimension.
     """
     if by not in get_args(By.__value__):
         raise StoreError(f"usage cannot be summed by {by!r}: it takes one of {', '.join(get_args(By.__value__))}")
@@ -88,21 +88,21 @@ def summary(store: Store, by: By, since: float) -> list[UsageSum]:
         day = fn.strftime("%Y-%m-%d", SQL("slot"), "unixepoch", "localtime")
         query = _added("total", since, day.alias("of"), day.alias("name")).order_by(SQL("1"))
     else:
-        # SQLite takes the other columns from the row that has the maximum, here the last exchange's name.
+        # SQLite takes bare columns from the row with the maximum `last`, so the name is that of the last exchange.
         query = _added(by, since, SQL("of"), SQL("name")).order_by(SQL("requests desc"), SQL("name"))
     return [_sum(row) for row in store.rows(query)]
 
 
 def totals(store: Store, since: float) -> UsageSum:
-    """Add up all exchanges since a moment."""
+    """Add up all exchanges since a time."""
     found = store.rows(_added("total", since, SQL("of"), SQL("name")))
     return _sum(found[0]) if found else UsageSum(None, None, *(0,) * 7, 0.0, 0, None, None)
 
 
 def over_time(store: Store, by: Kind, since: float, step: Step) -> dict[float, list[UsageSum]]:
-    """Add up each step of time since a moment: when it begins, as seconds of the epoch -> the things of a kind.
+    """Add up the exchanges since a time per time step: start of the step in seconds of the epoch -> one sum per id.
 
-    Days are those of the local time, and have 23 hours or 25 at times.
+    Days are those of local time, so some have 23 or 25 hours.
     """
     day = fn.strftime("%Y-%m-%d", SQL("slot"), "unixepoch", "localtime")
     at = {"quarter": SQL("slot"), "hour": SQL("slot / 3600 * 3600"), "day": day}[step]
@@ -115,7 +115,7 @@ def over_time(store: Store, by: Kind, since: float, step: Step) -> dict[float, l
 
 
 def steps(since: float, until: float, step: Step) -> Iterator[float]:
-    """Say when the steps of a time begin, as `over_time` has them; also those in which nobody asked."""
+    """Yield the start times of the steps that `over_time` uses, including steps without exchanges."""
     if step == "day":
         day = date.fromtimestamp(since)
         while (begins := datetime.combine(day, time.min).timestamp()) < until:
@@ -127,7 +127,10 @@ def steps(since: float, until: float, step: Step) -> Iterator[float]:
 
 
 def by_minute(store: Store, minutes: int, now: float) -> list[MinuteSum]:
-    """Add up each of the last minutes, this one at the end; they are read from the history itself, so ask for few."""
+    """Add up the exchanges of each of the last minutes, the current one last.
+
+    The exchanges are read from the history itself, so `minutes` should be small.
+    """
     begins = [now // MINUTE * MINUTE - MINUTE * back for back in reversed(range(minutes))]
     minute = (H.at.cast("integer") / MINUTE * MINUTE).alias("minute")
     tokens = (whole(within(column, MAX_COUNT)).alias(column.name) for column in (H.input, H.output))
@@ -138,7 +141,7 @@ def by_minute(store: Store, minutes: int, now: float) -> list[MinuteSum]:
 
 
 def by_hour_of_week(store: Store, since: float) -> list[list[int]]:
-    """Count the exchanges of each hour of the week: Monday first, in local time."""
+    """Count the exchanges per hour of the week, Monday first, in local time."""
     cells = [[0] * 24 for _ in range(7)]
     for at, (whole,) in over_time(store, "total", since, "quarter").items():
         local = datetime.fromtimestamp(at)
@@ -147,9 +150,9 @@ def by_hour_of_week(store: Store, since: float) -> list[list[int]]:
 
 
 def percentiles(store: Store, what: What, since: float, *, at: tuple[float, ...]) -> dict[str, tuple[int, ...]]:
-    """Give percentiles of what went well since the hour of a moment: provider -> milliseconds.
+    """Return latency percentiles of successful exchanges since the full hour before a time: provider -> milliseconds.
 
-    Two digits of each are true.
+    Values are rounded to two significant digits.
     """
     chosen = L.select(L.provider, L.bucket, whole(within(L.number, MAX_SUM)).alias("number"))
     chosen = chosen.where((L.what == what) & (L.slot >= since // HOUR * HOUR))
@@ -169,7 +172,7 @@ def _percentile(counts: list[tuple[int, int]], part: float) -> int:
 
 
 def _added(kind: str, since: float, of: Any, name: Any, *more: Any) -> Select:
-    """Add up the kept sums and the rest before them; grouped by what it is `of` and by `more`."""
+    """Add up the rollups and the history before their first whole slot, grouped by the id `of` and by `more`."""
     edge = -(-since // QUARTER) * QUARTER
     both = (_kept(kind, edge) + _rest(kind, since, edge)).alias("both")
     columns = [
@@ -199,12 +202,12 @@ def _rest(kind: str, since: float, edge: float) -> "ModelSelect[UsageHistory]":
 
 
 def within(column: Any, most: float) -> Any:
-    """Take the values of a column that are numbers from 0 to `most`; the others are unknown."""
+    """Return an SQL expression for a column that is null where the value is not a number from 0 to `most`."""
     return Case(None, [(fn.typeof(column).in_(["integer", "real"]) & column.between(0, most), column)])
 
 
 def whole(column: Any) -> Any:
-    """Add whole numbers up. SQLite's own sum raises an error where integers overflow."""
+    """Return an SQL sum of integers; unlike SQLite's `sum` it raises no error when the result overflows."""
     return fn.total(column).cast("integer")
 
 
@@ -220,14 +223,14 @@ def _sum(row: Row) -> UsageSum:
 
 
 MOST = 100_000
-"""Rows that are looked at, the newest."""
+"""Number of exchanges that `since` reads, the newest ones."""
 
 type Times = dict[str, list[float]]
-"""Milliseconds in order, by what took them: `total`, `firstContent`, and `gateway`, which is what it added itself."""
+"""Sorted milliseconds by name: `total`, `firstContent`, and `gateway` for the overhead of the gateway."""
 
 
 def since(store: Store, at: float) -> tuple[Times, bool]:
-    """Give the times of exchanges that were answered since, and whether there were more than can be looked at."""
+    """Return the timings of successful exchanges since a time, and whether there were more than `MOST`."""
     asked = H.select(H.latency_ms, H.ttft_ms, H.overhead_ms).where(H.at >= at, H.status.between(200, 299))
     rows = store.rows(asked.order_by(H.at.desc()).limit(MOST + 1))
     names = {"total": "latency_ms", "firstContent": "ttft_ms", "gateway": "overhead_ms"}
@@ -240,5 +243,5 @@ def since(store: Store, at: float) -> tuple[Times, bool]:
 
 
 def percentile(ordered: Sequence[float], part: float) -> float | None:
-    """Give the least of the values that so large a part of them does not pass; None of nothing."""
+    """Return a percentile of sorted values by the nearest-rank method, `part` from 0 to 1; None for no values."""
     return ordered[max(0, ceil(part * len(ordered)) - 1)] if ordered else None

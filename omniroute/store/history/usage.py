@@ -1,4 +1,4 @@
-"""The history: one row for each exchange."""
+"""The usage history, with one row per exchange."""
 
 import json
 import logging
@@ -23,24 +23,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One target, asked."""
+    """One attempt at a target."""
 
     target: str
     """`prefix/model`."""
     account: str
-    """The account's name."""
+    """Name of the account."""
     outcome: str
-    """`ok`, or the kind of the failure."""
+    """`ok`, or the kind of failure."""
     status: int | None
     ms: float
     detail: str
     estimate: float | None = None
-    """USD that it must have cost, where it was cancelled for another that had answered first."""
+    """Estimated cost in USD of an attempt that hedging cancelled because another one had answered first."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """One exchange. Tokens and cost are None where nobody said them, never a guess."""
+    """The usage record of one exchange. Tokens and cost are None where they are unknown, never estimated."""
 
     id: str
     at: float
@@ -67,17 +67,17 @@ class UsageRow:
     attempts: tuple[AttemptRow, ...]
     latency_ms: float
     ttft_ms: float | None
-    """Time to the first token."""
+    """Time to the first token in milliseconds."""
     overhead_ms: float | None
-    """Time in the gateway before the upstream was asked; None when it never was."""
+    """Milliseconds in the gateway before the upstream request; None without one."""
     dropped: tuple[str, ...]
     replayed: str | None = None
-    """`cache`, `similar` or `idempotency` where the answer is that of an earlier exchange, and nobody was asked."""
+    """`cache`, `similar` or `idempotency` when the response is that of an earlier exchange and no target was tried."""
 
 
 ATTEMPT_FIELDS = tuple(field.name for field in fields(AttemptRow))
 COLUMNS = tuple(field.name for field in fields(UsageRow))
-# A row that is recorded again is the same row: ids are random, so writing is safe to repeat.
+# Ids are random, so a row with a known id is the same row and writing is safe to repeat.
 INSERT = (
     f"insert into usage_history ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))}) "
     "on conflict (id) do nothing"
@@ -86,9 +86,9 @@ H = UsageHistory
 
 
 def record(store: Store, rows: Sequence[UsageRow]) -> None:
-    """Write exchanges to the history. One that the database refuses is counted and left out, and takes no other along.
+    """Write usage records to the history; a record that the database refuses is logged, counted and left out.
 
-    StoreError, with none of them written, when the database takes no writes.
+    Raises StoreError, with no record written, when the database takes no writes.
     """
     with store.change():
         try:
@@ -107,39 +107,42 @@ def record(store: Store, rows: Sequence[UsageRow]) -> None:
             except Exception as exc:
                 refused += 1
                 if _is_disk(store, exc) or (refused == len(rows) and isinstance(exc, sqlite3.OperationalError)):
-                    raise  # it is the database, not the row
+                    raise  # the database failed, not the row
                 log.error("a usage record was refused by the database and left out: %s", type(exc).__name__)
     store.write_health.reject(refused)
 
 
 def _is_disk(store: Store, exc: Exception) -> bool:
-    """Say whether an error concerns the whole database; else the transaction goes on without the statement."""
+    """Return whether an error concerns the whole database; else the transaction continues without the statement."""
     return not store.db.connection().in_transaction or disk_error(exc, store.data_dir) is not None
 
 
 def models(store: Store) -> list[tuple[str, str]]:
-    """Return all models that have answered, as (provider id, model)."""
+    """Return all models that have served an exchange, as (provider id, model)."""
     query = H.select(H.provider, H.model_served).where(H.provider.is_null(False) & H.model_served.is_null(False))
     return [(row["provider"], row["model_served"].partition("/")[2]) for row in store.rows(query.distinct())]
 
 
 def recent(store: Store, limit: int) -> list[UsageRow]:
-    """Return the last exchanges, the newest first."""
+    """Return the latest usage records, the newest first."""
     return [_row(row) for row in store.rows(H.select().order_by(H.at.desc(), SQL("rowid desc")).limit(limit))]
 
 
 @dataclass(frozen=True, slots=True)
 class UsageFilter:
-    """Which exchanges somebody looks for."""
+    """Filter for usage records."""
 
     since: float = 0.0
     search: str = ""
-    """A part of the id, or of the name of a model, a provider, an account or a key."""
+    """Substring of the id, or of the name of a model, a provider, an account or a key."""
     outcome: Literal["", "ok", "failed"] = ""
 
 
 def find(store: Store, wanted: UsageFilter, *, limit: int, before: str = "") -> tuple[list[UsageRow], str]:
-    """Return exchanges, the newest first, and what `before` takes for those that follow; empty where none do."""
+    """Return usage records, the newest first, and the cursor of the next page for `before`, empty on the last page.
+
+    Raises StoreError for an invalid cursor.
+    """
     query = H.select(H, SQL("rowid")).where(H.at >= wanted.since).order_by(H.at.desc(), SQL("rowid desc"))
     if wanted.search:
         part = "%" + re.sub(r"([%_!])", r"!\1", wanted.search) + "%"
@@ -157,7 +160,7 @@ def find(store: Store, wanted: UsageFilter, *, limit: int, before: str = "") -> 
 
 
 def one(store: Store, id: str) -> UsageRow | None:
-    """Return an exchange by its id."""
+    """Return the usage record with this id, or None."""
     found = store.rows(H.select().where(H.id == id))
     return _row(found[0]) if found else None
 
@@ -171,18 +174,18 @@ def _place(before: str) -> tuple[float, int]:
 
 
 def _values(row: UsageRow) -> tuple[Any, ...]:
-    """Make the columns of a row, each within its bounds: numbers of upstreams and texts of clients may be anything."""
+    """Return the column values of a record within bounds, as upstream numbers and client texts may be anything."""
     plain = bounded({name: getattr(row, name) for name in COLUMNS})
     attempts = [{name: getattr(attempt, name) for name in ATTEMPT_FIELDS} for attempt in row.attempts]
     for attempt in attempts:
         attempt["ms"] = bounds.number(attempt["ms"], bounds.MAX_MS) or 0.0
-    plain["attempts"] = json.dumps(attempts)  # in ASCII, so it can be stored whatever is in it
+    plain["attempts"] = json.dumps(attempts)  # JSON in ASCII, so any text can be stored
     plain["dropped"] = json.dumps(row.dropped)
     return tuple(plain.values())
 
 
 def bounded(row: Row) -> Row:
-    """Make numbers that are out of bounds unknown, and texts such that they can be stored and sent."""
+    """Return a row with numbers out of bounds set to unknown or zero, and with texts that can be stored and sent."""
     plain = {name: bounds.text(value) if isinstance(value, str) else value for name, value in row.items()}
     for name in ("input", "output", "cache_read", "cache_write", "reasoning"):
         plain[name] = bounds.count(row[name])
@@ -196,7 +199,7 @@ def bounded(row: Row) -> Row:
 
 
 def _row(row: Row) -> UsageRow:
-    """Make a value of a stored row, which another program may have changed."""
+    """Convert a stored row, which another program may have changed, into a record."""
     attempts = tuple(attempt for each in _list(row["attempts"]) if (attempt := _attempt(each)))
     dropped = tuple(each for each in _list(row["dropped"]) if isinstance(each, str))
     return UsageRow(**bounded(row) | {"attempts": attempts, "dropped": dropped})

@@ -1,4 +1,4 @@
-"""Answers that are given again: sealed, as the gateway has them in memory too."""
+"""Persistent entries of the response cache, encrypted on disk."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,60 +24,60 @@ PUT = (
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer, as it is kept."""
+    """An entry of the response cache."""
 
     key: str
     at: float
     content: bytes = field(repr=False)
     similar: bool = False
-    """Who says nearly the same may have it too."""
+    """Whether similar requests may receive it too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What is kept, and what it has been good for."""
+    """Size and hit counts of the cache."""
 
     entries: int
     bytes: int
     oldest: float | None
     similar: int
-    """Entries that who says nearly the same may have too."""
+    """Number of entries that similar requests may receive too."""
     hits: int
-    """Answers out of the cache to the very same request, in all of the history."""
+    """Cache hits for identical requests, in the whole history."""
     similar_hits: int
-    """Answers out of it to requests that said nearly the same."""
+    """Cache hits for similar requests."""
     repeats: int
-    """Answers to requests that were sent twice."""
+    """Replayed responses to requests that were sent twice with the same idempotency key."""
 
 
 def keep(store: Store, kept: StoredAnswer) -> None:
-    """Write an answer; where another is kept for the same request, in its place."""
+    """Store an entry; an existing one for the same request is replaced."""
     sealed = store.vault.seal_bytes(zlib.compress(kept.content, LEVEL), _about(kept.key))
     store.run_many(PUT, [(kept.key, kept.at, kept.similar, sealed)])
 
 
 def forget(store: Store, keys: Iterable[str]) -> None:
-    """Take out some answers."""
+    """Delete entries by key."""
     store.run_many("delete from kept_answer where key = ?", [(key,) for key in keys])
 
 
 def load(store: Store, since: float) -> Iterator[StoredAnswer]:
-    """Give the answers since a moment, the oldest first; what does not open is left out."""
+    """Yield the entries since a time, the oldest first; those that cannot be decrypted are left out."""
     for row in store.rows(A.select().where(A.at > since).order_by(A.at)):
         try:
             content = zlib.decompress(store.vault.unseal_bytes(bytes(row["content"]), _about(row["key"])))
         except (zlib.error, StoreError):
-            continue  # it was sealed with another key, or is damaged: it is asked for anew
+            continue  # encrypted with another key, or damaged: the request goes upstream again
         yield StoredAnswer(row["key"], row["at"], content, bool(row["similar"]))
 
 
 def trim(store: Store, before: float) -> None:
-    """Take out what is too old."""
+    """Delete entries up to a time."""
     store.run(A.delete().where(A.at <= before))
 
 
 def clear(store: Store) -> int:
-    """Forget all answers, and have a running gateway forget them; give how many there were."""
+    """Delete all entries, notify a running gateway to do the same, and return how many there were."""
     with store.change():
         number = int(store.rows(A.select(fn.count(SQL("*")).alias("n")))[0]["n"])
         store.run(A.delete())
@@ -86,7 +86,7 @@ def clear(store: Store) -> int:
 
 
 def stats(store: Store) -> Stats:
-    """Count what is kept, and what was answered with it."""
+    """Count the entries, and the responses that were served from them."""
     size = fn.coalesce(fn.sum(fn.length(A.content)), 0)
     counts = (fn.count(SQL("*")).alias("n"), fn.coalesce(fn.sum(A.similar), 0).alias("similar"))
     row = store.rows(A.select(*counts, size.alias("bytes"), fn.min(A.at).alias("at")))[0]

@@ -1,7 +1,7 @@
-"""Keeps replies and finds them again, from the moment on at which they are handed over.
+"""Storage and lookup of Responses API turns, available from the moment they end.
 
-One thread does it all in the order in which it is asked: reading, packing and sealing cost too much for the event
-loop, and a client may go on from a reply within a millisecond of its end.
+One thread does all the work in order: parsing, compressing and encrypting cost too much for the event loop, and a
+client may continue from a reply within a millisecond of its end.
 """
 
 import logging
@@ -25,14 +25,14 @@ from omniroute.store.state.conversations import StoredReply
 log = logging.getLogger(__name__)
 
 LARGEST = 32 * 1024 * 1024
-"""Bytes of one turn that is kept."""
+"""Largest size of a stored turn in bytes."""
 MOST_WAITING = 64 * 1024 * 1024
-"""Bytes that may wait for the disk; what comes then is not kept."""
+"""Bytes that may be waiting for the disk; further turns are not stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingTurn:
-    """A turn as it has just ended."""
+    """A turn that has just ended and is not stored yet."""
 
     exchange: str
     owner: str
@@ -41,28 +41,29 @@ class PendingTurn:
     input: list[Any] = field(repr=False)
     recalled: StoredConversation | None
     ending: bytes = field(repr=False)
-    """The whole reply, or the end of its stream."""
+    """The whole reply, or the end of its stream, as raw bytes."""
     size: int
-    """Bytes of all that, roughly."""
+    """Approximate total size in bytes."""
 
 
 class ConversationKeeper:
-    """Every method may be called from any thread and gives a future; none of them waits."""
+    """Stores and finds turns. Methods may be called from any thread and do not wait; lookups return a future."""
 
     def __init__(self, store: Store, writer: Writer, *, wall: Callable[[], float]) -> None:
         self._store, self._writer, self._wall = store, writer, wall
         self._thread = ThreadPoolExecutor(1, "omniroute-replies")
         self._waiting: dict[str, StoredReply] = {}
-        """Exchange -> a turn that is not on the disk yet."""
+        """Exchange id -> a turn that is not on disk yet."""
         self._weight = 0
         self._guard = threading.Lock()
         self._grown = 0
         self._failing = False
 
     def keep(self, draft: PendingTurn, *, ttl: float, most: int) -> None:
-        """Keep a turn for `ttl` seconds after its conversation's last one, and not more than `most` bytes in all.
+        """Store a turn for `ttl` seconds after the last turn of its conversation.
 
-        A turn that cannot be kept is only logged: its client has an answer.
+        Older conversations are deleted to stay within `most` bytes in all. A failure is only logged, since the client
+        already has its response.
         """
         with self._guard:
             if self._weight + draft.size > MOST_WAITING:
@@ -75,38 +76,44 @@ class ConversationKeeper:
             self._lighten(draft.size)
 
     def recall(self, previous: str | None, items: Iterable[str], owner: str) -> "Future[StoredConversation]":
-        """Find what a request names. BadRequest for a reply that is somebody else's."""
+        """Find the previous response and the items that a request refers to.
+
+        The future raises BadRequest when the previous response belongs to another key.
+        """
         return self._thread.submit(self._recall, previous, tuple(items), owner)
 
     def turns(self, place: tuple[str, str], most: int) -> "Future[tuple[StoredTurn, ...] | None]":
-        """Look up a whole conversation up to a turn; TooLarge for one of over `most` bytes."""
+        """Return a whole conversation up to a turn, or None if a part is missing.
+
+        The future raises TooLarge if the conversation exceeds `most` bytes.
+        """
         return self._thread.submit(self._turns, place[0], most)
 
     def show(self, id: str, owner: str) -> "Future[dict[str, Any] | None]":
-        """Find a reply as its client had it."""
+        """Return a stored reply as the client received it, or None."""
         return self._thread.submit(self._show, id, owner)
 
     def turns_of(self, id: str, owner: str, most: int) -> "Future[tuple[StoredTurn, ...] | None]":
-        """As `turns`, for a reply by its own id."""
+        """Return the stored turns up to a reply given by its id, also if earlier ones are missing."""
         return self._thread.submit(
             lambda: self._turns(kept.exchange, most, whole=False) if (kept := self._find(id, owner)) else None
         )
 
     def forget(self, id: str, owner: str) -> "Future[int]":
-        """Forget a reply, and give how many there were."""
+        """Delete a stored reply and return how many there were."""
         return self._thread.submit(
             lambda: self._writer.submit(partial(conversations.forget, self._store, id, owner)).result()
         )
 
     def trim(self, most: int) -> "Future[int]":
-        """Forget what has expired, and what is too much."""
+        """Delete expired conversations, and the least recently used ones above `most` bytes."""
         return self._writer.submit(partial(conversations.trim, self._store, self._wall(), most))
 
     def close(self) -> None:
-        """Hand everything that was taken to the writer."""
+        """Pass all accepted turns to the writer and end the thread."""
         self._thread.shutdown()
 
-    # in the keeper's own thread
+    # The methods below run in the keeper's own thread.
 
     def _prepare(self, draft: PendingTurn, ttl: float, most: int) -> None:
         try:
@@ -121,7 +128,7 @@ class ConversationKeeper:
         if response is None:
             self._lighten(draft.size)
             return
-        if not draft.native:  # its writer could not know
+        if not draft.native:  # the writer of the dialect did not know these values
             previous = draft.recalled.previous if draft.recalled else None
             response |= {"store": True, "previous_response_id": previous}
         content = state.pack(draft.input, draft.recalled.found if draft.recalled else {}, response)
@@ -178,7 +185,7 @@ class ConversationKeeper:
         return waiting[-1] if waiting else conversations.find_item(self._store, item, owner, self._wall())
 
     def _turns(self, exchange: str, most: int, *, whole: bool = True) -> tuple[StoredTurn, ...] | None:
-        """Walk back to the beginning; None where a turn in between is not kept, and the `whole` is wanted."""
+        """Collect the turns back to the first; return None if one is not stored and `whole` is set."""
         line: list[StoredReply] = []
         at: str | None = exchange
         while at:
@@ -195,7 +202,7 @@ class ConversationKeeper:
             return None
         return tuple(_turn(kept) for kept in reversed(line))
 
-    # in the writer's thread
+    # The methods below run in the writer thread.
 
     def _put(self, kept: StoredReply, sealed: bytes, expires: float, most: int) -> None:
         self._grown += len(sealed)
@@ -212,14 +219,14 @@ class ConversationKeeper:
         else:
             self._failing = False
 
-    # in any thread
+    # The methods below run in any thread.
 
     def _lighten(self, size: int) -> None:
         with self._guard:
             self._weight -= size
 
     def _complain(self, why: str) -> None:
-        """Say it once, until it works again: a full disk would fill the log too."""
+        """Log the first failure after a success only, since on a full disk each message would need space too."""
         if not self._failing:
             self._failing = True
             log.warning("a reply could not be kept, so no request can go on from it: %s", why)

@@ -1,7 +1,7 @@
-"""Replies that clients may go on from: sealed, bounded, and forgotten a while after their last use.
+"""Stored conversations of the Responses API: encrypted, bounded in size, and deleted some time after their last use.
 
-A turn is kept once, and points to the one before it. All turns that hang together are one conversation: using one
-of them keeps all of them, so that no reply outlives what it goes on from.
+Each turn is stored once and refers to the preceding one. All connected turns form one conversation: using one of them
+extends the life of all, so that no reply outlives the turns that it depends on.
 """
 
 import zlib
@@ -16,11 +16,11 @@ from omniroute.store.db.files import StoreError
 from omniroute.store.db.history_tables import KeptConversation, KeptItem, KeptReply
 
 MOST_TURNS = 1000
-"""Turns of one conversation that a request can go on from."""
+"""Maximum number of turns of a conversation that a request can continue."""
 SPARE = 16
-"""One part in so many is made free at once, so that not every reply has to make room for itself."""
+"""Fraction (1/16) of the space that is freed at once, so that not every reply has to make room for itself."""
 UNKNOWN = ""
-"""The parent of a turn whose earlier ones are not kept here."""
+"""Parent of a turn whose preceding turns are not stored here."""
 LEVEL = 1
 
 R, C, ITEM = KeptReply, KeptConversation, KeptItem
@@ -44,7 +44,7 @@ CHAIN = """
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A turn, as it is kept."""
+    """A stored turn."""
 
     exchange: str
     conversation: str
@@ -56,12 +56,12 @@ class StoredReply:
     at: float
     content: bytes = field(repr=False)
     items: tuple[str, ...] = ()
-    """Ids by which the items of the reply can be referred to."""
+    """Ids by which requests can refer to items of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySummary:
-    """What a person may see of a reply that is kept: nothing of what was said."""
+    """Metadata of a stored reply, without its content."""
 
     id: str
     owner: str
@@ -71,12 +71,12 @@ class ReplySummary:
 
 
 def seal(store: Store, kept: StoredReply) -> bytes:
-    """Make the bytes that go to the disk; costly, so not to be done while the database is locked."""
+    """Compress and encrypt a turn; costly, so not to be done while the database is locked."""
     return store.vault.seal_bytes(zlib.compress(kept.content, LEVEL), _about(kept.exchange))
 
 
 def keep(store: Store, kept: StoredReply, sealed: bytes, expires: float) -> None:
-    """Write a turn, and let its conversation live on."""
+    """Store a turn and extend the life of its conversation."""
     row = (kept.exchange, kept.conversation, kept.parent, kept.id, kept.owner, kept.account, kept.native, kept.at)
     with store.change():
         store.run_many(INSERT_REPLY, [(*row, len(sealed), sealed)])
@@ -85,33 +85,33 @@ def keep(store: Store, kept: StoredReply, sealed: bytes, expires: float) -> None
 
 
 def find(store: Store, id: str, owner: str, now: float) -> StoredReply | None:
-    """Find the newest reply of this id: there are servers that give one twice."""
+    """Return the newest reply with this id, since some servers use an id twice; None if there is none."""
     found = store.rows(_alive(now, R).where(R.id == id, R.owner == owner).order_by(R.at.desc()).limit(1))
     return _opened(store, found[0]) if found else None
 
 
 def find_item(store: Store, id: str, owner: str, now: float) -> StoredReply | None:
-    """Find the newest reply that has an item of this id."""
+    """Return the newest reply that contains an item with this id, or None."""
     places = ITEM.select(ITEM.exchange).where(ITEM.id == id, ITEM.owner == owner)
     found = store.rows(_alive(now, R).where(R.exchange.in_(places)).order_by(R.at.desc()).limit(1))
     return _opened(store, found[0]) if found else None
 
 
 def is_anothers(store: Store, id: str, owner: str, now: float) -> bool:
-    """Whether a reply of this id is kept, but for somebody else."""
+    """Return whether a reply with this id is stored for another owner."""
     return bool(store.rows(_alive(now, R.exchange).where(R.id == id, R.owner != owner).limit(1)))
 
 
 def line(store: Store, exchange: str) -> list[StoredReply]:
-    """Give a turn and those before it, the newest first, as many as are kept and one more than may be used."""
+    """Return a stored turn and its predecessors, the newest first, up to one more than `MOST_TURNS`."""
     rows: Any = R.raw(CHAIN, exchange, MOST_TURNS)
     return [_opened(store, row) for row in store.rows(rows)]
 
 
 def forget(store: Store, id: str, owner: str | None = None) -> int:
-    """Forget the replies of an id, of one owner or of all, and give their number.
+    """Delete the replies with an id, of one owner or of all, and return how many there were.
 
-    What others go on from stays a part of those, and can no longer be asked for by itself.
+    A reply that later turns depend on stays in their conversation, but can no longer be requested by its id.
     """
     chosen = R.select(R.exchange, R.conversation, R.parent, R.bytes).where(R.id == id, ~R.hidden)
     with store.change():
@@ -124,7 +124,7 @@ def forget(store: Store, id: str, owner: str | None = None) -> int:
 
 
 def forget_all(store: Store) -> int:
-    """Forget everything, and give the number of replies."""
+    """Delete all conversations and return the number of replies."""
     with store.change():
         number = count(store)[0]
         for table in (ITEM, R, C):
@@ -133,7 +133,10 @@ def forget_all(store: Store) -> int:
 
 
 def trim(store: Store, now: float, most: int) -> int:
-    """Forget what has expired, then the conversations unused for the longest until there is room below `most` bytes."""
+    """Delete expired conversations, then the least recently used ones until `most` bytes are not exceeded.
+
+    Returns the number of deleted conversations.
+    """
     with store.change():
         gone = [row["id"] for row in store.rows(C.select(C.id).where(C.expires <= now))]
         _drop(store, gone)
@@ -149,12 +152,12 @@ def trim(store: Store, now: float, most: int) -> int:
 
 
 def count(store: Store) -> tuple[int, int]:
-    """Give the number of replies that can be asked for, and the bytes of all that is kept."""
+    """Return the number of replies that can be requested, and the bytes of all stored turns."""
     return int(store.rows(R.select(fn.count(SQL("*")).alias("n")).where(~R.hidden))[0]["n"]), _bytes(store)
 
 
 def shown(store: Store) -> list[ReplySummary]:
-    """List what is kept, the newest first."""
+    """List the stored replies, the newest first."""
     query = R.select(R.id, R.owner, R.at, R.bytes, C.expires).join(C, on=(R.conversation == C.id))
     return [ReplySummary(**row) for row in store.rows(query.where(~R.hidden).order_by(R.at.desc(), R.exchange))]
 
@@ -181,7 +184,7 @@ def _about(exchange: str) -> str:
 
 
 def _sweep(store: Store, exchange: str | None) -> None:
-    """Take out a hidden turn that nothing goes on from, and then those before it of which that is true now."""
+    """Delete a hidden turn without successors, and then its predecessors for which the same is now true."""
     while exchange:
         row = next(
             iter(store.rows(R.select(R.parent, R.bytes, R.conversation, R.hidden).where(R.exchange == exchange))), None

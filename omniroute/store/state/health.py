@@ -1,4 +1,4 @@
-"""Cool-downs and breakers, so that a restart makes nobody well who is not."""
+"""Persistence of cooldowns and circuit breakers across restarts, and listings of the current state."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from omniroute.store.state import lockouts
 
 
 def read(store: Store) -> Snapshot:
-    """Return what was saved last."""
+    """Return the saved cooldowns and circuit breakers."""
     cooling = {
         (row["scope"], row["whose"], row["model"]): Cooldown(
             row["until"], row["since"], row["level"], row["cause"], row["why"], row["told"]
@@ -33,12 +33,12 @@ def read(store: Store) -> Snapshot:
 
 
 def load(store: Store) -> Health:
-    """Take up what was saved."""
+    """Restore the health state from the database."""
     return Health(read(store))
 
 
 def save(store: Store, changes: HealthChanges) -> None:
-    """Write what has changed; safe to repeat."""
+    """Store changes; repeating the call has no effect."""
     with store.change():
         store.run_many(
             "insert or replace into coolings (scope, whose, model, until, since, level, cause, why, told) "
@@ -79,7 +79,7 @@ type Rows = list[dict[str, Any]]
 
 
 def cooling(store: Store) -> Rows:
-    """List what is cooling down."""
+    """List the current cooldowns."""
     now, names = time.time(), _names(store)
     return [
         {
@@ -96,7 +96,7 @@ def cooling(store: Store) -> Rows:
 
 
 def breakers(store: Store) -> Rows:
-    """List the breakers that have counted failures, open or not."""
+    """List the circuit breakers with counted failures, open or not."""
     now, names = time.time(), _names(store)
     return [
         {
@@ -111,7 +111,7 @@ def breakers(store: Store) -> Rows:
 
 
 def limited(store: Store, *, running: bool, only: str | None = None) -> Rows:
-    """List the accounts that are limited, by somebody or by their provider; or just one, limited or not."""
+    """List the accounts with rate limits, set by the user or learned from the provider, or only the account `only`."""
     now, config, seen = time.time(), snapshot.load(store), kept.seen(store)
     names = ModelIndex.of(config)
     rows = []
@@ -136,7 +136,7 @@ def limited(store: Store, *, running: bool, only: str | None = None) -> Rows:
 
 
 def locked(store: Store) -> Rows:
-    """List who is refused for a while after wrong keys or log-ins."""
+    """List the identifiers that are refused for a while after wrong keys or failed logins."""
     now = time.time()
     return [
         {"identifier": name, "failures": each.failures, "seconds": round(each.until - now, 1), "locked": each.locked}

@@ -1,4 +1,4 @@
-"""Who is locked out, so that a restart lets nobody in, and how another process unlocks."""
+"""Persistence of lockouts across restarts, and unlocking from another process."""
 
 import json
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from omniroute.store.db.tables import Settings
 
 UNLOCKS = "unlocks"
 NOTICED = 60.0
-"""Seconds after which a running gateway has long seen that something was unlocked."""
+"""Seconds after which a running gateway has certainly processed an unlock."""
 EVERYBODY = "*"
 
 
 def load(store: Store) -> dict[str, Lockout]:
-    """Return what was saved last."""
+    """Return the saved lockouts by identifier, `MAX_IDENTIFIERS` at most."""
     query = Lockouts.select().order_by(Lockouts.at.desc()).limit(MAX_IDENTIFIERS)
     return {
         row["identifier"]: Lockout(row["failures"], row["at"], row["until"], row["locked"]) for row in store.rows(query)
@@ -27,7 +27,7 @@ def load(store: Store) -> dict[str, Lockout]:
 
 
 def save(store: Store, changes: Mapping[str, Lockout | None]) -> None:
-    """Write what has changed; safe to repeat."""
+    """Store changes; repeating the call has no effect."""
     with store.change():
         store.run_many(
             "insert or replace into lockouts (identifier, failures, at, until, locked) values (?, ?, ?, ?, ?)",
@@ -39,9 +39,9 @@ def save(store: Store, changes: Mapping[str, Lockout | None]) -> None:
 
 
 def unlock(store: Store, name: str) -> list[str]:
-    """Forget what is held against an identifier, or against everybody (`*`), and return whose; a gateway notices.
+    """Delete the lockout of an identifier, or all with `*`, notify a running gateway, and return the identifiers.
 
-    StoreError when nothing is held against it.
+    Raises StoreError when the identifier is not locked.
     """
     with store.change():
         held = list(load(store))

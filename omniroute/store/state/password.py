@@ -1,4 +1,4 @@
-"""The password of whoever administers: kept as a slow hash, never without one where it is asked for."""
+"""The admin password, stored as an Argon2id hash."""
 
 import secrets
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from omniroute.store.db.tables import Meta
 
 SHORTEST, LONGEST = 8, 200
 MADE_OF = "abcdefghjkmnpqrstuvwxyz23456789"
-"""No letter of a generated password looks like another one."""
+"""Characters of generated passwords, without any that look alike."""
 GROUPS, LETTERS = 4, 5
 NAME = "password"
 
-# What OWASP's password storage cheat sheet asks of Argon2id at the least: a check costs some 20 ms and 19 MB.
+# The minimum that OWASP's password storage cheat sheet requires of Argon2id: a check takes about 20 ms and 19 MB.
 MEMORY_KIB, ROUNDS, LANES = 19456, 2, 1
 
 
 def check(text: str, *, what: str = "the password") -> str:
-    """Give a password back when it may be one; StoreError says what it takes."""
+    """Return a password if it is acceptable; raise StoreError with the requirements otherwise."""
     if not SHORTEST <= len(text) <= LONGEST:
         raise StoreError(f"{what} takes {SHORTEST} to {LONGEST} characters, not {len(text)}")
     if is_known_to_all(text):
@@ -29,7 +29,7 @@ def check(text: str, *, what: str = "the password") -> str:
 
 
 def put(store: Store, text: str) -> None:
-    """Set the password. Whoever is logged in has to log in anew."""
+    """Set the password and end all admin sessions. Raises StoreError for an unacceptable password."""
     hashed = _hash(check(text))
     with store.change():
         store.run(Meta.insert(name=NAME, value=hashed).on_conflict_replace())
@@ -41,7 +41,7 @@ def is_set(store: Store) -> bool:
 
 
 def matches(store: Store, text: str) -> bool:
-    """Tell whether this is the password. It takes as long where there is none."""
+    """Return whether a text is the password. Takes the same time when no password is set."""
     import argon2  # not at the top: few commands need it
 
     kept = _kept(store)
@@ -54,7 +54,10 @@ def matches(store: Store, text: str) -> bool:
 
 
 def begin(store: Store, environ: Mapping[str, str]) -> str | None:
-    """See that there is a password: the environment's, else a new one, which is returned to be shown once."""
+    """Set the password from the environment or a generated one, unless one is set already.
+
+    Returns the generated password, to be shown once, else None. Raises StoreError for an unacceptable password.
+    """
     if is_set(store):
         return None
     said = from_environment(environ, PASSWORD_VARIABLE)
@@ -68,7 +71,7 @@ def begin(store: Store, environ: Mapping[str, str]) -> str | None:
 
 
 def generate() -> str:
-    """Make a password that can be read out and typed: some 99 bits."""
+    """Generate a password that can be read aloud and typed, with about 99 bits of entropy."""
     return "-".join("".join(secrets.choice(MADE_OF) for _ in range(LETTERS)) for _ in range(GROUPS))
 
 

@@ -1,4 +1,4 @@
-"""Who is let in to administer: with the admin token of this data directory, or logged in with the password."""
+"""Admin authentication: the admin token of the data directory, and sessions of logins with the password."""
 
 import hmac
 import secrets
@@ -11,20 +11,20 @@ from omniroute.store.db.state_tables import AdminSessions
 from omniroute.store.db.tables import Meta
 
 TOKEN_MARK = "sk-omni-admin-"
-"""`redact` knows it by its beginning, as it knows the keys of clients."""
+"""Prefix of admin tokens, by which `redact` recognizes them, as it does gateway keys."""
 TOKEN = "admin_token"
 LASTS = 7 * 86400.0
-"""Seconds until a person has to log in again."""
+"""Lifetime of a session in seconds."""
 MOST = 100
-"""Sessions that are kept; the oldest go."""
+"""Maximum number of sessions; the oldest are deleted."""
 RANDOM_BYTES = 32
 BROWSER_BYTES = 12
 BROWSER_LASTS = 365 * 86400.0
-"""Seconds for which a browser is known after a log-in."""
+"""Seconds for which a browser is recognized after a login."""
 
 
 def token(store: Store) -> str:
-    """Give the admin token, made now if there is none. It is sealed as credentials are, with the key file's key."""
+    """Return the admin token; create it if missing. It is encrypted like credentials."""
     with store.change():
         if (kept := kept_token(store)) is not None:
             return kept
@@ -32,7 +32,7 @@ def token(store: Store) -> str:
 
 
 def rotate(store: Store) -> str:
-    """Make another admin token and give it; the one before opens nothing any more."""
+    """Replace the admin token and return the new one; the old one stops working."""
     made = TOKEN_MARK + secrets.token_urlsafe(RANDOM_BYTES)
     with store.change():
         store.run(Meta.insert(name=TOKEN, value=store.vault.seal(made, TOKEN)).on_conflict_replace())
@@ -40,13 +40,13 @@ def rotate(store: Store) -> str:
 
 
 def is_token(store: Store, shown: str) -> bool:
-    """Tell whether this is the admin token, in a time that does not depend on what was shown."""
+    """Return whether a text is the admin token, compared in constant time."""
     kept = kept_token(store)
     return kept is not None and hmac.compare_digest(_digest(kept), _digest(shown))
 
 
 def begin(store: Store) -> str:
-    """Begin a session and give what the cookie has to say."""
+    """Create a session and return the value of its cookie."""
     made, now = secrets.token_urlsafe(RANDOM_BYTES), store.clock()
     with store.change():
         store.run(AdminSessions.delete().where(AdminSessions.expires_at <= now))
@@ -57,7 +57,7 @@ def begin(store: Store) -> str:
 
 
 def is_live(store: Store, cookie: str) -> bool:
-    """Tell whether a cookie is that of a session that has neither ended nor expired."""
+    """Return whether a cookie belongs to a session that has neither ended nor expired."""
     if (session := _session(store, cookie)) is None:
         return False
     query = AdminSessions.select().where(
@@ -67,20 +67,20 @@ def is_live(store: Store, cookie: str) -> bool:
 
 
 def end(store: Store, cookie: str) -> None:
-    """End a session; nothing else than its own cookie names it."""
+    """End the session of a cookie; other sessions are not affected."""
     if session := _session(store, cookie):
         with store.change():
             store.run(AdminSessions.delete().where(AdminSessions.digest == _digest(session)))
 
 
 def remember_browser(store: Store) -> str:
-    """Return the value of a cookie that shows that a browser has logged in before."""
+    """Return the value of a cookie that proves an earlier login from this browser."""
     made = secrets.token_urlsafe(BROWSER_BYTES)
     return f"{made}.{_browser_signature(store, made)}"
 
 
 def known_browser(store: Store, cookie: str) -> str:
-    """Return the name under which wrong log-ins of a browser count; empty where the cookie is not ours."""
+    """Return the identifier under which failed logins of a browser are counted; empty if the cookie is not valid."""
     made, _, signature = cookie.rpartition(".")
     ours = hmac.compare_digest(_browser_signature(store, made).encode(), signature.encode("utf-8", "surrogatepass"))
     return BROWSER_MARK + made if made and ours else ""
@@ -91,7 +91,7 @@ def _browser_signature(store: Store, browser: str) -> str:
 
 
 def _session(store: Store, cookie: str) -> str | None:
-    """Give the session that a cookie names, where its signature is ours: what is forged costs no look at the disk."""
+    """Return the session id in a cookie with a valid signature, else None; forged cookies cause no database query."""
     session, _, signature = cookie.rpartition(".")
     ours = hmac.compare_digest(_signature(store, session).encode(), signature.encode("utf-8", "surrogatepass"))
     return session if session and ours else None
@@ -106,6 +106,6 @@ def _digest(text: str) -> bytes:
 
 
 def kept_token(store: Store) -> str | None:
-    """Give the admin token if there is one."""
+    """Return the admin token, or None if none exists. Raises StoreError when it cannot be decrypted."""
     found = store.rows(Meta.select(Meta.value).where(Meta.name == TOKEN))
     return store.vault.unseal(bytes(found[0]["value"]), TOKEN) if found else None

@@ -1,4 +1,4 @@
-"""What the strategies remember, so that a restart changes nobody's turn."""
+"""Persistence of the state of routing strategies across restarts."""
 
 from omniroute.routing.strategy_state import StrategyChanges, StrategyState, Use
 from omniroute.store.db.database import Store
@@ -6,7 +6,7 @@ from omniroute.store.db.state_tables import AccountUses, ComboCalls
 
 
 def load(store: Store) -> StrategyState:
-    """Take up what was saved."""
+    """Restore the strategy state from the database."""
     uses = {
         row["account"]: Use(row["provider"], row["serial"], row["streak"], row["at"])
         for row in store.rows(AccountUses.select())
@@ -16,12 +16,12 @@ def load(store: Store) -> StrategyState:
 
 
 def last_used(store: Store) -> dict[str, float]:
-    """Say when each account was asked last, by its id; who never was is not in it."""
+    """Return the time of the last request by account id; unused accounts are not included."""
     return {row["account"]: row["at"] for row in store.rows(AccountUses.select())}
 
 
 def save(store: Store, changes: StrategyChanges) -> None:
-    """Write what has changed; safe to repeat."""
+    """Store changes; repeating the call has no effect."""
     with store.change():
         store.run_many(
             "insert or replace into account_uses (account, provider, serial, streak, at) values (?, ?, ?, ?, ?)",

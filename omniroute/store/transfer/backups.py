@@ -1,6 +1,6 @@
-"""Copies of the database beside it: made before each change that could go wrong, and from time to time.
+"""Backups of the database, made before risky changes, on schedule and on request.
 
-A copy is named after its database's version, the time and the reason, so that one look at the folder tells all.
+The file name of a backup contains the schema version, the time and the reason.
 """
 
 import contextlib
@@ -23,15 +23,15 @@ NAME = re.compile(
     r"storage-v(?P<version>\d{1,6})-(?P<time>\d{8}T\d{6}Z)"
     r"(?:-(?P<reason>manual|scheduled|import|restore|migration))?(?:-\d{1,3})?"
 )
-"""Without a reason it was made before a migration."""
+"""File name of a backup; one without a reason was made before a migration."""
 MOST_AT_ONCE = 999
 CONVERSATIONS = ("kept_item", "kept_reply", "kept_conversation", "kept_answer")
-"""What is to be forgotten a while after its last use shall not live on in copies, nor make them large."""
+"""Tables left out of backups and exports: their rows expire, so they must not live on in copies nor make them large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A copy. The reason is what it was made for, or before."""
+    """A backup; `reason` is what it was made for, or before."""
 
     id: str
     path: Path
@@ -42,7 +42,7 @@ class Backup:
 
 
 def list_backups(database: Path) -> list[Backup]:
-    """List the copies of a database, the newest first."""
+    """List the backups of a database, the newest first."""
     found: list[Backup] = []
     for path in (database.parent / BACKUPS).glob("*.sqlite"):
         name = NAME.fullmatch(path.stem)
@@ -51,14 +51,17 @@ def list_backups(database: Path) -> list[Backup]:
         try:
             at = datetime.strptime(name["time"], TIME).replace(tzinfo=UTC).timestamp()
         except ValueError:
-            continue  # no time, so none of ours
+            continue  # not a valid time, so not one of our files
         reason = name["reason"] or "migration"
         found.append(Backup(path.stem, path, at, path.stat().st_size, reason, int(name["version"])))
     return sorted(found, key=lambda backup: (backup.at, backup.path.stat().st_mtime, backup.id), reverse=True)
 
 
 def find(database: Path, id: str) -> Backup:
-    """Find a copy by its id, which is only ever compared with what is there. StoreError when there is none."""
+    """Return the backup with this id; raise StoreError when there is none.
+
+    The id is only compared with existing backups and never used as a path.
+    """
     for backup in (found := list_backups(database)):
         if backup.id == id:
             return backup
@@ -67,7 +70,7 @@ def find(database: Path, id: str) -> Backup:
 
 
 def remove(database: Path, id: str) -> None:
-    """Delete a copy, by its id. StoreError when there is none."""
+    """Delete the backup with this id; raise StoreError when there is none or it cannot be deleted."""
     found = find(database, id)
     try:
         found.path.unlink(missing_ok=True)
@@ -76,7 +79,7 @@ def remove(database: Path, id: str) -> None:
 
 
 def create(database: Path, reason: Reason, version: int, now: float) -> Backup:
-    """Copy the database as last committed. Raises StoreError, and leaves nothing behind then."""
+    """Back up the last committed state of the database. Raises StoreError, and leaves no file behind, on failure."""
     with preparing(database, reason, version, now) as backup:
         return backup
 
@@ -85,7 +88,7 @@ def create(database: Path, reason: Reason, version: int, now: float) -> Backup:
 def preparing(
     database: Path, reason: Reason, version: int, now: float, *, progress: Progress = no_progress
 ) -> Iterator[Backup]:
-    """Copy the database as `create` does; the backup appears when the block ends well, and never when it fails."""
+    """Back up the database as `create` does; the file appears only when the block ends without an exception."""
     directory = database.parent / BACKUPS
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -103,10 +106,9 @@ def preparing(
 
 
 def prune(database: Path, keep: int) -> list[str]:
-    """Delete what is older than the newest `keep` of each reason, and give the ids.
+    """Delete all but the newest `keep` backups of each reason, at least one, and return the deleted ids.
 
-    What a person made stays, and so does what was made before a migration: only that opens with an older version.
-    The newest of a reason is never deleted.
+    Manual backups are never deleted, nor are those made before a migration, as only they open with an older version.
     """
     gone: list[str] = []
     for backups in _by_reason(list_backups(database)):
@@ -120,7 +122,7 @@ def prune(database: Path, keep: int) -> list[str]:
 
 
 def scheduled(database: Path, hours: float, keep: int, now: float) -> Backup | None:
-    """Make a copy when the last one of these is so many hours old, and delete what is not to be kept any more."""
+    """Make a scheduled backup if the last one is `hours` old, and prune old ones; return it, or None if not due."""
     if not hours or not due(database, hours, now):
         return None
     made = create(database, "scheduled", _version(database), now)
@@ -129,11 +131,11 @@ def scheduled(database: Path, hours: float, keep: int, now: float) -> Backup | N
 
 
 def due(database: Path, hours: float, now: float) -> bool:
-    """Tell whether the next scheduled copy is to be made; the first one so many hours after the first start."""
+    """Return whether the next scheduled backup is due; the first one is due `hours` after the first start."""
     last = max((backup.at for backup in list_backups(database) if backup.reason == "scheduled"), default=None)
     if last is None:
-        last = (database.parent / KEY_FILE).stat().st_mtime  # made at the first start, and never changed
-    return not last <= now < last + hours * 3600  # a clock that was set back is no reason to wait for it
+        last = (database.parent / KEY_FILE).stat().st_mtime  # written at the first start and never changed
+    return not last <= now < last + hours * 3600  # a clock that was set back must not delay the backup
 
 
 def _version(database: Path) -> int:

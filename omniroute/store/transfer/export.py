@@ -1,4 +1,4 @@
-"""Takes the database out of the data directory while others go on writing to it."""
+"""Exports of the database, or of an archive without credentials, while other processes write to it."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ FILES = {
     "api_keys": "api-keys.json",
     "usage_history": "usage.csv",
 }
-"""What a table's file is called where it is not called as the table."""
+"""Names of files in the archive that differ from the name of their table."""
 HAD_ONE = "has_credential"
 
 
@@ -39,7 +39,7 @@ def file_of(table: str) -> str:
 
 
 def write_all(store: Store, target: Path, *, replace: bool = False) -> dict[str, int]:
-    """Write the archive, private and whole or not at all, and give the rows of each table. Raises StoreError."""
+    """Write the archive as a private file, atomically, and return the number of rows per table. Raises StoreError."""
     with draft_of(target, replace=replace) as draft:
         need_room(target.parent, store.path.stat().st_size)
         with draft.open("wb") as file:
@@ -105,7 +105,7 @@ def _csv(file: IO[str], table: str, rows: Iterator[Values]) -> int:
 
 
 def _hider(store: Store) -> Callable[[Any], Any]:
-    """Make what takes secrets out of a value: a person may have named an account after its key."""
+    """Return a function that redacts known secrets in a value, since an account may be named after its key."""
     opened = [secret for proxy in snapshot.proxies(store).values() for secret in proxy.secrets]
     token = kept_token(store)
     known = KnownSecrets([*snapshot.credentials(store).values(), *opened, *([token] if token else [])])
@@ -118,18 +118,21 @@ def _hider(store: Store) -> Callable[[Any], Any]:
 
 
 def export(store: Store, target: Path, *, replace: bool = False) -> int:
-    """Copy the database but for kept conversations, and give the bytes. Credentials in it stay encrypted."""
+    """Copy the database without conversations and cached answers, and return the size in bytes.
+
+    Credentials stay encrypted. Raises StoreError.
+    """
     where = checked(store, target, replace=replace)
     return copy_database(store.path, where, without=CONVERSATIONS, replace=replace)
 
 
 def export_all(store: Store, target: Path, *, replace: bool = False) -> dict[str, int]:
-    """Write everything but credentials as an archive, and give the rows of each table."""
+    """Write an archive without credentials and return the number of rows per table. Raises StoreError."""
     return write_all(store, checked(store, target, replace=replace), replace=replace)
 
 
 def into(store: Store, folder: Path, *, everything: bool) -> Path:
-    """Write the same into a folder of ours: the database, or with `everything` the archive without credentials."""
+    """Write an export into a temporary folder: the database, or with `everything` the archive without credentials."""
     if everything:
         write_all(store, target := folder / "all.tar.gz", replace=False)
     else:
@@ -138,7 +141,7 @@ def into(store: Store, folder: Path, *, everything: bool) -> Path:
 
 
 def checked(store: Store, target: Path, *, replace: bool) -> Path:
-    """Give where to write; StoreError for what would be overwritten, or is ours."""
+    """Return the target path; raise StoreError if it exists and `replace` is not set, or is in the data directory."""
     if not target.parent.is_dir():
         raise StoreError(f"there is no folder {str(target.parent)!r}")
     if target.parent.resolve().is_relative_to(store.data_dir.resolve()):

@@ -1,7 +1,7 @@
-"""Takes over what another database holds, while a gateway goes on serving from this one.
+"""Import of another database or an archive while a gateway runs on this database.
 
-The file is never put in the place of the database: other processes have that open. Its rows are, in one transaction,
-so that every reader sees the old state or the new one, and what fails or is killed in the middle has never been.
+The database file is never replaced, since other processes have it open. Its rows are replaced in one transaction, so
+that readers see either the old or the new state, and a failed or killed import has no effect.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from omniroute.store.transfer.table_policy import MOMENTS, of_kind
 from omniroute.store.transfer.untrusted import MOST_BYTES, UntrustedDatabase, Values, check_setup, inspect_file
 
 BATCH = 500
-"""Rows of one transaction; triggers add each up, so they take some 40 ms."""
+"""Rows per transaction; with the triggers for each row, one transaction takes about 40 ms."""
 BREATH = 0.02
-"""Seconds between two, in which others get their turn."""
+"""Seconds between two transactions, in which other processes can write."""
 
 
 @contextlib.contextmanager
 def added(store: Store, found: UntrustedDatabase, id: str, step: Callable[[str], None]) -> Iterator[int]:
-    """Add what is not here yet and give its number. When the block fails, it is taken out again.
+    """Add the history rows that are missing here and yield their number; remove them again when the block fails.
 
     `id` is the name of the folder that the import has locked. The block calls `complete` in its last transaction.
     """
@@ -54,12 +54,12 @@ def added(store: Store, found: UntrustedDatabase, id: str, step: Callable[[str],
 
 
 def complete(store: Store, id: str) -> None:
-    """Note that an import stays; call it in the transaction that replaces the configuration."""
+    """Mark an import as complete; call it in the transaction that replaces the configuration."""
     store.run_many("delete from imports where id = ?", [(id,)])
 
 
 def undo_interrupted(store: Store) -> int:
-    """Take out what imports have added whose process was killed, and return how many rows that were."""
+    """Remove the history rows of imports whose process was killed, and return how many there were."""
     with store.failures():
         db = store.db.connection()
         begun = [str(id) for (id,) in db.execute("select id from imports")]
@@ -86,7 +86,7 @@ def _add_history(store: Store, table: str, rows: Sequence[Values], id: str) -> i
 
 
 def _undo(store: Store, id: str) -> int:
-    """Take out what an import has added, and then the import itself from the journal."""
+    """Remove the history rows of an import, then the import itself from the journal; return the number of rows."""
     gone = 0
     while some := _noted(store, id):
         with store.change():
@@ -101,7 +101,7 @@ def _undo(store: Store, id: str) -> int:
 
 
 def _forget(store: Store, id: str) -> None:
-    """Delete the journal of an import that stays."""
+    """Delete the journal of a complete import."""
     while some := _noted(store, id):
         with store.change():
             _drop(store, id, some)
@@ -119,7 +119,7 @@ def _drop(store: Store, id: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 MOST_ROWS = 100_000
-"""Of one table of the configuration."""
+"""Maximum number of rows of one configuration table."""
 
 type Step = Callable[[str], None]
 type Tables = Mapping[str, Sequence[Values]]
@@ -127,20 +127,20 @@ type Tables = Mapping[str, Sequence[Values]]
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import has done."""
+    """The result of an import."""
 
     backup: str
-    """The id of the copy of what was here before."""
+    """Id of the backup made before the import."""
     version: int
-    """That the file came with."""
+    """Schema version of the imported file."""
     rows: Mapping[str, int]
-    """Table of the configuration -> its rows now."""
+    """Configuration table -> its number of rows now."""
     history: int
-    """Exchanges that were not known here."""
+    """Number of usage records that were added."""
     lost: tuple[str, ...]
-    """Whose credentials were left out."""
+    """Names of the accounts and proxies whose credentials were left out."""
     keys_kept: bool
-    """Whether the keys of clients are still those from before: the file's would not open here."""
+    """Whether the existing gateway keys were kept, since those of the file would not work here."""
 
 
 def import_database(
@@ -156,11 +156,11 @@ def import_database(
     force: bool = False,
     step: Step = lambda name: None,
 ) -> ImportResult:
-    """Make the configuration that of a database or an archive, and add its history to ours.
+    """Replace the configuration by that of a database or an archive, and add its usage history.
 
-    `step` is told the name of each step before it is taken. Raises StoreError, having changed nothing; the copy of
-    what was here before is made first and stays. Lists of addresses that would keep out the `caller` or this machine
-    are refused unless forced.
+    `step` is called with the name of each step before it begins. Raises StoreError, and changes nothing, on failure;
+    the backup made first stays. IP filter lists that would lock out the `caller` or this machine are refused without
+    `force`.
     """
     files.sweep(store.data_dir, files.FOLDER)
     with files.folder(store.data_dir) as folder:
@@ -182,7 +182,7 @@ def import_database(
             ):
                 step("replace")
                 _replace(store, tables)
-                cached_answers.clear(store)  # whoever the same names lead to now has not given them
+                cached_answers.clear(store)  # the same names may now lead to other models
                 step("check")
                 check_setup(store)
                 complete(store, folder.name)
@@ -206,7 +206,7 @@ def restore(
     force: bool = False,
     step: Step = lambda name: None,
 ) -> ImportResult:
-    """Go back to a backup, by its id. What is here now is copied first, as with an import."""
+    """Restore a backup by its id. As for an import, the current state is backed up first. Raises StoreError."""
     found = backups.find(store.path, id)
     return import_database(store, found.path, reason="restore", most=None, caller=caller, force=force, step=step)
 
@@ -228,12 +228,12 @@ def _read(found: UntrustedDatabase, table: str, credentials: reencrypt.Credentia
 
 def _replace(store: Store, tables: Tables) -> None:
     revoked = _revoked(store)
-    for table in tables:  # all of them first: some take rows of others with them
+    for table in tables:  # all deletions first, since some trigger deletions in other tables
         but = f" where name not in ({', '.join('?' * len(MOMENTS))})" if table == "settings" else ""
         store.run_many(f"delete from {table}{but}", [MOMENTS if but else ()])
     for table, rows in tables.items():
         _add(store, table, rows)
-    # Whoever was shut out since the copy was made is not let in again.
+    # Keys that were revoked after the copy was made stay revoked.
     store.run_many("update api_keys set revoked_at = ? where id = ? and revoked_at is null", revoked)
 
 

@@ -1,4 +1,4 @@
-"""Reads an archive of `archive` again: it becomes a database, which is trusted no more than others."""
+"""Conversion of an export archive into a database, which is checked like any other untrusted file."""
 
 import csv
 import io
@@ -20,21 +20,21 @@ from omniroute.store.transfer.untrusted import MOST_BYTES, Values, columns, made
 
 MAGIC = b"\x1f\x8b"
 EMPTY = {"path": "", "attempts": "[]", "dropped": "[]"}
-"""What stands for columns that an archive does not have, and that cannot be empty."""
+"""Values for required columns that the archive does not contain."""
 GONE = b"\0"
-"""Stands for a credential that an archive does not have."""
+"""Placeholder for a credential that the archive does not contain."""
 MOST_MEMBERS = 100
 BROKEN = (
     *(tarfile.TarError, OSError, EOFError, zlib.error, sqlite3.Error),
     *(ValueError, LookupError, TypeError, OverflowError, RecursionError),
 )
-"""What a damaged archive may raise."""
+"""Exceptions that a damaged archive may raise."""
 
 
 def is_archive(file: Path) -> bool:
-    """Tell whether a file is packed as an archive is."""
+    """Return whether a file starts like a gzip archive."""
     if not file.is_file():
-        return False  # who reads it next says why
+        return False  # the next reader reports why
     try:
         with file.open("rb") as opened:
             return opened.read(len(MAGIC)) == MAGIC
@@ -43,7 +43,10 @@ def is_archive(file: Path) -> bool:
 
 
 def unpack(file: Path, folder: Path) -> Path:
-    """Make a database of an archive, of the version that wrote it. Raises StoreError."""
+    """Convert an archive into a database with the schema version that wrote it, and return its path.
+
+    Raises StoreError.
+    """
     try:
         if file.stat().st_size > MOST_BYTES:
             raise StoreError(f"{str(file)!r} has more than the {MOST_BYTES:,} bytes that an import takes")
@@ -62,7 +65,7 @@ def unpack(file: Path, folder: Path) -> Path:
 
 
 def _members(tar: tarfile.TarFile) -> dict[str, bytes]:
-    """Read the files that we know, into memory and never to a path that the archive names."""
+    """Read the known files into memory, and never write to a path that the archive names."""
     ours = {"metadata.json", *(file_of(table) for table in of_kind("setup", "history"))}
     found: dict[str, bytes] = {}
     room = MOST_BYTES
@@ -80,7 +83,7 @@ def _build(members: dict[str, bytes], path: Path, version: int) -> Path:
     path.touch(mode=0o600)
     made(str(path), version).close()
     with closing(sqlite3.connect(path)) as db:
-        db.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # nobody reads the sums of this one
+        db.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)  # the rollups of this copy are not used
         for table in of_kind("setup", "history"):
             there = {row[1] for row in db.execute(f"pragma table_info({table})")}
             if not there or (content := members.get(file_of(table))) is None:

@@ -1,4 +1,4 @@
-"""Credentials of a database from elsewhere, sealed anew for this one."""
+"""Re-encryption of the credentials of an imported database with the key of this one."""
 
 import hmac
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ from omniroute.store.transfer.untrusted import UntrustedDatabase, Values
 
 @dataclass(slots=True)
 class Credentials:
-    """What becomes of the credentials: sealed anew, or left out."""
+    """Handling of imported credentials: encrypted again, or left out."""
 
     vault: Vault | None
-    """What opens them; None leaves them out."""
+    """Vault that decrypts them; None leaves them out."""
     lost: list[str] = field(default_factory=list)
-    """Whose were left out."""
+    """Names of the accounts and proxies whose credentials were left out."""
 
     def account(self, row: Values, store: Store) -> Values:
-        """Give an account as it is kept here. Without its credential it is not asked until it has another one."""
+        """Return the account row for this database; an account whose credential is left out is disabled."""
         if row["secret"] is None:
             return row
         if self.vault is None:
@@ -33,7 +33,7 @@ class Credentials:
         return row | {"secret": self._again(row["secret"], about, store)}
 
     def proxy(self, row: Values, store: Store) -> Values:
-        """As `account`; a proxy without its password stays, or requests would go around it."""
+        """Return the proxy row for this database; one without its password stays, else requests would bypass it."""
         if row["secret"] is None:
             return row
         place = (row["level"], row["ref"])
@@ -59,7 +59,10 @@ class Credentials:
 
 
 def opening(found: UntrustedDatabase, store: Store, *, key_file: Path | None, without: bool) -> Credentials:
-    """See what opens the credentials of a file; StoreError when nothing does and they are not left out."""
+    """Find the vault that decrypts the credentials of a file.
+
+    Raises StoreError if there is none and `without` is False.
+    """
     if without or not any(row["secret"] is not None for table in _SEALED for row in found.rows(table)):
         return Credentials(None)
     meta = facts(found)
@@ -80,12 +83,12 @@ def opening(found: UntrustedDatabase, store: Store, *, key_file: Path | None, wi
 
 
 def keys_open(found: UntrustedDatabase, store: Store) -> bool:
-    """Tell whether the keys of clients that stand in a file would open here."""
+    """Return whether the gateway keys in a file would work here, that is, have the same digest secret."""
     return hmac.compare_digest(facts(found).get("api_key_check", b""), store.digest(PROBE))
 
 
 def facts(found: UntrustedDatabase) -> dict[str, bytes]:
-    """Give what the file says about itself."""
+    """Return the rows of the `meta` table of the file, by name."""
     return {row["name"]: row["value"] for row in found.rows("meta")}
 
 

@@ -1,7 +1,6 @@
-"""What becomes of each table when the database leaves this machine or comes to it.
+"""The policy of each table for exports and imports.
 
-Nothing leaves that is not listed as leaving: a column that no list here names is left out, and a test asks for a
-decision about it.
+Only the columns that are listed as shown are exported; a test requires a decision for each column.
 """
 
 from dataclasses import dataclass
@@ -12,15 +11,17 @@ type Kind = Literal["setup", "keys", "history", "state", "own"]
 
 @dataclass(frozen=True, slots=True)
 class TablePolicy:
-    """What a table holds."""
+    """Kind and exported columns of a table."""
 
     kind: Kind
-    """`setup` is replaced by an import, and so are `keys` where they open here. `history` is added to. `state` is what
-    the gateway knows of the moment, and `own` is about this database itself: both stay as they are here."""
+    """`setup` is replaced by an import, and so are `keys` if they work here.
+
+    `history` is added to. `state` is runtime state, and `own` is about this database itself: both stay unchanged.
+    """
     shown: tuple[str, ...] = ()
-    """The columns that an export without credentials has."""
+    """Columns that an export without credentials contains."""
     hidden: tuple[str, ...] = ()
-    """Those that it does not have."""
+    """Columns that it does not contain."""
     sealed: bool = False
     """Whether the column `secret` holds a credential."""
 
@@ -50,7 +51,7 @@ POLICIES: dict[str, TablePolicy] = {
         _words("digest hint"),
     ),
     "budgets": TablePolicy("keys", _words("key period usd warn")),
-    # What was said to whom stands in errors, and paths are the client's own words.
+    # Errors may contain parts of conversations, and paths are client input.
     "usage_history": TablePolicy(
         "history",
         _words(
@@ -85,9 +86,9 @@ POLICIES: dict[str, TablePolicy] = {
 }
 
 MOMENTS = ("reset", "unlocks", "cache.cleared", "repriced")
-"""Settings that say when somebody did something to a running gateway: neither leave nor come."""
+"""Settings that notify a running gateway of a command; they are neither exported nor imported."""
 
 
 def of_kind(*kinds: Kind) -> list[str]:
-    """Give the tables of some kinds, in the order of `CONTENTS`."""
+    """Return the tables of the given kinds, in the order of `POLICIES`."""
     return [table for table, contents in POLICIES.items() if contents.kind in kinds]

@@ -1,7 +1,7 @@
-"""Databases that come from elsewhere: looked at on a copy, and trusted with nothing.
+"""Checks of untrusted databases, which are made on a copy.
 
-A file may hold triggers, views, virtual tables or indexes whose expressions SQLite would run for us. Only one whose
-schema is word for word that of its version is read at all, and only by plain selects.
+A file may contain triggers, views, virtual tables or indexes whose expressions SQLite would execute. Only a file whose
+schema is textually that of its version is read at all, and only with plain selects.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ MOST_BYTES = 100 * 1024 * 1024
 LONGEST_VALUE = 64 * 1024 * 1024
 STEPS = 1_000_000
 MOST_STEPS = 20_000
-"""How often a file may have SQLite's machine take so many steps; the largest that is allowed takes some hundreds."""
+"""Maximum number of runs of `STEPS` steps of SQLite's virtual machine; the largest allowed file takes some hundreds."""
 
 HOLDS: dict[str, tuple[type, ...]] = {"text": (str,), "integer": (int,), "real": (int, float), "blob": (bytes,)}
 
@@ -46,15 +46,15 @@ type Values = dict[str, Any]
 
 
 class UntrustedDatabase:
-    """A copy of a database from elsewhere that has passed every check, as ours is now."""
+    """A copy of an imported database that has passed all checks and has the current schema version."""
 
     def __init__(self, path: Path, version: int) -> None:
         self.path, self.version = path, version
-        """The version that it came with."""
+        """Schema version of the original file."""
         self._db = _open(path)
 
     def rows(self, table: str) -> Iterator[Values]:
-        """Give the rows of a table; StoreError for a value that its column cannot hold."""
+        """Yield the rows of a table. Raises StoreError for a value that does not fit the type of its column."""
         kinds, needed = columns(table)
         try:
             found = self._db.execute(f"select {', '.join(kinds)} from {table}")
@@ -73,7 +73,10 @@ class UntrustedDatabase:
 
 @contextlib.contextmanager
 def inspect_file(file: Path, folder: Path, *, most: int | None = MOST_BYTES) -> Iterator[UntrustedDatabase]:
-    """Copy a file into a folder of ours, check it, and bring the copy up to date. StoreError says what is wrong."""
+    """Copy a file into a temporary folder, check it, migrate the copy and yield it.
+
+    Raises StoreError if it is not valid.
+    """
     copy = folder / "copy.sqlite"
     _take(file, copy, most)
     try:
@@ -91,7 +94,7 @@ def inspect_file(file: Path, folder: Path, *, most: int | None = MOST_BYTES) -> 
 
 @cache
 def shape(version: int) -> Shape:
-    """Give every object of a database of a version: its kind, its name and the SQL that made it."""
+    """Return the schema objects of a database of a version: kind, name and SQL of each."""
     db = made(":memory:", version)
     try:
         return shape_of(db.connection())
@@ -100,7 +103,7 @@ def shape(version: int) -> Shape:
 
 
 def made(path: str, version: int = len(MIGRATIONS)) -> SqliteDatabase:
-    """Make an empty database of a version and give it, open."""
+    """Create an empty database of a schema version and return it, open."""
     db = SqliteDatabase(path)
     with db.atomic("IMMEDIATE"):
         db.pragma("application_id", APPLICATION_ID)
@@ -112,7 +115,7 @@ def made(path: str, version: int = len(MIGRATIONS)) -> SqliteDatabase:
 
 @cache
 def columns(table: str) -> tuple[dict[str, str], frozenset[str]]:
-    """Give the columns of one of our tables with their types, and those that hold something in every row."""
+    """Return the columns of a table with their types, and the set of those that are not null."""
     db = made(":memory:")
     try:
         found = db.execute_sql(f"pragma table_info({table})").fetchall()
@@ -122,7 +125,7 @@ def columns(table: str) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _take(file: Path, copy: Path, most: int | None) -> None:
-    """Copy the bytes, with what stands in a log beside them."""
+    """Copy a database file with the content of its log files. Raises StoreError if unreadable or too large."""
     try:
         if not file.is_file():
             raise StoreError(f"there is no file {str(file)!r}" if not file.exists() else f"{str(file)!r} is no file")
@@ -151,7 +154,7 @@ def _take(file: Path, copy: Path, most: int | None) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open with everything off that a schema could do to us."""
+    """Open a database with all features disabled by which a schema could run code."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
     for what in ("TRUSTED_SCHEMA", "ENABLE_TRIGGER", "ENABLE_VIEW", "ENABLE_LOAD_EXTENSION", "ENABLE_FTS3_TOKENIZER"):
@@ -185,7 +188,7 @@ def _check(copy: Path) -> int:
 
 
 def differences(found: Shape, ours: Shape) -> Iterator[str]:
-    """Say in what a schema is another one than ours."""
+    """Yield descriptions of the differences of a schema from the expected one."""
     names = {(kind, name) for kind, name, _ in ours}
     for kind, name, _ in sorted(found - ours):
         if (kind, name) in names:
@@ -197,7 +200,7 @@ def differences(found: Shape, ours: Shape) -> Iterator[str]:
 
 
 def shape_of(db: sqlite3.Connection) -> Shape:
-    """Give every object of a database. What `analyze` keeps is SQLite's own and says nothing."""
+    """Return the schema objects of a database, without the statistics tables of `analyze`."""
     found = db.execute("select type, name, coalesce(sql, '') from sqlite_master").fetchall()
     return frozenset(
         (str(kind), str(name), " ".join(str(sql).split()))
@@ -215,12 +218,12 @@ def _bring_up_to_date(copy: Path) -> None:
 
 
 def _holds(kind: str, value: object) -> bool:
-    """SQLite lets anything stand anywhere; infinity is no time and no price."""
+    """Return whether a value fits a column type, since SQLite does not enforce types; infinite numbers are rejected."""
     return isinstance(value, HOLDS[kind]) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def check_setup(store: Store) -> None:
-    """Read everything as a gateway would; StoreError says what it could not use."""
+    """Load the configuration as a gateway would; raise StoreError describing what is not usable."""
     try:
         config = snapshot.load(store)
         snapshot.credentials(store)
@@ -254,7 +257,7 @@ def _check_names(config: Config) -> None:
 
 
 def _check_setting(store: Store, name: str, value: object) -> None:
-    """A value that nobody could have set would fail in the middle of a request."""
+    """Raise StoreError for a setting with an invalid value, which would fail in the middle of a request."""
     if name == MODE and value not in MODES:
         raise StoreError(f"{MODE} is none of {', '.join(MODES)}")
     if (setting := _setting(store, name)) is None:
@@ -274,5 +277,5 @@ def _setting(store: Store, name: str) -> Setting | None:
         return RESILIENCE.get(rest.rpartition(".")[2])
     try:
         return known(store, name)[1]
-    except StoreError:  # of a version that has more settings; nothing reads it
+    except StoreError:  # a setting of a newer version, which is never read
         return None
