@@ -90,7 +90,7 @@ def test_translation_is_measured_on_what_it_says(monkeypatch: pytest.MonkeyPatch
     import translation
 
     assert (len(translation.agent().messages), len(translation.agent().tools)) == (60, 40)
-    for dialect, spoke in translation.SPOKES.items():
+    for dialect, spoke in translation.CODECS.items():
         assert 280_000 < len(json.dumps(spoke.write_request(translation.agent()).body)) < 340_000
         assert 280_000 < len(json.dumps(spoke.write_reply(translation.long_reply(), model="m"))) < 340_000
         for kind in ("text", "reasoning"):
