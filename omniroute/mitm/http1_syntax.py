@@ -209,7 +209,7 @@ class ChunkedDecoder:
                     break
         finally:
             del data[:at]
-        if self._in_trailers:
+        if self._in_trailers and not self.ended:
             self._read_trailers(data)
 
     def _begin_chunk(self, match: re.Match[bytes]) -> None:

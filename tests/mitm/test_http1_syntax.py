@@ -194,6 +194,10 @@ def test_what_is_chunked_is_decoded(contents: list[bytes], places: list[int], re
     assert decode(pieces) == (b"".join(contents), True, rest)
 
 
+def test_what_follows_a_chunked_body_is_left_alone_by_later_feeds() -> None:
+    assert decode([b"0\r\n\r\n", b"\n", b"GET"]) == (b"", True, b"\nGET")
+
+
 @given(st.sampled_from([*GOOD, *BAD.values()]), st.integers(0, 400), st.binary(max_size=3))
 def test_a_mutated_head_is_taken_or_refused(head: bytes, at: int, junk: bytes) -> None:
     head = head[: at % len(head)] + junk + head[at % len(head) + len(junk) :]

@@ -3,10 +3,12 @@
 import argparse
 import json
 from email.message import Message
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import audit
+import constraints
 import cyclonedx.schema
 import jsonschema_rs
 import licences
@@ -116,6 +118,9 @@ def test_the_allow_list_names_only_what_has_no_licence_in_its_metadata() -> None
 
 
 def test_every_tested_distribution_has_an_accepted_licence(capsys: pytest.CaptureFixture[str]) -> None:
+    pinned = {pin.name.lower(): pin.version for pin in constraints.read(REPO)[1]}
+    if version("mitmproxy") != pinned["mitmproxy"]:
+        pytest.skip("this environment does not have the versions of constraints.txt")
     given = argparse.Namespace(root=REPO, hashes=None, sbom=None, licences=True)
     assert audit.run(given) == audit.CLEAN, capsys.readouterr().err
     assert "Brotli" in (out := capsys.readouterr().out) or "brotli" in out
