@@ -203,7 +203,7 @@ HEDGE = st.sampled_from([None, 0.0, 1.0, 12.0])
 def desk(hosts: int, stream: bool, every: float | None, pause: float, hedge: float | None) -> ScriptedDesk:
     made = ScriptedDesk(["a", "b", "a", "c"][:hosts], stream=stream, every=every)
     made.pause, made.turns, made.hedge_after = pause, True, hedge
-    made.server_limits = ServerLimits(header_timeout=86400.0)  # heads are cut anywhere, and time passes in between
+    made.server_limits = ServerLimits(header_timeout=86400.0, idle_timeout=86400.0)  # requests are cut, and time passes
     return made
 
 
